@@ -1,0 +1,183 @@
+#include "engine/autograd/autograd.h"
+
+#include <atomic>
+#include <map>
+#include <set>
+
+#include "engine/autograd/record.h"
+#include "engine/core/check.h"
+#include "engine/kernels/run.h"
+
+namespace reprise {
+
+// One op that was run. Ids grow, so walking them downwards visits every consumer before its producer.
+struct Node {
+  std::uint64_t id;
+  std::string op;
+  struct Edge {
+    std::shared_ptr<AutogradMeta> meta;  // null where no gradient is wanted
+    Shape shape;
+  };
+  std::vector<Edge> inputs;
+  BackwardFunction backward;  // empty once it has been used
+};
+
+struct AutogradMeta {
+  bool leaf = false;
+  Tensor grad;                 // of a leaf
+  std::shared_ptr<Node> node;  // of a result
+};
+
+namespace {
+
+thread_local bool recording = true;
+std::atomic<std::uint64_t> last_id{0};
+
+// Sums over several uses of a tensor happen here and nowhere else, always into new memory.
+Tensor sum_of(const Tensor& a, const Tensor& b) {
+  Tensor y = empty(a.shape(), a.dtype(), a.device());
+  run(kernels::binary, y.device(), y.dtype(), BinaryArgs{BinaryOp::add, Broadcast::none}, a.view(), b.view(),
+      y.mut_view());
+  return y;
+}
+
+}  // namespace
+
+void set_requires_grad(const Tensor& leaf, bool on) {
+  auto& meta = leaf.autograd_meta();
+  REPRISE_CHECK(!meta || meta->leaf, "set_requires_grad: this tensor is the result of an op, not a leaf");
+  REPRISE_CHECK(!on || is_floating(leaf.dtype()), "set_requires_grad: a tensor of {} has no gradient",
+                name_of(leaf.dtype()));
+  REPRISE_CHECK(!on || !leaf.is_sealed(), "set_requires_grad: these weights are sealed (frozen for good)");
+  if (!on) {
+    meta = nullptr;
+  } else if (!meta) {
+    meta = std::make_shared<AutogradMeta>();
+    meta->leaf = true;
+  }
+}
+
+bool requires_grad(const Tensor& t) {
+  return t.defined() && t.autograd_meta() != nullptr;
+}
+Tensor grad(const Tensor& leaf) {
+  return requires_grad(leaf) ? leaf.autograd_meta()->grad : Tensor();
+}
+void clear_grad(const Tensor& leaf) {
+  if (requires_grad(leaf)) leaf.autograd_meta()->grad = Tensor();
+}
+
+NoGrad::NoGrad() : saved_(recording) {
+  recording = false;
+}
+NoGrad::~NoGrad() {
+  recording = saved_;
+}
+bool grad_enabled() {
+  return recording;
+}
+
+Saved::Saved(const Tensor& t, std::string name) : name_(std::move(name)) {
+  if (!t.defined()) return;
+  tensor_ = t.detach();
+  version_ = t.version();
+}
+
+const Tensor& Saved::get() const {
+  REPRISE_CHECK(!tensor_.defined() || tensor_.version() == version_,
+                "backward: a tensor that was saved has changed since\n  saved   {}  {}", name_,
+                describe(tensor_));
+  return tensor_;
+}
+
+bool any_requires_grad(const std::vector<Tensor>& inputs) {
+  if (!recording) return false;
+  for (const Tensor& t : inputs)
+    if (requires_grad(t)) return true;
+  return false;
+}
+bool any_requires_grad(std::initializer_list<Tensor> inputs) {
+  return any_requires_grad(std::vector<Tensor>(inputs));
+}
+
+void record(const std::string& op, const std::vector<Tensor>& inputs, const Tensor& output,
+            BackwardFunction backward) {
+  if (!any_requires_grad(inputs)) return;
+  auto node = std::make_shared<Node>();
+  node->id = ++last_id;
+  node->op = op;
+  node->backward = std::move(backward);
+  for (const Tensor& t : inputs)
+    node->inputs.push_back(t.defined() ? Node::Edge{t.autograd_meta(), t.shape()} : Node::Edge{});
+  auto meta = std::make_shared<AutogradMeta>();
+  meta->node = std::move(node);
+  output.autograd_meta() = std::move(meta);
+}
+
+void record_no_gradient(const std::string& op, const std::vector<Tensor>& inputs) {
+  REPRISE_CHECK(!any_requires_grad(inputs), "{}: this op has no gradient, and an input wants one", op);
+}
+
+void backward(const Tensor& root, const Tensor& seed) {
+  REPRISE_CHECK(requires_grad(root), "backward: nothing that led to this tensor wants a gradient");
+  REPRISE_CHECK(seed.defined() || root.numel() == 1, "backward: {} has more than one element; pass a seed",
+                describe(root));
+  REPRISE_CHECK(!seed.defined() || (seed.shape() == root.shape() && seed.dtype() == root.dtype()),
+                "backward: the seed {} does not fit {}", describe(seed), describe(root));
+  const NoGrad no_grad;
+  std::map<std::uint64_t, std::pair<std::shared_ptr<AutogradMeta>, Tensor>> pending;  // by node id
+  const auto deliver = [&](const std::shared_ptr<AutogradMeta>& meta, const Tensor& g) {
+    Tensor& sum = meta->leaf ? meta->grad : pending[meta->node->id].second;
+    sum = sum.defined() ? sum_of(sum, g) : g;
+    if (!meta->leaf) pending[meta->node->id].first = meta;
+  };
+  deliver(root.autograd_meta(),
+          seed.defined() ? seed.detach() : ones(root.shape(), root.dtype(), ref_device).to(root.device()));
+
+  while (!pending.empty()) {
+    const auto last = std::prev(pending.end());
+    const auto [meta, dy] = std::move(last->second);
+    pending.erase(last);
+    Node& node = *meta->node;
+    REPRISE_CHECK(node.backward != nullptr, "backward: the record of '{}' was freed by an earlier backward",
+                  node.op);
+    Needs needs;
+    for (const Node::Edge& e : node.inputs) needs.push_back(e.meta != nullptr);
+    const std::vector<Tensor> grads = std::exchange(node.backward, nullptr)(dy, needs);
+    REPRISE_INVARIANT(grads.size() == needs.size(), "{} returned {} gradients for {} inputs", node.op,
+                      grads.size(), needs.size());
+    for (std::size_t i = 0; i < needs.size(); ++i) {
+      if (!needs[i]) continue;
+      REPRISE_INVARIANT(grads[i].defined() && grads[i].shape() == node.inputs[i].shape,
+                        "{}: the gradient of input {} is {}, expected {}", node.op, i, describe(grads[i]),
+                        to_string(node.inputs[i].shape));
+      deliver(node.inputs[i].meta, grads[i]);
+    }
+  }
+}
+
+std::string describe_tape(const Tensor& root) {
+  if (!requires_grad(root)) return "(no record)\n";
+  std::map<std::uint64_t, std::shared_ptr<Node>, std::greater<>> todo;
+  if (root.autograd_meta()->node) todo[root.autograd_meta()->node->id] = root.autograd_meta()->node;
+  std::string text;
+  while (!todo.empty()) {
+    const std::shared_ptr<Node> node = todo.begin()->second;
+    todo.erase(todo.begin());
+    text += fmt::format("#{:<3} {:<14} <-", node->id, node->op);
+    for (const Node::Edge& e : node->inputs) {
+      if (!e.meta)
+        text += fmt::format(" const{}", to_string(e.shape));
+      else if (e.meta->leaf)
+        text += fmt::format(" leaf{}", to_string(e.shape));
+      else {
+        text += fmt::format(" #{}{}", e.meta->node->id, to_string(e.shape));
+        todo[e.meta->node->id] = e.meta->node;
+      }
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace reprise

@@ -1,0 +1,43 @@
+// Gradients, the define-by-run way: ops record themselves as they run, backward walks the record from its
+// end.
+#pragma once
+
+#include <memory>
+
+#include "engine/core/tensor.h"
+
+namespace reprise {
+
+// Marks a leaf: backward will leave a gradient in it. Only floating tensors, never sealed ones.
+REPRISE_API void set_requires_grad(const Tensor& leaf, bool on = true);
+// Whether a gradient flows to this tensor: a marked leaf, or the result of an op on one.
+REPRISE_API bool requires_grad(const Tensor& t);
+
+// The gradient that backward left in a leaf; undefined where there is none yet.
+REPRISE_API Tensor grad(const Tensor& leaf);
+REPRISE_API void clear_grad(const Tensor& leaf);
+
+// Computes d(root)/d(leaf) for every marked leaf and adds it to the leaf's gradient. `seed` is
+// d(loss)/d(root), of root's shape; it may be left out where root has one element. What was recorded is freed
+// on the way: a second call through the same record is an Error, and so is a saved tensor that has changed
+// since it was saved.
+REPRISE_API void backward(const Tensor& root, const Tensor& seed = {});
+
+// While it lives, ops of this thread record nothing.
+class REPRISE_API NoGrad {
+ public:
+  NoGrad();
+  ~NoGrad();
+  NoGrad(const NoGrad&) = delete;
+  NoGrad& operator=(const NoGrad&) = delete;
+
+ private:
+  bool saved_;
+};
+REPRISE_API bool grad_enabled();
+
+// The record behind a tensor, last op first, a line each: "#7 relu  <- #6, leaf [3, 4]". For reading and
+// teaching.
+REPRISE_API std::string describe_tape(const Tensor& root);
+
+}  // namespace reprise

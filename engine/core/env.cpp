@@ -1,0 +1,67 @@
+#include "engine/core/env.h"
+
+#include <charconv>
+#include <cstdlib>
+
+#include "engine/core/check.h"
+
+extern char** environ;
+
+namespace reprise {
+namespace {
+
+constexpr EnvVariable table[] = {
+    {"REPRISE_DEBUG",
+     "1: devices and choices; 2: a line per kernel with time, GFLOP/s, GB/s; 3: shapes as well", "0"},
+    {"REPRISE_VALIDATE",
+     "1: repeat every kernel on ref in double and compare; the first difference is an error", "0"},
+    {"REPRISE_STRICT", "1: a kernel that falls back to ref is an error", "0"},
+    {"REPRISE_CPU_ISA", "highest instruction set of the cpu backend: portable, avx2 or avx512", "avx512"},
+    {"REPRISE_THREADS", "number of threads; 0 follows the affinity mask and the cgroup quota", "0"},
+    {"REPRISE_CACHE_MB", "decoded images kept in memory, in MiB, before a cache file is used", "4096"},
+    {"REPRISE_CACHE_DIR", "where the cache files of decoded images go; empty: <run>/cache", ""},
+};
+
+}  // namespace
+
+std::span<const EnvVariable> env_table() {
+  return table;
+}
+
+std::string env_string(std::string_view name) {
+  for (const EnvVariable& v : table) {
+    if (v.name != name) continue;
+    const char* value = std::getenv(std::string(name).c_str());
+    return value == nullptr ? std::string(v.standard) : value;
+  }
+  throw InternalError("environment variable " + std::string(name) + " is not in the table");
+}
+
+bool env_flag(std::string_view name) {
+  const std::string value = env_string(name);
+  return !value.empty() && value != "0";
+}
+
+std::int64_t env_int(std::string_view name) {
+  const std::string text = env_string(name);
+  if (text.empty()) return 0;
+  std::int64_t value = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
+  REPRISE_CHECK(ec == std::errc{} && end == text.data() + text.size(),
+                "{}: expected a whole number, got '{}'", name, text);
+  return value;
+}
+
+std::string unknown_env_variables() {
+  std::string unknown;
+  for (char** e = environ; e != nullptr && *e != nullptr; ++e) {
+    const std::string_view entry(*e), name = entry.substr(0, entry.find('='));
+    if (!name.starts_with("REPRISE_")) continue;
+    bool known = false;
+    for (const EnvVariable& v : table) known |= v.name == name;
+    if (!known) unknown += (unknown.empty() ? "" : ", ") + std::string(name);
+  }
+  return unknown;
+}
+
+}  // namespace reprise

@@ -1,0 +1,34 @@
+#include "engine/core/error.h"
+
+#include "engine/core/check.h"
+
+namespace reprise {
+namespace {
+thread_local ErrorScope* innermost = nullptr;
+}
+
+ErrorScope::ErrorScope(std::string_view what, std::string_view value)
+    : what_(what), value_(value), outer_(innermost) {
+  innermost = this;
+}
+ErrorScope::~ErrorScope() {
+  innermost = outer_;
+}
+
+std::string error_context() {
+  std::string text;
+  for (const ErrorScope* s = innermost; s != nullptr; s = s->outer_)
+    text += fmt::format("\n  {:<7} {}", s->what_, s->value_);
+  return text;
+}
+
+void raise_error(std::string message) {
+  throw Error(message + error_context());
+}
+
+void raise_internal(const char* file, int line, const char* what, std::string message) {
+  throw InternalError(
+      fmt::format("internal error: {}\n  at      {}:{} ({}){}", message, file, line, what, error_context()));
+}
+
+}  // namespace reprise

@@ -1,0 +1,42 @@
+// The exceptions of Reprise and the context that their messages carry.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "engine/core/export.h"
+
+namespace reprise {
+
+// What a user, a file or the data did wrong. what() says what came, what was expected, and where.
+class REPRISE_API Error : public std::runtime_error {
+ public:
+  explicit Error(const std::string& message) : std::runtime_error(message) {}
+};
+
+// A fault of Reprise itself; please report it.
+class REPRISE_API InternalError : public std::logic_error {
+ public:
+  explicit InternalError(const std::string& message) : std::logic_error(message) {}
+};
+
+// While it lives, every Error thrown in this thread by a check ends with the line "  <what>  <value>",
+// innermost scope first: `ErrorScope scope("layer", "layer2.1.conv1");`
+class REPRISE_API ErrorScope {
+ public:
+  ErrorScope(std::string_view what, std::string_view value);
+  ~ErrorScope();
+  ErrorScope(const ErrorScope&) = delete;
+  ErrorScope& operator=(const ErrorScope&) = delete;
+
+ private:
+  friend std::string error_context();
+  std::string_view what_, value_;
+  ErrorScope* outer_;
+};
+
+// The lines of all scopes of this thread; empty outside any.
+REPRISE_API std::string error_context();
+
+}  // namespace reprise

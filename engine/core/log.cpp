@@ -1,0 +1,16 @@
+#include "engine/core/log.h"
+
+#include <cstdio>
+#include <string>
+
+namespace reprise {
+
+void log_line(std::string_view text) {
+  const std::string line = std::string(text) + "\n";  // one write, so that threads do not mix their lines
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+void log_warning(std::string_view text) {
+  log_line("warning: " + std::string(text));
+}
+
+}  // namespace reprise

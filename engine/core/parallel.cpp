@@ -1,0 +1,175 @@
+#include "engine/core/parallel.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdio>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
+#include "engine/core/check.h"
+
+namespace reprise {
+namespace {
+
+thread_local bool inside_chunk = false;
+
+// One call of parallel_for. Chunks are claimed with a counter; who runs a chunk does not matter to its
+// result.
+struct Job {
+  RangeFunction f;
+  std::int64_t n, grain, chunks;
+  std::atomic<std::int64_t> next{0};
+  std::mutex error_mutex;
+  std::exception_ptr error;
+  std::int64_t error_chunk = -1;
+
+  Job(std::int64_t n_, std::int64_t grain_, RangeFunction f_)
+      : f(f_), n(n_), grain(grain_), chunks((n_ + grain_ - 1) / grain_) {}
+
+  void work() {
+    FlushDenormals flush;
+    inside_chunk = true;
+    for (std::int64_t c = next.fetch_add(1); c < chunks; c = next.fetch_add(1)) {
+      try {
+        f(c * grain, std::min(n, (c + 1) * grain));
+      } catch (...) {
+        const std::lock_guard lock(error_mutex);
+        if (error_chunk < 0 || c < error_chunk) {
+          error = std::current_exception();
+          error_chunk = c;
+        }
+      }
+    }
+    inside_chunk = false;
+  }
+};
+
+// Workers sleep until a job is posted; the poster works too and waits until every worker has left the job.
+class Pool {
+ public:
+  explicit Pool(int workers) {
+    for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { loop(); });
+  }
+  ~Pool() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& t : threads_) t.join();
+  }
+
+  void run(Job& job) {
+    {
+      const std::lock_guard lock(mutex_);
+      job_ = &job;
+      ++posted_;
+    }
+    wake_.notify_all();
+    job.work();
+    std::unique_lock lock(mutex_);
+    job_ = nullptr;  // a worker that has not woken yet finds nothing
+    idle_.wait(lock, [this] { return busy_ == 0; });
+  }
+
+ private:
+  void loop() {
+    std::uint64_t seen = 0;
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      wake_.wait(lock, [&] { return stop_ || (posted_ != seen && job_ != nullptr); });
+      if (stop_) return;
+      seen = posted_;
+      Job* job = job_;
+      ++busy_;
+      lock.unlock();
+      job->work();
+      lock.lock();
+      if (--busy_ == 0) idle_.notify_all();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_, idle_;
+  std::vector<std::thread> threads_;
+  Job* job_ = nullptr;
+  std::uint64_t posted_ = 0;
+  int busy_ = 0;
+  bool stop_ = false;
+};
+
+int quota_of_cgroup() {
+  if (std::FILE* f = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {
+    long long quota = 0, period = 0;
+    const int fields = std::fscanf(f, "%lld %lld", &quota, &period);  // "max 100000" gives 0 fields
+    std::fclose(f);
+    if (fields == 2 && quota > 0 && period > 0) return static_cast<int>((quota + period - 1) / period);
+  }
+  return 1 << 20;
+}
+
+int default_thread_count() {
+  int affinity = static_cast<int>(std::thread::hardware_concurrency());
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) affinity = CPU_COUNT(&set);
+  return std::clamp(std::min(affinity, quota_of_cgroup()), 1, 256);
+}
+
+std::mutex pool_mutex;  // one parallel region at a time; another thread's region waits
+std::unique_ptr<Pool> pool;
+std::atomic<int> requested{0};
+
+}  // namespace
+
+int thread_count() {
+  static const int standard = default_thread_count();
+  const int r = requested.load();
+  return r > 0 ? r : standard;
+}
+
+void set_thread_count(int threads) {
+  REPRISE_CHECK(threads >= 0 && threads <= 1024, "threads: expected 0 (default) to 1024, got {}", threads);
+  const std::lock_guard lock(pool_mutex);
+  requested = threads;
+  pool.reset();
+}
+
+void parallel_for(std::int64_t n, std::int64_t grain, RangeFunction f) {
+  if (n <= 0) return;
+  REPRISE_INVARIANT(grain > 0, "parallel_for: grain {}", grain);
+  if (inside_chunk || n <= grain || thread_count() == 1) {
+    FlushDenormals flush;
+    for (std::int64_t b = 0; b < n; b += grain) f(b, std::min(n, b + grain));
+    return;
+  }
+  Job job(n, grain, f);
+  {
+    const std::lock_guard lock(pool_mutex);
+    if (!pool) pool = std::make_unique<Pool>(thread_count() - 1);
+    pool->run(job);
+  }
+  if (job.error) std::rethrow_exception(job.error);
+}
+
+#if defined(__SSE2__)
+FlushDenormals::FlushDenormals() : saved_(_mm_getcsr()) {
+  _mm_setcsr(saved_ | 0x8040u);
+}
+FlushDenormals::~FlushDenormals() {
+  _mm_setcsr(saved_);
+}
+#else
+FlushDenormals::FlushDenormals() : saved_(0) {}
+FlushDenormals::~FlushDenormals() = default;
+#endif
+
+}  // namespace reprise

@@ -1,0 +1,77 @@
+#include "engine/core/random.h"
+
+#include <cmath>
+#include <numeric>
+#include <string>
+
+#include "engine/core/check.h"
+#include "engine/core/sha256.h"
+
+namespace reprise {
+
+RandomStream::RandomStream(std::uint64_t seed, std::string_view purpose, std::uint64_t index)
+    : counter_{0, 0, static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32)}, block_{} {
+  Sha256 hash;
+  hash.update(std::to_string(seed) + "/" + std::string(purpose));
+  const auto digest = hash.digest();
+  for (int i = 0; i < 2; ++i) {
+    key_[i] = 0;
+    for (int j = 0; j < 4; ++j) key_[i] = key_[i] << 8 | digest[static_cast<std::size_t>(4 * i + j)];
+  }
+}
+
+void RandomStream::refill() {
+  std::uint32_t x[4] = {counter_[0], counter_[1], counter_[2], counter_[3]};
+  std::uint32_t k0 = key_[0], k1 = key_[1];
+  for (int round = 0; round < 10; ++round) {
+    const std::uint64_t a = std::uint64_t{0xD2511F53} * x[0], b = std::uint64_t{0xCD9E8D57} * x[2];
+    x[0] = static_cast<std::uint32_t>(b >> 32) ^ x[1] ^ k0;
+    x[2] = static_cast<std::uint32_t>(a >> 32) ^ x[3] ^ k1;
+    x[1] = static_cast<std::uint32_t>(b);
+    x[3] = static_cast<std::uint32_t>(a);
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  for (int i = 0; i < 4; ++i) block_[i] = x[i];
+  if (++counter_[0] == 0) ++counter_[1];
+  used_ = 0;
+}
+
+std::uint32_t RandomStream::bits() {
+  if (used_ == 4) refill();
+  return block_[used_++];
+}
+
+double RandomStream::uniform() {
+  const std::uint64_t high = bits() >> 5, low = bits() >> 6;
+  return static_cast<double>(high << 26 | low) * 0x1p-53;
+}
+
+double RandomStream::uniform(double low, double high) {
+  return low + (high - low) * uniform();
+}
+
+double RandomStream::normal() {
+  for (;;) {
+    const double u = uniform(-1, 1), v = uniform(-1, 1), s = u * u + v * v;
+    if (s > 0 && s < 1) return u * std::sqrt(-2 * std::log(s) / s);
+  }
+}
+
+std::uint64_t RandomStream::below(std::uint64_t n) {
+  REPRISE_INVARIANT(n > 0, "random: below(0)");
+  const std::uint64_t reject = (0 - n) % n;  // 2^64 mod n values are left over
+  for (;;) {
+    const std::uint64_t high = bits(), x = high << 32 | bits();
+    if (x >= reject) return x % n;
+  }
+}
+
+std::vector<std::int64_t> RandomStream::permutation(std::int64_t n) {
+  std::vector<std::int64_t> p(static_cast<std::size_t>(n));
+  std::iota(p.begin(), p.end(), 0);
+  for (std::size_t i = p.size(); i > 1; --i) std::swap(p[i - 1], p[below(i)]);
+  return p;
+}
+
+}  // namespace reprise

@@ -1,0 +1,32 @@
+// SHA-256 (FIPS 180-4): identities of backbones and data, digests of sealed memory.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "engine/core/export.h"
+
+namespace reprise {
+
+class REPRISE_API Sha256 {
+ public:
+  Sha256();
+  void update(std::span<const std::byte> bytes);
+  void update(std::string_view text) { update(std::as_bytes(std::span(text.data(), text.size()))); }
+  std::array<std::uint8_t, 32> digest();  // ends the computation
+  std::string hex();                      // the same in 64 lower-case digits
+
+ private:
+  void block(const std::byte* p);
+  std::array<std::uint32_t, 8> h_;
+  std::array<std::byte, 64> buffer_;
+  std::uint64_t total_ = 0;
+};
+
+REPRISE_API std::string sha256_hex(std::span<const std::byte> bytes);
+
+}  // namespace reprise

@@ -1,0 +1,49 @@
+#include "engine/core/shape.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "engine/core/check.h"
+
+namespace reprise {
+
+Shape::Shape(std::span<const std::int64_t> dims) : rank_(static_cast<int>(dims.size())) {
+  REPRISE_CHECK(rank_ <= max_rank, "shape: rank {} is more than the {} that a tensor can have", rank_,
+                max_rank);
+  std::int64_t total = 1;
+  for (int i = 0; i < rank_; ++i) {
+    const std::int64_t d = dims[static_cast<std::size_t>(i)];
+    REPRISE_CHECK(d >= 0, "shape: dimension {} is negative: {}", i, d);
+    REPRISE_CHECK(!__builtin_mul_overflow(total, d, &total),
+                  "shape: the number of elements overflows 64 bits");
+    dims_[static_cast<std::size_t>(i)] = d;
+  }
+}
+
+std::int64_t Shape::numel() const {
+  std::int64_t total = 1;
+  for (std::int64_t d : dims()) total *= d;
+  return total;
+}
+
+Shape Shape::with(int i, std::int64_t size) const {
+  Shape out = *this;
+  out.dims_[static_cast<std::size_t>(i < 0 ? i + rank_ : i)] = size;
+  return Shape(out.dims());
+}
+
+Shape Shape::prepend(std::int64_t size) const {
+  std::array<std::int64_t, max_rank + 1> dims{size};
+  for (int i = 0; i < rank_; ++i) dims[static_cast<std::size_t>(i + 1)] = (*this)[i];
+  return Shape(std::span<const std::int64_t>(dims.data(), static_cast<std::size_t>(rank_ + 1)));
+}
+
+Shape Shape::drop_front(int n) const {
+  return Shape(dims().subspan(static_cast<std::size_t>(n)));
+}
+
+std::string to_string(const Shape& shape) {
+  return fmt::format("[{}]", fmt::join(shape.dims(), ", "));
+}
+
+}  // namespace reprise

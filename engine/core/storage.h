@@ -1,0 +1,76 @@
+// Memory of tensors: from a caching pool, or sealed read-only for good.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+
+#include "engine/core/device.h"
+#include "engine/core/export.h"
+
+namespace reprise {
+
+class REPRISE_API Storage {
+ public:
+  // Uninitialised memory, aligned to 64 bytes. Throws Error where there is not enough.
+  static std::shared_ptr<Storage> allocate(std::size_t bytes, Device device);
+  // A copy in memory that the operating system then makes read-only: a later write ends the process.
+  static std::shared_ptr<Storage> sealed_copy(std::span<const std::byte> bytes, Device device);
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  std::size_t bytes() const { return bytes_; }
+  Device device() const { return device_; }
+  bool is_sealed() const { return sealed_; }
+  const std::byte* data() const { return data_; }
+  // Throws Error if sealed. Counts as a change: the version goes up.
+  std::byte* mutable_data();
+  std::uint64_t version() const { return version_.load(std::memory_order_relaxed); }
+
+  // A form computed once from sealed memory (packed, transposed, ...), itself sealed, kept as long as this
+  // storage. `fill` writes all `bytes` of it. Only for sealed storage.
+  const std::byte* derived(const std::string& key, std::size_t bytes,
+                           const std::function<void(std::byte*)>& fill) const;
+  // Hashes this memory and every derived form again; throws Error naming one that is not what was sealed.
+  void verify_seal() const;
+  std::size_t derived_bytes() const;
+
+ private:
+  struct Derived {
+    std::byte* data;
+    std::size_t bytes;
+    std::string digest;
+  };
+  Storage() = default;
+
+  std::byte* data_ = nullptr;
+  std::size_t bytes_ = 0;
+  Device device_;
+  bool sealed_ = false;
+  std::atomic<std::uint64_t> version_{0};
+  std::string digest_;
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, Derived> derived_;
+};
+
+// The pool's books. Freed blocks are kept for the next tensor of the same size.
+struct MemoryStats {
+  std::size_t in_use = 0, peak = 0, cached = 0;
+};
+REPRISE_API MemoryStats memory_stats();
+REPRISE_API void reset_peak_memory();
+REPRISE_API void release_cached_memory();
+
+// For tests: while on, new memory is filled with 0xFF (NaN as f32 and f64) and has guard zones around it.
+REPRISE_API void set_memory_debug(bool on);
+// How many blocks were freed with a damaged guard zone since the process started.
+REPRISE_API std::int64_t guard_violations();
+
+}  // namespace reprise

@@ -1,0 +1,102 @@
+// The plain parameters of kernels and ops: everything about an op that is not a tensor.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace reprise {
+
+// Convolution over (N,H,W,C); each pair is {height, width}. groups divides C and O.
+struct Conv2dArgs {
+  std::array<int, 2> stride{1, 1};
+  std::array<int, 2> padding{0, 0};
+  std::array<int, 2> dilation{1, 1};
+  int groups = 1;
+
+  // Output size for an input of `in` pixels and a filter of `kernel` taps along axis 0 (height) or 1 (width).
+  std::int64_t out_size(int axis, std::int64_t in, std::int64_t kernel) const {
+    const auto a = static_cast<std::size_t>(axis);
+    const std::int64_t span = in + 2 * padding[a] - dilation[a] * (kernel - 1) - 1;
+    return span < 0 ? 0 : span / stride[a] + 1;
+  }
+};
+
+// Pooling windows; the padding is never part of a maximum, and counts in an average only if asked.
+struct Pool2dArgs {
+  std::array<int, 2> kernel{2, 2};
+  std::array<int, 2> stride{2, 2};
+  std::array<int, 2> padding{0, 0};
+  bool count_include_pad = true;
+
+  std::int64_t out_size(int axis, std::int64_t in) const {
+    const auto a = static_cast<std::size_t>(axis);
+    const std::int64_t span = in + 2 * padding[a] - kernel[a];
+    return span < 0 ? 0 : span / stride[a] + 1;
+  }
+};
+
+// y = op(a) * op(b); a transposed operand is stored with its two dimensions swapped.
+struct MatmulArgs {
+  bool transpose_a = false, transpose_b = false;
+};
+
+enum class BinaryOp : std::uint8_t { add, sub, mul, div };
+// How b meets a: element by element; one value for all; one value per channel (a's last dimension).
+enum class Broadcast : std::uint8_t { none, scalar, channel };
+struct BinaryArgs {
+  BinaryOp op = BinaryOp::add;
+  Broadcast broadcast = Broadcast::none;
+};
+
+// y = scale * x + shift
+struct AffineArgs {
+  double scale = 1, shift = 0;
+};
+
+enum class UnaryOp : std::uint8_t { exp, log, sqrt, tanh, sigmoid };
+struct UnaryArgs {
+  UnaryOp op = UnaryOp::exp;
+};
+
+struct BatchNormArgs {
+  double eps = 1e-5;
+  double momentum = 0.1;  // of the new value, as PyTorch counts it
+};
+
+// A box in a larger tensor: element i of the box lies at begin + i * step, per dimension (only the first
+// `rank` count).
+struct BoxArgs {
+  std::array<std::int64_t, 6> begin{};
+  std::array<std::int64_t, 6> step{1, 1, 1, 1, 1, 1};
+};
+
+struct ConcatArgs {
+  int dim = 0;
+};
+
+// l1: sum |w|.  l2: sqrt(sum w^2).  l12: sum over the first axis of the l2 norms of the rest (rank 1: one
+// row).
+enum class NormKind : std::uint8_t { l1, l2, l12 };
+struct NormArgs {
+  NormKind kind = NormKind::l2;
+};
+
+// x = (u/255 - mean[c]) / std[c], in the order of these operations.
+struct NormalizeArgs {
+  std::array<float, 4> mean{0.485f, 0.456f, 0.406f, 0};
+  std::array<float, 4> std{0.229f, 0.224f, 0.225f, 1};
+};
+
+struct SgdArgs {
+  double lr = 1e-2, momentum = 0, dampening = 0, weight_decay = 0;
+  bool nesterov = false;
+  bool first = false;  // the momentum buffer holds nothing yet
+};
+
+struct AdamArgs {
+  double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
+  bool decoupled = false;  // AdamW: the decay acts on the weight, not on the gradient
+  std::int64_t step = 1;   // of this update, counted from 1
+};
+
+}  // namespace reprise

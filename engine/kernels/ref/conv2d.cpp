@@ -1,0 +1,108 @@
+// y[n,oh,ow,o] = sum_{r,s,i} x[n, oh*sh - ph + r*dh, ow*sw - pw + s*dw, g*I + i] * w[o,r,s,i],   g = o /
+// (O/groups)
+#include "engine/core/parallel.h"
+#include "engine/kernels/kernels.h"
+
+namespace reprise::kernels::ref {
+namespace {
+
+// The sizes of one convolution; x or dx is (N,H,W,C), y or dy (N,OH,OW,O), the filter (O,R,S,I).
+struct Sizes {
+  std::int64_t n, h, w, c, oh, ow, o, r, s, i;
+  Sizes(const Shape& x, const Shape& f, const Shape& y)
+      : n(x[0]), h(x[1]), w(x[2]), c(x[3]), oh(y[1]), ow(y[2]), o(y[3]), r(f[1]), s(f[2]), i(f[3]) {}
+  std::int64_t x_at(std::int64_t b, std::int64_t y, std::int64_t x) const {
+    return ((b * h + y) * w + x) * c;
+  }
+  std::int64_t y_at(std::int64_t b, std::int64_t y, std::int64_t x) const {
+    return ((b * oh + y) * ow + x) * o;
+  }
+  std::int64_t f_at(std::int64_t k, std::int64_t y, std::int64_t x) const {
+    return ((k * r + y) * s + x) * i;
+  }
+};
+
+}  // namespace
+
+template <class T>
+void conv2d_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
+  const Sizes z(x.shape, w.shape, y.shape);
+  const std::int64_t per_group = z.o / a.groups;
+  parallel_for(z.n * z.oh, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row)
+      for (std::int64_t q = 0; q < z.ow; ++q)
+        for (std::int64_t o = 0; o < z.o; ++o) {
+          const std::int64_t n = row / z.oh, p = row % z.oh, first = o / per_group * z.i;
+          T sum = 0;
+          for (std::int64_t r = 0; r < z.r; ++r)
+            for (std::int64_t s = 0; s < z.s; ++s) {
+              const std::int64_t h = p * a.stride[0] - a.padding[0] + r * a.dilation[0];
+              const std::int64_t v = q * a.stride[1] - a.padding[1] + s * a.dilation[1];
+              if (h < 0 || h >= z.h || v < 0 || v >= z.w) continue;
+              const T* in = x.data<T>() + z.x_at(n, h, v) + first;
+              const T* filter = w.data<T>() + z.f_at(o, r, s);
+              for (std::int64_t i = 0; i < z.i; ++i) sum += in[i] * filter[i];
+            }
+          y.data<T>()[z.y_at(n, p, q) + o] = sum;
+        }
+  });
+}
+
+// dx gathers from every output that its element touched.
+template <class T>
+void conv2d_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
+  const Sizes z(dx.shape, w.shape, dy.shape);
+  const std::int64_t per_group = z.o / a.groups;
+  parallel_for(z.n * z.h, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row)
+      for (std::int64_t v = 0; v < z.w; ++v)
+        for (std::int64_t c = 0; c < z.c; ++c) {
+          const std::int64_t n = row / z.h, h = row % z.h, group = c / z.i;
+          T sum = 0;
+          for (std::int64_t r = 0; r < z.r; ++r)
+            for (std::int64_t s = 0; s < z.s; ++s) {
+              const std::int64_t p = h + a.padding[0] - r * a.dilation[0],
+                                 q = v + a.padding[1] - s * a.dilation[1];
+              if (p < 0 || p % a.stride[0] || p / a.stride[0] >= z.oh) continue;
+              if (q < 0 || q % a.stride[1] || q / a.stride[1] >= z.ow) continue;
+              const T* out = dy.data<T>() + z.y_at(n, p / a.stride[0], q / a.stride[1]);
+              for (std::int64_t o = group * per_group; o < (group + 1) * per_group; ++o)
+                sum += out[o] * w.data<T>()[z.f_at(o, r, s) + c % z.i];
+            }
+          dx.data<T>()[z.x_at(n, h, v) + c] = sum;
+        }
+  });
+}
+
+template <class T>
+void conv2d_wgrad(const Conv2dArgs& a, View x, View dy, MutView dw) {
+  const Sizes z(x.shape, dw.shape, dy.shape);
+  const std::int64_t per_group = z.o / a.groups;
+  parallel_for(z.o, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t o = begin; o < end; ++o)
+      for (std::int64_t r = 0; r < z.r; ++r)
+        for (std::int64_t s = 0; s < z.s; ++s)
+          for (std::int64_t i = 0; i < z.i; ++i) {
+            T sum = 0;
+            for (std::int64_t n = 0; n < z.n; ++n)
+              for (std::int64_t p = 0; p < z.oh; ++p)
+                for (std::int64_t q = 0; q < z.ow; ++q) {
+                  const std::int64_t h = p * a.stride[0] - a.padding[0] + r * a.dilation[0];
+                  const std::int64_t v = q * a.stride[1] - a.padding[1] + s * a.dilation[1];
+                  if (h < 0 || h >= z.h || v < 0 || v >= z.w) continue;
+                  sum += x.data<T>()[z.x_at(n, h, v) + o / per_group * z.i + i] *
+                         dy.data<T>()[z.y_at(n, p, q) + o];
+                }
+            dw.data<T>()[z.f_at(o, r, s) + i] = sum;
+          }
+  });
+}
+
+template void conv2d_fwd<float>(const Conv2dArgs&, View, View, MutView);
+template void conv2d_fwd<double>(const Conv2dArgs&, View, View, MutView);
+template void conv2d_dgrad<float>(const Conv2dArgs&, View, View, MutView);
+template void conv2d_dgrad<double>(const Conv2dArgs&, View, View, MutView);
+template void conv2d_wgrad<float>(const Conv2dArgs&, View, View, MutView);
+template void conv2d_wgrad<double>(const Conv2dArgs&, View, View, MutView);
+
+}  // namespace reprise::kernels::ref

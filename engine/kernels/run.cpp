@@ -1,0 +1,182 @@
+#include "engine/kernels/run.h"
+
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <map>
+#include <mutex>
+
+#include "engine/core/check.h"
+#include "engine/core/env.h"
+#include "engine/core/log.h"
+#include "engine/core/tensor.h"
+
+namespace reprise {
+namespace {
+
+std::atomic<bool> strict{false};
+std::atomic<std::int64_t> fallbacks{0};
+
+int debug_level() {
+  static const int level = static_cast<int>(env_int("REPRISE_DEBUG"));
+  return level;
+}
+bool validate_flag() {
+  static const bool on = env_flag("REPRISE_VALIDATE");
+  return on;
+}
+bool strict_flag() {
+  static const bool on = env_flag("REPRISE_STRICT");
+  return on || strict;
+}
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Multiply-adds count twice. Convolutions and products only; everything else is judged by its bytes.
+double flop_count(std::string_view name, const std::vector<detail::Operand>& o) {
+  const auto n = [&](std::size_t i) { return static_cast<double>(o[i].view.numel()); };
+  const auto d = [&](std::size_t i, int k) { return static_cast<double>(o[i].view.dim(k)); };
+  if (name == "conv2d_fwd") return 2 * n(2) * n(1) / d(1, 0);
+  if (name == "conv2d_dgrad") return 2 * n(0) * n(1) / d(1, 0);
+  if (name == "conv2d_wgrad") return 2 * n(1) * n(2) / d(2, 0);
+  if (name == "depthwise_fwd") return 2 * n(2) * d(1, 1) * d(1, 2);
+  if (name == "depthwise_dgrad") return 2 * n(0) * d(1, 1) * d(1, 2);
+  if (name == "depthwise_wgrad") return 2 * n(1) * d(2, 1) * d(2, 2);
+  if (name == "linear_fwd") return 2 * n(3) * d(0, 1);
+  if (name == "linear_dgrad") return 2 * n(0) * d(2, 1);
+  if (name == "linear_wgrad") return 2 * n(1) * d(0, 1);
+  if (name == "matmul") return 2 * std::sqrt(n(0) * n(1) * n(2));
+  return 0;
+}
+
+double load(const View& v, std::int64_t i) {
+  switch (v.dtype) {
+    case DType::f32:
+      return static_cast<double>(v.data<float>()[i]);
+    case DType::f64:
+      return v.data<double>()[i];
+    case DType::bf16:
+      return static_cast<double>(to_float(v.data<BFloat16>()[i]));
+    default:
+      return 0;
+  }
+}
+
+}  // namespace
+
+namespace detail {
+
+Device::Kind choose_backend(const char* name, Device device, DType dtype, bool on_device, bool on_ref) {
+  if (on_device) return device.kind;
+  REPRISE_CHECK(device.kind == Device::Kind::cpu && on_ref, "{}: there is no kernel for {} on {}", name,
+                name_of(dtype), to_string(device));
+  REPRISE_CHECK(!strict_flag(), "{}: no cpu kernel for {}; strict mode forbids the slow one of ref", name,
+                name_of(dtype));
+  ++fallbacks;
+  static std::mutex mutex;
+  static std::map<std::string, bool> told;
+  const std::lock_guard lock(mutex);
+  if (bool& t = told[std::string(name) + "/" + std::string(name_of(dtype))]; !t) {
+    t = true;
+    if (debug_level() >= 1)
+      log_line(fmt::format("[fallback] {} {}: no cpu kernel, ref runs it", name, name_of(dtype)));
+  }
+  return Device::Kind::ref;
+}
+
+bool watching() {
+  static const bool on = debug_level() >= 2 || validate_flag();
+  return on;
+}
+
+Watch::Watch(const char* name, Device::Kind backend, DType dtype, std::vector<Operand> operands)
+    : name_(name),
+      backend_(backend),
+      dtype_(dtype),
+      operands_(std::move(operands)),
+      validate_(validate_flag() && backend == Device::Kind::cpu) {}
+
+void Watch::before() {
+  if (validate_) {
+    memory_.resize(operands_.size());
+    for (std::size_t k = 0; k < operands_.size(); ++k) {
+      const View& v = operands_[k].view;
+      if (!v || !is_floating(v.dtype)) {
+        // Integer operands are shared; an integer output is computed again by ref, into the same place.
+        copies_.push_back({const_cast<void*>(v.ptr), v.shape, v.dtype});
+        continue;
+      }
+      memory_[k].resize(static_cast<std::size_t>(v.numel()));
+      for (std::int64_t i = 0; i < v.numel(); ++i) memory_[k][static_cast<std::size_t>(i)] = load(v, i);
+      copies_.push_back({memory_[k].data(), v.shape, DType::f64});
+    }
+  }
+  start_ = now();
+}
+
+void Watch::print() {
+  if (debug_level() < 2) return;
+  const double seconds = now() - start_;
+  double bytes = 0;
+  std::string shapes;
+  for (const Operand& o : operands_) {
+    if (!o.view) continue;
+    bytes += static_cast<double>(o.view.numel()) * static_cast<double>(size_of(o.view.dtype));
+    shapes += (o.written ? " -> " : " ") + to_string(o.view.shape);
+  }
+  log_line(fmt::format("[kernel] {:<22} {:<4} {:<4} {:9.3f} ms {:8.1f} GFLOP/s {:7.1f} GB/s{}", name_,
+                       name_of(backend_), name_of(dtype_), seconds * 1e3,
+                       flop_count(name_, operands_) / seconds * 1e-9, bytes / seconds * 1e-9,
+                       debug_level() >= 3 ? shapes : ""));
+}
+
+void Watch::compare() {
+  const double allowance = dtype_ == DType::f64 ? 1e-12 : dtype_ == DType::bf16 ? 2e-2 : 1e-4;
+  for (std::size_t k = 0; k < operands_.size(); ++k) {
+    const Operand& o = operands_[k];
+    if (!o.written || !o.view || !is_floating(o.view.dtype)) continue;
+    double largest = 0;
+    for (double v : memory_[k]) largest = std::max(largest, std::abs(v));
+    for (std::int64_t i = 0; i < o.view.numel(); ++i) {
+      const double got = load(o.view, i), want = memory_[k][static_cast<std::size_t>(i)];
+      if (std::isnan(got) && std::isnan(want)) continue;
+      REPRISE_CHECK(
+          got == want || std::abs(got - want) <= allowance * largest + 1e-30,
+          "validate: {} on {} differs from ref in double\n  output  {}  {}\n  element {} is {:.9g}, expected "
+          "{:.9g} (largest {:.3g})",
+          name_, name_of(backend_), to_string(o.view.shape), name_of(o.view.dtype), i, got, want, largest);
+    }
+  }
+}
+
+}  // namespace detail
+
+std::int64_t fallback_count() {
+  return fallbacks;
+}
+void set_strict(bool on) {
+  strict = on;
+}
+
+std::string support_matrix() {
+  std::string text = fmt::format("{:<22} {:<10} {:<10} {:<10}\n", "kernel", "ref", "cpu", "cuda");
+  const auto line = [&](const auto& kernel) {
+    text += fmt::format("{:<22}", kernel.name);
+    for (const auto& row : kernel.function) {
+      std::string types;
+      for (int d = 0; d < dtype_count; ++d)
+        if (row[d] != nullptr)
+          types += (types.empty() ? "" : ",") + std::string(name_of(static_cast<DType>(d)));
+      text += fmt::format(" {:<10}", types.empty() ? "-" : types);
+    }
+    text += "\n";
+  };
+#define KERNEL(name_, ...) line(kernels::name_);
+#include "engine/kernels/kernels.def"
+#undef KERNEL
+  return text;
+}
+
+}  // namespace reprise

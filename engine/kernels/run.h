@@ -1,0 +1,117 @@
+// run(): the only place where a kernel is chosen and called.
+#pragma once
+
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "engine/core/parallel.h"
+#include "engine/kernels/kernels.h"
+
+namespace reprise {
+
+namespace detail {
+
+// The backend that will run it; falls back from cpu to ref (counted, logged, an Error in strict mode). Throws
+// Error by name where there is none.
+Device::Kind choose_backend(const char* name, Device device, DType dtype, bool on_device, bool on_ref);
+// Whether any of REPRISE_DEBUG and REPRISE_VALIDATE asks for more than the plain call.
+bool watching();
+
+// An operand seen by the watcher.
+struct Operand {
+  View view;
+  bool written;
+};
+// Times the kernel and prints its line; with REPRISE_VALIDATE repeats it on ref in double through `on_ref`,
+// which gets the operands' replacements, and throws Error on a difference.
+using Repeat = void (*)(const void* arguments, const std::vector<void*>& replacements);
+class Watch {
+ public:
+  Watch(const char* name, Device::Kind backend, DType dtype, std::vector<Operand> operands);
+  // Before the call: keeps copies in double of what ref will need.
+  void before();
+  // After it: the line; then compares with what `repeat` computes from the copies.
+  template <class F>
+  void after(F&& repeat) {
+    print();
+    if (!validates()) return;
+    repeat(copies_);
+    compare();
+  }
+  bool validates() const { return validate_; }
+
+ private:
+  void print();
+  void compare();
+  const char* name_;
+  Device::Kind backend_;
+  DType dtype_;
+  std::vector<Operand> operands_;
+  std::vector<std::vector<double>> memory_;
+  std::vector<MutView> copies_;  // f64 where the operand is floating, else the operand itself
+  double start_ = 0;
+  bool validate_ = false;
+};
+
+template <class A>
+void collect(std::vector<Operand>& out, const A& a) {
+  if constexpr (std::is_same_v<A, View>)
+    out.push_back({a, false});
+  else if constexpr (std::is_same_v<A, MutView>)
+    out.push_back({View{a.ptr, a.shape, a.dtype}, true});
+}
+
+// The argument itself, or for an operand its copy.
+template <class A>
+A substitute(const A& a, const std::vector<MutView>& copies, std::size_t& next) {
+  if constexpr (std::is_same_v<A, View>) {
+    const MutView& c = copies[next++];
+    return View{c.ptr, c.shape, c.dtype};
+  } else if constexpr (std::is_same_v<A, MutView>) {
+    return copies[next++];
+  } else {
+    return a;
+  }
+}
+
+}  // namespace detail
+
+// Calls the kernel for that device and dtype. On host devices denormals are flushed to zero meanwhile.
+template <class... A, class... B>
+void run(const kernels::Kernel<void(A...)>& kernel, Device device, DType dtype, const B&... arguments) {
+  const auto column = static_cast<int>(dtype);
+  const auto& row = kernel.function;
+  const auto backend = detail::choose_backend(kernel.name, device, dtype,
+                                              row[static_cast<int>(device.kind)][column] != nullptr,
+                                              row[static_cast<int>(Device::Kind::ref)][column] != nullptr);
+  const auto function = row[static_cast<int>(backend)][column];
+  const FlushDenormals flush;
+  if (!detail::watching()) [[likely]] {
+    function(arguments...);
+    return;
+  }
+  std::vector<detail::Operand> operands;
+  (detail::collect(operands, arguments), ...);
+  detail::Watch watch(kernel.name, backend, dtype, std::move(operands));
+  watch.before();
+  function(arguments...);
+  watch.after([&](const std::vector<MutView>& copies) {
+    std::size_t next = 0;
+    // Braces: the arguments are evaluated from left to right.
+    const std::tuple<std::remove_cvref_t<A>...> replaced{detail::substitute<B>(arguments, copies, next)...};
+    std::apply(row[static_cast<int>(Device::Kind::ref)][static_cast<int>(DType::f64)], replaced);
+  });
+}
+
+// How often a cpu kernel fell back to ref since the process started.
+REPRISE_API std::int64_t fallback_count();
+// Strict mode for this process (besides REPRISE_STRICT): a fallback is an Error.
+REPRISE_API void set_strict(bool on);
+// Which backend and dtypes each kernel has, as the table says, one line a kernel.
+REPRISE_API std::string support_matrix();
+
+}  // namespace reprise

@@ -1,0 +1,46 @@
+// Element-wise arithmetic. b has a's shape, or one element, or one value per channel (a's last dimension).
+#pragma once
+
+#include "engine/core/tensor.h"
+
+namespace reprise::ops {
+
+REPRISE_API Tensor add(const Tensor& a, const Tensor& b);
+REPRISE_API Tensor sub(const Tensor& a, const Tensor& b);
+REPRISE_API Tensor mul(const Tensor& a, const Tensor& b);
+REPRISE_API Tensor div(const Tensor& a, const Tensor& b);
+
+// scale * x + shift, with plain numbers.
+REPRISE_API Tensor affine(const Tensor& x, double scale, double shift = 0);
+
+}  // namespace reprise::ops
+
+namespace reprise {
+inline Tensor operator+(const Tensor& a, const Tensor& b) {
+  return ops::add(a, b);
+}
+inline Tensor operator-(const Tensor& a, const Tensor& b) {
+  return ops::sub(a, b);
+}
+inline Tensor operator*(const Tensor& a, const Tensor& b) {
+  return ops::mul(a, b);
+}
+inline Tensor operator/(const Tensor& a, const Tensor& b) {
+  return ops::div(a, b);
+}
+inline Tensor operator*(double s, const Tensor& x) {
+  return ops::affine(x, s);
+}
+inline Tensor operator*(const Tensor& x, double s) {
+  return ops::affine(x, s);
+}
+inline Tensor operator+(const Tensor& x, double s) {
+  return ops::affine(x, 1, s);
+}
+inline Tensor operator-(const Tensor& x, double s) {
+  return ops::affine(x, 1, -s);
+}
+inline Tensor operator-(const Tensor& x) {
+  return ops::affine(x, -1);
+}
+}  // namespace reprise

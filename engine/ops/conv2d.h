@@ -1,0 +1,19 @@
+// Convolutions over images.
+#pragma once
+
+#include "engine/core/tensor.h"
+#include "engine/kernels/args.h"
+
+namespace reprise::ops {
+
+// y[n,oh,ow,o] = sum over r,s,i of x[n, oh*stride - padding + r*dilation, ow*..., i] * w[o,r,s,i]
+// (cross-correlation). x (N,H,W,C), w (O,R,S,C/groups), bias (O) or undefined, result (N,OH,OW,O). Error if
+// sizes, dtypes or devices differ.
+REPRISE_API Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args = {},
+                          const Tensor& bias = {});
+
+// The same with one filter per channel: w (R,S,C), or (T,R,S,C) for T task groups along the batch, N
+// divisible by T. args.groups is not looked at.
+REPRISE_API Tensor depthwise_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args = {});
+
+}  // namespace reprise::ops

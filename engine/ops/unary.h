@@ -1,0 +1,15 @@
+// Element-wise functions of one tensor.
+#pragma once
+
+#include "engine/core/tensor.h"
+
+namespace reprise::ops {
+
+REPRISE_API Tensor relu(const Tensor& x);  // max(x, 0); gradient 0 at 0; NaN stays NaN
+REPRISE_API Tensor exp(const Tensor& x);
+REPRISE_API Tensor log(const Tensor& x);
+REPRISE_API Tensor sqrt(const Tensor& x);
+REPRISE_API Tensor tanh(const Tensor& x);
+REPRISE_API Tensor sigmoid(const Tensor& x);  // 1 / (1 + exp(-x))
+
+}  // namespace reprise::ops
