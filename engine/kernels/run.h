@@ -1,15 +1,14 @@
 // run(): the only place where a kernel is chosen and called.
 #pragma once
 
-#include <initializer_list>
-#include <optional>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "engine/core/parallel.h"
-#include "engine/kernels/kernels.h"
+#include "engine/kernels/table.h"
 
 namespace reprise {
 
@@ -34,7 +33,7 @@ class Watch {
   Watch(const char* name, Device::Kind backend, DType dtype, std::vector<Operand> operands);
   // Before the call: keeps copies in double of what ref will need.
   void before();
-  // After it: the line; then compares with what `repeat` computes from the copies.
+  // After it: the line; then compares with what repeat(copies) computes.
   template <class F>
   void after(F&& repeat) {
     print();

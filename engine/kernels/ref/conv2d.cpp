@@ -4,12 +4,11 @@
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels::ref {
-namespace {
 
 // The sizes of one convolution; x or dx is (N,H,W,C), y or dy (N,OH,OW,O), the filter (O,R,S,I).
-struct Sizes {
+struct ConvSizes {
   std::int64_t n, h, w, c, oh, ow, o, r, s, i;
-  Sizes(const Shape& x, const Shape& f, const Shape& y)
+  ConvSizes(const Shape& x, const Shape& f, const Shape& y)
       : n(x[0]), h(x[1]), w(x[2]), c(x[3]), oh(y[1]), ow(y[2]), o(y[3]), r(f[1]), s(f[2]), i(f[3]) {}
   std::int64_t x_at(std::int64_t b, std::int64_t y, std::int64_t x) const {
     return ((b * h + y) * w + x) * c;
@@ -22,11 +21,9 @@ struct Sizes {
   }
 };
 
-}  // namespace
-
 template <class T>
 void conv2d_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
-  const Sizes z(x.shape, w.shape, y.shape);
+  const ConvSizes z(x.shape, w.shape, y.shape);
   const std::int64_t per_group = z.o / a.groups;
   parallel_for(z.n * z.oh, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row)
@@ -51,7 +48,7 @@ void conv2d_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
 // dx gathers from every output that its element touched.
 template <class T>
 void conv2d_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
-  const Sizes z(dx.shape, w.shape, dy.shape);
+  const ConvSizes z(dx.shape, w.shape, dy.shape);
   const std::int64_t per_group = z.o / a.groups;
   parallel_for(z.n * z.h, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row)
@@ -76,7 +73,7 @@ void conv2d_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
 
 template <class T>
 void conv2d_wgrad(const Conv2dArgs& a, View x, View dy, MutView dw) {
-  const Sizes z(x.shape, dw.shape, dy.shape);
+  const ConvSizes z(x.shape, dw.shape, dy.shape);
   const std::int64_t per_group = z.o / a.groups;
   parallel_for(z.o, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t o = begin; o < end; ++o)
