@@ -1,0 +1,18 @@
+// y = (u/255 - mean[c]) / std[c]
+#include "engine/kernels/ref/loops.h"
+
+namespace reprise::kernels::ref {
+
+template <class T>
+void normalize_images(const NormalizeArgs& a, View images, MutView y) {
+  const std::int64_t channels = images.dim(3);
+  each_output(y.numel(), 4, [&](std::int64_t i) {
+    const auto c = static_cast<std::size_t>(i % channels);
+    const T u = static_cast<T>(images.data<std::uint8_t>()[i]);
+    y.data<T>()[i] = (u / 255 - static_cast<T>(a.mean[c])) / static_cast<T>(a.std[c]);
+  });
+}
+
+REPRISE_REF_KERNEL(normalize_images);
+
+}  // namespace reprise::kernels::ref

@@ -1,0 +1,25 @@
+// What the reference kernels share. Private to ref/.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/core/parallel.h"
+#include "engine/kernels/kernels.h"
+
+namespace reprise::kernels::ref {
+
+// Calls f(i) for each output i of [0,n), in parallel; each costs about `cost` element steps.
+template <class F>
+void each_output(std::int64_t n, std::int64_t cost, F f) {
+  const std::int64_t grain = cost >= 4096 ? 1 : 4096 / (cost < 1 ? 1 : cost);
+  parallel_for(n, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) f(i);
+  });
+}
+
+}  // namespace reprise::kernels::ref
+
+// Makes the float and the double form of a kernel.
+#define REPRISE_REF_KERNEL(name)              \
+  template decltype(name<float>) name<float>; \
+  template decltype(name<double>) name<double>
