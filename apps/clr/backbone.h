@@ -1,0 +1,85 @@
+// The backbone: a pretrained network, read once, sealed, shared by all tasks.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/weights/state_dict.h"
+#include "engine/core/tensor.h"
+
+namespace reprise::layers {
+class Network;
+}
+
+namespace reprise::clr {
+
+struct LoadOptions {
+  std::string until;  // a module's path: what stands behind it may be absent from the file
+};
+
+// How a file's tensors met a network's, by name. Missing and of another shape are errors unless the head's.
+struct LoadReport {
+  std::vector<std::string> matched;
+  std::vector<std::string>
+      missing;  // of the network, not in the file: "layer4.0.conv1.weight [512, 512, 3, 3]"
+  std::vector<std::string> extra;          // of the file, not of the network
+  std::vector<std::string> shape_differs;  // "fc.weight: [1000, 512] in the file, [10, 512] in the network"
+  std::string text() const;                // a few lines for a person; long lists are cut
+};
+
+struct Backbone {
+  std::string path, file_sha256, format;
+  std::string identity;                   // SHA-256 over the body's tensors; see data::backbone_identity
+  std::string arch;                       // "resnet20"
+  std::map<std::string, Tensor> weights;  // torchvision's names, memory layout, on `device`, all sealed
+  int classes = 0;                        // of its own head; 0 where the file has none that fits
+  int size = 0;                           // image size that the file records, else the architecture's usual
+  std::vector<std::string> class_names;   // where the file records them
+  LoadReport report;
+  std::map<std::string, std::string> metadata;
+  Device device;
+  DType dtype = DType::f32;
+
+  // A new network for a task: convolutions and everything frozen are the sealed weights themselves; what is
+  // trained is copied; the head is drawn from the streams "init/<task>/<parameter>". In training mode.
+  std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
+                                               std::uint64_t seed, const std::string& task) const;
+  // The network as it was loaded, with its own head, in evaluation mode, nothing trained. With a method: in
+  // that method's form, as before the first step, still with its own head. Without a head of its own
+  // (classes is 0) the logits mean nothing.
+  std::unique_ptr<layers::Network> pretrained(const std::string& method = {}) const;
+
+  // Hashes all sealed memory again, and the body; throws Error where it is not what was loaded.
+  void verify() const;
+  std::int64_t parameters() const;  // numbers in the body's and head's parameters, statistics not counted
+  std::int64_t bytes() const;       // of all its tensors
+};
+
+// Reads the file, finds the architecture ("auto": the one recorded, else the one that fits), checks, seals.
+// Throws UsageError for an unknown architecture, Error where tensors of the body are missing or mis-shaped.
+Backbone load_backbone(const std::string& path, const std::string& arch, Device device, DType dtype,
+                       const LoadOptions& options = {});
+
+// The names without the prefixes "module." and "model." that wrappers leave, where all tensors have them.
+std::vector<data::NamedTensor> without_prefix(std::vector<data::NamedTensor> tensors);
+
+// What a set of tensors (names without prefix) says of its network: the architecture that fits best, with the
+// report against it. Nothing where no known architecture shares half of its tensors.
+struct ArchitectureMatch {
+  std::string arch;
+  LoadReport report;
+};
+std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>& tensors);
+
+// The identity of the tensors that make up the body of this architecture.
+std::string identity_of(const std::vector<data::NamedTensor>& tensors, const std::string& arch);
+
+// Metadata of a backbone file that clr writes.
+std::map<std::string, std::string> backbone_metadata(const std::string& arch, int size,
+                                                     const std::vector<std::string>& class_names);
+
+}  // namespace reprise::clr

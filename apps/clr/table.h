@@ -1,0 +1,32 @@
+// Tables of text, and how numbers look in them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace reprise::clr {
+
+// Columns are as wide as their widest cell; the first is aligned to the left, the others to the right unless
+// `left` says otherwise.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> titles, std::vector<bool> left = {});
+  // As many cells as titles.
+  void row(std::vector<std::string> cells);
+  void rule();  // a line across
+  std::string text() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;  // the titles first; an empty row is a rule
+  std::vector<bool> left_;
+};
+
+std::string percent(double fraction, int digits = 1);  // 0.917 -> "91.7 %"; NaN -> "-"
+std::string grouped(std::int64_t number);              // 1234567 -> "1,234,567"
+std::string bytes_text(std::int64_t bytes);            // "12.3 KiB"
+// The shortest text that reads back as the same number: for files.
+std::string exact(double number);
+std::string exact(float number);
+
+}  // namespace reprise::clr
