@@ -1,0 +1,107 @@
+#include "engine/ops/arithmetic.h"
+
+#include "engine/autograd/record.h"
+#include "engine/kernels/run.h"
+#include "engine/ops/operands.h"
+
+namespace reprise::ops {
+namespace {
+
+Broadcast broadcast_of(const char* op, const Tensor& a, const Tensor& b) {
+  check_operands(op, {{"a", a}, {"b", b}});
+  if (a.shape() == b.shape()) return Broadcast::none;
+  if (b.numel() == 1) return Broadcast::scalar;
+  REPRISE_CHECK(a.rank() >= 1 && b.rank() >= 1 && b.dim(-1) == a.dim(-1) && b.numel() == a.dim(-1),
+                "{}: the shapes do not match; b may have a's shape, one element, or one value per channel "
+                "(a's last dimension){}{}",
+                op, operand_line("a", a), operand_line("b", b));
+  return Broadcast::channel;
+}
+
+Tensor binary(BinaryOp op, Broadcast broadcast, const Tensor& a, const Tensor& b) {
+  Tensor y = empty(a.shape(), a.dtype(), a.device());
+  run(kernels::binary, y.device(), y.dtype(), BinaryArgs{op, broadcast}, a.view(), b.view(), y.mut_view());
+  return y;
+}
+
+Tensor scaled(const Tensor& x, double scale, double shift) {
+  Tensor y = empty(x.shape(), x.dtype(), x.device());
+  run(kernels::affine, y.device(), y.dtype(), AffineArgs{scale, shift}, x.view(), y.mut_view());
+  return y;
+}
+
+// The gradient of a broadcast b: summed over everything that used the same value.
+Tensor gather(Broadcast broadcast, const Tensor& g, const Shape& shape) {
+  if (broadcast == Broadcast::none) return g;
+  Tensor y = empty(broadcast == Broadcast::scalar ? Shape{} : Shape{g.dim(-1)}, g.dtype(), g.device());
+  run(broadcast == Broadcast::scalar ? kernels::sum_all : kernels::sum_rows, y.device(), y.dtype(), g.view(),
+      y.mut_view());
+  return y.viewed_as(shape);
+}
+
+}  // namespace
+
+// y = a + b.   da = dy,   db = dy.
+Tensor add(const Tensor& a, const Tensor& b) {
+  const Broadcast how = broadcast_of("add", a, b);
+  const Tensor y = binary(BinaryOp::add, how, a, b);
+  record("add", {a, b}, y, [how, b_shape = b.shape()](const Tensor& dy, const Needs& needs) {
+    return std::vector{dy, needs[1] ? gather(how, dy, b_shape) : Tensor()};
+  });
+  return y;
+}
+
+// y = a - b.   da = dy,   db = -dy.
+Tensor sub(const Tensor& a, const Tensor& b) {
+  const Broadcast how = broadcast_of("sub", a, b);
+  const Tensor y = binary(BinaryOp::sub, how, a, b);
+  record("sub", {a, b}, y, [how, b_shape = b.shape()](const Tensor& dy, const Needs& needs) {
+    return std::vector{dy, needs[1] ? scaled(gather(how, dy, b_shape), -1, 0) : Tensor()};
+  });
+  return y;
+}
+
+// y = a b.   da = dy b,   db = dy a.
+Tensor mul(const Tensor& a, const Tensor& b) {
+  const Broadcast how = broadcast_of("mul", a, b);
+  const Tensor y = binary(BinaryOp::mul, how, a, b);
+  if (any_requires_grad({a, b})) {
+    const Saved saved_a(requires_grad(b) ? a : Tensor(), "mul: a");
+    const Saved saved_b(requires_grad(a) ? b : Tensor(), "mul: b");
+    record("mul", {a, b}, y, [=, b_shape = b.shape()](const Tensor& dy, const Needs& needs) {
+      Tensor da, db;
+      if (needs[0]) da = binary(BinaryOp::mul, how, dy, saved_b);
+      if (needs[1]) db = gather(how, binary(BinaryOp::mul, Broadcast::none, dy, saved_a), b_shape);
+      return std::vector{da, db};
+    });
+  }
+  return y;
+}
+
+// y = a / b.   da = dy / b,   db = -dy a / b^2 = -(dy / b) y.
+Tensor div(const Tensor& a, const Tensor& b) {
+  const Broadcast how = broadcast_of("div", a, b);
+  const Tensor y = binary(BinaryOp::div, how, a, b);
+  if (any_requires_grad({a, b})) {
+    const Saved saved_b(b, "div: b");
+    const Saved saved_y(requires_grad(b) ? y : Tensor(), "div: output");
+    record("div", {a, b}, y, [=, b_shape = b.shape()](const Tensor& dy, const Needs& needs) {
+      const Tensor da = binary(BinaryOp::div, how, dy, saved_b);
+      if (!needs[1]) return std::vector{da, Tensor()};
+      const Tensor product = binary(BinaryOp::mul, Broadcast::none, da, saved_y);
+      return std::vector{needs[0] ? da : Tensor(), scaled(gather(how, product, b_shape), -1, 0)};
+    });
+  }
+  return y;
+}
+
+// y = scale x + shift.   dx = scale dy.
+Tensor affine(const Tensor& x, double scale, double shift) {
+  check_operands("affine", {{"input", x}});
+  const Tensor y = scaled(x, scale, shift);
+  record("affine", {x}, y,
+         [scale](const Tensor& dy, const Needs&) { return std::vector{scaled(dy, scale, 0)}; });
+  return y;
+}
+
+}  // namespace reprise::ops

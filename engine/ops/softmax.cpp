@@ -1,0 +1,99 @@
+#include "engine/ops/softmax.h"
+
+#include "engine/autograd/record.h"
+#include "engine/kernels/run.h"
+#include "engine/ops/operands.h"
+
+namespace reprise::ops {
+namespace {
+
+void check_matrix(const char* op, const Tensor& x) {
+  check_operands(op, {{"input", x}});
+  REPRISE_CHECK(x.rank() == 2 && x.dim(1) >= 1, "{}: expected a matrix with at least one column{}", op,
+                operand_line("input", x, "(M,C)"));
+}
+
+void check_labels(const Tensor& logits, const Tensor& labels, int groups) {
+  check_operands("cross_entropy", {{"logits", logits}});
+  const auto lines = [&] {
+    return operand_line("logits", logits, "(N,C)") + operand_line("labels", labels, "(N)");
+  };
+  REPRISE_CHECK(logits.rank() == 2 && logits.dim(0) >= 1 && logits.dim(1) >= 1,
+                "cross_entropy: expected logits of rank 2, with a row and a column at least{}", lines());
+  REPRISE_CHECK(labels.defined() && labels.dtype() == DType::i64 && labels.shape() == Shape{logits.dim(0)},
+                "cross_entropy: expected one label (i64) for each row{}", lines());
+  REPRISE_CHECK(labels.device() == logits.device(),
+                "cross_entropy: the labels are on another device than the logits{}", lines());
+  REPRISE_CHECK(groups >= 1 && logits.dim(0) % groups == 0,
+                "cross_entropy: the batch cannot be split into {} task groups{}", groups, lines());
+  if (!labels.device().is_host()) return;
+  const auto values = labels.values<std::int64_t>();
+  for (std::size_t i = 0; i < values.size(); ++i)
+    REPRISE_CHECK(values[i] >= 0 && values[i] < logits.dim(1),
+                  "cross_entropy: label {} of row {} is not in 0..{}{}", values[i], i, logits.dim(1) - 1,
+                  lines());
+}
+
+}  // namespace
+
+// y = exp(x) / sum exp(x) along each row.   dx = y (dy - sum dy y).
+Tensor softmax(const Tensor& x) {
+  check_matrix("softmax", x);
+  Tensor y = empty(x.shape(), x.dtype(), x.device());
+  run(kernels::softmax_fwd, y.device(), y.dtype(), x.view(), y.mut_view());
+  if (any_requires_grad({x})) {
+    record("softmax", {x}, y, [saved = Saved(y, "softmax: output")](const Tensor& dy, const Needs&) {
+      Tensor dx = empty(dy.shape(), dy.dtype(), dy.device());
+      run(kernels::softmax_bwd, dy.device(), dy.dtype(), saved.get().view(), dy.view(), dx.mut_view());
+      return std::vector{dx};
+    });
+  }
+  return y;
+}
+
+// y = x - log sum exp(x) along each row.   dx = dy - exp(y) sum dy.
+Tensor log_softmax(const Tensor& x) {
+  check_matrix("log_softmax", x);
+  Tensor y = empty(x.shape(), x.dtype(), x.device());
+  run(kernels::log_softmax_fwd, y.device(), y.dtype(), x.view(), y.mut_view());
+  if (any_requires_grad({x})) {
+    record("log_softmax", {x}, y, [saved = Saved(y, "log_softmax: output")](const Tensor& dy, const Needs&) {
+      Tensor dx = empty(dy.shape(), dy.dtype(), dy.device());
+      run(kernels::log_softmax_bwd, dy.device(), dy.dtype(), saved.get().view(), dy.view(), dx.mut_view());
+      return std::vector{dx};
+    });
+  }
+  return y;
+}
+
+// y = mean of -log softmax(x)[label].   dx = (softmax(x) - onehot(label)) dy / rows.   Each per task group.
+Tensor cross_entropy(const Tensor& logits, const Tensor& labels, int groups) {
+  check_labels(logits, labels, groups);
+  Tensor log_probs = empty(logits.shape(), logits.dtype(), logits.device());
+  run(kernels::log_softmax_fwd, logits.device(), logits.dtype(), logits.view(), log_probs.mut_view());
+  Tensor loss = empty({groups}, logits.dtype(), logits.device());
+  run(kernels::nll_fwd, logits.device(), logits.dtype(), log_probs.view(), labels.view(), loss.mut_view());
+  const Tensor y = groups == 1 ? loss.viewed_as({}) : loss;
+  if (any_requires_grad({logits})) {
+    record("cross_entropy", {logits}, y,
+           [groups, saved = Saved(log_probs, "cross_entropy: log probabilities"),
+            saved_labels = Saved(labels, "cross_entropy: labels")](const Tensor& dy, const Needs&) {
+             const Tensor& kept = saved;
+             Tensor dx = empty(kept.shape(), dy.dtype(), dy.device());
+             run(kernels::cross_entropy_bwd, dy.device(), dy.dtype(), kept.view(), saved_labels.get().view(),
+                 dy.viewed_as({groups}).view(), dx.mut_view());
+             return std::vector{dx};
+           });
+  }
+  return y;
+}
+
+// Integers: nothing that could carry a gradient on.
+Tensor argmax_rows(const Tensor& x) {
+  check_matrix("argmax_rows", x);
+  Tensor y = empty({x.dim(0)}, DType::i64, x.device());
+  run(kernels::argmax_rows, x.device(), x.dtype(), x.view(), y.mut_view());
+  return y;
+}
+
+}  // namespace reprise::ops

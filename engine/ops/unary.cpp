@@ -1,0 +1,67 @@
+#include "engine/ops/unary.h"
+
+#include "engine/autograd/record.h"
+#include "engine/kernels/run.h"
+#include "engine/ops/operands.h"
+
+namespace reprise::ops {
+namespace {
+
+// The kernel knows dy/dx from x (log) or from y (the others); only that one is kept.
+Tensor unary(const char* name, UnaryOp op, const Tensor& x) {
+  check_operands(name, {{"input", x}});
+  Tensor y = empty(x.shape(), x.dtype(), x.device());
+  run(kernels::unary_fwd, y.device(), y.dtype(), UnaryArgs{op}, x.view(), y.mut_view());
+  if (any_requires_grad({x})) {
+    const bool from_x = op == UnaryOp::log;
+    const Saved saved(from_x ? x : y, std::string(name) + (from_x ? ": input" : ": output"));
+    record(name, {x}, y, [op, from_x, saved](const Tensor& dy, const Needs&) {
+      Tensor dx = empty(dy.shape(), dy.dtype(), dy.device());
+      const View kept = saved.get().view();
+      run(kernels::unary_bwd, dy.device(), dy.dtype(), UnaryArgs{op}, from_x ? kept : View{},
+          from_x ? View{} : kept, dy.view(), dx.mut_view());
+      return std::vector{dx};
+    });
+  }
+  return y;
+}
+
+}  // namespace
+
+// y = max(x, 0).   dx = dy where y > 0.
+Tensor relu(const Tensor& x) {
+  check_operands("relu", {{"input", x}});
+  Tensor y = empty(x.shape(), x.dtype(), x.device());
+  run(kernels::relu_fwd, y.device(), y.dtype(), x.view(), y.mut_view());
+  if (any_requires_grad({x})) {
+    record("relu", {x}, y, [saved = Saved(y, "relu: output")](const Tensor& dy, const Needs&) {
+      Tensor dx = empty(dy.shape(), dy.dtype(), dy.device());
+      run(kernels::relu_bwd, dy.device(), dy.dtype(), saved.get().view(), dy.view(), dx.mut_view());
+      return std::vector{dx};
+    });
+  }
+  return y;
+}
+
+// dx = dy y
+Tensor exp(const Tensor& x) {
+  return unary("exp", UnaryOp::exp, x);
+}
+// dx = dy / x
+Tensor log(const Tensor& x) {
+  return unary("log", UnaryOp::log, x);
+}
+// dx = dy / (2 y)
+Tensor sqrt(const Tensor& x) {
+  return unary("sqrt", UnaryOp::sqrt, x);
+}
+// dx = dy (1 - y^2)
+Tensor tanh(const Tensor& x) {
+  return unary("tanh", UnaryOp::tanh, x);
+}
+// dx = dy y (1 - y)
+Tensor sigmoid(const Tensor& x) {
+  return unary("sigmoid", UnaryOp::sigmoid, x);
+}
+
+}  // namespace reprise::ops
