@@ -37,9 +37,16 @@ REPRISE_INLINE Vec broadcast(float x) {
 }  // x - 0 keeps the sign of zero
 
 // The first n lanes (0 <= n <= lanes); the others are 0 when loaded and untouched when stored.
+#if defined(__AVX2__) && !defined(__AVX512F__)
+static const std::int32_t first_mask[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+#endif
 REPRISE_INLINE Vec load_first(const float* p, std::int64_t n) {
 #if defined(__AVX512F__)
   return (Vec)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
+#elif defined(__AVX2__)
+  __m256i mask;
+  __builtin_memcpy(&mask, first_mask + 8 - n, sizeof mask);
+  return (Vec)_mm256_maskload_ps(p, mask);
 #else
   Vec v{};
   for (int i = 0; i < n; ++i) v[i] = p[i];
@@ -49,6 +56,10 @@ REPRISE_INLINE Vec load_first(const float* p, std::int64_t n) {
 REPRISE_INLINE void store_first(float* p, Vec v, std::int64_t n) {
 #if defined(__AVX512F__)
   _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), (__m512)v);
+#elif defined(__AVX2__)
+  __m256i mask;
+  __builtin_memcpy(&mask, first_mask + 8 - n, sizeof mask);
+  _mm256_maskstore_ps(p, mask, (__m256)v);
 #else
   for (int i = 0; i < n; ++i) p[i] = v[i];
 #endif
@@ -68,6 +79,69 @@ REPRISE_INLINE Vec fma(Vec a, Vec b, Vec c) {
 // Lane by lane: where `mask` is all ones a, else b. Comparisons of Vecs give such masks.
 REPRISE_INLINE Vec select(VecInt mask, Vec a, Vec b) {
   return mask ? a : b;
+}
+
+// How much of a vector a step covers: all lanes, or the first n at the end of a row. One loop body serves
+// both.
+struct All {};
+struct First {
+  std::int64_t n;
+};
+REPRISE_INLINE Vec load(const float* p, All) {
+  return load(p);
+}
+REPRISE_INLINE Vec load(const float* p, First part) {
+  return load_first(p, part.n);
+}
+REPRISE_INLINE void store(float* p, Vec v, All) {
+  store(p, v);
+}
+REPRISE_INLINE void store(float* p, Vec v, First part) {
+  store_first(p, v, part.n);
+}
+
+// Calls f(i, part) for each vector of n elements, i being its first element.
+template <class F>
+REPRISE_INLINE void for_vectors(std::int64_t n, F f) {
+  std::int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) f(i, All{});
+  if (i < n) f(i, First{n - i});
+}
+
+REPRISE_INLINE Vec absolute(Vec v) {
+  return (Vec)((VecInt)v & 0x7fffffff);
+}
+REPRISE_INLINE Vec square_root(Vec v) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_maskz_sqrt_ps(0xffff, (__m512)v);  // the plain form warns in GCC 12
+#elif defined(__AVX2__)
+  return (Vec)_mm256_sqrt_ps((__m256)v);
+#elif defined(__x86_64__)
+  return (Vec)_mm_sqrt_ps((__m128)v);
+#else
+  for (int i = 0; i < lanes; ++i) v[i] = __builtin_sqrtf(v[i]);
+  return v;
+#endif
+}
+
+// Half a vector of floats, widened to doubles, for sums over many elements.
+typedef float HalfVec __attribute__((vector_size(lanes * 2)));
+typedef double VecDouble __attribute__((vector_size(lanes * 4)));
+REPRISE_INLINE VecDouble widen_low(Vec v) {
+  HalfVec h;
+  __builtin_memcpy(&h, &v, sizeof h);
+  return __builtin_convertvector(h, VecDouble);
+}
+REPRISE_INLINE VecDouble widen_high(Vec v) {
+  HalfVec h;
+  __builtin_memcpy(&h, reinterpret_cast<const char*>(&v) + sizeof h, sizeof h);
+  return __builtin_convertvector(h, VecDouble);
+}
+// Lane after lane, in order.
+REPRISE_INLINE double sum_lanes(VecDouble v) {
+  double sum = 0;
+  for (int i = 0; i < lanes / 2; ++i) sum += v[i];
+  return sum;
 }
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

@@ -1,0 +1,153 @@
+#include "engine/kernels/cpu/leaf/conv_tile.h"
+
+#include "engine/kernels/cpu/leaf/vec.h"
+
+namespace reprise::kernels::cpu::REPRISE_ISA {
+namespace {
+
+// Hides a value from the optimiser: it would otherwise keep one pointer per pixel and run out of registers,
+// where one pointer per segment and three strides do.
+template <class T>
+REPRISE_INLINE void opaque(T& value) {
+  __asm__("" : "+r"(value));
+}
+
+// Pixel P of a segment: bases plus a stride that an x86 address can hold.
+template <int P>
+REPRISE_INLINE const float* pixel(const char* base, std::int64_t s1, std::int64_t s3, std::int64_t s5) {
+  static_assert(P < 8);
+  if constexpr (P == 0) return reinterpret_cast<const float*>(base);
+  if constexpr (P == 1) return reinterpret_cast<const float*>(base + s1);
+  if constexpr (P == 2) return reinterpret_cast<const float*>(base + 2 * s1);
+  if constexpr (P == 3) return reinterpret_cast<const float*>(base + s3);
+  if constexpr (P == 4) return reinterpret_cast<const float*>(base + 4 * s1);
+  if constexpr (P == 5) return reinterpret_cast<const float*>(base + s5);
+  if constexpr (P == 6) return reinterpret_cast<const float*>(base + 2 * s3);
+  if constexpr (P == 7) return reinterpret_cast<const float*>(base + s5 + 2 * s1);
+}
+
+template <int NV>
+struct Weights {
+  Vec v[NV];
+};
+
+template <int P, int SEG, int NV>
+REPRISE_INLINE void segment(const char* base, std::int64_t s1, std::int64_t s3, std::int64_t s5,
+                            const Weights<NV>& w, Vec (&acc)[SEG][NV]) {
+  if constexpr (P < SEG) {
+    const Vec x = broadcast(*pixel<P>(base, s1, s3, s5));
+    for (int v = 0; v < NV; ++v) acc[P][v] = fma(x, w.v[v], acc[P][v]);
+    segment<P + 1, SEG, NV>(base, s1, s3, s5, w, acc);
+  }
+}
+
+template <int SEG, int NSEG, int NV>
+void tile(const TileCall& c) {
+  Vec acc[NSEG][SEG][NV];
+#pragma GCC unroll 8
+  for (int s = 0; s < NSEG; ++s)
+#pragma GCC unroll 8
+    for (int p = 0; p < SEG; ++p)
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) acc[s][p][v] = Vec{};
+
+  std::int64_t s1 = c.in_stride * 4, s3 = 3 * s1, s5 = 5 * s1;
+  const float* panel = c.panel;
+  for (std::int64_t r = 0; r < c.run_count; ++r) {
+    const char* base[NSEG];
+#pragma GCC unroll 8
+    for (int s = 0; s < NSEG; ++s) base[s] = reinterpret_cast<const char*>(c.in[s] + c.runs[r]);
+    for (std::int64_t k = c.run_length; k > 0; --k) {
+      Weights<NV> w;
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) w.v[v] = load(panel + v * lanes);
+      panel += NV * lanes;
+      opaque(s1);
+#pragma GCC unroll 8
+      for (int s = 0; s < NSEG; ++s) {
+        opaque(base[s]);
+        segment<0, SEG, NV>(base[s], s1, s3, s5, w, acc[s]);
+        base[s] += 4;
+      }
+    }
+  }
+
+#pragma GCC unroll 8
+  for (int s = 0; s < NSEG; ++s)
+#pragma GCC unroll 8
+    for (int p = 0; p < SEG; ++p) {
+      if (p >= c.valid[s]) break;
+      float* out = c.out[s] + p * c.out_stride;
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) {
+        const std::int64_t left = c.channels - v * lanes;
+        if (left >= lanes)
+          store(out + v * lanes, acc[s][p][v]);
+        else if (left > 0)
+          store_first(out + v * lanes, acc[s][p][v], left);
+      }
+    }
+}
+
+// OT output channels by NV vectors of inputs; the sum over these pixels is made in registers, then added to
+// dw.
+template <int OT, int NV>
+void wgrad(const WgradCall& c) {
+  Vec acc[OT][NV];
+#pragma GCC unroll 16
+  for (int o = 0; o < OT; ++o)
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) acc[o][v] = Vec{};
+  for (std::int64_t row = 0; row < c.rows; ++row) {
+    const float* x = c.x + row * c.x_row_stride;
+    const float* dy = c.dy + row * c.dy_row_stride;
+    for (std::int64_t p = c.pixels; p > 0; --p) {
+      Vec in[NV];
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) in[v] = load(x + v * lanes);
+      opaque(dy);
+#pragma GCC unroll 16
+      for (int o = 0; o < OT; ++o) {
+        const Vec g = broadcast(dy[o]);
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v) acc[o][v] = fma(g, in[v], acc[o][v]);
+      }
+      x += c.x_stride;
+      dy += c.dy_stride;
+    }
+  }
+#pragma GCC unroll 16
+  for (int o = 0; o < OT; ++o) {
+    if (o >= c.outputs) break;
+    float* dw = c.dw + o * c.dw_stride;
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) {
+      const std::int64_t left = c.inputs - v * lanes;
+      if (left >= lanes)
+        store(dw + v * lanes, load(dw + v * lanes) + acc[o][v]);
+      else if (left > 0)
+        store_first(dw + v * lanes, load_first(dw + v * lanes, left) + acc[o][v], left);
+    }
+  }
+}
+
+}  // namespace
+
+extern const ConvLeaf conv_leaf;
+#if defined(__AVX512F__)
+// 32 registers: 28 sums, 2 weights, 1 input. Maps of 7·2^k pixels fill the first, the others take the second.
+const ConvLeaf conv_leaf{
+    lanes,
+    {{7, 2, 2, tile<7, 2, 2>}, {4, 3, 2, tile<4, 3, 2>}, {7, 3, 1, tile<7, 3, 1>}, {4, 6, 1, tile<4, 6, 1>}},
+    4,
+    14,
+    2,
+    wgrad<14, 2>};
+#else
+// 16 registers: 12 sums, 2 weights, 1 input.
+const ConvLeaf conv_leaf{
+    lanes,      {{2, 3, 2, tile<2, 3, 2>}, {3, 2, 2, tile<3, 2, 2>}, {4, 3, 1, tile<4, 3, 1>}, {}}, 3, 6, 2,
+    wgrad<6, 2>};
+#endif
+
+}  // namespace reprise::kernels::cpu::REPRISE_ISA

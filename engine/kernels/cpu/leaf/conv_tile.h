@@ -1,0 +1,55 @@
+// The micro-kernels of convolutions and matrix products: one tile of pixels times one panel of packed
+// weights.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/kernels/cpu/isa.h"
+
+namespace reprise::kernels::cpu {
+
+inline constexpr int max_segments = 6;
+
+// A tile is a few segments; a segment is `pixels` neighbours in a row of outputs. Each output channel sums,
+// in the order of the runs and within a run in the order of memory, input * weight: one chain of
+// multiply-adds per output, whatever the tile, so the tile's form never changes a bit.
+struct TileCall {
+  const float* in[max_segments];  // the first pixel of each segment, at the origin of the taps
+  float* out[max_segments];       // its first output
+  int valid[max_segments];  // how many pixels are stored; the others are computed from whatever lies there
+  std::int64_t in_stride;   // from pixel to pixel, in floats
+  std::int64_t out_stride;
+  const std::int64_t* runs;  // where each run of contiguous inputs begins, relative to the pixel
+  std::int64_t run_count, run_length;
+  const float* panel;     // run_count * run_length rows of nv * lanes weights
+  std::int64_t channels;  // how many of those are stored
+};
+
+struct TileVariant {
+  int pixels, segments, vectors;  // vectors of output channels
+  void (*run)(const TileCall& call);
+};
+
+// dw += for a block of `rows` output channels and `vectors` vectors of contiguous inputs: over pixels p,
+// acc[o][i] += dy[p * dy_stride + o] * x[p * x_stride + i]. Starts from 0 for each call's rows of pixels and
+// adds to dw.
+struct WgradCall {
+  const float* x;   // first pixel of the first row
+  const float* dy;  // likewise
+  std::int64_t rows, pixels;
+  std::int64_t x_row_stride, x_stride, dy_row_stride, dy_stride;
+  float* dw;  // [o][i], rows `dw_stride` apart
+  std::int64_t dw_stride;
+  std::int64_t outputs, inputs;  // how many are stored (at most the block's)
+};
+
+struct ConvLeaf {
+  int lanes;
+  TileVariant variants[4];
+  int variant_count;
+  int wgrad_outputs, wgrad_vectors;  // the block of wgrad
+  void (*wgrad)(const WgradCall& call);
+};
+REPRISE_LEAF(ConvLeaf, conv_leaf)
+
+}  // namespace reprise::kernels::cpu

@@ -1,0 +1,90 @@
+// Matrix products: tap convolutions with one tap, the rows being pixels.
+#include <algorithm>
+#include <cstring>
+
+#include "engine/kernels/cpu/scratch.h"
+#include "engine/kernels/cpu/tap_conv.h"
+#include "engine/kernels/kernels.h"
+
+namespace reprise::kernels::cpu {
+namespace {
+
+// y (m,n) = a (m,k, rows contiguous) * b, where element (k, n) of b is b[k * b_k + n * b_n].
+void product(const float* a, std::int64_t m, std::int64_t k, const float* b, std::int64_t b_k,
+             std::int64_t b_n, std::int64_t n, float* y, const Storage* sealed = nullptr,
+             const std::string& key = {}) {
+  if (m == 0 || n == 0) return;
+  if (k == 0) {
+    std::fill_n(y, m * n, 0.0f);
+    return;
+  }
+  TapConv t;
+  t.in = a;
+  t.w = m, t.in_channels = k, t.c = k;
+  t.rows = {0}, t.cols = {0};
+  t.out = y;
+  t.ow = m, t.o = n;
+  t.out_pixel = n, t.out_row = m * n, t.out_image = m * n;
+  const auto weight = [=](std::int64_t, std::int64_t, std::int64_t c, std::int64_t* stride) {
+    *stride = b_n;
+    return b + c * b_k;
+  };
+  tap_conv(t, packed_weights(t, sealed, key, weight));
+}
+
+// a (k,m) turned into (m,k).
+const float* transposed(const float* a, std::int64_t k, std::int64_t m) {
+  float* t = scratch(2, static_cast<std::size_t>(k * m));
+  for (std::int64_t i = 0; i < k; ++i)
+    for (std::int64_t j = 0; j < m; ++j) t[j * k + i] = a[i * m + j];
+  return t;
+}
+
+}  // namespace
+
+template <>
+void matmul<float>(const MatmulArgs& args, View a, View b, MutView y) {
+  const std::int64_t m = y.dim(0), n = y.dim(1), k = args.transpose_a ? a.dim(0) : a.dim(1);
+  const float* rows = args.transpose_a ? transposed(a.data<float>(), k, m) : a.data<float>();
+  product(rows, m, k, b.data<float>(), args.transpose_b ? 1 : n, args.transpose_b ? k : 1, n,
+          y.data<float>());
+}
+
+template <>
+void linear_fwd<float>(View x, View w, View b, MutView y) {
+  const std::int64_t groups = w.dim(0), o = w.dim(1), i = w.dim(2), m = x.dim(0) / groups;
+  for (std::int64_t g = 0; g < groups; ++g) {
+    float* out = y.data<float>() + g * m * o;
+    product(x.data<float>() + g * m * i, m, i, w.data<float>() + g * o * i, 1, i, o, out);
+    if (!b) continue;
+    const float* bias = b.data<float>() + g * o;
+    for (std::int64_t r = 0; r < m; ++r)
+      for (std::int64_t c = 0; c < o; ++c) out[r * o + c] += bias[c];
+  }
+}
+
+template <>
+void linear_dgrad<float>(View dy, View w, MutView dx) {
+  const std::int64_t groups = w.dim(0), o = w.dim(1), i = w.dim(2), m = dy.dim(0) / groups;
+  for (std::int64_t g = 0; g < groups; ++g)
+    product(dy.data<float>() + g * m * o, m, o, w.data<float>() + g * o * i, i, 1, i,
+            dx.data<float>() + g * m * i);
+}
+
+template <>
+void linear_wgrad<float>(View x, View dy, MutView dw) {
+  const std::int64_t groups = dw.dim(0), o = dw.dim(1), i = dw.dim(2), m = x.dim(0) / groups;
+  for (std::int64_t g = 0; g < groups; ++g)
+    product(transposed(dy.data<float>() + g * m * o, m, o), o, m, x.data<float>() + g * m * i, i, 1, i,
+            dw.data<float>() + g * o * i);
+}
+
+template <>
+void linear_bgrad<float>(View dy, MutView db) {
+  const std::int64_t groups = db.dim(0), o = db.dim(1), m = dy.dim(0) / groups;
+  std::fill_n(db.data<float>(), db.numel(), 0.0f);
+  for (std::int64_t r = 0; r < groups * m; ++r)
+    for (std::int64_t c = 0; c < o; ++c) db.data<float>()[r / m * o + c] += dy.data<float>()[r * o + c];
+}
+
+}  // namespace reprise::kernels::cpu

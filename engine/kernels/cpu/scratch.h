@@ -1,0 +1,13 @@
+// Memory that a thread keeps for its kernels, so that no step allocates.
+#pragma once
+
+#include <cstddef>
+
+namespace reprise::kernels::cpu {
+
+// At least `floats` floats, aligned to 64 bytes, contents undefined; valid until this thread asks for the
+// same slot again. Slots are independent.
+float* scratch(int slot, std::size_t floats);
+inline constexpr int scratch_slots = 4;
+
+}  // namespace reprise::kernels::cpu
