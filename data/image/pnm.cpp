@@ -1,0 +1,70 @@
+// PGM and PPM, as text (P2, P3) and binary (P5, P6). Values are scaled from the file's maximum to 255,
+// rounded.
+#include <algorithm>
+#include <cmath>
+
+#include "data/image/decoders.h"
+#include "engine/core/check.h"
+
+namespace reprise::data {
+namespace {
+
+bool is_space(std::uint32_t c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+// One decimal number of the header or of text pixels, past white space and comments. Eats the one byte behind
+// it.
+std::uint32_t read_number(HeaderReader& in, bool last_may_end_file) {
+  std::uint32_t c = in.u8();
+  while (is_space(c) || c == '#') {
+    if (c == '#')
+      while (c != '\n' && c != '\r') c = in.u8();
+    c = in.u8();
+  }
+  std::uint32_t value = 0;
+  for (;;) {
+    REPRISE_CHECK(c >= '0' && c <= '9', "broken PNM: byte {:#x} where a number was expected", c);
+    value = value * 10 + (c - '0');
+    REPRISE_CHECK(value <= 1'000'000, "broken PNM: a number above 1000000");
+    if (last_may_end_file && in.left() == 0) return value;
+    c = in.u8();
+    if (is_space(c)) return value;
+  }
+}
+
+// Half to even, as Pillow rounds.
+std::uint8_t scale(std::uint32_t value, std::uint32_t maximum) {
+  return static_cast<std::uint8_t>(std::nearbyint(static_cast<double>(value) / maximum * 255.0));
+}
+
+}  // namespace
+
+Image read_pnm(Bytes bytes, const ImageLimits& limits, bool header_only) {
+  HeaderReader in(bytes, "PNM");
+  in.take(1);
+  const std::uint32_t kind = in.u8();
+  const bool text = kind == '2' || kind == '3', color = kind == '3' || kind == '6';
+  const std::uint32_t width = read_number(in, false), height = read_number(in, false);
+  const std::uint32_t maximum = read_number(in, false);
+  check_size(ImageFormat::pnm, width, height, limits);
+  REPRISE_CHECK(maximum >= 1 && maximum <= 65535, "broken PNM: a maximum of {}, expected 1 to 65535",
+                maximum);
+  Image image{static_cast<int>(width), static_cast<int>(height), {}};
+  if (header_only) return image;
+  const std::size_t values = std::size_t{width} * height * (color ? 3 : 1),
+                    value_bytes = maximum > 255 ? 2 : 1;
+  // Checked before memory is taken; a text value needs a digit, and a space between two.
+  REPRISE_CHECK(in.left() >= (text ? 2 * values - 1 : values * value_bytes),
+                "the PNM file is cut short: {} values expected", values);
+  image.rgb.assign(std::size_t{3} * width * height, 0);
+  for (std::size_t i = 0; i < values; ++i) {
+    const std::uint32_t value = text ? read_number(in, true) : value_bytes == 2 ? in.u16_be() : in.u8();
+    REPRISE_CHECK(!text || value <= maximum, "broken PNM: the value {} above the maximum {}", value, maximum);
+    const std::uint8_t v = scale(std::min(value, maximum), maximum);
+    for (std::size_t c = 0; c < (color ? 1 : 3); ++c) image.rgb[color ? i : 3 * i + c] = v;
+  }
+  return image;
+}
+
+}  // namespace reprise::data
