@@ -1,0 +1,126 @@
+#include "data/io/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "engine/core/check.h"
+
+namespace reprise::data {
+namespace {
+
+// A file descriptor that closes itself.
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+std::string folder_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// The name must be on the disk too. Some file systems cannot sync a folder and say EINVAL: then there is
+// nothing to do.
+bool sync_folder(const std::string& folder) {
+  const Descriptor d{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  return d.fd >= 0 && (::fsync(d.fd) == 0 || errno == EINVAL);
+}
+
+}  // namespace
+
+std::vector<std::byte> read_file(const std::string& path, std::uint64_t max_bytes) {
+  const Descriptor d{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  REPRISE_CHECK(d.fd >= 0 || errno != ENOENT, "{}: no such file", path);
+  REPRISE_CHECK(d.fd >= 0, "{}: cannot be opened: {}", path, std::strerror(errno));
+  struct stat info {};
+  REPRISE_CHECK(::fstat(d.fd, &info) == 0, "{}: {}", path, std::strerror(errno));
+  REPRISE_CHECK(!S_ISDIR(info.st_mode), "{}: is a directory, not a file", path);
+  const auto expected = S_ISREG(info.st_mode) ? static_cast<std::uint64_t>(info.st_size) : 0;
+  REPRISE_CHECK(expected <= max_bytes, "{}: {} bytes are more than the {} that are read here", path, expected,
+                max_bytes);
+
+  // One byte more than expected, so that the end is met without growing.
+  std::vector<std::byte> bytes;
+  std::size_t filled = 0;
+  try {
+    bytes.resize(static_cast<std::size_t>(std::max<std::uint64_t>(expected, 4095)) + 1);
+    for (;;) {
+      if (filled == bytes.size()) bytes.resize(filled * 2);
+      const ssize_t n = ::read(d.fd, bytes.data() + filled, bytes.size() - filled);
+      if (n < 0 && errno == EINTR) continue;
+      REPRISE_CHECK(n >= 0, "{}: cannot be read: {}", path, std::strerror(errno));
+      if (n == 0) break;
+      filled += static_cast<std::size_t>(n);
+      REPRISE_CHECK(filled <= max_bytes, "{}: more than the {} bytes that are read here", path, max_bytes);
+    }
+  } catch (const std::bad_alloc&) {
+    throw_error("{}: not enough memory for its {} bytes", path, expected);
+  }
+  bytes.resize(filled);
+  return bytes;
+}
+
+AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
+  static std::atomic<unsigned> count{0};
+  const std::string folder = folder_of(path_);
+  do {
+    temporary_ = fmt::format("{}/.reprise-{}-{}.tmp", folder, ::getpid(), count++);
+    descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (descriptor_ < 0 && errno == EEXIST);
+  if (descriptor_ < 0) {
+    temporary_.clear();
+    fail("cannot be created");
+  }
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::fail(std::string_view doing) {
+  throw_error("{}: {}: {}", path_, doing, std::strerror(errno));
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  REPRISE_INVARIANT(descriptor_ >= 0, "{}: written after commit", path_);
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(descriptor_, bytes.data(), std::min<std::size_t>(bytes.size(), 1u << 30));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("cannot be written");
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+  }
+}
+
+void AtomicFile::commit() {
+  REPRISE_INVARIANT(descriptor_ >= 0, "{}: committed twice", path_);
+  if (::fsync(descriptor_) != 0) fail("cannot be written");
+  const int closed = ::close(descriptor_);
+  descriptor_ = -1;
+  if (closed != 0) fail("cannot be written");
+  if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot be put in place");
+  temporary_.clear();
+  if (!sync_folder(folder_of(path_))) fail("its folder cannot be synced");
+}
+
+void write_file_atomically(const std::string& path, std::span<const std::byte> bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
+void write_file_atomically(const std::string& path, std::string_view text) {
+  write_file_atomically(path, std::as_bytes(std::span(text.data(), text.size())));
+}
+
+}  // namespace reprise::data
