@@ -1,0 +1,230 @@
+#include "data/loader/image_store.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <filesystem>
+#include <unordered_map>
+
+#include "data/image/image.h"
+#include "data/image/resize.h"
+#include "data/loader/pixel_cache.h"
+#include "data/loader/progress.h"
+#include "data/loader/read_image.h"
+#include "engine/core/check.h"
+#include "engine/core/env.h"
+#include "engine/core/parallel.h"
+#include "engine/core/sha256.h"
+
+namespace reprise::data {
+namespace {
+
+constexpr int largest_size = 4096;
+
+std::string hex(const Digest& digest) {
+  std::string text;
+  for (const std::uint8_t byte : digest) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
+}  // namespace
+
+// One run of load(): the images that are missing, what is wrong with them, how far it is.
+class ImageStore::Decoding {
+ public:
+  Decoding(const ImageStore& store, const Progress& progress)
+      : store_(store), missing_(missing_of(store)), reasons_(missing_.size()), progress_(progress, count()) {}
+
+  std::int64_t count() const { return static_cast<std::int64_t>(missing_.size()); }
+  std::size_t sample(std::int64_t i) const { return missing_[static_cast<std::size_t>(i)]; }
+  const std::string& reason(std::int64_t i) const { return reasons_[static_cast<std::size_t>(i)]; }
+  std::size_t row_bytes() const { return std::size_t{3} * store_.size_ * store_.size_; }
+  std::int64_t decoded() const { return decoded_; }
+
+  // Every row is a chunk of its own, so that large images spread over the threads.
+  FillRows filler() {
+    return [this](std::int64_t begin, std::int64_t end, std::byte* rows, Digest* digests) {
+      parallel_for(end - begin, 1, [&](std::int64_t b, std::int64_t e) {
+        for (std::int64_t i = b; i < e && !progress_.stopped(); ++i)
+          decode(begin + i, {rows + static_cast<std::size_t>(i) * row_bytes(), row_bytes()}, digests[i]);
+      });
+    };
+  }
+
+  // The name of the contents: the digests of the files in order, the decoders, the size.
+  Digest content_key() const {
+    std::vector<Digest> contents(missing_.size());
+    parallel_for(count(), 8, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) try {
+          contents[static_cast<std::size_t>(i)] = digest_of(read_image_bytes(path(i)));
+        } catch (const Error&) {
+          contents[static_cast<std::size_t>(i)] = no_digest;  // decoding will say why
+        }
+    });
+    Sha256 hash;
+    hash.update(fmt::format("{}\n{}\n", decoder_id(), store_.size_));
+    hash.update(std::as_bytes(std::span(contents)));
+    return hash.digest();
+  }
+
+  // Whether what a cache file has no pixels of is unreadable still; fills in the reasons.
+  bool still_unreadable(const PixelRows& rows) {
+    std::vector<std::byte> scratch(row_bytes());
+    bool same = true;
+    for (std::int64_t i = 0; i < count() && same; ++i) {
+      if (rows.digest(i) != no_digest) continue;
+      Digest digest;
+      decode(i, scratch, digest);
+      same = digest == no_digest;
+    }
+    return same;
+  }
+
+  void finish() { progress_.finish(); }
+
+ private:
+  static std::vector<std::size_t> missing_of(const ImageStore& store) {
+    std::vector<std::size_t> missing;
+    for (std::size_t i = 0; i < store.rows_.size(); ++i)
+      if (store.rows_[i].index < 0) missing.push_back(i);
+    return missing;
+  }
+  const std::string& path(std::int64_t i) const { return store_.samples_[sample(i)].path; }
+
+  void decode(std::int64_t i, std::span<std::byte> row, Digest& digest) {
+    try {
+      const Image image = resize_bilinear(read_image(path(i)), store_.size_, store_.size_);
+      REPRISE_INVARIANT(image.rgb.size() == row.size(), "{} bytes for a row of {}", image.rgb.size(),
+                        row.size());
+      std::memcpy(row.data(), image.rgb.data(), row.size());
+      digest = digest_of(row);
+      ++decoded_;
+    } catch (const Error& error) {
+      std::fill(row.begin(), row.end(), std::byte{0});
+      digest = no_digest;
+      reasons_[static_cast<std::size_t>(i)] = error.what();
+    }
+    progress_.step();
+  }
+
+  const ImageStore& store_;
+  std::vector<std::size_t> missing_;
+  std::vector<std::string> reasons_;
+  ProgressCount progress_;
+  std::atomic<std::int64_t> decoded_{0};
+};
+
+ImageStore::ImageStore(std::vector<Sample> samples, int size, std::string cache_dir)
+    : samples_(std::move(samples)), size_(size), cache_dir_(std::move(cache_dir)), rows_(samples_.size()) {
+  REPRISE_CHECK(size >= 1 && size <= largest_size, "data: an image size of 1 to {} is expected, got {}",
+                largest_size, size);
+}
+
+void ImageStore::adopt(const ImageStore& other) {
+  REPRISE_INVARIANT(other.size_ == size_, "images of {} pixels for a store of {}", other.size_, size_);
+  std::unordered_map<std::string_view, const Row*> theirs;
+  for (std::size_t i = 0; i < other.samples_.size(); ++i)
+    if (other.rows_[i].index >= 0) theirs.emplace(other.samples_[i].path, &other.rows_[i]);
+  for (std::size_t i = 0; i < samples_.size(); ++i)
+    if (const auto found = theirs.find(samples_[i].path); found != theirs.end()) rows_[i] = *found->second;
+  in_cache_file_ = in_cache_file_ || other.in_cache_file_;
+}
+
+std::int64_t ImageStore::missing() const {
+  return std::count_if(rows_.begin(), rows_.end(), [](const Row& row) { return row.index < 0; });
+}
+
+std::vector<Unreadable> ImageStore::load(const Progress& progress) {
+  Decoding decoding(*this, progress);
+  if (decoding.count() == 0) return {};
+  const std::int64_t limit = env_int("REPRISE_CACHE_MB");
+  REPRISE_CHECK(limit >= 0 && limit < (std::int64_t{1} << 40),
+                "REPRISE_CACHE_MB: expected at least 0, got {}", limit);
+  std::shared_ptr<PixelRows> rows =
+      rows_in_memory(decoding.count(), decoding.row_bytes(), limit << 20, decoding.filler());
+  if (!rows) {
+    rows = load_through_file(decoding);
+    in_cache_file_ = true;
+  }
+  decoded_ += decoding.decoded();
+  std::vector<Unreadable> unreadable;
+  for (std::int64_t i = 0; i < decoding.count(); ++i) {
+    const std::size_t sample = decoding.sample(i);
+    if (rows->digest(i) == no_digest)
+      unreadable.push_back({samples_[sample].path, decoding.reason(i)});
+    else
+      rows_[sample] = {rows, i};
+  }
+  decoding.finish();
+  return unreadable;
+}
+
+std::shared_ptr<PixelRows> ImageStore::load_through_file(Decoding& decoding) const {
+  const std::string set = env_string("REPRISE_CACHE_DIR"), &folder = set.empty() ? cache_dir_ : set;
+  REPRISE_CHECK(
+      !folder.empty(),
+      "data: the decoded images do not fit into REPRISE_CACHE_MB, and there is no folder for a cache "
+      "file; set REPRISE_CACHE_DIR");
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  REPRISE_CHECK(!error, "data: the folder for cache files cannot be made: {}\n  folder  {}", error.message(),
+                folder);
+  const Digest key = decoding.content_key();
+  const std::string path = folder + "/" + hex(key).substr(0, 32) + ".pixels";
+  auto rows = open_rows(path, key, decoding.count(), decoding.row_bytes());
+  if (rows && decoding.still_unreadable(*rows)) return rows;
+  write_rows(path, key, decoding.count(), decoding.row_bytes(), decoding.filler());
+  rows = open_rows(path, key, decoding.count(), decoding.row_bytes());
+  REPRISE_CHECK(rows != nullptr, "data: a cache file cannot be read back\n  file    {}", path);
+  return rows;
+}
+
+const ImageStore::Row& ImageStore::row_of(std::int64_t index) const {
+  REPRISE_CHECK(index >= 0 && index < count(), "data: image {} asked for, there are {}", index, count());
+  const Row& row = rows_[static_cast<std::size_t>(index)];
+  REPRISE_INVARIANT(row.index >= 0, "image {} is not loaded", samples_[static_cast<std::size_t>(index)].path);
+  return row;
+}
+
+Tensor ImageStore::batch(std::span<const std::int64_t> indices) const {
+  Tensor images = empty({static_cast<std::int64_t>(indices.size()), size_, size_, 3}, DType::u8);
+  auto* to = images.mutable_data<std::uint8_t>();
+  for (const std::int64_t index : indices) {
+    const Row& row = row_of(index);
+    const auto pixels = row.rows->row(row.index);
+    std::memcpy(to, pixels.data(), pixels.size());
+    to += pixels.size();
+  }
+  return images;
+}
+
+Tensor ImageStore::batch_labels(std::span<const std::int64_t> indices) const {
+  std::vector<std::int64_t> labels;
+  for (const std::int64_t index : indices) {
+    row_of(index);
+    labels.push_back(samples_[static_cast<std::size_t>(index)].label);
+  }
+  return tensor({static_cast<std::int64_t>(labels.size())}, std::span<const std::int64_t>(labels));
+}
+
+std::vector<std::int64_t> ImageStore::labels() const {
+  std::vector<std::int64_t> labels;
+  for (const Sample& s : samples_) labels.push_back(s.label);
+  return labels;
+}
+
+std::string ImageStore::digest() const {
+  Sha256 hash;
+  for (std::int64_t i = 0; i < count(); ++i) {
+    const Row& row = row_of(i);
+    std::uint8_t label[8];
+    for (int b = 0; b < 8; ++b)
+      label[b] = static_cast<std::uint8_t>(
+          static_cast<std::uint64_t>(samples_[static_cast<std::size_t>(i)].label) >> (8 * b));
+    hash.update(std::as_bytes(std::span(label)));
+    hash.update(std::as_bytes(std::span(row.rows->digest(row.index))));
+  }
+  return hash.hex();
+}
+
+}  // namespace reprise::data

@@ -1,0 +1,112 @@
+#include "data/sets/walk.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "data/sets/files.h"
+#include "engine/core/check.h"
+
+namespace reprise::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int max_depth = 64;
+
+std::string lower_case(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
+bool has_image_extension(const std::string& name) {
+  static constexpr std::array<std::string_view, 11> known = {".jpg", ".jpeg", ".png", ".bmp",  ".gif", ".ppm",
+                                                             ".pgm", ".webp", ".tif", ".tiff", ".jfif"};
+  const std::string extension = lower_case(fs::path(name).extension().string());
+  return std::find(known.begin(), known.end(), extension) != known.end();
+}
+
+bool encloses(const std::string& outer, const std::string& inner) {
+  return inner == outer || outer == "/" || inner.starts_with(outer + "/");
+}
+
+}  // namespace
+
+bool is_skipped_name(const std::string& name) {
+  return name.starts_with('.') || name == "__MACOSX" || lower_case(name) == "thumbs.db";
+}
+
+Listing list_folder(const std::string& path) {
+  std::error_code error;
+  Listing listing;
+  fs::directory_iterator entry(path, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (is_skipped_name(name)) continue;
+    std::error_code ignored;  // a broken link is a file that cannot be read
+    (entry->is_directory(ignored) ? listing.folders : listing.files).push_back(name);
+  }
+  REPRISE_CHECK(!error, "data: the folder cannot be listed: {}\n  folder  {}", error.message(), path);
+  std::sort(listing.folders.begin(), listing.folders.end());
+  std::sort(listing.files.begin(), listing.files.end());
+  return listing;
+}
+
+std::string canonical(const std::string& path) {
+  std::error_code error;
+  const fs::path real = fs::canonical(path, error);
+  REPRISE_CHECK(!error, "data: the folder cannot be opened: {}\n  folder  {}", error.message(), path);
+  return real.string();
+}
+
+ClassFiles Walker::walk(const std::string& folder) {
+  ClassFiles found;
+  walk(folder, "", 0, found);
+  std::sort(found.images.begin(), found.images.end());
+  return found;
+}
+
+void Walker::walk(const std::string& folder, const std::string& below, int depth, ClassFiles& found) {
+  if (depth > max_depth) {
+    found.unreadable.push_back({folder, fmt::format("folders nested deeper than {}", max_depth)});
+    return;
+  }
+  Listing listing;
+  try {
+    listing = list_folder(folder);
+  } catch (const Error& e) {
+    found.unreadable.push_back({folder, e.what()});
+    return;
+  }
+  for (const std::string& name : listing.files) {
+    REPRISE_CHECK(++files_ <= max_files_, "data: more than {} files in one task\n  folder  {}", max_files_,
+                  folder);
+    const std::string path = folder + "/" + name;
+    std::string reason = why_no_image(path);
+    if (reason.empty())
+      found.images.push_back(below + name);
+    else
+      found.unreadable.push_back({path, std::move(reason)});
+  }
+  const std::string here = canonical(folder);
+  for (const std::string& name : listing.folders) {
+    const std::string path = folder + "/" + name, real = canonical(path);
+    if (encloses(real, here))
+      found.notes.push_back(fmt::format("the link {} leads back to a folder around it; not followed", path));
+    else if (!visited_.insert(real).second)
+      found.notes.push_back(
+          fmt::format("the link {} leads to a folder that is read already; not followed", path));
+    else
+      walk(path, below + name + "/", depth + 1, found);
+  }
+}
+
+bool holds_images(const std::string& folder) {
+  const Listing listing = list_folder(folder);
+  return std::any_of(listing.files.begin(), listing.files.end(), [&](const std::string& name) {
+    return has_image_extension(name) || why_no_image(folder + "/" + name).empty();
+  });
+}
+
+}  // namespace reprise::data
