@@ -53,7 +53,8 @@ struct Backbone {
   // (classes is 0) the logits mean nothing.
   std::unique_ptr<layers::Network> pretrained(const std::string& method = {}) const;
 
-  // Hashes all sealed memory again, and the body; throws Error where it is not what was loaded.
+  // Hashes all sealed memory again, derived forms too; throws Error naming what is no longer as it was
+  // sealed.
   void verify() const;
   std::int64_t parameters() const;  // numbers in the body's and head's parameters, statistics not counted
   std::int64_t bytes() const;       // of all its tensors
@@ -74,6 +75,14 @@ struct ArchitectureMatch {
   LoadReport report;
 };
 std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>& tensors);
+// The report against a network, whose head may have any number of classes.
+LoadReport compare(const std::vector<data::NamedTensor>& tensors, layers::Network& network);
+// The number of classes of the head that the tensors hold and the network could have; 0 where there is none.
+int classes_of(const std::vector<data::NamedTensor>& tensors, layers::Network& network);
+
+// The same name, or UsageError with the list of those that there are. A method's seed name gives its name.
+std::string checked_architecture(const std::string& arch);
+std::string checked_method(const std::string& method);
 
 // The identity of the tensors that make up the body of this architecture.
 std::string identity_of(const std::vector<data::NamedTensor>& tensors, const std::string& arch);

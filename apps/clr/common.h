@@ -22,10 +22,6 @@ using Json = nlohmann::ordered_json;
 struct UsageError : Error {
   using Error::Error;
 };
-// Stopped by a signal, after saving: exit status 128 + signal.
-struct Interrupted {
-  int signal;
-};
 
 // The options that every command takes.
 struct Common {

@@ -1,0 +1,224 @@
+#include "apps/clr/backbone.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "apps/clr/common.h"
+#include "data/weights/identity.h"
+#include "data/weights/layout.h"
+#include "data/weights/weight_file.h"
+#include "engine/autograd/autograd.h"
+#include "engine/core/check.h"
+#include "engine/core/storage.h"
+#include "layers/init.h"
+#include "layers/network.h"
+#include "layers/reprogramming/method.h"
+
+namespace reprise::clr {
+namespace {
+
+const std::string format_key = "reprise.format", format_name = "backbone 1";
+
+// The paths of the modules that run behind the one at `until`: children are registered in the order in which
+// they run.
+std::set<std::string> names_behind(layers::Network& network, const std::string& until) {
+  const layers::Module* last = network.find(until);
+  REPRISE_CHECK(last != nullptr && !until.empty(), "--until: {} has no module named '{}'; it has {}",
+                network.arch(), until, [&] {
+                  std::string all;
+                  for (const layers::Module* m : network.modules())
+                    if (!m->path().empty()) all += (all.empty() ? "" : ", ") + m->path();
+                  return all;
+                }());
+  std::set<std::string> behind;
+  bool passed = false;
+  for (layers::Module* m : network.modules()) {
+    if (m == last) {
+      passed = true;
+    } else if (passed && !m->path().starts_with(until + ".")) {
+      for (const layers::Entry& e : m->own_tensors()) behind.insert(e.name);
+    }
+  }
+  return behind;
+}
+
+std::string first_word(const std::string& text) {
+  return text.substr(0, text.find_first_of(" :"));
+}
+
+// Error unless every tensor of the body is there as it should be, but for those that nothing needs.
+void check_complete(const std::string& path, const LoadReport& report, layers::Network& network,
+                    const std::string& until) {
+  std::set<std::string> needless;
+  if (!until.empty()) needless = names_behind(network, until);
+  LoadReport wrong;
+  const auto is_needed = [&](const std::string& line) {
+    const std::string name = first_word(line);
+    return !name.starts_with(network.head_name() + ".") && !needless.contains(name);
+  };
+  std::copy_if(report.missing.begin(), report.missing.end(), std::back_inserter(wrong.missing), is_needed);
+  std::copy_if(report.shape_differs.begin(), report.shape_differs.end(),
+               std::back_inserter(wrong.shape_differs), is_needed);
+  if (wrong.missing.empty() && wrong.shape_differs.empty()) return;
+  wrong.matched = report.matched;
+  wrong.extra = report.extra;
+  throw_error("{}: the tensors do not fit {}\n  {}", path, network.arch(), wrong.text());
+}
+
+std::vector<std::string> string_list(const std::map<std::string, std::string>& metadata,
+                                     const std::string& key) {
+  const auto found = metadata.find(key);
+  if (found == metadata.end()) return {};
+  const Json json = Json::parse(found->second, nullptr, false);
+  std::vector<std::string> list;
+  if (json.is_array())
+    for (const Json& item : json)
+      if (item.is_string()) list.push_back(item.get<std::string>());
+  return list;
+}
+
+int recorded_size(const std::map<std::string, std::string>& metadata) {
+  const auto found = metadata.find("preprocessing");
+  if (found == metadata.end()) return 0;
+  const Json json = Json::parse(found->second, nullptr, false);
+  if (!json.is_object() || !json.contains("size") || !json["size"].is_number_integer()) return 0;
+  const auto size = json["size"].get<std::int64_t>();
+  return size >= 1 && size <= 8192 ? static_cast<int>(size) : 0;
+}
+
+// The architecture that was asked for, or recorded, or fits.
+std::string choose_architecture(const std::string& asked, const data::WeightFile& file,
+                                const std::vector<data::NamedTensor>& tensors) {
+  if (asked != "auto") return checked_architecture(asked);
+  const auto known = layers::known_architectures();
+  const auto recorded = file.metadata.find("arch");
+  if (recorded != file.metadata.end() &&
+      std::find(known.begin(), known.end(), recorded->second) != known.end())
+    return recorded->second;
+  const auto match = recognise(tensors);
+  REPRISE_CHECK(
+      match.has_value(),
+      "{}: its {} tensors are not those of a network that clr knows\n  known    {}\n  `clr info` lists "
+      "what the file holds; --arch NAME shows how it differs from NAME",
+      file.path, tensors.size(), fmt::join(known, ", "));
+  return match->arch;
+}
+
+std::string head_of(layers::Network& network) {
+  return network.head_name() + ".";
+}
+
+}  // namespace
+
+Backbone load_backbone(const std::string& path, const std::string& arch, Device device, DType dtype,
+                       const LoadOptions& options) {
+  if (arch != "auto") checked_architecture(arch);
+  data::WeightFile file = data::read_weights(path);
+  const auto task = file.metadata.find("backbone_identity");
+  REPRISE_CHECK(task == file.metadata.end(), "{}: this is a learned task, not a backbone", path);
+  const std::vector<data::NamedTensor> tensors = without_prefix(std::move(file.tensors));
+
+  Backbone b;
+  b.path = path;
+  b.file_sha256 = file.file_sha256;
+  b.format = file.format;
+  b.metadata = file.metadata;
+  b.device = device;
+  b.dtype = dtype;
+  b.arch = choose_architecture(arch, file, tensors);
+  auto network = layers::make_network(b.arch, 1);
+  b.classes = classes_of(tensors, *network);
+  if (b.classes > 1) network->replace_head(b.classes, 0);
+  b.report = compare(tensors, *network);
+  check_complete(path, b.report, *network, options.until);
+  b.size = recorded_size(file.metadata);
+  if (b.size == 0) b.size = network->default_size();
+  b.class_names = string_list(file.metadata, "classes");
+
+  std::map<std::string, const Tensor*> in_file;
+  for (const auto& t : tensors) in_file[t.name] = &t.tensor;
+  const std::set<std::string> matched(b.report.matched.begin(), b.report.matched.end());
+  for (const layers::Entry& e : network->named_tensors()) {
+    if (!matched.contains(e.name)) continue;
+    const Tensor t = data::from_file_layout(*in_file.at(e.name), e.layout);
+    b.weights[e.name] = t.to(dtype).to(device).sealed_copy();
+  }
+  b.identity = identity_of(tensors, b.arch);
+  return b;
+}
+
+std::unique_ptr<layers::Network> Backbone::pretrained(const std::string& method) const {
+  auto network = layers::make_network(arch, std::max(classes, 1));
+  network->to(dtype);
+  network->to(device);
+  network->set_requires_grad(false);
+  const bool adapts = !method.empty();
+  for (const layers::Entry& e : network->named_tensors())
+    if (const auto w = weights.find(e.name); w != weights.end())
+      *e.tensor = adapts && e.layout != FileLayout::conv ? w->second.clone() : w->second;
+  if (adapts) layers::apply_method(*network, method);
+  // What the method leaves alone is the sealed memory itself again.
+  for (const layers::Entry& e : network->named_tensors())
+    if (const auto w = weights.find(e.name); w != weights.end() && !e.is_buffer && !requires_grad(*e.tensor))
+      *e.tensor = w->second;
+  network->train(false);
+  return network;
+}
+
+std::unique_ptr<layers::Network> Backbone::instantiate(const std::string& method, int classes_of_task,
+                                                       std::uint64_t seed, const std::string& task) const {
+  auto network = layers::make_network(arch, classes_of_task);
+  const std::string head = head_of(*network);
+  network->to(dtype);
+  network->to(device);
+  network->set_requires_grad(false);
+  for (const layers::Entry& e : network->body())
+    if (const auto w = weights.find(e.name); w != weights.end())
+      *e.tensor = e.layout == FileLayout::conv ? w->second : w->second.clone();
+  layers::Linear& linear = network->head();
+  const layers::Fans fans{linear.weight.dim(1), linear.weight.dim(0)};
+  for (const layers::Entry& e : linear.own_tensors())
+    layers::draw(*e.tensor, layers::Init::kaiming_uniform, fans, seed, task + "/" + e.name);
+  const layers::Method& applied = layers::apply_method(*network, method);
+  for (const layers::Entry& e : network->body()) {
+    const auto w = weights.find(e.name);
+    const bool frozen = e.is_buffer ? !applied.trains_batch_norm : !requires_grad(*e.tensor);
+    if (w != weights.end() && frozen) *e.tensor = w->second;
+  }
+  return network;
+}
+
+void Backbone::verify() const {
+  for (const auto& [name, tensor] : weights) {
+    const ErrorScope scope("tensor", name);
+    tensor.storage()->verify_seal();
+  }
+}
+
+std::int64_t Backbone::parameters() const {
+  std::int64_t count = 0;
+  for (const auto& [name, tensor] : weights)
+    if (!name.ends_with("running_mean") && !name.ends_with("running_var")) count += tensor.numel();
+  return count;
+}
+
+std::int64_t Backbone::bytes() const {
+  std::int64_t count = 0;
+  for (const auto& [name, tensor] : weights) count += static_cast<std::int64_t>(tensor.bytes());
+  return count;
+}
+
+std::map<std::string, std::string> backbone_metadata(const std::string& arch, int size,
+                                                     const std::vector<std::string>& class_names) {
+  const Json preprocessing{{"mean", {0.485, 0.456, 0.406}},
+                           {"resize", "bilinear"},
+                           {"size", size},
+                           {"std", {0.229, 0.224, 0.225}}};
+  return {{format_key, format_name},
+          {"arch", arch},
+          {"classes", canonical(Json(class_names))},
+          {"preprocessing", canonical(preprocessing)}};
+}
+
+}  // namespace reprise::clr

@@ -1,0 +1,130 @@
+#include "apps/clr/common.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "engine/core/check.h"
+#include "engine/core/log.h"
+#include "engine/core/parallel.h"
+#include "engine/core/tensor.h"
+#include "engine/kernels/cpu/isa.h"
+#include "engine/ops/unary.h"
+
+namespace reprise::clr {
+namespace {
+
+// Whether memory can be had there: a build or a machine without a GPU says no.
+bool works(Device device) {
+  try {
+    empty({1}, DType::f32, device);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+DType named_dtype(const std::string& text) {
+  for (const DType d : {DType::f32, DType::bf16, DType::f64})
+    if (text == name_of(d)) return d;
+  throw UsageError(fmt::format("--dtype: expected f32, bf16 or f64, got '{}'", text));
+}
+
+}  // namespace
+
+Device Common::resolved_device() const {
+  const bool wants_f64 = named_dtype(dtype) == DType::f64;
+  if (device.empty()) {
+    if (wants_f64) return ref_device;
+    const Device cuda{Device::Kind::cuda, 0};
+    return works(cuda) ? cuda : cpu_device;
+  }
+  Device chosen;
+  try {
+    chosen = parse_device(device);
+  } catch (const Error& e) {
+    throw UsageError(fmt::format("--device: {}", e.what()));
+  }
+  if (wants_f64 && chosen != ref_device)
+    throw UsageError(fmt::format("--dtype f64 computes on ref alone, not on --device {}", device));
+  REPRISE_CHECK(works(chosen), "--device {}: this build or this machine has no such device", device);
+  return chosen;
+}
+
+DType Common::resolved_dtype() const {
+  const DType chosen = named_dtype(dtype);
+  const Device on = resolved_device();
+  try {
+    ops::relu(zeros({1}, chosen, on));
+  } catch (const Error&) {
+    throw_error("--dtype {}: {} does not compute in it in this build", dtype, to_string(on));
+  }
+  return chosen;
+}
+
+void Common::begin() const {
+  if (threads > 0) set_thread_count(threads);
+  const Device on = resolved_device();
+  const DType in = resolved_dtype();
+  if (quiet) return;
+  log_line(fmt::format("device {}, dtype {}, instruction set {}, {} thread{}", to_string(on), name_of(in),
+                       instruction_set(on), thread_count(), thread_count() == 1 ? "" : "s"));
+}
+
+CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, const std::string& what) {
+  CLI::App& command = *app.add_subcommand(name, what);
+  const std::string group = "Common options";
+  command
+      .add_option("--device", common.device, "ref, cpu or cuda[:N] (default: cuda where one works, else cpu)")
+      ->group(group);
+  command.add_option("--dtype", common.dtype, "f32, bf16 or f64; f64 implies ref (default: f32)")
+      ->group(group);
+  command.add_option("--threads", common.threads, "number of threads (default: what the machine allows)")
+      ->check(CLI::Range(1, 4096))
+      ->group(group);
+  command.add_option("--seed", common.seed, "seed of every random stream (default: 0)")->group(group);
+  command.add_flag("--quiet", common.quiet, "no progress on standard error")->group(group);
+  command.add_flag("--json", common.json, "one JSON object on standard output instead of tables")
+      ->group(group);
+  return command;
+}
+
+void print(std::string_view text) {
+  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  REPRISE_CHECK(written && std::fflush(stdout) == 0, "standard output: could not write");
+}
+
+void print_json(const Json& json) {
+  print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+std::string canonical(const Json& json) {
+  // The plain JSON type keeps its keys in a sorted map.
+  return nlohmann::json::parse(json.dump(-1, ' ', false, Json::error_handler_t::replace)).dump();
+}
+
+std::string version() {
+  return REPRISE_VERSION;
+}
+
+std::string compiler() {
+#if defined(__clang__)
+  return "Clang " __clang_version__;
+#elif defined(__GNUC__)
+  return "GCC " __VERSION__;
+#else
+  return "unknown";
+#endif
+}
+
+std::string build_flags() {
+  std::string flags = REPRISE_BUILD_FLAGS;
+  while (!flags.empty() && flags.back() == ' ') flags.pop_back();
+  return flags;
+}
+
+std::string instruction_set(Device device) {
+  return device.kind == Device::Kind::cpu ? std::string(kernels::cpu::name_of(kernels::cpu::cpu_isa())) : "-";
+}
+
+}  // namespace reprise::clr

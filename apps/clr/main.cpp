@@ -1,0 +1,106 @@
+// clr: learns any number of image classification tasks on one immutable backbone.
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "apps/clr/commands/commands.h"
+#include "apps/clr/train/signals.h"
+#include "data/image/image.h"
+#include "engine/core/check.h"
+#include "engine/core/env.h"
+#include "engine/core/log.h"
+
+namespace reprise::clr {
+namespace {
+
+constexpr int exit_failed = 1, exit_usage = 2;
+
+std::string version_text() {
+  std::string backends = "ref, cpu";
+#if defined(REPRISE_WITH_CUDA)
+  backends += ", cuda";
+#endif
+  return fmt::format(
+      "clr {}\ncompiler          {} ({})\nimage decoders    {}\ninstruction set   {} (of portable, avx2, "
+      "avx512)\n"
+      "backends          {}",
+      version(), compiler(), build_flags(), data::decoder_versions(), instruction_set(cpu_device), backends);
+}
+
+void print_env() {
+  std::string text;
+  for (const EnvVariable& v : env_table()) {
+    const std::string value = env_string(v.name);
+    text += fmt::format("{} = {}\n    {} (default: {})\n", v.name, value.empty() ? "(empty)" : value,
+                        v.meaning, v.standard.empty() ? "(empty)" : v.standard);
+  }
+  print(text);
+}
+
+void add_commands(CLI::App& app, Common& common) {
+  add_train(app, common);
+  add_eval(app, common);
+  add_predict(app, common);
+  add_forward(app, common);
+  add_pretrain(app, common);
+  add_tasks(app, common);
+  add_info(app, common);
+  add_convert(app, common);
+  add_report(app, common);
+  add_demo_data(app, common);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("clr learns image classification tasks on a pretrained network that never changes.", "clr");
+  Common common;
+  app.require_subcommand(1);
+  app.set_version_flag("--version", version_text,
+                       "version, compiler, image decoders, instruction set, backends");
+  app.add_flag_callback(
+      "--env",
+      [] {
+        print_env();
+        throw CLI::Success();
+      },
+      "the environment variables that clr reads");
+  add_commands(app, common);
+  app.footer("`clr COMMAND --help` lists a command's options.");
+  if (const std::string unknown = unknown_env_variables(); !unknown.empty())
+    log_warning(fmt::format("unknown environment variable {}; `clr --env` lists the known ones", unknown));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) {
+      app.exit(e);  // help, version
+      return 0;
+    }
+    log_line(fmt::format("clr: {}\n`clr --help` and `clr COMMAND --help` list what there is.", e.what()));
+    return exit_usage;
+  }
+  return common.exit_status;
+}
+
+}  // namespace
+}  // namespace reprise::clr
+
+int main(int argc, char** argv) {
+  using namespace reprise;
+  try {
+    return clr::run(argc, argv);
+  } catch (const clr::Interrupted& e) {
+    log_line(e.what());
+    return e.exit_status();
+  } catch (const clr::UsageError& e) {
+    log_line(std::string("clr: ") + e.what());
+    return clr::exit_usage;
+  } catch (const Error& e) {
+    log_line(std::string("clr: ") + e.what());
+  } catch (const InternalError& e) {
+    log_line(std::string("clr: internal error, please report it: ") + e.what());
+  } catch (const std::bad_alloc&) {
+    log_line("clr: out of memory");
+  } catch (const std::exception& e) {
+    log_line(std::string("clr: unexpected: ") + e.what());
+  }
+  return clr::exit_failed;
+}
