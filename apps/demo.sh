@@ -1,0 +1,24 @@
+#!/bin/sh
+# From nothing to learned tasks: installs what is missing, builds, draws example tasks, trains a small backbone on one of
+# them, freezes it, learns the others with CLR and with a linear head, evaluates all again and prints one table.
+set -eu
+cd "$(dirname "$0")/.."
+sh third_party/install.sh build
+cmake --preset release -G Ninja -DREPRISE_BUILD_TESTS=OFF -DREPRISE_BUILD_BENCH=OFF >/dev/null
+cmake --build build/release
+clr=build/release/apps/clr
+demo=${1:-build/demo}
+rm -rf "$demo"
+mkdir -p "$demo"
+
+"$clr" demo-data "$demo/images" --count 7 --images 40 --size 32
+first=$("$clr" tasks --data "$demo/images" --json | sed -n 's/.*"name": *"\([^"]*\)".*/\1/p' | head -n 1)
+others=$("$clr" tasks --data "$demo/images" --json | sed -n 's/.*"name": *"\([^"]*\)".*/\1/p' | tail -n +2 | paste -sd, -)
+
+"$clr" pretrain --data "$demo/images" --task "$first" --arch resnet20 --output "$demo/backbone.safetensors"
+for method in clr linear; do
+  "$clr" train --backbone "$demo/backbone.safetensors" --data "$demo/images" --tasks "$others" --method "$method" \
+    --epochs 15 --run "$demo/$method"
+  "$clr" eval --run "$demo/$method" --data "$demo/images" >/dev/null
+done
+"$clr" report "$demo/clr" "$demo/linear" --require-better --require-no-forgetting

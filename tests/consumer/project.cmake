@@ -1,0 +1,5 @@
+cmake_minimum_required(VERSION 3.22)
+project(consumer CXX)
+find_package(reprise REQUIRED)
+add_executable(consumer main.cpp)
+target_link_libraries(consumer PRIVATE reprise::reprise)
