@@ -1,0 +1,34 @@
+#include "layers/batch_norm.h"
+
+#include "engine/autograd/autograd.h"
+#include "engine/core/check.h"
+#include "engine/ops/batch_norm.h"
+
+namespace reprise::layers {
+
+BatchNorm2d::BatchNorm2d(int channels, const BatchNormArgs& a) : args(a) {
+  REPRISE_CHECK(channels > 0, "BatchNorm2d: {} channels", channels);
+  weight = ones({channels});
+  bias = zeros({channels});
+  running_mean = zeros({channels});
+  running_var = ones({channels});
+  register_parameter("weight", weight);
+  register_parameter("bias", bias);
+  register_buffer("running_mean", running_mean);
+  register_buffer("running_var", running_var);
+}
+
+Tensor BatchNorm2d::forward(const Tensor& x) {
+  if (!is_training()) return ops::batch_norm_eval(x, running_mean, running_var, weight, bias, args);
+  const ops::BatchNormResult batch = ops::batch_norm(x, weight, bias, args);
+  const NoGrad no_grad;
+  ops::update_running_stats(batch, x.numel() / x.dim(-1), running_mean, running_var, args);
+  return batch.y;
+}
+
+// A multiplication and an addition a value; the statistics of a training batch are not counted.
+std::int64_t BatchNorm2d::flops(const Shape&, const Shape& y) const {
+  return 2 * y.numel();
+}
+
+}  // namespace reprise::layers

@@ -1,0 +1,52 @@
+// A convolution, and the place behind it where a reprogramming layer may stand.
+#pragma once
+
+#include <memory>
+
+#include "engine/kernels/args.h"
+#include "layers/init.h"
+#include "layers/module.h"
+
+namespace reprise::layers {
+
+// What stands behind a frozen convolution; layers/reprogramming has the methods.
+class REPRISE_API Reprogram : public Module {
+ public:
+  // The block's output, from the convolution's input x (N,H,W,I) and its output y (N,OH,OW,O).
+  Tensor operator()(const Tensor& x, const Tensor& y);
+  virtual Tensor apply(const Tensor& x, const Tensor& y) = 0;
+  // Without the convolution's input, for those that look at its output alone.
+  Tensor forward(const Tensor& y) final { return apply({}, y); }
+};
+
+struct Conv2dOptions {
+  int stride = 1, padding = 0, dilation = 1, groups = 1;
+  bool bias = true;
+  Init init = Init::kaiming_uniform;
+};
+
+// x (N,H,W,in) -> (N,OH,OW,out). weight (out,kernel,kernel,in/groups), bias (out) or undefined.
+class REPRISE_API Conv2d : public Module {
+ public:
+  Conv2d(int in, int out, int kernel, const Conv2dOptions& options = {});
+  Tensor forward(const Tensor& x) override;
+  std::string_view type() const override { return "Conv2d"; }
+  std::int64_t flops(const Shape& x, const Shape& y) const override;
+  void reset_parameters(std::uint64_t seed) override;
+
+  std::int64_t out_channels() const { return weight.dim(0); }
+  bool is_pointwise() const { return weight.dim(1) == 1 && weight.dim(2) == 1; }
+
+  // Puts a reprogramming layer behind the convolution, as its child `reprogram`; null takes it away.
+  void set_reprogram(std::unique_ptr<Reprogram> reprogram);
+  Reprogram* reprogram() const { return reprogram_; }
+
+  Tensor weight, bias;
+  const Conv2dArgs args;
+
+ private:
+  Init init_;
+  Reprogram* reprogram_ = nullptr;
+};
+
+}  // namespace reprise::layers

@@ -1,0 +1,13 @@
+// Everything of layers.
+#pragma once
+
+#include "layers/batch_norm.h"
+#include "layers/conv2d.h"
+#include "layers/linear.h"
+#include "layers/module.h"
+#include "layers/network.h"
+#include "layers/observer.h"
+#include "layers/reprogramming/method.h"
+#include "layers/sequential.h"
+#include "layers/simple.h"
+#include "layers/summary.h"

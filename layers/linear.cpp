@@ -1,0 +1,45 @@
+#include "layers/linear.h"
+
+#include "engine/autograd/autograd.h"
+#include "engine/core/check.h"
+#include "engine/ops/linear.h"
+
+namespace reprise::layers {
+
+Linear::Linear(int in, int out, bool with_bias, Init init) : init_(init) {
+  REPRISE_CHECK(in > 0 && out > 0, "Linear: {} inputs and {} outputs", in, out);
+  weight = zeros({out, in});
+  register_parameter("weight", weight);
+  if (with_bias) {
+    bias = zeros({out});
+    register_parameter("bias", bias);
+  }
+}
+
+Tensor Linear::forward(const Tensor& x) {
+  return ops::linear(x, weight, bias);
+}
+
+std::int64_t Linear::flops(const Shape&, const Shape& y) const {
+  return y.numel() * (2 * weight.dim(1) + (bias.defined() ? 1 : 0));
+}
+
+void Linear::reset_parameters(std::uint64_t seed) {
+  const Fans fans{weight.dim(1), weight.dim(0)};
+  draw(weight, init_, fans, seed, name_of_tensor("weight"));
+  if (bias.defined()) draw(bias, Init::kaiming_uniform, fans, seed, name_of_tensor("bias"));
+}
+
+void Linear::resize(int out, std::uint64_t seed) {
+  REPRISE_CHECK(out > 0, "Linear: {} outputs", out);
+  init_ = Init::kaiming_uniform;
+  weight = zeros({out, weight.dim(1)}, weight.dtype(), weight.device());
+  reprise::set_requires_grad(weight);
+  if (bias.defined()) {
+    bias = zeros({out}, bias.dtype(), bias.device());
+    reprise::set_requires_grad(bias);
+  }
+  reset_parameters(seed);
+}
+
+}  // namespace reprise::layers

@@ -1,0 +1,20 @@
+#include "layers/reprogramming/depthwise.h"
+#include "layers/reprogramming/methods.h"
+
+namespace reprise::layers {
+
+// Between the two: a depthwise 3x3 behind larger convolutions, a scale per channel (a depthwise 1x1) behind
+// pointwise ones.
+const Method clr_mixed_method = {
+    .name = "clr-mixed",
+    .seed_name = "Ghost_reduced_v2",
+    .what =
+        "depthwise 3x3 after larger convolutions, a scale per channel after 1x1; batch norm and head trained",
+    .trains_batch_norm = true,
+    .train_mode = true,
+    .reprogram = [](const Conv2d& conv) -> std::unique_ptr<Reprogram> {
+      return std::make_unique<DepthwiseReprogram>(conv, conv.is_pointwise() ? 1 : 3);
+    },
+};
+
+}  // namespace reprise::layers

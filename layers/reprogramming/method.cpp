@@ -1,0 +1,71 @@
+#include "layers/reprogramming/method.h"
+
+#include "engine/autograd/autograd.h"
+#include "engine/core/check.h"
+#include "layers/batch_norm.h"
+#include "layers/reprogramming/methods.h"
+
+namespace reprise::layers {
+namespace {
+
+// All modules of one type, in the network's order.
+template <class M>
+std::vector<M*> all_of(Network& network) {
+  std::vector<M*> found;
+  for (Module* m : network.modules())
+    if (auto* typed = dynamic_cast<M*>(m)) found.push_back(typed);
+  return found;
+}
+
+}  // namespace
+
+std::span<const Method* const> methods() {
+  static const Method* const all[] = {&clr_method, &clr_full_method, &clr_mixed_method, &linear_method,
+                                      &bn_only_method};
+  return all;
+}
+
+const Method& find_method(std::string_view name) {
+  std::string known;
+  for (const Method* m : methods()) {
+    if (name == m->name || (!name.empty() && name == m->seed_name)) return *m;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", m->name);
+  }
+  throw_error("unknown method '{}'; known are {}", name, known);
+}
+
+const Method& apply_method(Network& network, std::string_view name) {
+  const Method& method = find_method(name);
+  network.set_requires_grad(false);
+  for (Conv2d* conv : all_of<Conv2d>(network)) conv->set_reprogram(method.reprogram(*conv));
+  for (BatchNorm2d* bn : all_of<BatchNorm2d>(network)) bn->set_requires_grad(method.trains_batch_norm);
+  network.head().set_requires_grad(true);
+  network.train(method.train_mode);
+  return method;
+}
+
+Regularised regularised(Network& network) {
+  Regularised tensors;
+  for (const Entry& e : network.head().own_tensors()) tensors.trained.push_back(*e.tensor);
+  for (BatchNorm2d* bn : all_of<BatchNorm2d>(network))
+    if (requires_grad(bn->weight)) tensors.trained.insert(tensors.trained.end(), {bn->weight, bn->bias});
+  for (Conv2d* conv : all_of<Conv2d>(network)) {
+    if (conv->reprogram() == nullptr) continue;
+    for (const Entry& e : conv->named_tensors())
+      (requires_grad(*e.tensor) ? tensors.trained : tensors.frozen).push_back(*e.tensor);
+  }
+  return tensors;
+}
+
+std::vector<Entry> task_tensors(Network& network) {
+  std::vector<Entry> entries;
+  for (Module* m : network.modules()) {
+    const auto* bn = dynamic_cast<BatchNorm2d*>(m);
+    const bool with_buffers = bn != nullptr && requires_grad(bn->weight);
+    for (const Entry& e : m->own_tensors())
+      if (e.is_buffer ? with_buffers : requires_grad(*e.tensor)) entries.push_back(e);
+  }
+  return entries;
+}
+
+}  // namespace reprise::layers

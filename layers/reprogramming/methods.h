@@ -1,0 +1,10 @@
+// The list of methods. Private to this folder.
+#pragma once
+
+#include "layers/reprogramming/method.h"
+
+namespace reprise::layers {
+
+extern const Method clr_method, clr_full_method, clr_mixed_method, linear_method, bn_only_method;
+
+}  // namespace reprise::layers

@@ -1,0 +1,242 @@
+// Residual networks (He et al., 2015): torchvision's for 224x224, and those for CIFAR at 32x32 with shortcuts
+// of option A. Names and shapes are those of the published weights.
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "engine/core/check.h"
+#include "engine/ops/arithmetic.h"
+#include "engine/ops/layout.h"
+#include "engine/ops/unary.h"
+#include "layers/batch_norm.h"
+#include "layers/conv2d.h"
+#include "layers/network.h"
+#include "layers/sequential.h"
+#include "layers/simple.h"
+
+namespace reprise::layers {
+namespace {
+
+enum class Family : std::uint8_t { basic, bottleneck, cifar };
+struct Spec {
+  std::string name;
+  Family family;
+  std::vector<int> blocks;  // per stage
+};
+const std::vector<Spec>& specs() {
+  static const std::vector<Spec> all = {
+      {"resnet18", Family::basic, {2, 2, 2, 2}},        {"resnet34", Family::basic, {3, 4, 6, 3}},
+      {"resnet50", Family::bottleneck, {3, 4, 6, 3}},   {"resnet101", Family::bottleneck, {3, 4, 23, 3}},
+      {"resnet152", Family::bottleneck, {3, 8, 36, 3}}, {"resnet20", Family::cifar, {3, 3, 3}},
+      {"resnet32", Family::cifar, {5, 5, 5}},           {"resnet44", Family::cifar, {7, 7, 7}},
+      {"resnet56", Family::cifar, {9, 9, 9}},           {"resnet110", Family::cifar, {18, 18, 18}},
+  };
+  return all;
+}
+
+Conv2dOptions conv_options(Family family, int kernel, int stride) {
+  return {.stride = stride,
+          .padding = kernel / 2,
+          .bias = false,
+          .init = family == Family::cifar ? Init::kaiming_normal_fan_in : Init::kaiming_normal_fan_out};
+}
+
+// The block that nearly all of a residual network is made of: conv -> reprogram -> batch norm, then
+// + residual where there is one, then ReLU.
+Tensor conv_bn_relu(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, const Tensor& residual = {}) {
+  const Tensor y = bn(conv(x));
+  return ops::relu(residual.defined() ? ops::add(y, residual) : y);
+}
+
+// Option A: every stride-th pixel, and zeros for the channels that are new, half before and half after.
+class OptionAShortcut : public Module {
+ public:
+  OptionAShortcut(int in, int out, int stride) : stride_(stride), added_(out - in) {}
+  std::string_view type() const override { return "OptionAShortcut"; }
+  Tensor forward(const Tensor& x) override {
+    const Tensor thinned = ops::stride_slice(x, {0, 0, 0, 0}, {1, stride_, stride_, 1});
+    return ops::pad(thinned, {{0, 0}, {0, 0}, {0, 0}, {added_ / 2, added_ - added_ / 2}});
+  }
+
+ private:
+  int stride_, added_;
+};
+
+// Two 3x3 convolutions and a shortcut.
+class BasicBlock : public Module {
+ public:
+  BasicBlock(Family family, int in, int width, int stride)
+      : conv1_(child<Conv2d>("conv1", in, width, 3, conv_options(family, 3, stride))),
+        bn1_(child<BatchNorm2d>("bn1", width)),
+        conv2_(child<Conv2d>("conv2", width, width, 3, conv_options(family, 3, 1))),
+        bn2_(child<BatchNorm2d>("bn2", width)) {
+    if (stride == 1 && in == width) return;
+    if (family == Family::cifar) {
+      shortcut_ = &child<OptionAShortcut>("shortcut", in, width, stride);
+    } else {
+      auto& downsample = child<Sequential>("downsample");
+      downsample.add<Conv2d>(in, width, 1, conv_options(family, 1, stride));
+      downsample.add<BatchNorm2d>(width);
+      shortcut_ = &downsample;
+    }
+  }
+  std::string_view type() const override { return "BasicBlock"; }
+  Tensor forward(const Tensor& x) override {
+    const Tensor h = conv_bn_relu(conv1_, bn1_, x);
+    return conv_bn_relu(conv2_, bn2_, h, shortcut_ != nullptr ? (*shortcut_)(x) : x);
+  }
+
+ private:
+  Conv2d& conv1_;
+  BatchNorm2d& bn1_;
+  Conv2d& conv2_;
+  BatchNorm2d& bn2_;
+  Module* shortcut_ = nullptr;
+};
+
+// 1x1 down to `width` channels, 3x3 (with the stride, as torchvision has it), 1x1 up to four times as many.
+class Bottleneck : public Module {
+ public:
+  Bottleneck(int in, int width, int stride)
+      : conv1_(child<Conv2d>("conv1", in, width, 1, conv_options(Family::bottleneck, 1, 1))),
+        bn1_(child<BatchNorm2d>("bn1", width)),
+        conv2_(child<Conv2d>("conv2", width, width, 3, conv_options(Family::bottleneck, 3, stride))),
+        bn2_(child<BatchNorm2d>("bn2", width)),
+        conv3_(child<Conv2d>("conv3", width, 4 * width, 1, conv_options(Family::bottleneck, 1, 1))),
+        bn3_(child<BatchNorm2d>("bn3", 4 * width)) {
+    if (stride == 1 && in == 4 * width) return;
+    downsample_ = &child<Sequential>("downsample");
+    downsample_->add<Conv2d>(in, 4 * width, 1, conv_options(Family::bottleneck, 1, stride));
+    downsample_->add<BatchNorm2d>(4 * width);
+  }
+  std::string_view type() const override { return "Bottleneck"; }
+  Tensor forward(const Tensor& x) override {
+    const Tensor h = conv_bn_relu(conv2_, bn2_, conv_bn_relu(conv1_, bn1_, x));
+    return conv_bn_relu(conv3_, bn3_, h, downsample_ != nullptr ? (*downsample_)(x) : x);
+  }
+
+ private:
+  Conv2d& conv1_;
+  BatchNorm2d& bn1_;
+  Conv2d& conv2_;
+  BatchNorm2d& bn2_;
+  Conv2d& conv3_;
+  BatchNorm2d& bn3_;
+  Sequential* downsample_ = nullptr;
+};
+
+class ResNet : public Network {
+ public:
+  ResNet(const Spec& spec, int classes)
+      : spec_(spec),
+        conv1_(child<Conv2d>("conv1", 3, stem_width(), is_cifar() ? 3 : 7,
+                             conv_options(spec.family, is_cifar() ? 3 : 7, is_cifar() ? 1 : 2))),
+        bn1_(child<BatchNorm2d>("bn1", stem_width())) {
+    if (!is_cifar()) maxpool_ = &child<MaxPool2d>("maxpool", Pool2dArgs{{3, 3}, {2, 2}, {1, 1}});
+    int in = stem_width();
+    for (std::size_t s = 0; s < spec.blocks.size(); ++s) {
+      auto& stage = child<Sequential>("layer" + std::to_string(s + 1));
+      stages_.push_back(&stage);
+      const int width = stem_width() << s;
+      for (int b = 0; b < spec.blocks[s]; ++b) {
+        const int stride = b == 0 && s > 0 ? 2 : 1;
+        if (spec.family == Family::bottleneck)
+          stage.add<Bottleneck>(in, width, stride);
+        else
+          stage.add<BasicBlock>(spec.family, in, width, stride);
+        in = spec.family == Family::bottleneck ? 4 * width : width;
+      }
+    }
+    avgpool_ = &child<GlobalAvgPool>("avgpool");
+    head_ = &child<Linear>(is_cifar() ? "linear" : "fc", in, classes, true,
+                           is_cifar() ? Init::kaiming_normal_fan_in : Init::kaiming_uniform);
+  }
+
+  Tensor features(const Tensor& x) override {
+    Tensor h = conv_bn_relu(conv1_, bn1_, x);
+    if (maxpool_ != nullptr) h = (*maxpool_)(h);
+    for (Sequential* stage : stages_) h = (*stage)(h);
+    return (*avgpool_)(h);
+  }
+  Linear& head() override { return *head_; }
+  const std::string& arch() const override { return spec_.name; }
+  int default_size() const override { return is_cifar() ? 32 : 224; }
+
+ private:
+  bool is_cifar() const { return spec_.family == Family::cifar; }
+  int stem_width() const { return is_cifar() ? 16 : 64; }
+
+  const Spec& spec_;
+  Conv2d& conv1_;
+  BatchNorm2d& bn1_;
+  MaxPool2d* maxpool_ = nullptr;
+  std::vector<Sequential*> stages_;
+  GlobalAvgPool* avgpool_ = nullptr;
+  Linear* head_ = nullptr;
+};
+
+// How many blocks each stage has in a file: the distinct "layer<s>.<b>." among the names.
+std::array<int, 4> count_blocks(const std::map<std::string, Shape>& file_shapes) {
+  std::array<std::set<std::string>, 4> found;
+  for (const auto& [name, shape] : file_shapes) {
+    if (name.size() < 8 || !name.starts_with("layer") || name[6] != '.') continue;
+    const int stage = name[5] - '1';
+    const auto end = name.find('.', 7);
+    if (stage >= 0 && stage < 4 && end != std::string::npos)
+      found[static_cast<std::size_t>(stage)].insert(name.substr(7, end - 7));
+  }
+  std::array<int, 4> count{};
+  for (std::size_t s = 0; s < 4; ++s) count[s] = static_cast<int>(found[s].size());
+  return count;
+}
+
+}  // namespace
+
+std::unique_ptr<Network> make_network(const std::string& arch, int classes) {
+  std::string known;
+  for (const Spec& s : specs()) {
+    if (s.name == arch) return std::make_unique<ResNet>(s, classes);
+    known += (known.empty() ? "" : ", ") + s.name;
+  }
+  throw_error("unknown architecture '{}'; known are {}", arch, known);
+}
+
+std::vector<std::string> known_architectures() {
+  std::vector<std::string> names;
+  for (const Spec& s : specs()) names.push_back(s.name);
+  return names;
+}
+
+std::optional<std::string> guess_architecture(const std::map<std::string, Shape>& file_shapes) {
+  const auto stem = file_shapes.find("conv1.weight");
+  if (stem == file_shapes.end()) return std::nullopt;
+  Family family = Family::basic;
+  if (stem->second == Shape{16, 3, 3, 3})
+    family = Family::cifar;
+  else if (stem->second != Shape{64, 3, 7, 7})
+    return std::nullopt;
+  else if (file_shapes.contains("layer1.0.conv3.weight"))
+    family = Family::bottleneck;
+
+  const std::array<int, 4> count = count_blocks(file_shapes);
+  std::optional<std::string> best;
+  std::size_t best_equal = 0;
+  bool unique = false;
+  for (const Spec& s : specs()) {
+    if (s.family != family) continue;
+    std::size_t equal = 0;
+    bool fits = true;
+    for (std::size_t i = 0; i < 4; ++i) {
+      const int expected = i < s.blocks.size() ? s.blocks[i] : 0;
+      fits &= count[i] <= expected;
+      equal += count[i] == expected;
+    }
+    if (!fits || equal < best_equal) continue;
+    unique = equal > best_equal || !best;
+    best = s.name;
+    best_equal = equal;
+  }
+  return unique && best_equal >= 2 ? best : std::nullopt;
+}
+
+}  // namespace reprise::layers

@@ -1,0 +1,43 @@
+#include "layers/simple.h"
+
+#include "engine/core/check.h"
+#include "engine/ops/layout.h"
+#include "engine/ops/pool.h"
+#include "engine/ops/unary.h"
+
+namespace reprise::layers {
+
+Tensor MaxPool2d::forward(const Tensor& x) {
+  return ops::max_pool2d(x, args);
+}
+std::int64_t MaxPool2d::flops(const Shape&, const Shape& y) const {
+  return y.numel() * args.kernel[0] * args.kernel[1];
+}
+
+Tensor AvgPool2d::forward(const Tensor& x) {
+  return ops::avg_pool2d(x, args);
+}
+std::int64_t AvgPool2d::flops(const Shape&, const Shape& y) const {
+  return y.numel() * args.kernel[0] * args.kernel[1];
+}
+
+Tensor GlobalAvgPool::forward(const Tensor& x) {
+  return ops::global_avg_pool(x);
+}
+std::int64_t GlobalAvgPool::flops(const Shape& x, const Shape&) const {
+  return x.numel();
+}
+
+Tensor ReLU::forward(const Tensor& x) {
+  return ops::relu(x);
+}
+std::int64_t ReLU::flops(const Shape&, const Shape& y) const {
+  return y.numel();
+}
+
+Tensor Flatten::forward(const Tensor& x) {
+  REPRISE_CHECK(x.rank() >= 1, "flatten: a scalar has no rows");
+  return ops::reshape(x, {x.dim(0), x.shape().drop_front().numel()});
+}
+
+}  // namespace reprise::layers

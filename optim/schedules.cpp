@@ -1,0 +1,23 @@
+#include "optim/schedules.h"
+
+#include <cmath>
+#include <numbers>
+
+#include "engine/core/check.h"
+
+namespace reprise::optim {
+
+double StepLr::at(int epoch) const {
+  REPRISE_CHECK(step >= 1 && epoch >= 0, "StepLr: step {} or epoch {} is too small", step, epoch);
+  double lr = base;
+  for (int i = 0; i < epoch / step; ++i) lr *= gamma;
+  return lr;
+}
+
+double CosineLr::at(int epoch) const {
+  REPRISE_CHECK(epochs >= 1 && epoch >= 0, "CosineLr: {} epochs or epoch {} is too small", epochs, epoch);
+  if (epoch >= epochs) return least;
+  return least + (base - least) * (1 + std::cos(std::numbers::pi * epoch / epochs)) / 2;
+}
+
+}  // namespace reprise::optim

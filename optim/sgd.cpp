@@ -1,0 +1,28 @@
+#include "engine/core/check.h"
+#include "engine/ops/optimizer_steps.h"
+#include "optim/optimizer.h"
+
+namespace reprise::optim {
+
+Sgd::Sgd(std::vector<Tensor> parameters, const SgdOptions& o)
+    : Optimizer(std::move(parameters), o.lr,
+                o.momentum != 0 ? std::vector<std::string>{"momentum"} : std::vector<std::string>{}),
+      options_(o) {
+  REPRISE_CHECK(o.momentum >= 0 && o.weight_decay >= 0, "SGD: momentum {} or weight decay {} is below 0",
+                o.momentum, o.weight_decay);
+  REPRISE_CHECK(!o.nesterov || (o.momentum > 0 && o.dampening == 0),
+                "SGD: Nesterov needs a momentum and no dampening; got {} and {}", o.momentum, o.dampening);
+}
+
+void Sgd::update(Slot& slot, const Tensor& gradient) {
+  Tensor none;
+  ops::sgd_step(slot.parameter, gradient, options_.momentum != 0 ? slot.buffers[0] : none,
+                {.lr = lr(),
+                 .momentum = options_.momentum,
+                 .dampening = options_.dampening,
+                 .weight_decay = options_.weight_decay,
+                 .nesterov = options_.nesterov,
+                 .first = slot.steps == 1});
+}
+
+}  // namespace reprise::optim
