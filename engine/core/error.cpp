@@ -17,8 +17,11 @@ ErrorScope::~ErrorScope() {
 
 std::string error_context() {
   std::string text;
-  for (const ErrorScope* s = innermost; s != nullptr; s = s->outer_)
-    text += fmt::format("\n  {:<7} {}", s->what_, s->value_);
+  for (const ErrorScope* s = innermost; s != nullptr; s = s->outer_) {
+    bool said = false;
+    for (const ErrorScope* i = innermost; i != s; i = i->outer_) said |= i->what_ == s->what_;
+    if (!said) text += fmt::format("\n  {:<7} {}", s->what_, s->value_);
+  }
   return text;
 }
 

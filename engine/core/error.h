@@ -22,7 +22,8 @@ class REPRISE_API InternalError : public std::logic_error {
 };
 
 // While it lives, every Error thrown in this thread by a check ends with the line "  <what>  <value>",
-// innermost scope first: `ErrorScope scope("layer", "layer2.1.conv1");`
+// innermost scope first, of several with the same <what> the innermost alone:
+// `ErrorScope scope("layer", "layer2.1.conv1");`
 class REPRISE_API ErrorScope {
  public:
   ErrorScope(std::string_view what, std::string_view value);
