@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "engine/core/parallel.h"
+#include "engine/kernels/cpu/chunks.h"
 #include "engine/kernels/cpu/leaf/depthwise.h"
 #include "engine/kernels/cpu/windows.h"
 #include "engine/kernels/kernels.h"
@@ -13,11 +14,6 @@ namespace {
 Axis axis_of(const Conv2dArgs& a, int d, const Shape& x, const Shape& w, const Shape& y) {
   const auto k = static_cast<std::size_t>(d);
   return {x[1 + d], y[1 + d], w[1 + d], a.stride[k], a.padding[k], a.dilation[k]};
-}
-
-// About `elements` in whole rows of `row` elements.
-std::int64_t rows_per_chunk(std::int64_t elements, std::int64_t row) {
-  return std::max<std::int64_t>(1, elements / std::max<std::int64_t>(1, row));
 }
 
 Window window_of(const AxisTaps& row, const Segment& run, std::int64_t in_width, std::int64_t kernel_width,

@@ -1,0 +1,40 @@
+// How rows of channels are cut into chunks. A function of the shape alone, so that sums do not depend on
+// threads.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace reprise::kernels::cpu {
+
+// Rows of `channels` values that make about `elements` together; at least one.
+inline std::int64_t rows_per_chunk(std::int64_t elements, std::int64_t channels) {
+  return std::max<std::int64_t>(1, elements / std::max<std::int64_t>(1, channels));
+}
+
+// The rows (..., C) of a tensor in task groups, each group cut by itself, so that no chunk lies in two.
+struct GroupChunks {
+  std::int64_t groups, channels;
+  std::int64_t group_rows;  // of one group
+  std::int64_t chunk_rows;
+  std::int64_t chunks;  // of one group
+
+  GroupChunks(std::int64_t numel, std::int64_t groups_, std::int64_t channels_, std::int64_t elements)
+      : groups(groups_),
+        channels(channels_),
+        group_rows(groups * channels == 0 ? 0 : numel / (groups * channels)),
+        chunk_rows(rows_per_chunk(elements, channels)),
+        chunks((group_rows + chunk_rows - 1) / chunk_rows) {}
+
+  std::int64_t total() const { return groups * chunks; }
+  std::int64_t group(std::int64_t chunk) const { return chunk / chunks; }
+  // The first row of a chunk, counted over all groups, and how many rows it has.
+  std::int64_t begin(std::int64_t chunk) const {
+    return group(chunk) * group_rows + chunk % chunks * chunk_rows;
+  }
+  std::int64_t rows(std::int64_t chunk) const {
+    return std::min(chunk_rows, group_rows - chunk % chunks * chunk_rows);
+  }
+};
+
+}  // namespace reprise::kernels::cpu

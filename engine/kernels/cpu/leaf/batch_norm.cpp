@@ -1,0 +1,86 @@
+#include "engine/kernels/cpu/leaf/batch_norm.h"
+
+#include "engine/kernels/cpu/leaf/vec.h"
+
+namespace reprise::kernels::cpu::REPRISE_ISA {
+namespace {
+
+// Four rows are added together before they meet the running sums, which lie in the output.
+constexpr int block = 4;
+
+template <int n>
+REPRISE_INLINE void moments_block(const float* x, const float* center, float* sum, float* squares,
+                                  std::int64_t channels) {
+  for_vectors(channels, [&](std::int64_t c, auto part) {
+    const Vec middle = load(center + c, part);
+    Vec s{}, q{};
+    for (int r = 0; r < n; ++r) {
+      const Vec d = load(x + r * channels + c, part) - middle;
+      s += d;
+      q = fma(d, d, q);
+    }
+    store(sum + c, load(sum + c, part) + s, part);
+    store(squares + c, load(squares + c, part) + q, part);
+  });
+}
+
+void moments(const float* x, const float* center, float* sum, float* squares, std::int64_t rows,
+             std::int64_t channels) {
+  for (std::int64_t c = 0; c < channels; ++c) sum[c] = squares[c] = 0;
+  std::int64_t r = 0;
+  for (; r + block <= rows; r += block)
+    moments_block<block>(x + r * channels, center, sum, squares, channels);
+  for (; r < rows; ++r) moments_block<1>(x + r * channels, center, sum, squares, channels);
+}
+
+void normalize(const float* x, const float* mean, const float* scale, const float* shift, float* y,
+               std::int64_t rows, std::int64_t channels) {
+  for (std::int64_t r = 0; r < rows; ++r)
+    for_vectors(channels, [&](std::int64_t c, auto part) {
+      const Vec d = load(x + r * channels + c, part) - load(mean + c, part);
+      store(y + r * channels + c, fma(d, load(scale + c, part), load(shift + c, part)), part);
+    });
+}
+
+template <int n>
+REPRISE_INLINE void grad_sums_block(const float* x, const float* dy, const float* mean, float* sum,
+                                    float* products, std::int64_t channels) {
+  for_vectors(channels, [&](std::int64_t c, auto part) {
+    const Vec middle = load(mean + c, part);
+    Vec s{}, p{};
+    for (int r = 0; r < n; ++r) {
+      const Vec g = load(dy + r * channels + c, part);
+      s += g;
+      p = fma(g, load(x + r * channels + c, part) - middle, p);
+    }
+    store(sum + c, load(sum + c, part) + s, part);
+    store(products + c, load(products + c, part) + p, part);
+  });
+}
+
+void grad_sums(const float* x, const float* dy, const float* mean, float* sum, float* products,
+               std::int64_t rows, std::int64_t channels) {
+  for (std::int64_t c = 0; c < channels; ++c) sum[c] = products[c] = 0;
+  std::int64_t r = 0;
+  for (; r + block <= rows; r += block)
+    grad_sums_block<block>(x + r * channels, dy + r * channels, mean, sum, products, channels);
+  for (; r < rows; ++r)
+    grad_sums_block<1>(x + r * channels, dy + r * channels, mean, sum, products, channels);
+}
+
+void grad_input(const float* x, const float* dy, const float* mean, const float* grad_mean,
+                const float* slope, const float* scale, float* dx, std::int64_t rows, std::int64_t channels) {
+  for (std::int64_t r = 0; r < rows; ++r)
+    for_vectors(channels, [&](std::int64_t c, auto part) {
+      const Vec d = load(x + r * channels + c, part) - load(mean + c, part);
+      const Vec g = load(dy + r * channels + c, part) - load(grad_mean + c, part);
+      store(dx + r * channels + c, (g - d * load(slope + c, part)) * load(scale + c, part), part);
+    });
+}
+
+}  // namespace
+
+extern const BatchNormLeaf batch_norm_leaf;
+const BatchNormLeaf batch_norm_leaf{moments, normalize, grad_sums, grad_input};
+
+}  // namespace reprise::kernels::cpu::REPRISE_ISA

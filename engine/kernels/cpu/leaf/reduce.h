@@ -1,0 +1,20 @@
+// Sums over many values.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/kernels/cpu/isa.h"
+
+namespace reprise::kernels::cpu {
+
+struct ReduceLeaf {
+  // out[c] = sum over the rows of x[r, c], in f32
+  void (*sum_rows)(const float* x, float* out, std::int64_t rows, std::int64_t channels);
+  // In double: sum x, sum |x|, sum x^2
+  double (*sum)(const float* x, std::int64_t n);
+  double (*sum_absolute)(const float* x, std::int64_t n);
+  double (*sum_squares)(const float* x, std::int64_t n);
+};
+REPRISE_LEAF(ReduceLeaf, reduce_leaf)
+
+}  // namespace reprise::kernels::cpu

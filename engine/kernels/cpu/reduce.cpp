@@ -1,0 +1,113 @@
+// Sums and norms: fixed chunks, their parts added in order, in double.
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "engine/core/parallel.h"
+#include "engine/kernels/cpu/chunks.h"
+#include "engine/kernels/cpu/leaf/reduce.h"
+#include "engine/kernels/kernels.h"
+
+namespace reprise::kernels::cpu {
+namespace {
+
+constexpr std::int64_t chunk = 1 << 16;
+
+// A leaf sum over n values.
+double chunked_sum(double (*leaf)(const float*, std::int64_t), const float* x, std::int64_t n) {
+  std::vector<double> parts(static_cast<std::size_t>((n + chunk - 1) / chunk));
+  parallel_for(n, chunk, [&](std::int64_t b, std::int64_t e) {
+    parts[static_cast<std::size_t>(b / chunk)] = leaf(x + b, e - b);
+  });
+  double sum = 0;
+  for (double p : parts) sum += p;
+  return sum;
+}
+
+// l12 has a row per index of the first axis; the others, and a tensor of rank 1, are one row.
+std::int64_t rows_of(NormKind kind, const Shape& x) {
+  return kind == NormKind::l12 && x.rank() > 1 ? x[0] : 1;
+}
+
+// The l2 norm of each row.
+std::vector<double> row_norms(const float* x, std::int64_t rows, std::int64_t n) {
+  std::vector<double> norms(static_cast<std::size_t>(rows));
+  for (std::int64_t r = 0; r < rows; ++r)
+    norms[static_cast<std::size_t>(r)] = std::sqrt(chunked_sum(reduce_leaf().sum_squares, x + r * n, n));
+  return norms;
+}
+
+}  // namespace
+
+template <>
+void sum_all<float>(View x, MutView y) {
+  *y.data<float>() = static_cast<float>(chunked_sum(reduce_leaf().sum, x.data<float>(), x.numel()));
+}
+
+template <>
+void sum_rows<float>(View x, MutView y) {
+  const std::int64_t channels = y.numel();
+  const GroupChunks z(x.numel(), 1, channels, chunk);
+  std::vector<float> parts(static_cast<std::size_t>(z.chunks * channels));
+  parallel_for(z.chunks, 1, [&](std::int64_t k, std::int64_t) {
+    reduce_leaf().sum_rows(x.data<float>() + z.begin(k) * channels, parts.data() + k * channels, z.rows(k),
+                           channels);
+  });
+  for (std::int64_t c = 0; c < channels; ++c) {
+    double sum = 0;
+    for (std::int64_t k = 0; k < z.chunks; ++k)
+      sum += static_cast<double>(parts[static_cast<std::size_t>(k * channels + c)]);
+    y.data<float>()[c] = static_cast<float>(sum);
+  }
+}
+
+template <>
+void expand<float>(View x, MutView y) {
+  const std::int64_t channels = x.numel(), rows = channels == 0 ? 0 : y.numel() / channels;
+  parallel_for(rows, rows_per_chunk(chunk, channels), [&](std::int64_t b, std::int64_t e) {
+    float* out = y.data<float>() + b * channels;
+    if (channels == 1)
+      std::fill(out, out + (e - b), *x.data<float>());
+    else
+      for (std::int64_t r = b; r < e; ++r, out += channels)
+        std::copy(x.data<float>(), x.data<float>() + channels, out);
+  });
+}
+
+template <>
+void norm_fwd<float>(const NormArgs& a, View x, MutView y) {
+  const std::int64_t rows = rows_of(a.kind, x.shape), n = rows == 0 ? 0 : x.numel() / rows;
+  double sum = 0;
+  if (a.kind == NormKind::l1)
+    sum = chunked_sum(reduce_leaf().sum_absolute, x.data<float>(), x.numel());
+  else
+    for (double norm : row_norms(x.data<float>(), rows, n)) sum += norm;
+  *y.data<float>() = static_cast<float>(sum);
+}
+
+// l1: dx = dy * sign(x).   l2, l12: dx = dy * x / (the norm of x's row), 0 where that norm is 0.
+template <>
+void norm_bwd<float>(const NormArgs& a, View x, View dy, MutView dx) {
+  const std::int64_t rows = rows_of(a.kind, x.shape), n = rows == 0 ? 0 : x.numel() / rows;
+  const float grad = *dy.data<float>();
+  const float* in = x.data<float>();
+  float* out = dx.data<float>();
+  if (a.kind == NormKind::l1) {
+    parallel_for(x.numel(), chunk, [&](std::int64_t b, std::int64_t e) {
+      for (std::int64_t i = b; i < e; ++i)
+        out[i] = grad * static_cast<float>(static_cast<int>(in[i] > 0) - static_cast<int>(in[i] < 0));
+    });
+    return;
+  }
+  const std::vector<double> norms = row_norms(in, rows, n);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const double norm = norms[static_cast<std::size_t>(r)];
+    const double scale = norm == 0 ? 0 : static_cast<double>(grad) / norm;
+    parallel_for(n, chunk, [&](std::int64_t b, std::int64_t e) {
+      for (std::int64_t i = r * n + b; i < r * n + e; ++i)
+        out[i] = static_cast<float>(scale * static_cast<double>(in[i]));
+    });
+  }
+}
+
+}  // namespace reprise::kernels::cpu
