@@ -19,7 +19,8 @@ constexpr Signature signatures[] = {
     {"\xff\xd8\xff", "it looks like a JPEG image"},
     {"GIF8", "it looks like a GIF image"},
     {"BM", "it looks like a BMP image"},
-    {"version https://git-lfs", "it is a Git LFS pointer, not the file it stands for (git lfs pull fetches it)"},
+    {"version https://git-lfs",
+     "it is a Git LFS pointer, not the file it stands for (git lfs pull fetches it)"},
     {"\x1f\x8b", "it looks like a gzip file; unpack it first"},
     {"BZh", "it looks like a bzip2 file; unpack it first"},
     {"\xfd"
@@ -56,7 +57,8 @@ bool is_html(std::string_view s) {
 
 std::string describe_content(std::span<const std::byte> bytes) {
   if (bytes.empty()) return "it is empty";
-  const std::string_view start(reinterpret_cast<const char*>(bytes.data()), std::min<std::size_t>(bytes.size(), 512));
+  const std::string_view start(reinterpret_cast<const char*>(bytes.data()),
+                               std::min<std::size_t>(bytes.size(), 512));
   for (const Signature& s : signatures)
     if (start.starts_with(s.start)) return std::string(s.meaning);
   if (is_text(start)) {

@@ -48,21 +48,21 @@ std::vector<std::uint64_t> numbers_of(const json& list, const std::string& name,
   REPRISE_CHECK(list.is_array(), "safetensors: {}: '{}' is not a list", name, field);
   std::vector<std::uint64_t> numbers;
   for (const json& n : list) {
-    REPRISE_CHECK(n.is_number_unsigned(), "safetensors: {}: '{}' holds something that is not a count: {}", name,
-                  field, n.dump(-1, ' ', false, json::error_handler_t::replace).substr(0, 40));
+    REPRISE_CHECK(n.is_number_unsigned(), "safetensors: {}: '{}' holds something that is not a count: {}",
+                  name, field, n.dump(-1, ' ', false, json::error_handler_t::replace).substr(0, 40));
     numbers.push_back(n.get<std::uint64_t>());
   }
   return numbers;
 }
 
 Entry parse_entry(const std::string& name, const json& value) {
-  REPRISE_CHECK(value.is_object() && value.size() == 3 && value.contains("dtype") && value.contains("shape") &&
-                    value.contains("data_offsets") && value["dtype"].is_string(),
+  REPRISE_CHECK(value.is_object() && value.size() == 3 && value.contains("dtype") &&
+                    value.contains("shape") && value.contains("data_offsets") && value["dtype"].is_string(),
                 "safetensors: {}: expected an object with dtype, shape and data_offsets", name);
   Entry e{name, value["dtype"].get<std::string>(), {}, 0, 0};
   for (std::uint64_t d : numbers_of(value["shape"], name, "shape")) {
-    REPRISE_CHECK(d <= static_cast<std::uint64_t>(INT64_MAX), "safetensors: {}: dimension {} is too large", name,
-                  d);
+    REPRISE_CHECK(d <= static_cast<std::uint64_t>(INT64_MAX), "safetensors: {}: dimension {} is too large",
+                  name, d);
     e.dims.push_back(static_cast<std::int64_t>(d));
   }
   const auto offsets = numbers_of(value["data_offsets"], name, "data_offsets");
@@ -83,8 +83,8 @@ void check_tiling(std::vector<Entry>& entries, std::uint64_t available) {
                   e.begin, at, e.begin < at ? "they overlap the tensor before" : "there is a gap");
     at = e.end;
   }
-  REPRISE_CHECK(at == available, "safetensors: the tensors take {} bytes, the file holds {} ({})", at, available,
-                at > available ? "it is cut short" : "something follows");
+  REPRISE_CHECK(at == available, "safetensors: the tensors take {} bytes, the file holds {} ({})", at,
+                available, at > available ? "it is cut short" : "something follows");
 }
 
 void read_entry(const Entry& e, std::span<const std::byte> bytes, WeightFile& file) {
@@ -94,8 +94,8 @@ void read_entry(const Entry& e, std::span<const std::byte> bytes, WeightFile& fi
     return;
   }
   if (e.dims.size() > Shape::max_rank) {
-    file.skipped.push_back(fmt::format("{}: {} dimensions, more than {}", e.name, e.dims.size(),
-                                       Shape::max_rank));
+    file.skipped.push_back(
+        fmt::format("{}: {} dimensions, more than {}", e.name, e.dims.size(), Shape::max_rank));
     return;
   }
   const ElementInfo& element = info_of(*type);
@@ -111,7 +111,8 @@ void read_entry(const Entry& e, std::span<const std::byte> bytes, WeightFile& fi
     std::vector<std::int64_t> strides(e.dims.size(), 1);
     for (std::size_t i = strides.size(); count != 0 && i-- > 1;) strides[i - 1] = strides[i] * e.dims[i];
     read_elements(tensor, *type, bytes, 0, strides);
-    file.converted.push_back(fmt::format("{}: {}, read as {}", e.name, element.name, name_of(element.read_as)));
+    file.converted.push_back(
+        fmt::format("{}: {}, read as {}", e.name, element.name, name_of(element.read_as)));
   }
   file.tensors.push_back({e.name, tensor});
 }
@@ -134,8 +135,9 @@ bool is_safetensors(std::span<const std::byte> bytes) {
 void read_safetensors(std::span<const std::byte> bytes, WeightFile& file) {
   ByteReader reader(bytes, "safetensors");
   const auto header_bytes = reader.number<std::uint64_t>();
-  REPRISE_CHECK(header_bytes <= max_safetensors_header, "safetensors: a header of {} bytes; at most {} are read",
-                header_bytes, max_safetensors_header);
+  REPRISE_CHECK(header_bytes <= max_safetensors_header,
+                "safetensors: a header of {} bytes; at most {} are read", header_bytes,
+                max_safetensors_header);
   const json header = parse_header(reader.take_text(header_bytes));
   std::vector<Entry> entries;
   for (const auto& [name, value] : header.items()) {
@@ -162,8 +164,8 @@ std::vector<std::byte> to_safetensors(const std::vector<NamedTensor>& tensors,
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::uint64_t at = 0;
   for (const NamedTensor* t : order) {
-    REPRISE_CHECK(t->name != "__metadata__" && !header.contains(t->name), "safetensors: {}: the name {}", t->name,
-                  t->name == "__metadata__" ? "is reserved" : "comes twice");
+    REPRISE_CHECK(t->name != "__metadata__" && !header.contains(t->name), "safetensors: {}: the name {}",
+                  t->name, t->name == "__metadata__" ? "is reserved" : "comes twice");
     const std::uint64_t end = at + t->tensor.bytes();
     const std::string dtype(info_of(element_type_of(t->tensor.dtype())).safetensors);
     const auto dims = t->tensor.shape().dims();
@@ -179,8 +181,9 @@ std::vector<std::byte> to_safetensors(const std::vector<NamedTensor>& tensors,
     throw_error("safetensors: a name or a metadata value is not valid UTF-8");
   }
   text.resize((text.size() + 7) / 8 * 8, ' ');
-  REPRISE_CHECK(text.size() <= max_safetensors_header, "safetensors: the header would take {} bytes; at most {}",
-                text.size(), max_safetensors_header);
+  REPRISE_CHECK(text.size() <= max_safetensors_header,
+                "safetensors: the header would take {} bytes; at most {}", text.size(),
+                max_safetensors_header);
 
   std::vector<std::byte> bytes(8 + text.size() + static_cast<std::size_t>(at));
   const std::uint64_t length = text.size();
