@@ -5,6 +5,8 @@
 #include <set>
 
 #include "apps/clr/common.h"
+#include "apps/clr/table.h"
+#include "apps/clr/task_file.h"
 #include "data/weights/identity.h"
 #include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
@@ -115,8 +117,7 @@ Backbone load_backbone(const std::string& path, const std::string& arch, Device 
                        const LoadOptions& options) {
   if (arch != "auto") checked_architecture(arch);
   data::WeightFile file = data::read_weights(path);
-  const auto task = file.metadata.find("backbone_identity");
-  REPRISE_CHECK(task == file.metadata.end(), "{}: this is a learned task, not a backbone", path);
+  REPRISE_CHECK(!is_task_file(file), "{}: this is a learned task, not a backbone", path);
   const std::vector<data::NamedTensor> tensors = without_prefix(std::move(file.tensors));
 
   Backbone b;
@@ -207,6 +208,14 @@ std::int64_t Backbone::bytes() const {
   std::int64_t count = 0;
   for (const auto& [name, tensor] : weights) count += static_cast<std::int64_t>(tensor.bytes());
   return count;
+}
+
+std::string Backbone::describe() const {
+  std::string text = fmt::format("backbone {}: {}, {} parameters, identity {}", path, arch,
+                                 grouped(parameters()), identity.substr(0, 16));
+  if (!report.missing.empty() || !report.extra.empty() || !report.shape_differs.empty())
+    text += "\n  " + report.text();
+  return text;
 }
 
 std::map<std::string, std::string> backbone_metadata(const std::string& arch, int size,

@@ -58,6 +58,7 @@ struct Backbone {
   void verify() const;
   std::int64_t parameters() const;  // numbers in the body's and head's parameters, statistics not counted
   std::int64_t bytes() const;       // of all its tensors
+  std::string describe() const;     // for a person: what it is, and what of the file did not fit
 };
 
 // Reads the file, finds the architecture ("auto": the one recorded, else the one that fits), checks, seals.

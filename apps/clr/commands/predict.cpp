@@ -1,0 +1,138 @@
+// clr predict: the classes of images, by one learned task.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "apps/clr/backbone.h"
+#include "apps/clr/backbone_search.h"
+#include "apps/clr/commands/commands.h"
+#include "apps/clr/run_network.h"
+#include "apps/clr/table.h"
+#include "apps/clr/task_file.h"
+#include "data/image/image.h"
+#include "data/image/resize.h"
+#include "data/io/file.h"
+#include "engine/autograd/autograd.h"
+#include "engine/core/check.h"
+#include "engine/core/log.h"
+#include "engine/ops/softmax.h"
+#include "layers/network.h"
+
+namespace reprise::clr {
+namespace {
+
+struct PredictOptions {
+  std::string task, backbone;
+  std::vector<std::string> images;
+  int top = 5;
+};
+
+struct Prediction {
+  std::string path;
+  std::vector<double> probabilities;  // by label
+};
+
+// The readable images of paths[begin, end), u8 (N,size,size,3), and their paths; a line on standard error for
+// each of the others.
+Tensor read_images(const std::vector<std::string>& paths, std::size_t begin, std::size_t end, int size,
+                   std::vector<std::string>& read) {
+  std::vector<std::uint8_t> pixels;
+  for (std::size_t i = begin; i < end; ++i) {
+    try {
+      const ErrorScope scope("image", paths[i]);
+      const data::Image image =
+          data::resize_bilinear(data::decode_image(data::read_file(paths[i])), size, size);
+      pixels.insert(pixels.end(), image.rgb.begin(), image.rgb.end());
+      read.push_back(paths[i]);
+    } catch (const Error& e) {
+      log_line(std::string("clr: ") + e.what());
+    }
+  }
+  return tensor({static_cast<std::int64_t>(read.size()), size, size, 3},
+                std::span<const std::uint8_t>(pixels));
+}
+
+std::vector<Prediction> predict(layers::Network& network, const PredictOptions& o, int size) {
+  const NoGrad no_grad;
+  std::vector<Prediction> all;
+  for (std::size_t at = 0; at < o.images.size(); at += eval_batch) {
+    std::vector<std::string> read;
+    const Tensor images = read_images(o.images, at, std::min(at + eval_batch, o.images.size()), size, read);
+    if (read.empty()) continue;
+    const Tensor p = ops::softmax(evaluate(network, images).logits).to(cpu_device).to(DType::f64);
+    const auto classes = static_cast<std::size_t>(p.dim(1));
+    const auto values = p.values<double>();
+    for (std::size_t i = 0; i < read.size(); ++i) {
+      const auto row = values.subspan(i * classes, classes);
+      all.push_back({read[i], {row.begin(), row.end()}});
+    }
+  }
+  return all;
+}
+
+// The labels of the largest probabilities, largest first; of equal ones the smaller label first.
+std::vector<std::size_t> top_labels(const std::vector<double>& probabilities, int top) {
+  std::vector<std::size_t> labels(probabilities.size());
+  std::iota(labels.begin(), labels.end(), std::size_t{0});
+  const auto key = [&](std::size_t label) {
+    return std::isnan(probabilities[label]) ? -1.0 : probabilities[label];
+  };
+  std::stable_sort(labels.begin(), labels.end(),
+                   [&](std::size_t a, std::size_t b) { return key(a) > key(b); });
+  labels.resize(std::min(labels.size(), static_cast<std::size_t>(top)));
+  return labels;
+}
+
+void print_predictions(const Common& common, const PredictOptions& o, const TaskFile& task,
+                       const std::vector<Prediction>& predictions) {
+  if (common.json) {
+    Json images = Json::array();
+    for (const Prediction& p : predictions) {
+      Json classes = Json::array();
+      for (const std::size_t label : top_labels(p.probabilities, o.top))
+        classes.push_back(
+            {{"class", task.classes[label]}, {"label", label}, {"probability", p.probabilities[label]}});
+      images.push_back({{"path", p.path}, {"predictions", classes}});
+    }
+    print_json({{"task", task.task}, {"method", task.method}, {"images", images}});
+    return;
+  }
+  Table table({"image", "class", "probability"}, {true, true, false});
+  for (const Prediction& p : predictions) {
+    bool first = true;
+    for (const std::size_t label : top_labels(p.probabilities, o.top)) {
+      table.row({first ? p.path : "", task.classes[label], percent(p.probabilities[label], 2)});
+      first = false;
+    }
+  }
+  print(table.text());
+}
+
+void run_predict(Common& common, const PredictOptions& o) {
+  common.begin();
+  const TaskFile task = read_task_file(o.task);
+  const std::string path = o.backbone.empty() ? find_backbone(task) : o.backbone;
+  const Backbone backbone = load_backbone(path, task.arch, common.resolved_device(), common.resolved_dtype());
+  if (!common.quiet) log_line(backbone.describe());
+  const auto network = restore_network(backbone, task);
+  const std::vector<Prediction> predictions = predict(*network, o, task.size);
+  print_predictions(common, o, task, predictions);
+  if (predictions.size() < o.images.size()) common.exit_status = 1;
+}
+
+}  // namespace
+
+void add_predict(CLI::App& app, Common& common) {
+  const auto o = std::make_shared<PredictOptions>();
+  CLI::App& c = add_command(app, common, "predict", "the classes of images, by one learned task");
+  c.add_option("--task", o->task, "the task's file, such as RUN/tasks/NAME.safetensors")->required();
+  c.add_option("--backbone", o->backbone,
+               "its backbone (default: the one of the run that the task lies in, else one beside the task)");
+  c.add_option("--top", o->top, "how many classes an image (default: 5)")->check(CLI::Range(1, 1'000'000));
+  c.add_option("IMAGE", o->images, "image files")->required();
+  c.callback([o, &common] { run_predict(common, *o); });
+}
+
+}  // namespace reprise::clr
