@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Our CLR training step and inference beside PyTorch's, interleaved in one run; prints a Markdown table.
+
+    python3 apps/bench/compare_pytorch.py --bench build/release/apps/bench/bench_step [--rounds 3] [--quick]
+
+PyTorch gets its fair best on a CPU: the faster of contiguous and channels_last, memory reused between steps (glibc told
+not to return it). Both sides use the same number of threads, the same shapes, random weights, Adam, the L2-norm penalty.
+The method is written here from its description; nothing of this is used by Reprise itself.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+# Keeps freed memory, as a training loop wants it; must be set before the process starts.
+TUNED = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "2147483647", "MALLOC_TOP_PAD_": "268435456"}
+
+CASES = [  # arch, method, mode, size, batch
+    ("resnet18", "clr", "train", 224, 32),
+    ("resnet50", "clr", "train", 224, 32),
+    ("resnet20", "clr", "train", 32, 32),
+    ("resnet18", "clr", "infer", 224, 16),
+    ("resnet18", "clr", "infer", 224, 1),
+]
+
+
+def torch_side(arch, method, mode, size, batch, channels_last, steps):
+    """Runs in a process of its own and prints seconds a step."""
+    import torch
+    from torch import nn
+    import torch.nn.functional as F
+    import torchvision
+
+    class Reprogrammed(nn.Module):
+        def __init__(self, conv):
+            super().__init__()
+            self.conv, c = conv, conv.out_channels
+            self.depthwise = nn.Conv2d(c, c, 3, padding=1, groups=c, bias=False)
+            nn.init.dirac_(self.depthwise.weight, groups=c)
+
+        def forward(self, x):
+            return self.depthwise(self.conv(x))
+
+    class Block(nn.Module):  # of a CIFAR ResNet, shortcut without parameters
+        def __init__(self, cin, cout, stride):
+            super().__init__()
+            self.conv1, self.bn1 = nn.Conv2d(cin, cout, 3, stride, 1, bias=False), nn.BatchNorm2d(cout)
+            self.conv2, self.bn2 = nn.Conv2d(cout, cout, 3, 1, 1, bias=False), nn.BatchNorm2d(cout)
+            self.stride, self.pad = stride, (cout - cin) // 2
+
+        def forward(self, x):
+            y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+            if self.pad:
+                x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.pad, self.pad))
+            return F.relu(x + y)
+
+    class Cifar(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
+            blocks = [Block(a, b, s) for i, (a, b, s) in enumerate([(16, 16, 1), (16, 32, 2), (32, 64, 2)])
+                      for a, s in [(a, s)] + [(b, 1)] * 2]
+            self.blocks, self.fc = nn.Sequential(*blocks), nn.Linear(64, 100)
+
+        def forward(self, x):
+            return self.fc(self.blocks(F.relu(self.bn1(self.conv1(x)))).mean((2, 3)))
+
+    net = Cifar() if arch == "resnet20" else getattr(torchvision.models, arch)(num_classes=100)
+    for p in net.parameters():
+        p.requires_grad = False
+    for module in list(net.modules()):
+        if isinstance(module, (nn.BatchNorm2d, nn.Linear)):
+            for p in module.parameters():
+                p.requires_grad = True
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.Conv2d) and child.groups == 1 and (child.kernel_size != (1, 1) or method == "clr-full"):
+                setattr(module, name, Reprogrammed(child))
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    net = net.to(memory_format=layout)
+    x = torch.rand(batch, 3, size, size).to(memory_format=layout)
+    y = torch.arange(batch) % 100
+    trained = [p for p in net.parameters() if p.requires_grad]
+    adam = torch.optim.Adam(trained, lr=1e-3)
+    net.train(mode == "train")
+
+    def step():
+        if mode == "infer":
+            with torch.inference_mode():
+                net(x)
+            return
+        loss = F.cross_entropy(net(x), y) + 1e-5 * sum(p.norm() for p in trained)
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+
+    for _ in range(2):
+        step()
+    seconds = []
+    for _ in range(steps):
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+    import resource
+    print(json.dumps({"seconds": statistics.median(seconds),
+                      "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "torch": torch.__version__}))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bench", help="path of bench_step")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="the first case alone")
+    parser.add_argument("--torch-case", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.torch_case:
+        arch, method, mode, size, batch, channels_last, steps = json.loads(args.torch_case)
+        torch_side(arch, method, mode, size, batch, channels_last, steps)
+        return
+    if not args.bench:
+        parser.error("--bench is needed")
+
+    def run(command, env):
+        done = subprocess.run(command, env=env, capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(command)}\n{done.stderr}")
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    rows = []
+    for arch, method, mode, size, batch in CASES[:1] if args.quick else CASES:
+        steps = args.steps if size > 32 and batch > 1 else 10 * args.steps
+        ours, theirs = [], {False: [], True: []}
+        for _ in range(args.rounds):
+            ours.append(run([args.bench, "--arch", arch, "--method", method, "--mode", mode, "--size", str(size), "--batch",
+                             str(batch), "--steps", str(steps), "--json"], dict(os.environ)))
+            for channels_last in theirs:
+                case = json.dumps([arch, method, mode, size, batch, channels_last, steps])
+                theirs[channels_last].append(run([sys.executable, __file__, "--torch-case", case], {**os.environ, **TUNED}))
+        best = min(theirs, key=lambda k: statistics.median(r["seconds"] for r in theirs[k]))
+        us = statistics.median(r["seconds"] for r in ours)
+        them = statistics.median(r["seconds"] for r in theirs[best])
+        ratios = sorted(t["seconds"] / o["seconds"] for o, t in zip(ours, theirs[best]))
+        rows.append((arch, method, mode, size, batch, us, them, ratios, ours[-1], theirs[best][-1], best))
+        print(f"{arch} {mode}: {batch / us:.1f} against {batch / them:.1f} images/s", file=sys.stderr)
+
+    print(f"PyTorch {rows[0][9]['torch']}, {args.rounds} rounds interleaved, medians; f32; "
+          f"peak {rows[0][8]['machine_gflops']:.0f} GFLOP/s and {rows[0][8]['machine_gbs']:.0f} GB/s measured in this run\n")
+    print("| network | step | size | batch | Reprise images/s | of peak | PyTorch images/s (best layout) | ratio (min-max) |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for arch, method, mode, size, batch, us, them, ratios, ours, _, best in rows:
+        share = 100 * ours["gflops"] / ours["machine_gflops"]
+        print(f"| {arch} {method} | {mode} | {size} | {batch} | {batch / us:.1f} | {share:.0f} % | {batch / them:.1f} "
+              f"({'channels_last' if best else 'contiguous'}) | {statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}) |")
+
+
+if __name__ == "__main__":
+    main()
