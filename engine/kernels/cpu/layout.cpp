@@ -1,0 +1,98 @@
+// Kernels that move elements without computing: runs of the innermost dimension, copied.
+#include <algorithm>
+
+#include "engine/core/parallel.h"
+#include "engine/kernels/cpu/chunks.h"
+#include "engine/kernels/kernels.h"
+
+namespace reprise::kernels::cpu {
+namespace {
+
+constexpr std::int64_t chunk = 1 << 16;
+
+// The box's rows (runs of its last dimension), and where each begins in the larger tensor.
+struct BoxRows {
+  const BoxArgs& args;
+  const Shape &box, &whole;
+  int last;
+  std::int64_t length, rows, step;
+
+  BoxRows(const BoxArgs& a, const Shape& box_, const Shape& whole_)
+      : args(a),
+        box(box_),
+        whole(whole_),
+        last(box.rank() - 1),
+        length(box.rank() == 0 ? 1 : box[-1]),
+        rows(length == 0 ? 0 : box.numel() / length),
+        step(box.rank() == 0 ? 1 : a.step[static_cast<std::size_t>(last)]) {}
+
+  std::int64_t begin(std::int64_t row) const {
+    if (last < 0) return 0;
+    std::int64_t at = args.begin[static_cast<std::size_t>(last)], size = whole[last];
+    for (int d = last - 1; d >= 0; --d) {
+      const auto k = static_cast<std::size_t>(d);
+      at += (args.begin[k] + row % box[d] * args.step[k]) * size;
+      row /= box[d];
+      size *= whole[d];
+    }
+    return at;
+  }
+};
+
+template <class F>
+void each_box_row(const BoxRows& z, F f) {
+  parallel_for(z.rows, rows_per_chunk(chunk, z.length), [&](std::int64_t b, std::int64_t e) {
+    for (std::int64_t row = b; row < e; ++row) f(row, z.begin(row));
+  });
+}
+
+}  // namespace
+
+template <>
+void box_read<float>(const BoxArgs& a, View x, MutView y) {
+  const BoxRows z(a, y.shape, x.shape);
+  each_box_row(z, [&](std::int64_t row, std::int64_t at) {
+    const float* from = x.data<float>() + at;
+    float* to = y.data<float>() + row * z.length;
+    if (z.step == 1)
+      std::copy(from, from + z.length, to);
+    else
+      for (std::int64_t i = 0; i < z.length; ++i) to[i] = from[i * z.step];
+  });
+}
+
+// Zeros first, then the box.
+template <>
+void box_write<float>(const BoxArgs& a, View x, MutView y) {
+  parallel_for(y.numel(), chunk, [&](std::int64_t b, std::int64_t e) {
+    std::fill(y.data<float>() + b, y.data<float>() + e, 0.0f);
+  });
+  const BoxRows z(a, x.shape, y.shape);
+  each_box_row(z, [&](std::int64_t row, std::int64_t at) {
+    const float* from = x.data<float>() + row * z.length;
+    float* to = y.data<float>() + at;
+    if (z.step == 1)
+      std::copy(from, from + z.length, to);
+    else
+      for (std::int64_t i = 0; i < z.length; ++i) to[i * z.step] = from[i];
+  });
+}
+
+// Seen from the joined dimension, each tensor is `outer` runs of its own length.
+template <>
+void concat<float>(const ConcatArgs& args, View a, View b, MutView y) {
+  std::int64_t outer = 1;
+  for (int d = 0; d < args.dim; ++d) outer *= y.dim(d);
+  if (outer == 0) return;
+  const std::int64_t run_a = a.numel() / outer, run_b = b.numel() / outer;
+  parallel_for(outer, rows_per_chunk(chunk, run_a + run_b), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t k = begin; k < end; ++k) {
+      const float* from_a = a.data<float>() + k * run_a;
+      const float* from_b = b.data<float>() + k * run_b;
+      std::copy(from_b, from_b + run_b,
+                std::copy(from_a, from_a + run_a, y.data<float>() + k * (run_a + run_b)));
+    }
+  });
+}
+
+}  // namespace reprise::kernels::cpu

@@ -1,0 +1,21 @@
+// Pooling, one run of outputs at a time.
+#pragma once
+
+#include "engine/kernels/cpu/isa.h"
+#include "engine/kernels/cpu/leaf/window.h"
+
+namespace reprise::kernels::cpu {
+
+struct PoolLeaf {
+  // The first largest of the taps, NaN above all, and its number: first_tap + r * tap_row + s * tap_column.
+  void (*max_fwd)(const Window& z, std::int64_t first_tap, const float* in, float* out, std::uint8_t* tap);
+  // out = the sum of `in` over the windows whose winning tap is this one. tap lies like `in`.
+  void (*max_bwd)(const Window& z, std::int64_t first_tap, const float* in, const std::uint8_t* tap,
+                  float* out);
+  // out[o] = sum over taps of in[o + tap] * factor(o + tap); factors lie like `in` with one channel, or,
+  // where per_place is false, a single factor serves all.
+  void (*weighted_sum)(const Window& z, const float* in, const float* factors, bool per_place, float* out);
+};
+REPRISE_LEAF(PoolLeaf, pool_leaf)
+
+}  // namespace reprise::kernels::cpu

@@ -1,0 +1,138 @@
+// Pooling: rows of outputs in parallel, each cut into runs that see the same taps. Backward gathers: each
+// input looks at the windows that saw it.
+#include <algorithm>
+#include <vector>
+
+#include "engine/core/parallel.h"
+#include "engine/kernels/cpu/chunks.h"
+#include "engine/kernels/cpu/leaf/elementwise.h"
+#include "engine/kernels/cpu/leaf/pool.h"
+#include "engine/kernels/cpu/leaf/reduce.h"
+#include "engine/kernels/cpu/windows.h"
+#include "engine/kernels/kernels.h"
+
+namespace reprise::kernels::cpu {
+namespace {
+
+Axis axis_of(const Pool2dArgs& a, int d, const Shape& x, const Shape& y) {
+  const auto k = static_cast<std::size_t>(d);
+  return {x[1 + d], y[1 + d], a.kernel[k], a.stride[k], a.padding[k], 1};
+}
+
+// One run of outputs: where it reads and writes, and its first tap.
+struct Run {
+  Window window;
+  std::int64_t in, out, first_tap;
+};
+
+// Calls f(run) for all of `out` (N,OH,OW,C), which looks at `in` (N,H,W,C) through these taps.
+template <class F>
+void each_run(const Pool2dArgs& a, const std::vector<AxisTaps>& rows, const std::vector<Segment>& columns,
+              const Shape& in, const Shape& out, F f) {
+  const std::int64_t channels = in[3], taps_wide = a.kernel[1];
+  parallel_for(out[0] * out[1], rows_per_chunk(1 << 15, out[2] * channels),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t i = begin; i < end; ++i) {
+                   const AxisTaps& row = rows[static_cast<std::size_t>(i % out[1])];
+                   const std::int64_t image_row = i / out[1] * in[1] + row.source;
+                   for (const Segment& s : columns) {
+                     const Window z{s.count,
+                                    s.step * channels,
+                                    s.source_step * channels,
+                                    row.count,
+                                    s.taps.count,
+                                    row.source_step * in[2] * channels,
+                                    s.taps.source_step * channels,
+                                    row.step * taps_wide,
+                                    s.taps.step,
+                                    channels};
+                     f(Run{z, (image_row * in[2] + s.taps.source) * channels,
+                           (i * out[2] + s.begin) * channels, row.first * taps_wide + s.taps.first});
+                   }
+                 }
+               });
+}
+
+template <class F>
+void each_forward_run(const Pool2dArgs& a, const Shape& x, const Shape& y, F f) {
+  each_run(a, forward_taps(axis_of(a, 0, x, y)), segments(forward_taps(axis_of(a, 1, x, y)), 1), x, y, f);
+}
+template <class F>
+void each_backward_run(const Pool2dArgs& a, const Shape& x, const Shape& y, F f) {
+  each_run(a, backward_taps(axis_of(a, 0, x, y)), segments(backward_taps(axis_of(a, 1, x, y)), a.stride[1]),
+           y, x, f);
+}
+
+// 1 / what the average at an output divides by.
+float factor(const Pool2dArgs& a, std::int64_t rows, std::int64_t columns) {
+  const std::int64_t taps = a.count_include_pad ? std::int64_t{a.kernel[0]} * a.kernel[1] : rows * columns;
+  return 1.0f / static_cast<float>(taps);
+}
+
+}  // namespace
+
+template <>
+void max_pool2d_fwd<float>(const Pool2dArgs& a, View x, MutView y, MutView tap) {
+  each_forward_run(a, x.shape, y.shape, [&](const Run& r) {
+    pool_leaf().max_fwd(r.window, r.first_tap, x.data<float>() + r.in, y.data<float>() + r.out,
+                        tap.data<std::uint8_t>() + r.out);
+  });
+}
+
+template <>
+void max_pool2d_bwd<float>(const Pool2dArgs& a, View dy, View tap, MutView dx) {
+  each_backward_run(a, dx.shape, dy.shape, [&](const Run& r) {
+    pool_leaf().max_bwd(r.window, r.first_tap, dy.data<float>() + r.in, tap.data<std::uint8_t>() + r.in,
+                        dx.data<float>() + r.out);
+  });
+}
+
+template <>
+void avg_pool2d_fwd<float>(const Pool2dArgs& a, View x, MutView y) {
+  each_forward_run(a, x.shape, y.shape, [&](const Run& r) {
+    const float f = factor(a, r.window.rows, r.window.columns);
+    pool_leaf().weighted_sum(r.window, x.data<float>() + r.in, &f, false, y.data<float>() + r.out);
+  });
+}
+
+template <>
+void avg_pool2d_bwd<float>(const Pool2dArgs& a, View dy, MutView dx) {
+  const auto rows = forward_taps(axis_of(a, 0, dx.shape, dy.shape));
+  const auto columns = forward_taps(axis_of(a, 1, dx.shape, dy.shape));
+  std::vector<float> factors;
+  for (const AxisTaps& r : rows)
+    for (const AxisTaps& c : columns) factors.push_back(factor(a, r.count, c.count));
+  const std::int64_t image = dy.dim(1) * dy.dim(2) * dy.dim(3);
+  each_backward_run(a, dx.shape, dy.shape, [&](const Run& r) {
+    pool_leaf().weighted_sum(r.window, dy.data<float>() + r.in,
+                             factors.data() + r.in % image / r.window.channels, true,
+                             dx.data<float>() + r.out);
+  });
+}
+
+template <>
+void global_avg_pool_fwd<float>(View x, MutView y) {
+  const std::int64_t pixels = x.dim(1) * x.dim(2), channels = x.dim(3);
+  parallel_for(x.dim(0), rows_per_chunk(1 << 15, pixels * channels), [&](std::int64_t b, std::int64_t e) {
+    for (std::int64_t n = b; n < e; ++n) {
+      float* out = y.data<float>() + n * channels;
+      reduce_leaf().sum_rows(x.data<float>() + n * pixels * channels, out, pixels, channels);
+      elementwise_leaf().binary_scalar(BinaryOp::div, out, static_cast<float>(pixels), out, channels);
+    }
+  });
+}
+
+template <>
+void global_avg_pool_bwd<float>(View dy, MutView dx) {
+  const std::int64_t pixels = dx.dim(1) * dx.dim(2), channels = dx.dim(3);
+  parallel_for(dx.dim(0), rows_per_chunk(1 << 15, pixels * channels), [&](std::int64_t b, std::int64_t e) {
+    for (std::int64_t n = b; n < e && pixels > 0; ++n) {
+      float* first = dx.data<float>() + n * pixels * channels;
+      elementwise_leaf().binary_scalar(BinaryOp::div, dy.data<float>() + n * channels,
+                                       static_cast<float>(pixels), first, channels);
+      for (std::int64_t k = 1; k < pixels; ++k) std::copy(first, first + channels, first + k * channels);
+    }
+  });
+}
+
+}  // namespace reprise::kernels::cpu
