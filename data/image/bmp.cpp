@@ -44,8 +44,8 @@ Bmp parse(Bytes bytes, const ImageLimits& limits) {
   REPRISE_CHECK(
       os2 || header == 40 || header == 52 || header == 56 || header == 64 || header == 108 || header == 124,
       "a BMP with a header of {} bytes is not read", header);
-  const std::int64_t width = os2 ? in.u16_le() : static_cast<std::int32_t>(in.u32_le());
-  const std::int64_t height = os2 ? in.u16_le() : static_cast<std::int32_t>(in.u32_le());
+  const std::int64_t width = os2 ? std::int64_t{in.u16_le()} : static_cast<std::int32_t>(in.u32_le());
+  const std::int64_t height = os2 ? std::int64_t{in.u16_le()} : static_cast<std::int32_t>(in.u32_le());
   check_size(ImageFormat::bmp, width, std::abs(height), limits);
   bmp.width = static_cast<int>(width);
   bmp.height = static_cast<int>(std::abs(height));

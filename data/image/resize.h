@@ -7,7 +7,8 @@ namespace reprise::data {
 
 // The image as width x height, the aspect ratio not kept: a triangle filter as wide as the reduction needs,
 // horizontal pass first, 8 bits between the passes. The same pixels as Pillow's Image.resize((width, height),
-// BILINEAR). Throws Error for a size below 1 or an empty image.
+// BILINEAR) up to Pillow 12 (13 takes some sizes vertically first, and rounds a few values otherwise).
+// Throws Error for a size below 1 or an empty image.
 REPRISE_API Image resize_bilinear(const Image& image, int width, int height);
 
 }  // namespace reprise::data

@@ -1,0 +1,179 @@
+// Files that are no images, broken, cut short or too large: each is an Error with its reason.
+#include <gtest/gtest.h>
+
+#include "data/image/checksums.h"
+#include "data/image/image.h"
+#include "data/image/write_png.h"
+#include "tests/data/image_files.h"
+
+namespace reprise::data {
+namespace {
+
+using testing::bytes_of, testing::golden, testing::read, testing::reason;
+using namespace std::string_view_literals;
+
+struct NoImage {
+  std::string_view content, word;
+  ImageFormat format;
+};
+void PrintTo(const NoImage& n, std::ostream* out) {
+  *out << n.word;
+}
+
+class NoImages : public ::testing::TestWithParam<NoImage> {};
+
+TEST_P(NoImages, AreRefusedByName) {
+  const auto bytes = bytes_of(GetParam().content);
+  EXPECT_EQ(detect_format(bytes), GetParam().format);
+  EXPECT_NE(reason(bytes).find(GetParam().word), std::string::npos) << reason(bytes);
+  EXPECT_THROW(probe_image(bytes), Error);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, NoImages,
+    ::testing::Values(NoImage{"", "empty", ImageFormat::empty},
+                      NoImage{"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+                              "Git LFS pointer", ImageFormat::git_lfs_pointer},
+                      NoImage{"<!DOCTYPE html>\n<html><body>404</body></html>", "HTML", ImageFormat::html},
+                      NoImage{"<?xml version=\"1.0\"?>\n<svg width=\"3\"/>", "SVG", ImageFormat::svg},
+                      NoImage{"{\"error\": 1}", "text", ImageFormat::text},
+                      NoImage{"II*\0\x08\0\0\0"sv, "TIFF", ImageFormat::tiff},
+                      NoImage{"MM\0*\0\0\0\x08"sv, "TIFF", ImageFormat::tiff},
+                      NoImage{"8BPS\0\1"sv, "Photoshop", ImageFormat::psd},
+                      NoImage{"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n", "Radiance HDR", ImageFormat::hdr},
+                      NoImage{"\0\0\0\x20"
+                              "ftypavif\0\0\0\0"sv,
+                              "AVIF", ImageFormat::avif},
+                      NoImage{"\0\0\0\x20"
+                              "ftypheic\0\0\0\0"sv,
+                              "HEIC", ImageFormat::heic},
+                      NoImage{"\0\0\1\0\1\0"sv, "ICO", ImageFormat::ico},
+                      NoImage{"P4\n8 8\n", "PBM", ImageFormat::bitmap_pnm},
+                      NoImage{"PK\3\4\x14", "zip", ImageFormat::archive},
+                      NoImage{"%PDF-1.4", "PDF", ImageFormat::pdf},
+                      NoImage{"\1\2\3\4\5\6\7\x08", "known format", ImageFormat::unknown}));
+
+class Truncation : public ::testing::TestWithParam<const char*> {};
+
+// A shorter file is refused, or, where only the end behind the pixels is missing, is the same image.
+TEST_P(Truncation, IsRefusedOrHarmless) {
+  const auto bytes = read(golden + GetParam());
+  ASSERT_FALSE(bytes.empty());
+  const bool readable = reason(bytes).empty();
+  const Image whole = readable ? decode_image(bytes) : Image{};
+  std::size_t refused = 0;
+  for (std::size_t n = 0; n < bytes.size(); ++n) {
+    const std::vector<std::byte> cut(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n));
+    if (!reason(cut).empty()) {
+      ++refused;
+    } else {
+      EXPECT_EQ(decode_image(cut).rgb, whole.rgb) << "cut to " << n;
+    }
+  }
+  EXPECT_GE(refused, bytes.size() - 24);
+}
+
+// Any one byte changed: an image or an Error, never a crash.
+TEST_P(Truncation, AndDamageDoNotCrash) {
+  const auto bytes = read(golden + GetParam());
+  ImageLimits limits;
+  limits.max_pixels = 1 << 20;
+  std::size_t done = 0;
+  for (std::size_t n = 0; n < bytes.size(); ++n) {
+    for (const unsigned flip : {0x01U, 0x10U, 0x80U, 0xFFU}) {
+      auto damaged = bytes;
+      damaged[n] ^= static_cast<std::byte>(flip);
+      reason(damaged, limits);
+      ++done;
+    }
+  }
+  EXPECT_EQ(done, 4 * bytes.size());
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, Truncation,
+                         ::testing::Values("rgb.png", "interlaced_palette.png", "grey16.png", "420.jpg",
+                                           "progressive.jpg", "cmyk.jpg", "l.bmp", "565.bmp", "nibbles.bmp",
+                                           "palette.gif", "interlaced.gif", "lossy.webp", "lossless.webp",
+                                           "binary.ppm", "text.pgm"));
+
+// A PNG's header that asks for far more than the file holds.
+std::vector<std::byte> png_of_size(std::uint32_t width, std::uint32_t height) {
+  Image image{1, 1, {1, 2, 3}};
+  auto bytes = encode_png(image);
+  const auto put = [&](std::size_t at, std::uint32_t v) {
+    for (std::size_t i = 0; i < 4; ++i) bytes[at + i] = static_cast<std::byte>(v >> (24 - 8 * i) & 0xFF);
+  };
+  put(16, width);
+  put(20, height);
+  put(29, crc32(std::span(bytes).subspan(12, 17)));
+  return bytes;
+}
+
+TEST(Checksums, AreTheStandardOnes) {
+  const auto text = bytes_of("123456789");
+  EXPECT_EQ(crc32(text), 0xCBF43926U);
+  std::vector<std::uint8_t> values;
+  for (const std::byte b : text) values.push_back(std::to_integer<std::uint8_t>(b));
+  EXPECT_EQ(adler32(values), 0x091E01DEU);
+}
+
+TEST(ImageLimits, AreCheckedBeforeMemoryIsTaken) {
+  EXPECT_EQ(reason(png_of_size(1, 1)), "");
+  EXPECT_NE(reason(png_of_size(65501, 1)).find("too large"), std::string::npos);
+  EXPECT_NE(reason(png_of_size(20000, 20000)).find("too large"), std::string::npos);
+  EXPECT_NE(reason(png_of_size(0xFFFFFFFFU, 0xFFFFFFFFU)).find("too large"), std::string::npos);
+  EXPECT_NE(reason(png_of_size(0, 5)).find("0 x 5"), std::string::npos);
+  EXPECT_NE(reason(bytes_of("P6 60000 60000 255\n")).find("too large"), std::string::npos);
+  EXPECT_NE(reason(bytes_of("P6 10000 10000 255\n")).find("cut short"), std::string::npos);
+  EXPECT_NE(reason(bytes_of("P6 99999999999 1 255\n")).find("1000000"), std::string::npos);
+  ImageLimits small;
+  small.max_side = 16;
+  for (const char* file : {"rgb.png", "420.jpg", "l.bmp", "palette.gif", "binary.ppm"})
+    EXPECT_NE(reason(read(golden + file), small).find("too large"), std::string::npos) << file;
+  small = {};
+  small.max_file_bytes = 100;
+  EXPECT_NE(reason(read(golden + "rgb.png"), small).find("at most 100"), std::string::npos);
+}
+
+// A zlib stream of fixed Huffman codes: one zero, then copies of it, 258 at a time.
+std::vector<std::byte> zeros_deflated(std::size_t copies) {
+  std::vector<std::byte> out{std::byte{0x78}, std::byte{0x01}};
+  unsigned bits = 0, filled = 0;
+  const auto put = [&](unsigned value,
+                       unsigned n) {  // most significant bit first, as Huffman codes are packed
+    while (n-- > 0) {
+      bits |= (value >> n & 1U) << filled;
+      if (++filled == 8) {
+        out.push_back(static_cast<std::byte>(bits));
+        bits = filled = 0;
+      }
+    }
+  };
+  put(0b110, 3);                                                      // the last block, fixed codes
+  put(0b00110000, 8);                                                 // literal 0
+  for (std::size_t i = 0; i < copies; ++i) put(0b1100010100000, 13);  // length 258, distance 1
+  put(0, 7 + 7);               // end of block, and the last byte filled up
+  out.resize(out.size() + 4);  // its checksum is looked at only where the chunk's is wrong
+  return out;
+}
+
+// Compressed pixels that inflate far beyond the picture stop at the budget.
+TEST(ImageLimits, BoundWhatInflatesFromAFewBytes) {
+  const auto with_pixels = [](std::size_t copies) {
+    auto bytes = encode_png({1, 1, {1, 2, 3}});
+    const auto stream = zeros_deflated(copies);
+    std::vector<std::byte> out(bytes.begin(), bytes.begin() + 33);
+    for (int shift = 24; shift >= 0; shift -= 8)
+      out.push_back(static_cast<std::byte>(stream.size() >> shift & 0xFF));
+    for (const char c : "IDAT"sv) out.push_back(static_cast<std::byte>(c));
+    out.insert(out.end(), stream.begin(), stream.end());
+    const std::uint32_t crc = crc32(std::span(out).subspan(37));
+    for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<std::byte>(crc >> shift & 0xFF));
+    return out;
+  };
+  EXPECT_EQ(reason(with_pixels(1)), "");
+  EXPECT_NE(reason(with_pixels(100'000)), "");  // 26 MB for one pixel
+}
+
+}  // namespace
+}  // namespace reprise::data

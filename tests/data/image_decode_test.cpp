@@ -1,0 +1,110 @@
+// Decoding against Pillow: small files of every kind beside the tests, and the shared folder of odd files.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "data/image/image.h"
+#include "tests/data/image_files.h"
+
+namespace reprise::data {
+namespace {
+
+using testing::golden, testing::odd, testing::read, testing::reason, testing::sha1;
+
+bool has_webp() {
+  return decoder_versions().find("libwebp") != std::string::npos;
+}
+bool has_jpeg_library() {
+  return decoder_versions().find("libjpeg") != std::string::npos;
+}
+
+int largest_difference(const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b) {
+  int largest = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(int{a[i]} - int{b[i]}));
+  return largest;
+}
+
+struct Golden {
+  std::string file;
+  bool readable;
+  int width, height;
+};
+void PrintTo(const Golden& g, std::ostream* out) {
+  *out << g.file;
+}
+
+std::vector<Golden> golden_files() {
+  std::vector<Golden> files;
+  for (const auto& row : testing::read_table(golden + "expected.tsv"))
+    files.push_back({row[0], row[1] == "OK", std::stoi(row[2]), std::stoi(row[3])});
+  return files;
+}
+
+class GoldenImage : public ::testing::TestWithParam<Golden> {};
+
+TEST_P(GoldenImage, IsWhatPillowMakesOfIt) {
+  const auto& [file, readable, width, height] = GetParam();
+  const auto bytes = read(golden + file);
+  ASSERT_FALSE(bytes.empty());
+  const bool webp = file.ends_with(".webp"), jpeg = file.ends_with(".jpg");
+  if (webp && !has_webp()) {
+    EXPECT_NE(reason(bytes).find("without libwebp"), std::string::npos) << reason(bytes);
+    return;
+  }
+  if (!readable) {
+    EXPECT_NE(reason(bytes), "");
+    return;
+  }
+  const Image image = decode_image(bytes);
+  ASSERT_EQ(image.width, width);
+  ASSERT_EQ(image.height, height);
+  const auto expected = testing::read_u8(golden + file + ".rgb");
+  ASSERT_EQ(image.rgb.size(), expected.size());
+  // stb_image, where it has to read JPEG, differs by rounding, and more where it handles inks its own way.
+  const int tolerance = jpeg && !has_jpeg_library() ? (file == "cmyk.jpg" ? 24 : 8) : 0;
+  EXPECT_LE(largest_difference(image.rgb, expected), tolerance);
+  const ImageInfo info = probe_image(bytes);
+  EXPECT_EQ(info.width, width);
+  EXPECT_EQ(info.height, height);
+  EXPECT_EQ(info.format, detect_format(bytes));
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, GoldenImage, ::testing::ValuesIn(golden_files()));
+
+TEST(GoldenImages, AreThere) {
+  EXPECT_GT(golden_files().size(), 60U);
+}
+
+TEST(OddImages, EqualPillowsVerdicts) {
+  if (!std::filesystem::exists(odd + "pil_verdicts.tsv")) GTEST_SKIP() << "no folder " << odd;
+  ASSERT_EQ(sha1({'a', 'b', 'c'}), "a9993e364706816aba3e25717850c26c9cd0d89d");
+  int equal = 0, refused = 0, grey16 = 0;
+  for (const auto& row : testing::read_table(odd + "pil_verdicts.tsv")) {
+    const std::string &file = row[0], &mode = row[3], &size = row[4];
+    const auto bytes = read(odd + file);
+    if (row[1] != "OK") {
+      EXPECT_NE(reason(bytes), "") << file;
+      ++refused;
+      continue;
+    }
+    if (file.starts_with("jpeg/testimgari") && !has_jpeg_library()) continue;  // arithmetic coding
+    SCOPED_TRACE(file);
+    Image image;
+    ASSERT_NO_THROW(image = decode_image(bytes)) << reason(bytes);
+    EXPECT_EQ(std::to_string(image.width) + "x" + std::to_string(image.height), size);
+    // Pillow clips 16-bit grey at 255; here it is scaled.
+    if (mode == "I") {
+      ++grey16;
+      EXPECT_LE(std::count(image.rgb.begin(), image.rgb.end(), 255), std::ssize(image.rgb) / 2);
+    } else if (has_jpeg_library() || !file.ends_with(".jpg")) {
+      EXPECT_EQ(sha1(image.rgb), row[5]);
+      ++equal;
+    }
+  }
+  EXPECT_EQ(refused, 14);
+  EXPECT_EQ(grey16, 13);
+  EXPECT_EQ(equal, has_jpeg_library() ? 170 : 149);
+}
+
+}  // namespace
+}  // namespace reprise::data
