@@ -1,5 +1,8 @@
-// dw[o,r,s,c] = sum over pixels of dy[p,o] * x[p*stride - padding + tap, c]: blocks of dw are shared out
-// among threads; each is summed image by image in registers and the images' sums are added in order.
+// dw[o,r,s,c] = sum over pixels of dy[p,o] * x[p*stride - padding + tap, c].
+//
+// The batch is cut into sub-batches whose images fit in cache; within one, every block of dw is summed in
+// registers image by image. Up to eight threads' worth of sub-batches sum into partial filters of their own,
+// which are added in order, so that the shapes alone decide the order of the sum.
 #include <algorithm>
 #include <cstring>
 
@@ -14,69 +17,122 @@ namespace {
 constexpr std::int64_t div_up(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b;
 }
+constexpr std::int64_t cache_floats = 320 << 10;        // of a sub-batch's images and gradients
+constexpr std::int64_t most_partial_floats = 16 << 20;  // of all partial filters
+
+struct WgradPlan {
+  std::int64_t n, h, w, channels, oh, ow, outputs;  // of x and dy
+  std::int64_t r, s, c, o_group;                    // of the filter
+  std::int64_t padded_h, padded_w, image;           // of a padded image, in floats
+  bool merged;                                      // the taps of a filter row are one run of s * c inputs
+  std::int64_t runs, length, blocks_i, blocks_o, blocks;
+  std::int64_t sub_batch, sub_batches, partials, parts;  // parts: shares of the blocks, for small batches
+
+  WgradPlan(const Conv2dArgs& a, const Shape& x, const Shape& dy, const Shape& f, const ConvLeaf& leaf)
+      : n(x[0]),
+        h(x[1]),
+        w(x[2]),
+        channels(x[3]),
+        oh(dy[1]),
+        ow(dy[2]),
+        outputs(dy[3]),
+        r(f[1]),
+        s(f[2]),
+        c(f[3]),
+        o_group(outputs / a.groups) {
+    padded_h = (oh - 1) * a.stride[0] + (r - 1) * a.dilation[0] + 1;
+    padded_w = (ow - 1) * a.stride[1] + (s - 1) * a.dilation[1] + 1;
+    image = padded_h * padded_w * channels;
+    merged = a.groups == 1 && a.dilation[1] == 1;
+    runs = merged ? r : r * s, length = merged ? s * c : c;
+    blocks_i = div_up(length, leaf.wgrad_vectors * leaf.lanes),
+    blocks_o = div_up(o_group, leaf.wgrad_outputs);
+    blocks = a.groups * runs * blocks_i * blocks_o;
+    sub_batch = std::clamp<std::int64_t>(cache_floats / (image + oh * ow * outputs), 1, div_up(n, 2));
+    sub_batches = div_up(n, sub_batch);
+    partials =
+        std::min({sub_batches, std::int64_t{8}, std::max<std::int64_t>(2, most_partial_floats / f.numel())});
+    parts = partials >= 4 ? 1 : std::min(blocks, div_up(4, partials));
+  }
+};
+
+// Images [first, last) with their padding, one after the other, and zeros behind for blocks that reach too
+// far.
+float* padded_images(const WgradPlan& p, const Conv2dArgs& a, const float* x, std::int64_t first,
+                     std::int64_t last, std::int64_t slack) {
+  float* copy = scratch(1, static_cast<std::size_t>(p.sub_batch * p.image + slack));
+  const std::int64_t left = std::min<std::int64_t>(a.padding[1], p.padded_w);
+  const std::int64_t right = std::clamp(p.w + left, left, p.padded_w);
+  for (std::int64_t row = 0; row < (last - first) * p.padded_h; ++row) {
+    float* to = copy + row * p.padded_w * p.channels;
+    const std::int64_t from = row % p.padded_h - a.padding[0];
+    std::fill_n(to, p.padded_w * p.channels, 0.0f);
+    if (from < 0 || from >= p.h) continue;
+    const float* source = x + ((first + row / p.padded_h) * p.h + from) * p.w * p.channels;
+    std::copy_n(source, (right - left) * p.channels, to + left * p.channels);
+  }
+  std::fill_n(copy + (last - first) * p.image, slack, 0.0f);
+  return copy;
+}
 
 }  // namespace
 
 template <>
 void conv2d_wgrad<float>(const Conv2dArgs& a, View x, View dy, MutView dw) {
+  if (dw.numel() == 0) return;
+  if (dy.numel() == 0) {
+    std::fill_n(dw.data<float>(), dw.numel(), 0.0f);
+    return;
+  }
   const ConvLeaf& leaf = conv_leaf();
-  const std::int64_t n = x.dim(0), h = x.dim(1), w = x.dim(2), channels = x.dim(3);
-  const std::int64_t oh = dy.dim(1), ow = dy.dim(2), outputs = dy.dim(3);
-  const std::int64_t r = dw.dim(1), s = dw.dim(2), c = dw.dim(3), o_group = outputs / a.groups;
+  const WgradPlan p(a, x.shape, dy.shape, dw.shape, leaf);
   const std::int64_t block_o = leaf.wgrad_outputs, block_i = leaf.wgrad_vectors * leaf.lanes;
-  std::memset(dw.ptr, 0, static_cast<std::size_t>(dw.numel()) * sizeof(float));
-  if (n * oh * ow == 0 || dw.numel() == 0) return;
+  const std::int64_t dy_image = p.oh * p.ow * p.outputs, filter = dw.numel();
+  float* partials =
+      p.partials > 1 ? scratch(3, static_cast<std::size_t>((p.partials - 1) * filter)) : nullptr;
+  const auto partial = [&](std::int64_t i) {
+    return i == 0 ? dw.data<float>() : partials + (i - 1) * filter;
+  };
+  parallel_for(p.partials, 1, [&](std::int64_t i, std::int64_t) { std::fill_n(partial(i), filter, 0.0f); });
 
-  // Padded copies, so that the inner loop knows no borders; with slack for blocks that reach past the last
-  // channel.
-  const std::int64_t ph = (oh - 1) * a.stride[0] + (r - 1) * a.dilation[0] + 1;
-  const std::int64_t pw = (ow - 1) * a.stride[1] + (s - 1) * a.dilation[1] + 1;
-  const std::int64_t image = ph * pw * channels;
-  float* padded = scratch(2, static_cast<std::size_t>(n * image + block_i));
-  std::memset(padded + n * image, 0, static_cast<std::size_t>(block_i) * sizeof(float));
-  parallel_for(n * ph, 8, [&](std::int64_t begin, std::int64_t end) {
-    const std::int64_t left = std::min<std::int64_t>(a.padding[1], pw),
-                       right = std::clamp(w + left, left, pw);
-    for (std::int64_t row = begin; row < end; ++row) {
-      float* to = padded + row * pw * channels;
-      const std::int64_t from = row % ph - a.padding[0];
-      std::memset(to, 0, static_cast<std::size_t>(pw * channels) * sizeof(float));
-      if (from < 0 || from >= h) continue;
-      std::memcpy(to + left * channels, x.data<float>() + ((row / ph * h + from) * w) * channels,
-                  static_cast<std::size_t>((right - left) * channels) * sizeof(float));
-    }
-  });
-  // The last block of outputs reads past the end of dy's last pixel: give it a copy with slack.
-  const std::int64_t dy_floats = dy.numel();
-  float* grads = scratch(3, static_cast<std::size_t>(dy_floats + block_o));
-  parallel_for(dy_floats, 1 << 16, [&](std::int64_t b, std::int64_t e) {
-    std::memcpy(grads + b, dy.data<float>() + b, static_cast<std::size_t>(e - b) * sizeof(float));
-  });
-  std::memset(grads + dy_floats, 0, static_cast<std::size_t>(block_o) * sizeof(float));
-
-  // With one group and no dilation the taps of a filter row are one contiguous run of s * c inputs.
-  const bool merged = a.groups == 1 && a.dilation[1] == 1;
-  const std::int64_t runs = merged ? r : r * s, length = merged ? s * c : c;
-  const std::int64_t blocks_i = div_up(length, block_i), blocks_o = div_up(o_group, block_o);
-  parallel_for(a.groups * runs * blocks_i * blocks_o, 1, [&](std::int64_t job, std::int64_t) {
-    const std::int64_t bo = job % blocks_o, bi = job / blocks_o % blocks_i;
-    const std::int64_t run = job / blocks_o / blocks_i % runs, g = job / blocks_o / blocks_i / runs;
-    const std::int64_t tap_r = merged ? run : run / s, tap_s = merged ? 0 : run % s;
-    const std::int64_t o = g * o_group + bo * block_o;
+  const auto block = [&](std::int64_t b, const float* images, const float* grads, std::int64_t count,
+                         float* to) {
+    const std::int64_t bo = b % p.blocks_o, bi = b / p.blocks_o % p.blocks_i;
+    const std::int64_t run = b / p.blocks_o / p.blocks_i % p.runs, g = b / p.blocks_o / p.blocks_i / p.runs;
+    const std::int64_t tap_r = p.merged ? run : run / p.s, tap_s = p.merged ? 0 : run % p.s;
+    const std::int64_t o = g * p.o_group + bo * block_o;
     WgradCall call{};
-    call.rows = oh, call.pixels = ow;
-    call.x_row_stride = a.stride[0] * pw * channels, call.x_stride = a.stride[1] * channels;
-    call.dy_row_stride = ow * outputs, call.dy_stride = outputs;
-    call.dw = dw.data<float>() + o * r * s * c + run * length + bi * block_i;
-    call.dw_stride = r * s * c;
-    call.outputs = std::min(block_o, o_group - bo * block_o),
-    call.inputs = std::min(block_i, length - bi * block_i);
-    for (std::int64_t i = 0; i < n; ++i) {
-      call.x = padded + i * image + (tap_r * a.dilation[0] * pw + tap_s * a.dilation[1]) * channels + g * c +
-               bi * block_i;
-      call.dy = grads + i * oh * ow * outputs + o;
+    call.rows = p.oh, call.pixels = p.ow;
+    call.x_row_stride = a.stride[0] * p.padded_w * p.channels, call.x_stride = a.stride[1] * p.channels;
+    call.dy_row_stride = p.ow * p.outputs, call.dy_stride = p.outputs;
+    call.dw = to + o * p.r * p.s * p.c + run * p.length + bi * block_i;
+    call.dw_stride = p.r * p.s * p.c;
+    call.outputs = std::min(block_o, p.o_group - bo * block_o);
+    call.inputs = std::min(block_i, p.length - bi * block_i);
+    const std::int64_t tap = (tap_r * a.dilation[0] * p.padded_w + tap_s * a.dilation[1]) * p.channels;
+    for (std::int64_t i = 0; i < count; ++i) {
+      call.x = images + i * p.image + tap + g * p.c + bi * block_i;
+      call.dy = grads + i * dy_image + o;
       leaf.wgrad(call);
     }
+  };
+
+  parallel_for(p.partials * p.parts, 1, [&](std::int64_t job, std::int64_t) {
+    const std::int64_t index = job / p.parts, part = job % p.parts;
+    const std::int64_t begin = p.blocks * part / p.parts, end = p.blocks * (part + 1) / p.parts;
+    for (std::int64_t s = p.sub_batches * index / p.partials; s < p.sub_batches * (index + 1) / p.partials;
+         ++s) {
+      const std::int64_t first = s * p.sub_batch, last = std::min(p.n, first + p.sub_batch);
+      const float* images = padded_images(p, a, x.data<float>(), first, last, block_i);
+      float* grads = scratch(2, static_cast<std::size_t>(p.sub_batch * dy_image + block_o));
+      std::copy_n(dy.data<float>() + first * dy_image, (last - first) * dy_image, grads);
+      std::fill_n(grads + (last - first) * dy_image, block_o, 0.0f);
+      for (std::int64_t b = begin; b < end; ++b) block(b, images, grads, last - first, partial(index));
+    }
+  });
+  parallel_for(filter, 1 << 14, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = 1; i < p.partials; ++i)
+      for (std::int64_t k = begin; k < end; ++k) dw.data<float>()[k] += partial(i)[k];
   });
 }
 
