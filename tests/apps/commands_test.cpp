@@ -1,0 +1,288 @@
+// info, convert, predict, demo-data and the program's own options, run as a user runs them.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "apps/clr/demo_data.h"
+#include "apps/clr/task_file.h"
+#include "data/image/write_png.h"
+#include "data/weights/weight_file.h"
+#include "layers/network.h"
+#include "tests/apps/support.h"
+
+namespace reprise::test {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+#define EXPECT_SAYS(text, part) \
+  EXPECT_NE((text).find(part), std::string::npos) << "expected '" << (part) << "' in: " << (text)
+
+class Commands : public testing::Test {
+ protected:
+  // A run folder as `clr train` leaves it: RUN/run.json and RUN/tasks/NAME.safetensors.
+  std::string write_task(const std::string& recorded_backbone, const std::string& method = "clr") {
+    const clr::Backbone b = clr::load_backbone(backbone, "auto", cpu_device, DType::f32);
+    clr::TaskFile t;
+    t.task = "shapes";
+    t.method = method;
+    t.arch = b.arch;
+    t.backbone_identity = b.identity;
+    t.classes = {"circle", "cross", "triangle"};
+    t.size = 32;
+    t.device = "cpu";
+    t.dtype = "f32";
+    t.val_accuracy = 0.75;
+    t.tensors = clr::task_tensors_of(*b.instantiate(method, 3, 0, "shapes"));
+    fs::create_directories(dir / "run/tasks");
+    if (!recorded_backbone.empty())
+      write_text(dir / "run/run.json", json{{"backbone", {{"path", recorded_backbone}}}}.dump());
+    clr::write_task_file(dir / "run/tasks/shapes.safetensors", t);
+    return dir / "run/tasks/shapes.safetensors";
+  }
+  std::string write_image(const std::string& name, std::uint64_t seed, int size = 40) {
+    const Tensor pixels = noise_images(1, size, seed);
+    data::Image image{
+        size, size, {pixels.values<std::uint8_t>().begin(), pixels.values<std::uint8_t>().end()}};
+    data::write_png(dir / name, image);
+    return dir / name;
+  }
+
+  TempDir dir;
+  std::string backbone = write_tiny_backbone(dir / "backbone.safetensors");
+};
+
+TEST_F(Commands, the_program_itself) {
+  const Outcome version = clr({"--version"});
+  EXPECT_EQ(version.status, 0);
+  EXPECT_SAYS(version.out, "clr 0.");
+  EXPECT_SAYS(version.out, "image decoders    stb_image");
+  EXPECT_SAYS(version.out, "backends          ref, cpu");
+  const Outcome env = clr({"--env"});
+  EXPECT_EQ(env.status, 0);
+  EXPECT_SAYS(env.out, "REPRISE_CPU_ISA = ");
+  EXPECT_SAYS(clr({"--help"}).out, "forward");
+  EXPECT_EQ(clr({}).status, 2);
+  EXPECT_EQ(clr({"no-such-command"}).status, 2);
+  EXPECT_EQ(clr({"--no-such-option"}).status, 2);
+}
+
+TEST_F(Commands, every_command_has_help_with_the_common_options) {
+  for (const std::string command : {"train", "eval", "predict", "forward", "pretrain", "tasks", "info",
+                                    "convert", "report", "demo-data"}) {
+    const Outcome o = clr({command, "--help"});
+    EXPECT_EQ(o.status, 0) << command;
+    for (const std::string option : {"--device", "--dtype", "--threads", "--seed", "--quiet", "--json"})
+      EXPECT_SAYS(o.out, option);
+    EXPECT_EQ(clr({command, "--no-such-option"}).status, 2) << command;
+  }
+}
+
+TEST_F(Commands, a_result_that_cannot_be_written_is_an_error) {
+  if (!exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+  const Outcome o = clr({"info", backbone}, "/dev/full");
+  EXPECT_EQ(o.status, 1);
+  EXPECT_SAYS(o.err, "standard output");
+}
+
+TEST_F(Commands, info_of_a_backbone) {
+  const Outcome o = clr({"info", backbone});
+  ASSERT_EQ(o.status, 0) << o.err;
+  EXPECT_SAYS(o.out, "architecture  resnet20");
+  EXPECT_SAYS(o.out, "269,722 = 269,072 body + 650 head (10 classes)");
+  EXPECT_SAYS(o.out, "layer3.2.conv2.weight  [64, 64, 3, 3]");
+  const json j = json::parse(clr({"info", backbone, "--json"}).out)["files"][0];
+  EXPECT_EQ(j["network"]["arch"], "resnet20");
+  EXPECT_EQ(j["network"]["identity"], clr::load_backbone(backbone, "auto", cpu_device, DType::f32).identity);
+  EXPECT_EQ(j["tensors"].size(), tiny_backbone().size());
+}
+
+TEST_F(Commands, info_of_an_unknown_network_and_of_an_incomplete_one) {
+  data::write_safetensors(dir / "other.safetensors", {{"encoder.weight", zeros({3, 4})}},
+                          {{"who", "someone"}});
+  const Outcome other = clr({"info", dir / "other.safetensors"});
+  EXPECT_EQ(other.status, 0) << other.err;
+  EXPECT_SAYS(other.out, "not one that clr knows");
+  EXPECT_SAYS(other.out, "who = someone");
+  EXPECT_SAYS(other.out, "encoder.weight  [3, 4]");
+  EXPECT_EQ(clr({"info", dir / "other.safetensors", "--table"}).status, 1);
+  EXPECT_SAYS(clr({"info", backbone, "--arch", "resnet32"}).out, "missing  layer1.3.conv1.weight");
+  EXPECT_EQ(clr({"info", backbone, "--arch", "resnet"}).status, 2);
+}
+
+TEST_F(Commands, info_of_a_task_spells_its_cost_out) {
+  const std::string task = write_task("");
+  const Outcome o = clr({"info", task});
+  ASSERT_EQ(o.status, 0) << o.err;
+  EXPECT_SAYS(o.out, "7,763 parameters of its own = 6,192 reprogramming + 1,376 batch norm + 195 head");
+  EXPECT_SAYS(o.out, "7,763 of 269,267 parameters of the whole network");
+  EXPECT_SAYS(o.out, "7,568 of 269,072 parameters of the backbone's body");
+  EXPECT_SAYS(o.out, "bytes of tensors of the whole network");
+  EXPECT_SAYS(o.out, "circle, cross, triangle");
+  EXPECT_SAYS(o.out, "75.0 %");
+  const json j = json::parse(clr({"info", task, "--json"}).out)["files"][0]["task"];
+  EXPECT_EQ(j["val_accuracy"], 0.75);
+  EXPECT_EQ(j["test_accuracy"], nullptr);
+  EXPECT_EQ(j["cost"]["parameters"], 7763);
+}
+
+TEST_F(Commands, info_table_shows_layers) {
+  const Outcome o = clr({"info", backbone, "--table"});
+  ASSERT_EQ(o.status, 0) << o.err;
+  EXPECT_SAYS(o.out, "[1, 8, 8, 64]");
+  EXPECT_SAYS(o.out, "269,722");
+  const json layers = json::parse(clr({"info", backbone, "--table", "--json"}).out)["files"][0]["layers"];
+  EXPECT_EQ(layers[0]["name"], "conv1");
+  EXPECT_EQ(layers[0]["flops"], 2 * 32 * 32 * 16 * 27);
+}
+
+TEST_F(Commands, info_goes_on_behind_a_bad_file) {
+  write_text(dir / "text.pth", "not weights\n");
+  const Outcome o = clr({"info", dir / "text.pth", dir / "absent.pth", backbone});
+  EXPECT_EQ(o.status, 1);
+  EXPECT_SAYS(o.err, "text.pth");
+  EXPECT_SAYS(o.err, "absent.pth");
+  EXPECT_SAYS(o.out, "resnet20");
+}
+
+TEST_F(Commands, convert_there_and_back) {
+  const std::string pth = dir / "b.pth", back = dir / "back.safetensors";
+  const Outcome there = clr({"convert", backbone, pth});
+  ASSERT_EQ(there.status, 0) << there.err;
+  ASSERT_EQ(clr({"convert", pth, back}).status, 0);
+  EXPECT_EQ(read_text(back), read_text(backbone)) << "tensors, names and order are untouched";
+  const json j = json::parse(clr({"convert", pth, back, "--json"}).out);
+  EXPECT_EQ(j["tensors"], tiny_backbone().size());
+  EXPECT_EQ(j["in_format"], "pth-zip");
+}
+
+TEST_F(Commands, convert_lists_what_it_skips) {
+  data::write_safetensors(dir / "noted.safetensors", tiny_backbone(), {{"note", "by hand"}});
+  const Outcome o = clr({"convert", dir / "noted.safetensors", dir / "noted.pth"});
+  EXPECT_EQ(o.status, 0) << o.err;
+  EXPECT_SAYS(o.out, "skipped  metadata 'note'");
+  const std::string real = real_input("backbones/resnet20-12fca82f.th");
+  if (!real.empty()) {
+    EXPECT_SAYS(clr({"convert", real, dir / "real.safetensors"}).out, "best_prec1");
+  }
+}
+
+TEST_F(Commands, convert_refuses) {
+  EXPECT_EQ(clr({"convert", backbone, dir / "b.onnx"}).status, 2);
+  EXPECT_EQ(clr({"convert", backbone}).status, 2);
+  EXPECT_EQ(clr({"convert", dir / "absent.pth", dir / "x.pth"}).status, 1);
+  const std::string whole = read_text(backbone);
+  EXPECT_EQ(clr({"convert", backbone, backbone}).status, 1);
+  EXPECT_EQ(read_text(backbone), whole);
+  write_text(dir / "cut.safetensors", whole.substr(0, whole.size() - 1));
+  EXPECT_EQ(clr({"convert", dir / "cut.safetensors", dir / "x.pth"}).status, 1);
+  EXPECT_EQ(clr({"convert", backbone, dir / "no such folder/x.pth"}).status, 1);
+  EXPECT_FALSE(exists(dir / "x.pth"));
+}
+
+TEST_F(Commands, predict_uses_the_runs_backbone) {
+  const std::string task = write_task(backbone), image = write_image("a.png", 3);
+  const Outcome o = clr({"predict", "--task", task, image});
+  ASSERT_EQ(o.status, 0) << o.err;
+  EXPECT_SAYS(o.out, "circle");
+  const json j = json::parse(clr({"predict", "--task", task, image, "--json"}).out);
+  const json& top = j["images"][0]["predictions"];
+  ASSERT_EQ(top.size(), 3U);
+  double sum = 0;
+  for (std::size_t i = 0; i < 3; ++i) {
+    sum += top[i]["probability"].get<double>();
+    if (i > 0) {
+      EXPECT_LE(top[i]["probability"], top[i - 1]["probability"]);
+    }
+  }
+  EXPECT_NEAR(sum, 1, 1e-6);
+  EXPECT_EQ(
+      json::parse(
+          clr({"predict", "--task", task, image, "--json", "--top", "1"}).out)["images"][0]["predictions"]
+          .size(),
+      1U);
+}
+
+TEST_F(Commands, predict_does_not_depend_on_the_other_images) {
+  const std::string task = write_task(backbone);
+  std::vector<std::string> arguments{"predict", "--json", "--task", task};
+  for (int i = 0; i < 34; ++i) arguments.push_back(write_image("i" + std::to_string(i) + ".png", 10 + i, 32));
+  const json all = json::parse(clr(arguments).out)["images"];
+  ASSERT_EQ(all.size(), 34U);
+  for (const std::size_t i : {0U, 33U}) {
+    const json alone =
+        json::parse(clr({"predict", "--json", "--task", task, arguments[4 + i]}).out)["images"];
+    EXPECT_EQ(alone[0], all[i]);
+  }
+}
+
+TEST_F(Commands, predict_looks_beside_the_task_and_says_where_it_looked) {
+  const std::string task = write_task(dir / "gone.safetensors"), image = write_image("a.png", 3);
+  write_tiny_backbone(dir / "run/tasks/another.safetensors", 9);
+  const Outcome lost = clr({"predict", "--task", task, image});
+  EXPECT_EQ(lost.status, 1);
+  EXPECT_SAYS(lost.err, "was not found; give --backbone FILE");
+  EXPECT_SAYS(lost.err, "gone.safetensors");
+  EXPECT_SAYS(lost.err, "another.safetensors: another network");
+  EXPECT_EQ(clr({"predict", "--task", task, "--backbone", backbone, image}).status, 0);
+  const Outcome wrong =
+      clr({"predict", "--task", task, "--backbone", dir / "run/tasks/another.safetensors", image});
+  EXPECT_EQ(wrong.status, 1);
+  EXPECT_SAYS(wrong.err, "another backbone");
+  data::write_pth(dir / "run/tasks/kept.pth", tiny_backbone());
+  EXPECT_EQ(clr({"predict", "--task", task, image}).status, 0);
+}
+
+TEST_F(Commands, predict_names_bad_images_and_does_the_others) {
+  const std::string task = write_task(backbone), good = write_image("a.png", 3);
+  write_text(dir / "broken.png", read_text(good).substr(0, 200));
+  write_text(dir / "pointer.jpg", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n");
+  const Outcome o =
+      clr({"predict", "--task", task, dir / "broken.png", good, dir / "pointer.jpg", dir / "absent.png"});
+  EXPECT_EQ(o.status, 1);
+  EXPECT_SAYS(o.err, "broken.png");
+  EXPECT_SAYS(o.err, "pointer.jpg");
+  EXPECT_SAYS(o.err, "absent.png");
+  EXPECT_SAYS(o.out, "a.png");
+}
+
+TEST_F(Commands, predict_refuses) {
+  const std::string task = write_task(backbone), image = write_image("a.png", 3);
+  EXPECT_EQ(clr({"predict", "--task", task}).status, 2);
+  EXPECT_EQ(clr({"predict", "--task", task, "--top", "0", image}).status, 2);
+  EXPECT_EQ(clr({"predict", "--task", dir / "absent.safetensors", image}).status, 1);
+  const Outcome not_task = clr({"predict", "--task", backbone, image});
+  EXPECT_EQ(not_task.status, 1);
+  EXPECT_SAYS(not_task.err, "not a task file");
+}
+
+TEST_F(Commands, forward_runs_a_task) {
+  const std::string task = write_task(backbone);
+  data::write_safetensors(dir / "in.safetensors", {{"images", noise_images(2, 32)}});
+  const std::vector<std::string> arguments{
+      "forward",  "--backbone",           backbone, "--task", task, "--input", dir / "in.safetensors",
+      "--output", dir / "out.safetensors"};
+  const Outcome o = clr(arguments);
+  ASSERT_EQ(o.status, 0) << o.err;
+  EXPECT_EQ(data::read_weights(dir / "out.safetensors").find("logits")->shape(), (Shape{2, 3}));
+}
+
+TEST_F(Commands, demo_data_draws_tasks_and_refuses_a_full_folder) {
+  const Outcome o =
+      clr({"demo-data", dir / "demo", "--count", "2", "--images", "2", "--size", "16", "--seed", "3"});
+  ASSERT_EQ(o.status, 0) << o.err;
+  for (const std::size_t i : {0U, 1U}) EXPECT_SAYS(o.out, clr::demo_task_names()[i]);
+  EXPECT_TRUE(exists(dir / ("demo/" + clr::demo_task_names()[1])));
+  const Outcome again = clr({"demo-data", dir / "demo"});
+  EXPECT_EQ(again.status, 1);
+  EXPECT_SAYS(again.err, dir / "demo");
+  EXPECT_EQ(clr({"demo-data", dir / "x", "--count", "0"}).status, 2);
+  EXPECT_EQ(clr({"demo-data", dir / "x", "--size", "many"}).status, 2);
+  EXPECT_EQ(clr({"demo-data"}).status, 2);
+  EXPECT_FALSE(exists(dir / "x"));
+}
+
+}  // namespace
+}  // namespace reprise::test

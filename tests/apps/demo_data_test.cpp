@@ -1,0 +1,93 @@
+// The drawn example tasks.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "apps/clr/demo_data.h"
+#include "apps/clr/demo_tasks.h"
+#include "data/io/file.h"
+#include "engine/core/error.h"
+
+namespace reprise::clr {
+namespace {
+
+namespace fs = std::filesystem;
+
+class DemoData : public ::testing::Test {
+ protected:
+  DemoData() { fs::remove_all(dir_); }
+  ~DemoData() override { fs::remove_all(dir_); }
+  const fs::path dir_ = fs::path(::testing::TempDir()) / "reprise_demo_data";
+};
+
+TEST_F(DemoData, FillsClassFolders) {
+  write_demo_data(dir_.string(), {.count = 3, .images = 4, .size = 20, .seed = 7});
+  std::set<std::string> tasks;
+  for (const auto& entry : fs::directory_iterator(dir_)) tasks.insert(entry.path().filename());
+  const auto names = demo_task_names();
+  EXPECT_EQ(tasks, std::set<std::string>(names.begin(), names.begin() + 3));
+  for (int t = 0; t < 3; ++t) {
+    const DemoTask& task = demo_tasks()[static_cast<std::size_t>(t)];
+    for (std::size_t label = 0; label < task.classes.size(); ++label) {
+      const fs::path folder = dir_ / task.name / task.classes[label];
+      const auto files = std::distance(fs::directory_iterator(folder), fs::directory_iterator());
+      EXPECT_EQ(files, t == 0 ? 12 : 4) << folder;
+      const auto image = data::decode_image(data::read_file((folder / "0003.png").string()));
+      const auto drawn = draw_demo_image(task.name, static_cast<int>(label), 3, {.size = 20, .seed = 7});
+      EXPECT_EQ(image.width, 20);
+      EXPECT_EQ(image.rgb, drawn.rgb) << folder;
+    }
+  }
+}
+
+TEST_F(DemoData, RefusesAFolderThatIsNotEmpty) {
+  fs::create_directories(dir_);
+  std::ofstream(dir_ / "notes.txt") << "mine";
+  EXPECT_THROW(write_demo_data(dir_.string(), {}), Error);
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir_), fs::directory_iterator()), 1);
+  EXPECT_THROW(write_demo_data((dir_ / "notes.txt").string(), {}), Error);
+}
+
+TEST_F(DemoData, RefusesOptionsOutOfRange) {
+  EXPECT_THROW(write_demo_data(dir_.string(), {.count = 0}), Error);
+  EXPECT_THROW(write_demo_data(dir_.string(), {.count = 99}), Error);
+  EXPECT_THROW(write_demo_data(dir_.string(), {.images = 0}), Error);
+  EXPECT_THROW(write_demo_data(dir_.string(), {.size = 4}), Error);
+  EXPECT_THROW(draw_demo_image("no such task", 0, 0, {}), Error);
+  EXPECT_THROW(draw_demo_image("01-shapes", 10, 0, {}), Error);
+  EXPECT_FALSE(fs::exists(dir_));
+}
+
+TEST_F(DemoData, TasksAreManyAndSorted) {
+  const auto names = demo_task_names();
+  EXPECT_GE(names.size(), 8U);
+  EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
+  EXPECT_EQ(demo_tasks()[0].classes.size(), 10U);
+  for (const DemoTask& task : demo_tasks()) {
+    EXPECT_GE(task.classes.size(), 3U) << task.name;
+    EXPECT_EQ(std::set<std::string>(task.classes.begin(), task.classes.end()).size(), task.classes.size());
+  }
+}
+
+// No image repeats another: not of the same class, nor with another label drawn by the same stream, nor seed.
+TEST_F(DemoData, EveryImageIsItsOwn) {
+  for (const DemoTask& task : demo_tasks()) {
+    std::set<std::vector<std::uint8_t>> seen;
+    std::size_t drawn = 0;
+    for (int label = 0; label < std::ssize(task.classes); ++label) {
+      for (int index = 0; index < 3; ++index)
+        for (std::uint64_t seed = 0; seed < 2; ++seed, ++drawn)
+          seen.insert(draw_demo_image(task.name, label, index, {.seed = seed}).rgb);
+      RandomStream same(0, "the same draws", 0);
+      seen.insert(task.draw(label, 32, same).rgb);
+      ++drawn;
+    }
+    EXPECT_EQ(seen.size(), drawn) << task.name;
+  }
+}
+
+}  // namespace
+}  // namespace reprise::clr
