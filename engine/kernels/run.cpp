@@ -16,6 +16,7 @@ namespace {
 
 std::atomic<bool> strict{false};
 std::atomic<std::int64_t> fallbacks{0};
+std::atomic<KernelObserver> observer{nullptr};
 
 int debug_level() {
   static const int level = static_cast<int>(env_int("REPRISE_DEBUG"));
@@ -69,6 +70,8 @@ double load(const View& v, std::int64_t i) {
 namespace detail {
 
 Device::Kind choose_backend(const char* name, Device device, DType dtype, bool on_device, bool on_ref) {
+  if (const KernelObserver listen = observer.load(std::memory_order_relaxed))
+    listen(name, on_device ? device.kind : Device::Kind::ref, dtype);
   if (on_device) return device.kind;
   REPRISE_CHECK(device.kind == Device::Kind::cpu && on_ref, "{}: there is no kernel for {} on {}", name,
                 name_of(dtype), to_string(device));
@@ -158,6 +161,10 @@ std::int64_t fallback_count() {
 }
 void set_strict(bool on) {
   strict = on;
+}
+
+void set_kernel_observer(KernelObserver listener) {
+  observer = listener;
 }
 
 std::string support_matrix() {

@@ -110,6 +110,9 @@ void run(const kernels::Kernel<void(A...)>& kernel, Device device, DType dtype, 
 REPRISE_API std::int64_t fallback_count();
 // Strict mode for this process (besides REPRISE_STRICT): a fallback is an Error.
 REPRISE_API void set_strict(bool on);
+// For tests: called with every kernel that runs, before it does. nullptr: nobody listens.
+using KernelObserver = void (*)(const char* name, Device::Kind backend, DType dtype);
+REPRISE_API void set_kernel_observer(KernelObserver observer);
 // Which backend and dtypes each kernel has, as the table says, one line a kernel.
 REPRISE_API std::string support_matrix();
 

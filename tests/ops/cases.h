@@ -1,0 +1,90 @@
+// A case: an op with its inputs, made from a parameter string that is also its name. One list of them per op.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/core/random.h"
+#include "engine/core/tensor.h"
+
+namespace reprise::testing {
+
+// "x=2x9x7x3 stride=2x1 fill=int", read by key. A key that nobody asked for is an Error.
+class Params {
+ public:
+  explicit Params(std::string text);
+  const std::string& text() const { return text_; }
+  bool has(std::string_view key) const;
+  Shape shape(std::string_view key) const;                            // required
+  std::array<int, 2> pair(std::string_view key, int standard) const;  // "2x1", or "2" for both
+  int integer(std::string_view key, int standard) const;
+  double number(std::string_view key, double standard) const;
+  std::string word(std::string_view key, std::string_view standard) const;
+  void check_all_used() const;
+
+ private:
+  const std::string* find(std::string_view key) const;
+  std::string text_;
+  std::vector<std::pair<std::string, std::string>> entries_;
+  mutable std::set<std::string, std::less<>> used_;
+};
+
+struct Input {
+  std::string name;
+  Tensor value;          // f64 on ref, of values that a float holds exactly; or i64, u8
+  bool gradient = true;  // compared and checked by differences
+  Input& constant() {
+    gradient = false;
+    return *this;
+  }
+};
+
+// What an op's file fills in.
+struct Case {
+  explicit Case(std::string name_) : name(std::move(name_)) {}
+
+  // Inputs, drawn from a stream that belongs to the case's name. With fill=int every drawn input holds small
+  // whole numbers, and results must match exactly.
+  Input& normal(const std::string& input, const Shape& shape);
+  Input& uniform(const std::string& input, const Shape& shape, double low, double high);
+  Input& distinct(const std::string& input, const Shape& shape);  // no two alike, in (-1, 1]
+  Input& labels(const std::string& input, std::int64_t n, std::int64_t classes);
+  Input& bytes(const std::string& input, const Shape& shape);
+  Input& values(const std::string& input, const Tensor& value);
+
+  std::string name;
+  bool integers = false;  // fill=int
+  std::vector<Input> inputs;
+  // The op. Backward starts at the first result; the others are only compared.
+  std::function<std::vector<Tensor>(const std::vector<Tensor>& inputs)> run;
+  bool differentiable =
+      true;                 // near these inputs; else gradients are compared with ref's, not with differences
+  double tolerance = 1e-6;  // in f32, of each tensor's largest value,
+  double terms = 0;         // or of this, where larger: the size of terms that cancel in a gradient
+  double flops = 0;         // of one forward, for the perf mode
+
+ private:
+  RandomStream stream() const;
+};
+
+// The case list of an op: `const OpCases relu("relu", {"x=2x5x3x35", ...}, [](Case& c, const Params& p)
+// {...});`
+struct OpCases {
+  using Build = void (*)(Case&, const Params&);
+  OpCases(std::string op_, std::vector<std::string> cases_, Build build_);
+  std::string op;
+  std::vector<std::string> cases;
+  Build build;
+
+  Case make(const std::string& parameters) const;
+};
+std::vector<const OpCases*> all_ops();  // by name
+
+// The list, then each of them again on small whole numbers.
+std::vector<std::string> also_on_integers(std::vector<std::string> cases);
+
+}  // namespace reprise::testing

@@ -1,0 +1,111 @@
+#include "engine/ops/conv2d.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/ops/cases.h"
+
+namespace reprise::testing {
+namespace {
+
+Conv2dArgs conv_args(const Params& p) {
+  return {p.pair("stride", 1), p.pair("pad", 0), p.pair("dil", 1), p.integer("groups", 1)};
+}
+
+const OpCases conv2d("conv2d",
+                     also_on_integers({
+                         "x=2x7x5x1 w=1x3x3x1",
+                         "x=2x9x7x3 w=5x3x3x3 pad=1",
+                         "x=3x8x11x35 w=7x3x3x35 pad=1",
+                         "x=2x9x7x35 w=35x3x3x35 stride=2 pad=1",
+                         "x=2x10x7x3 w=4x3x3x3 stride=2 pad=1",      // a remainder
+                         "x=2x11x8x3 w=6x3x5x3 stride=3x2 pad=0x2",  // all different
+                         "x=2x9x13x5 w=3x2x4x5 stride=1x3 pad=2x1",  // even sizes
+                         "x=2x12x9x4 w=6x3x3x4 dil=2x3 pad=2x3",
+                         "x=2x13x10x3 w=5x3x2x3 dil=3x1 stride=2x1 pad=1x0",
+                         "x=2x7x9x6 w=4x3x3x3 groups=2 pad=1",
+                         "x=2x6x5x35 w=70x3x3x7 groups=5 pad=1 stride=2x1",
+                         "x=2x6x9x6 w=6x3x3x1 groups=6 pad=1",
+                         "x=2x2x3x3 w=4x3x3x3 pad=1",  // smaller than the filter
+                         "x=2x1x1x35 w=5x3x3x35 pad=1",
+                         "x=3x1x2x3 w=4x5x5x3 pad=2 stride=2",
+                         "x=2x3x4x3 w=2x3x4x3",             // exactly the filter
+                         "x=2x7x5x35 w=13x1x1x35",          // 1x1
+                         "x=2x9x6x35 w=7x1x1x35 stride=2",  // skips rows
+                         "x=2x5x4x3 w=3x1x1x3 pad=1 stride=2x3",
+                         "x=2x8x6x16 w=34x1x1x8 groups=2 stride=1x2",
+                         "x=1x19x23x3 w=64x7x7x3 stride=2 pad=3",  // a stem
+                         "x=2x17x14x3 w=17x7x7x3 stride=2 pad=3",
+                         "x=1x6x5x64 w=65x3x3x64 pad=1",
+                         "x=1x40x3x8 w=9x3x3x8 pad=1",
+                         "x=1x3x41x8 w=16x3x3x8 pad=1",
+                         "x=2x28x28x16 w=32x3x3x16 stride=2 pad=1",  // real networks
+                         "x=2x14x14x64 w=64x3x3x64 pad=1",
+                         "x=1x28x28x64 w=128x3x3x64 stride=2 pad=1",
+                         "x=1x14x14x256 w=64x1x1x256",
+                         "x=1x14x14x128 w=256x1x1x128 stride=2",
+                         "x=1x7x7x256 w=256x3x3x256 pad=1",
+                         "x=2x7x7x512 w=64x1x1x512",
+                     }),
+                     [](Case& c, const Params& p) {
+                       const Shape x = p.shape("x"), w = p.shape("w");
+                       const Conv2dArgs args = conv_args(p);
+                       c.normal("x", x);
+                       c.normal("w", w);
+                       c.run = [args](const std::vector<Tensor>& in) {
+                         return std::vector{ops::conv2d(in[0], in[1], args)};
+                       };
+                       c.flops = 2.0 * static_cast<double>(x[0] * args.out_size(0, x[1], w[1]) *
+                                                           args.out_size(1, x[2], w[2]) * w.numel());
+                       // Rounding errors of a long sum grow with the root of its length.
+                       c.tolerance =
+                           1e-6 * std::max(2.0, std::sqrt(static_cast<double>(w[1] * w[2] * w[3])) / 12);
+                     });
+
+const OpCases conv2d_bias("conv2d_bias", {"x=2x9x7x3 w=5x3x3x3 pad=1", "x=2x5x7x35 w=3x1x1x35 stride=2x1"},
+                          [](Case& c, const Params& p) {
+                            const Conv2dArgs args = conv_args(p);
+                            c.normal("x", p.shape("x"));
+                            c.normal("w", p.shape("w"));
+                            c.normal("bias", {p.shape("w")[0]});
+                            c.run = [args](const std::vector<Tensor>& in) {
+                              return std::vector{ops::conv2d(in[0], in[1], args, in[2])};
+                            };
+                            c.tolerance = 2e-6;
+                          });
+
+const OpCases depthwise("depthwise_conv2d",
+                        also_on_integers({
+                            "x=2x7x5x1 w=3x3x1 pad=1",
+                            "x=2x9x7x3 w=3x3x3 pad=1",
+                            "x=3x8x11x35 w=3x3x35 pad=1",
+                            "x=3x6x7x35 w=3x3x3x35 pad=1",  // three task groups
+                            "x=6x9x5x3 w=3x3x3x3 pad=1 stride=2",
+                            "x=6x5x7x17 w=3x1x1x17",
+                            "x=2x10x7x3 w=3x3x3 stride=2 pad=1",
+                            "x=2x11x8x35 w=3x5x35 stride=3x2 pad=0x2",
+                            "x=2x12x9x4 w=3x3x4 dil=2x3 pad=2x3",
+                            "x=2x9x13x5 w=2x4x5 stride=1x3 pad=2x1",
+                            "x=2x2x3x3 w=3x3x3 pad=1",  // smaller than the filter
+                            "x=2x1x1x35 w=3x3x35 pad=1",
+                            "x=3x1x2x19 w=5x5x19 pad=2 stride=2",
+                            "x=2x7x5x35 w=1x1x35",
+                            "x=2x9x6x35 w=1x1x35 stride=2",
+                            "x=2x17x14x3 w=7x7x3 stride=2 pad=3",
+                            "x=2x28x28x64 w=3x3x64 pad=1",  // real networks
+                            "x=3x14x14x256 w=3x3x3x256 pad=1",
+                            "x=2x7x7x512 w=3x3x512 pad=1",
+                            "x=2x7x7x512 w=1x1x512",
+                        }),
+                        [](Case& c, const Params& p) {
+                          const Conv2dArgs args = conv_args(p);
+                          c.normal("x", p.shape("x"));
+                          c.normal("w", p.shape("w"));
+                          c.run = [args](const std::vector<Tensor>& in) {
+                            return std::vector{ops::depthwise_conv2d(in[0], in[1], args)};
+                          };
+                          c.tolerance = 2e-6;
+                        });
+
+}  // namespace
+}  // namespace reprise::testing

@@ -1,0 +1,264 @@
+// One program for all ops, in four modes:
+//   test_ops                         every case against ref in double (GoogleTest), then what the table lacks
+//   test_ops --mode=grad             the gradient of every case against differences
+//   test_ops --mode=perf             time of every case, forward and forward + backward
+//   test_ops --mode=support          which kernels there are
+// --op=NAME, --case='parameters' and --device=cpu pick; a case that is printed can be pasted back.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <set>
+#include <tuple>
+
+#include "engine/autograd/autograd.h"
+#include "engine/autograd/gradcheck.h"
+#include "engine/core/check.h"
+#include "engine/core/parallel.h"
+#include "engine/core/storage.h"
+#include "engine/kernels/run.h"
+#include "tests/ops/runner.h"
+
+namespace reprise::testing {
+namespace {
+
+struct Options {
+  std::string mode = "test", op, parameters, device;
+};
+struct Chosen {
+  const OpCases* op;
+  std::string parameters;
+};
+
+std::vector<Chosen> chosen_cases(const Options& options) {
+  std::vector<Chosen> some;
+  for (const OpCases* op : all_ops()) {
+    if (!options.op.empty() && op->op != options.op) continue;
+    if (!options.parameters.empty())
+      some.push_back({op, options.parameters});
+    else
+      for (const std::string& parameters : op->cases) some.push_back({op, parameters});
+  }
+  REPRISE_CHECK(!some.empty(), "test_ops: there is no op '{}'", options.op);
+  REPRISE_CHECK(options.parameters.empty() || !options.op.empty(), "test_ops: --case needs --op");
+  return some;
+}
+
+// Which kernels ran, on what.
+std::set<std::tuple<std::string, Device::Kind, DType>>& ran() {
+  static std::set<std::tuple<std::string, Device::Kind, DType>> set;
+  return set;
+}
+double most_used = 0;
+std::string most_used_case;
+
+class CaseTest : public ::testing::Test {
+ public:
+  CaseTest(Chosen chosen, std::string device) : chosen_(std::move(chosen)), device_(std::move(device)) {}
+  void TestBody() override {
+    const Case c = chosen_.op->make(chosen_.parameters);
+    const std::int64_t violations = guard_violations();
+    const std::vector<Result> want = run_case(c, {ref_device, DType::f64});
+    for (const Target& target : targets(device_)) {
+      set_thread_count(1);
+      const std::vector<Result> got = run_case(c, target);
+      const Comparison result = compare(got, want, allowance(c, target.dtype), c.terms);
+      EXPECT_TRUE(result.passed) << to_string(target) << " differs from ref f64\n"
+                                 << result.report << "  again: test_ops --op=" << chosen_.op->op
+                                 << " --case='" << chosen_.parameters << "'";
+      if (result.used > most_used) {
+        most_used = result.used;
+        most_used_case = c.name + " on " + to_string(target);
+      }
+      set_thread_count(3);
+      EXPECT_TRUE(same_bits(got, run_case(c, target)))
+          << to_string(target) << ": other bits with 3 threads than with 1";
+      set_thread_count(0);
+    }
+    EXPECT_EQ(guard_violations(), violations) << "something wrote outside its tensor";
+  }
+
+ private:
+  Chosen chosen_;
+  std::string device_;
+};
+
+// Differences are slow: the large cases are left to --mode=grad.
+bool small(const Case& c) {
+  std::int64_t total = 0;
+  for (const Input& in : c.inputs) total += in.value.numel();
+  return total <= 6000;
+}
+
+GradCheckResult gradients_of(const Case& c, std::int64_t elements) {
+  std::vector<Tensor> inputs;
+  bool any = false;
+  for (const Input& in : c.inputs) {
+    inputs.push_back(in.value.clone());
+    if (in.gradient) set_requires_grad(inputs.back());
+    any |= in.gradient;
+  }
+  if (!any || !c.by_differences) return {true, 0, "no gradient by differences\n"};
+  return check_gradients([&](const std::vector<Tensor>& in) { return c.run(in)[0]; }, inputs,
+                         {.max_elements = elements});
+}
+
+// All small cases of an op; at least one of them must be.
+class GradientTest : public ::testing::Test {
+ public:
+  explicit GradientTest(const OpCases* op) : op_(op) {}
+  void TestBody() override {
+    int checked = 0;
+    bool any = false;
+    for (const std::string& parameters : op_->cases) {
+      const Case c = op_->make(parameters);
+      if (c.by_differences) any = true;
+      if (c.integers || !small(c)) continue;
+      ++checked;
+      const GradCheckResult result = gradients_of(c, 16);
+      EXPECT_TRUE(result.passed) << c.name << "\n" << result.report;
+    }
+    EXPECT_TRUE(checked > 0 || !any) << op_->op << ": no case is small enough for a gradient check";
+  }
+
+ private:
+  const OpCases* op_;
+};
+
+// Every function that the table claims must have run in one of the cases.
+class TableTest : public ::testing::Test {
+ public:
+  void TestBody() override {
+#define KERNEL(name_, ...) check(kernels::name_);
+#include "engine/kernels/kernels.def"
+#undef KERNEL
+    if (most_used_case.empty()) return;
+    std::cout << "  most of an allowance used: " << most_used << " by " << most_used_case << "\n";
+  }
+
+ private:
+  template <class K>
+  void check(const K& kernel) {
+    for (const Device::Kind kind : {Device::Kind::ref, Device::Kind::cpu})
+      for (int d = 0; d < dtype_count; ++d)
+        if (kernel.function[static_cast<int>(kind)][d] != nullptr) {
+          EXPECT_TRUE(ran().contains({kernel.name, kind, static_cast<DType>(d)}))
+              << kernel.name << ": no case ran it on " << name_of(kind) << " in "
+              << name_of(static_cast<DType>(d));
+        }
+  }
+};
+
+int run_tests(const Options& options) {
+  set_memory_debug(true);
+  set_kernel_observer([](const char* name, Device::Kind kind, DType dtype) {
+    ran().insert({name, kind, dtype});
+  });
+  for (const Chosen& c : chosen_cases(options))
+    ::testing::RegisterTest(c.op->op.c_str(), c.parameters.c_str(), nullptr, nullptr, __FILE__, __LINE__,
+                            [c, options]() -> ::testing::Test* { return new CaseTest(c, options.device); });
+  if (!options.parameters.empty()) return RUN_ALL_TESTS();
+  for (const OpCases* op : all_ops())
+    if (options.op.empty() || op->op == options.op)
+      ::testing::RegisterTest("gradient", op->op.c_str(), nullptr, nullptr, __FILE__, __LINE__,
+                              [op]() -> ::testing::Test* { return new GradientTest(op); });
+  if (options.op.empty() && options.device.empty() && GTEST_FLAG_GET(filter) == "*")
+    ::testing::RegisterTest("table", "every_kernel_has_a_case", nullptr, nullptr, __FILE__, __LINE__,
+                            []() -> ::testing::Test* { return new TableTest; });
+  return RUN_ALL_TESTS();
+}
+
+int run_gradients(const Options& options) {
+  int failed = 0;
+  for (const Chosen& chosen : chosen_cases(options)) {
+    const Case c = chosen.op->make(chosen.parameters);
+    const GradCheckResult result = gradients_of(c, 64);
+    failed += result.passed ? 0 : 1;
+    std::cout << (result.passed ? "ok    " : "WRONG ") << c.name << "\n" << result.report << std::flush;
+  }
+  std::cout << failed << " wrong\n";
+  return failed == 0 ? 0 : 1;
+}
+
+// The shortest of some runs, in seconds.
+double shortest(const std::function<void()>& f) {
+  using Clock = std::chrono::steady_clock;
+  double best = 1e30, total = 0;
+  for (int i = 0; i < 3 || (total < 0.2 && i < 1000); ++i) {
+    const auto start = Clock::now();
+    f();
+    const double t = std::chrono::duration<double>(Clock::now() - start).count();
+    best = std::min(best, t);
+    total += t;
+  }
+  return best;
+}
+
+int run_perf(const Options& options) {
+  std::printf("%-9s %10s %10s %9s %8s  %s\n", "target", "forward ms", "+backward", "GFLOP/s", "GB/s", "case");
+  for (const Chosen& chosen : chosen_cases(options)) {
+    const Case c = chosen.op->make(chosen.parameters);
+    for (const Target& target : targets(options.device.empty() ? "cpu" : options.device)) {
+      std::vector<Tensor> inputs;
+      double bytes = 0;
+      for (const Input& in : c.inputs) {
+        inputs.push_back(
+            (is_floating(in.value.dtype()) ? in.value.to(target.dtype) : in.value).to(target.device));
+        bytes += static_cast<double>(inputs.back().bytes());
+      }
+      for (const Tensor& y : c.run(inputs)) bytes += static_cast<double>(y.bytes());
+      const double forward = shortest([&] { c.run(inputs); });
+      double both = forward;
+      for (std::size_t i = 0; i < inputs.size(); ++i)
+        if (c.inputs[i].gradient) set_requires_grad(inputs[i]);
+      if (const Tensor y = c.run(inputs)[0]; requires_grad(y)) {
+        const Tensor seed = ones(y.shape(), y.dtype(), y.device());
+        both = shortest([&] { backward(c.run(inputs)[0], seed); });
+      }
+      std::printf("%-9s %10.4f %10.4f %9.2f %8.2f  %s\n", to_string(target).c_str(), forward * 1e3,
+                  both * 1e3, c.flops / forward * 1e-9, bytes / forward * 1e-9, c.name.c_str());
+    }
+  }
+  return 0;
+}
+
+int run_support() {
+  std::cout << support_matrix() << "\n";
+  for (const OpCases* op : all_ops()) std::cout << op->op << ": " << op->cases.size() << " cases\n";
+  return 0;
+}
+
+int run_main(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    const auto option = [&](std::string_view name, std::string& value) {
+      if (!word.starts_with(name)) return false;
+      value = word.substr(name.size());
+      return true;
+    };
+    REPRISE_CHECK(option("--mode=", options.mode) || option("--op=", options.op) ||
+                      option("--case=", options.parameters) || option("--device=", options.device),
+                  "test_ops: unknown option '{}'", word);
+  }
+  if (options.mode == "test") return run_tests(options);
+  if (options.mode == "grad") return run_gradients(options);
+  if (options.mode == "perf") return run_perf(options);
+  if (options.mode == "support") return run_support();
+  throw_error("test_ops: expected --mode=test, grad, perf or support, got '{}'", options.mode);
+}
+
+}  // namespace
+}  // namespace reprise::testing
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  try {
+    return reprise::testing::run_main(argc, argv);
+  } catch (const reprise::Error& e) {
+    std::cerr << e.what() << "\n";
+    return 2;
+  }
+}

@@ -1,0 +1,124 @@
+#include "tests/ops/runner.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "engine/autograd/autograd.h"
+#include "engine/core/check.h"
+
+namespace reprise::testing {
+namespace {
+
+std::vector<Tensor> inputs_for(const Case& c, const Target& target) {
+  std::vector<Tensor> inputs;
+  for (const Input& in : c.inputs) {
+    // A copy, so that in-place ops leave the case as it is.
+    Tensor t = is_floating(in.value.dtype()) ? in.value.to(target.dtype) : in.value;
+    t = (t.dtype() == in.value.dtype() ? t.clone() : t).to(target.device);
+    if (in.gradient) set_requires_grad(t);
+    inputs.push_back(t);
+  }
+  return inputs;
+}
+
+Tensor seed_for(const Case& c, const Tensor& y) {
+  Case seed(c.name + " seed");
+  seed.integers = c.integers;
+  return seed.normal("seed", y.shape()).value.to(y.dtype()).to(y.device());
+}
+
+// One tensor against the other; adds to the comparison.
+void compare_one(const Result& got, const Result& want, double tolerance, double terms, Comparison& sum) {
+  const Tensor g = got.value.to(ref_device).to(DType::f64), w = want.value.to(ref_device).to(DType::f64);
+  if (g.shape() != w.shape()) {
+    sum.used = HUGE_VAL;
+    sum.report += fmt::format("  {}: has shape {}, expected {}\n", got.name, to_string(g.shape()),
+                              to_string(w.shape()));
+    return;
+  }
+  double largest = terms, worst = -1;
+  std::int64_t at = 0;
+  for (const double v : w.values<double>())
+    if (std::isfinite(v)) largest = std::max(largest, std::abs(v));
+  for (std::int64_t i = 0; i < w.numel(); ++i) {
+    const double a = g.data<double>()[i], b = w.data<double>()[i];
+    const bool equal = a == b || (std::isnan(a) && std::isnan(b));
+    const double error = equal ? 0 : std::isfinite(a) && std::isfinite(b) ? std::abs(a - b) : HUGE_VAL;
+    if (error > worst) {
+      worst = error;
+      at = i;
+    }
+  }
+  const double allowed = tolerance * largest, used = worst <= 0 ? 0 : worst / allowed;
+  sum.used = std::max(sum.used, used);
+  if (w.numel() == 0) return;
+  sum.report +=
+      fmt::format("  {}: element {} is {:.9g}, expected {:.9g}; used {:.3g} of the allowance {:.3g}\n",
+                  got.name, at, g.data<double>()[at], w.data<double>()[at], used, allowed);
+}
+
+}  // namespace
+
+std::string to_string(const Target& target) {
+  return reprise::to_string(target.device) + " " + std::string(name_of(target.dtype));
+}
+
+std::vector<Target> targets(const std::string& device) {
+  const std::vector<Target> all{{ref_device, DType::f32}, {cpu_device, DType::f32}};
+  if (device.empty()) return all;
+  std::vector<Target> some;
+  for (const Target& t : all)
+    if (t.device == parse_device(device)) some.push_back(t);
+  REPRISE_CHECK(!some.empty(), "test_ops: there is no backend for '{}' in this build", device);
+  return some;
+}
+
+std::vector<Result> run_case(const Case& c, const Target& target) {
+  const std::vector<Tensor> inputs = inputs_for(c, target);
+  const std::vector<Tensor> outputs = c.run(inputs);
+  std::vector<Result> results;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const bool right_dtype = !is_floating(outputs[i].dtype()) || outputs[i].dtype() == target.dtype;
+    REPRISE_CHECK(right_dtype && outputs[i].device() == target.device, "{}: result {} is {} on {}", c.name, i,
+                  describe(outputs[i]), to_string(target));
+    results.push_back({fmt::format("result {}", i), outputs[i].detach()});
+  }
+  if (!requires_grad(outputs[0])) return results;
+  backward(outputs[0], seed_for(c, outputs[0]));
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!c.inputs[i].gradient) continue;
+    const Tensor g = grad(inputs[i]);
+    REPRISE_CHECK(g.defined() && g.dtype() == target.dtype && g.device() == target.device,
+                  "{}: the gradient of {} is {}", c.name, c.inputs[i].name, describe(g));
+    results.push_back({"gradient of " + c.inputs[i].name, g});
+  }
+  return results;
+}
+
+Comparison compare(const std::vector<Result>& got, const std::vector<Result>& want, double tolerance,
+                   double terms) {
+  Comparison sum;
+  if (got.size() != want.size()) {
+    sum.report = fmt::format("  {} tensors, expected {}\n", got.size(), want.size());
+    return sum;
+  }
+  for (std::size_t i = 0; i < got.size(); ++i) compare_one(got[i], want[i], tolerance, terms, sum);
+  sum.passed = sum.used <= 1;
+  return sum;
+}
+
+double allowance(const Case& c, DType dtype) {
+  if (c.integers || dtype == DType::f64) return 0;
+  // bf16 has 16 fewer bits than f32.
+  return dtype == DType::bf16 ? std::min(0.05, c.tolerance * 65536) : c.tolerance;
+}
+
+bool same_bits(const std::vector<Result>& a, const std::vector<Result>& b) {
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const auto x = a[i].value.raw_bytes(), y = b[i].value.raw_bytes();
+    if (x.size() != y.size() || (!x.empty() && std::memcmp(x.data(), y.data(), x.size()) != 0)) return false;
+  }
+  return a.size() == b.size();
+}
+
+}  // namespace reprise::testing
