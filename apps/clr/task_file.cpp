@@ -57,7 +57,7 @@ class Reader {
     REPRISE_CHECK(object ? value.is_object() : value.is_array(),
                   "{}: '{}' in the task file's metadata is damaged", path_, key);
     try {
-      for (const auto& [name, item] : value.items()) keep(name, item.get<T>());
+      for (const auto& [name, item] : value.items()) keep(name, item.template get<T>());
     } catch (const Json::exception&) {
       throw_error("{}: '{}' in the task file's metadata is damaged", path_, key);
     }

@@ -39,9 +39,9 @@ void add_demo_data(CLI::App& app, Common& common) {
   c.add_option("--count", o->count, fmt::format("tasks, 1 to {} (default: {})", most, o->count))
       ->check(CLI::Range(1, most));
   c.add_option("--images", o->images, fmt::format("images of a class (default: {})", o->images))
-      ->check(CLI::Range(1, 100'000));
+      ->check(CLI::Range(1, 3333));
   c.add_option("--size", o->size, fmt::format("pixels a side (default: {})", o->size))
-      ->check(CLI::Range(16, 256));
+      ->check(CLI::Range(16, 512));
   c.callback([o, dir, &common] { run_demo_data(common, *dir, *o); });
 }
 
