@@ -61,11 +61,10 @@ struct Case {
   std::vector<Input> inputs;
   // The op. Backward starts at the first result; the others are only compared.
   std::function<std::vector<Tensor>(const std::vector<Tensor>& inputs)> run;
-  bool differentiable =
-      true;                 // near these inputs; else gradients are compared with ref's, not with differences
-  double tolerance = 1e-6;  // in f32, of each tensor's largest value,
-  double terms = 0;         // or of this, where larger: the size of terms that cancel in a gradient
-  double flops = 0;         // of one forward, for the perf mode
+  bool by_differences = true;  // check gradients so too; else they are only compared with those of ref
+  double tolerance = 1e-6;     // in f32, of each tensor's largest value,
+  double terms = 0;            // or of this, where larger: the size of terms that cancel in a gradient
+  double flops = 0;            // of one forward, for the perf mode
 
  private:
   RandomStream stream() const;

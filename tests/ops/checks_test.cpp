@@ -1,0 +1,258 @@
+// The checks must fire: error messages of the ops, and planted faults that the runner must find.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "engine/autograd/gradcheck.h"
+#include "engine/autograd/record.h"
+#include "engine/core/error.h"
+#include "engine/ops/ops.h"
+#include "tests/ops/runner.h"
+
+namespace reprise {
+namespace {
+
+// What an op said when it refused; empty where it did not.
+std::string refusal(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+void expect_refusal(const std::function<void()>& f, const std::vector<std::string>& parts) {
+  const std::string message = refusal(f);
+  ASSERT_FALSE(message.empty()) << "nothing was refused";
+  for (const std::string& part : parts)
+    EXPECT_NE(message.find(part), std::string::npos) << "'" << part << "' is not in\n" << message;
+}
+
+TEST(Messages, ConvolutionSaysWhatCameAndWhatWasExpected) {
+  const ErrorScope scope("layer", "layer2.1.conv1");
+  EXPECT_EQ(refusal([] {
+              ops::conv2d(zeros({32, 16, 8, 8}), zeros({64, 3, 3, 16}));
+            }),
+            "conv2d: the input's channels do not match the filter\n"
+            "  input   [32, 16, 8, 8]  (N,H,W,C)  f32 cpu\n"
+            "  filter  [64, 3, 3, 16]  (O,R,S,I)  f32 cpu   expects C = 16, got 8\n"
+            "  layer   layer2.1.conv1");
+}
+
+TEST(Messages, Convolution) {
+  const Tensor x = zeros({2, 5, 4, 3}), w = zeros({6, 3, 3, 3});
+  expect_refusal(
+      [&] {
+        ops::conv2d(x, zeros({6, 7, 3, 3}));
+      },
+      {"conv2d: the input is smaller than the filter"});
+  expect_refusal([&] { ops::conv2d(x, w, {.stride = {0, 1}}); }, {"conv2d: stride", "got stride 0x1"});
+  expect_refusal([&] { ops::conv2d(x, w, {.padding = {-1, 0}}); }, {"padding -1x0"});
+  expect_refusal(
+      [&] {
+        ops::conv2d(x, zeros({5, 3, 3, 1}), {.groups = 3});
+      },
+      {"5 output channels cannot be split into 3 groups"});
+  expect_refusal([&] { ops::conv2d(x, zeros({3, 3, 3})); }, {"rank 4", "[3, 3, 3]"});
+  expect_refusal([&] { ops::conv2d(x, w.to(DType::f64)); }, {"the filter has another dtype", "f64"});
+  expect_refusal([&] { ops::conv2d(x, w.to(ref_device)); }, {"the filter is on another device", "f32 ref"});
+  expect_refusal([&] { ops::conv2d(x, Tensor()); }, {"the filter is missing", "(none)"});
+  expect_refusal([&] { ops::conv2d(x, w, {}, zeros({5})); }, {"[5]"});
+  expect_refusal(
+      [&] {
+        ops::depthwise_conv2d(x, zeros({3, 3, 4}));
+      },
+      {"depthwise_conv2d: the input's channels"});
+  expect_refusal(
+      [&] {
+        ops::depthwise_conv2d(x, zeros({3, 3, 3, 3}));
+      },
+      {"split into the filter's 3 task groups"});
+}
+
+TEST(Messages, Products) {
+  expect_refusal(
+      [] {
+        ops::linear(zeros({2, 3}), zeros({4, 5}));
+      },
+      {"linear: the input's features", "(T,O,I)"});
+  expect_refusal([] { ops::linear(zeros({2, 3}), zeros({4, 3}), zeros({3})); }, {"the bias does not match"});
+  expect_refusal([] { ops::linear(zeros({4, 3}), zeros({3, 4, 3})); }, {"3 task groups"});
+  expect_refusal(
+      [] {
+        ops::matmul(zeros({2, 3}), zeros({2, 3}));
+      },
+      {"matmul: the inner sizes K differ", "(K,N)"});
+  expect_refusal([] { ops::matmul(zeros({2, 3}), zeros({3})); }, {"matmul: expected two matrices"});
+}
+
+TEST(Messages, BatchNorm) {
+  const Tensor c = ones({3});
+  expect_refusal(
+      [&] {
+        ops::batch_norm(zeros({1, 1, 1, 3}), c, c);
+      },
+      {"one value per channel has no variance", "use more images in the batch"});
+  expect_refusal(
+      [&] {
+        ops::batch_norm(zeros({3, 3}), ones({3, 3}), ones({3, 3}));
+      },
+      {"one value per channel"});
+  expect_refusal([&] { ops::batch_norm(zeros({2, 2, 2, 4}), c, c); }, {"channels do not match the gamma"});
+  expect_refusal([&] { ops::batch_norm(zeros({2, 2, 2, 3}), c, ones({1, 3})); }, {"beta has another shape"});
+  expect_refusal([&] { ops::batch_norm(zeros({4, 2, 3}), ones({3, 3}), ones({3, 3})); }, {"3 task groups"});
+  const Tensor mean = zeros({3});
+  set_requires_grad(mean);
+  expect_refusal(
+      [&] {
+        ops::batch_norm_eval(zeros({2, 3}), mean, c, c, c);
+      },
+      {"the statistics are constants"});
+}
+
+TEST(Messages, ElementsAndShapes) {
+  const Tensor x = zeros({2, 5, 3});
+  expect_refusal([&] { ops::add(x, zeros({2})); }, {"add: the shapes do not match", "one value per channel"});
+  expect_refusal([&] { ops::mul(x, zeros({5, 3})); }, {"mul: the shapes do not match"});
+  expect_refusal([&] { ops::relu(zeros({2}, DType::i64)); },
+                 {"relu: the input must be a floating tensor", "i64"});
+  expect_refusal([&] { ops::exp(Tensor()); }, {"exp: the input is missing"});
+  expect_refusal([&] { ops::reshape(x, {7}); }, {"reshape", "[7]", "[2, 5, 3]"});
+  expect_refusal([&] { ops::slice(x, 1, 3); }, {"slice: rows [1, 3)"});
+  expect_refusal(
+      [&] {
+        ops::pad(x, {{0, 0}, {1, -1}, {0, 0}});
+      },
+      {"pad: the amounts (1, -1) of dimension 1"});
+  expect_refusal([&] { ops::pad(x, {{0, 0}}); }, {"for each dimension, got 1"});
+  expect_refusal([&] { ops::stride_slice(x, {0, 0, 0}, {1, 0, 1}); }, {"step 0 do not fit dimension 1"});
+  expect_refusal([&] { ops::concat({x, zeros({2, 5, 4})}, 1); }, {"differ in more than dimension 1"});
+  expect_refusal([&] { ops::concat({x, x}, 3); }, {"no dimension 3"});
+  expect_refusal([&] { ops::concat({}, 0); }, {"at least one"});
+}
+
+TEST(Messages, PoolingAndLoss) {
+  const Tensor x = zeros({2, 5, 4, 3});
+  expect_refusal([&] { ops::max_pool2d(x, {.kernel = {7, 2}}); }, {"smaller than the 7x2 window"});
+  expect_refusal(
+      [&] {
+        ops::max_pool2d(x, {.kernel = {2, 2}, .padding = {2, 0}});
+      },
+      {"at most half the kernel"});
+  expect_refusal(
+      [&] {
+        ops::max_pool2d(zeros({1, 20, 20, 1}), {.kernel = {16, 16}});
+      },
+      {"more than 255 taps"});
+  expect_refusal([&] { ops::global_avg_pool(zeros({2, 3})); }, {"images of rank 4"});
+  const Tensor logits = zeros({2, 3});
+  const auto labels = [](std::vector<std::int64_t> v) {
+    return tensor({static_cast<std::int64_t>(v.size())}, std::span<const std::int64_t>(v));
+  };
+  expect_refusal([&] { ops::cross_entropy(logits, labels({0, 3})); }, {"label 3 of row 1 is not in 0..2"});
+  expect_refusal([&] { ops::cross_entropy(logits, labels({-1, 0})); }, {"label -1 of row 0"});
+  expect_refusal([&] { ops::cross_entropy(logits, labels({0})); }, {"one label (i64) for each row"});
+  expect_refusal([&] { ops::cross_entropy(logits, zeros({2})); }, {"one label (i64) for each row"});
+  expect_refusal([&] { ops::cross_entropy(logits, labels({0, 1}), 3); }, {"3 task groups"});
+  expect_refusal([&] { ops::normalize_images(zeros({1, 2, 2, 3})); }, {"expected u8 images"});
+}
+
+TEST(Loss, IsStableWhereExponentialsOverflow) {
+  const std::vector<std::int64_t> first{0};
+  const Tensor logits = tensor({1, 2}, {1000.f, -1000.f}),
+               labels = tensor({1}, std::span<const std::int64_t>(first));
+  EXPECT_EQ(ops::cross_entropy(logits, labels).item(), 0);
+  EXPECT_EQ(ops::cross_entropy(tensor({1, 2}, {-1000.f, 1000.f}), labels).item(), 2000);
+  EXPECT_EQ(ops::softmax(logits).data<float>()[0], 1);
+}
+
+// The square, with a backward that forgets the 2.
+Tensor wrong_square(const Tensor& x) {
+  const Tensor y = ops::mul(x.detach(), x.detach());
+  record("wrong_square", {x}, y, [saved = Saved(x, "x")](const Tensor& dy, const Needs&) {
+    return std::vector{ops::mul(dy, saved)};
+  });
+  return y;
+}
+
+// A backward that is right but for one element of many.
+Tensor almost_right(const Tensor& x) {
+  const Tensor y = ops::affine(x.detach(), 3);
+  record("almost_right", {x}, y, [](const Tensor& dy, const Needs&) {
+    Tensor dx = ops::affine(dy, 3);
+    dx.mutable_data<double>()[7] *= 1 + 1e-5;
+    return std::vector{dx};
+  });
+  return y;
+}
+
+TEST(PlantedFaults, DifferencesFindAWrongBackward) {
+  testing::Case c("planted");
+  const Tensor x = c.normal("x", {3, 5}).value;
+  set_requires_grad(x);
+  const auto right = [](const std::vector<Tensor>& in) { return ops::mul(in[0], in[0]); };
+  EXPECT_TRUE(check_gradients(right, {x}).passed);
+
+  const GradCheckResult wrong =
+      check_gradients([](const std::vector<Tensor>& in) { return wrong_square(in[0]); }, {x});
+  EXPECT_FALSE(wrong.passed);
+  EXPECT_GT(wrong.worst, 1e5);
+  EXPECT_NE(wrong.report.find("input 0 [3, 5]: worst at element"), std::string::npos) << wrong.report;
+
+  const GradCheckResult almost =
+      check_gradients([](const std::vector<Tensor>& in) { return almost_right(in[0]); }, {x});
+  EXPECT_FALSE(almost.passed);
+  EXPECT_NE(almost.report.find("worst at element 7"), std::string::npos) << almost.report;
+}
+
+TEST(PlantedFaults, DifferencesFindNaN) {
+  const Tensor x = zeros({1}, DType::f64, ref_device);
+  set_requires_grad(x);
+  EXPECT_FALSE(check_gradients([](const std::vector<Tensor>& in) { return ops::sqrt(in[0]); }, {x}).passed);
+}
+
+TEST(PlantedFaults, DifferencesRefuseWhatTheyCannotCheck) {
+  const auto f = [](const std::vector<Tensor>& in) { return ops::relu(in[0]); };
+  const Tensor single = ones({2}, DType::f32, ref_device);
+  EXPECT_THROW(check_gradients(f, {ones({2}, DType::f64, ref_device)}), Error);
+  set_requires_grad(single);
+  EXPECT_THROW(check_gradients(f, {single}), Error);
+}
+
+TEST(PlantedFaults, ComparisonFindsAWrongElement) {
+  testing::Case c("planted");
+  const Tensor want = c.normal("x", {4, 7}).value;
+  Tensor got = want.clone();
+  const auto differ = [&](double tolerance) {
+    return testing::compare({{"y", got}}, {{"y", want}}, tolerance);
+  };
+  EXPECT_TRUE(differ(0).passed);
+  const double right = got.data<double>()[11];
+  got.mutable_data<double>()[11] = std::nextafter(right, 100);
+  EXPECT_FALSE(differ(0).passed);
+  EXPECT_TRUE(differ(1e-12).passed);
+  got.mutable_data<double>()[11] = right + 1e-5;
+  EXPECT_FALSE(differ(1e-6).passed);
+  EXPECT_NE(differ(1e-6).report.find("y: element 11"), std::string::npos);
+  got.mutable_data<double>()[11] = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_FALSE(differ(1e6).passed);
+  got = want.viewed_as({28});
+  EXPECT_FALSE(differ(1e6).passed);
+}
+
+TEST(Cases, AnUnknownParameterIsRefused) {
+  const auto ops = testing::all_ops();
+  ASSERT_GT(ops.size(), 30u);
+  for (const testing::OpCases* op : ops)
+    if (op->op == "relu") {
+      EXPECT_NO_THROW(op->make("x=2x3"));
+      EXPECT_THROW(op->make("x=2x3 stride=2"), Error);
+      EXPECT_THROW(op->make("x=2xa"), Error);
+      EXPECT_THROW(op->make("fill=int"), Error);
+    }
+}
+
+}  // namespace
+}  // namespace reprise
