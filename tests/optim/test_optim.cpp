@@ -1,0 +1,194 @@
+// Optimizers and schedules laid beside PyTorch's (tests/golden/optim/generate.py), and their states.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <memory>
+
+#include "data/weights/weight_file.h"
+#include "engine/autograd/autograd.h"
+#include "engine/core/error.h"
+#include "engine/ops/arithmetic.h"
+#include "engine/ops/reduce.h"
+#include "optim/optimizer.h"
+#include "optim/penalties.h"
+#include "optim/schedules.h"
+
+namespace reprise::optim {
+namespace {
+
+const data::WeightFile& golden() {
+  static const data::WeightFile file =
+      data::read_weights(std::string(REPRISE_SOURCE_DIR) + "/tests/golden/optim/optim.safetensors");
+  return file;
+}
+
+// The values of generate.py: `count` numbers in [-0.5, 0.5) from a name.
+Tensor named_values(const std::string& name, const Shape& shape, DType dtype, Device device) {
+  std::uint64_t hash = 0xCBF29CE484222325;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
+  std::vector<double> values(static_cast<std::size_t>(shape.numel()));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    std::uint64_t z = hash + i + 0x9E3779B97F4A7C15;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+    values[i] = static_cast<double>((z ^ (z >> 31)) >> 40) / 0x1p24 - 0.5;
+  }
+  return tensor(shape, std::span<const double>(values)).to(dtype).to(device);
+}
+
+using Make = std::unique_ptr<Optimizer> (*)(std::vector<Tensor>);
+struct Case {
+  const char* name;
+  Make make;
+};
+const Case all_cases[] = {
+    {"sgd",
+     [](std::vector<Tensor> p) -> std::unique_ptr<Optimizer> { return std::make_unique<Sgd>(std::move(p)); }},
+    {"sgd_momentum",
+     [](std::vector<Tensor> p) -> std::unique_ptr<Optimizer> {
+       return std::make_unique<Sgd>(
+           std::move(p), SgdOptions{.lr = 0.01, .momentum = 0.9, .dampening = 0.3, .weight_decay = 0.02});
+     }},
+    {"sgd_nesterov",
+     [](std::vector<Tensor> p) -> std::unique_ptr<Optimizer> {
+       return std::make_unique<Sgd>(std::move(p), SgdOptions{.lr = 0.01, .momentum = 0.8, .nesterov = true});
+     }},
+    {"adam",
+     [](std::vector<Tensor> p) -> std::unique_ptr<Optimizer> {
+       return std::make_unique<Adam>(std::move(p));
+     }},
+    {"adam_decay",
+     [](std::vector<Tensor> p) -> std::unique_ptr<Optimizer> {
+       return std::make_unique<Adam>(
+           std::move(p),
+           AdamOptions{.lr = 3e-3, .beta1 = 0.8, .beta2 = 0.99, .eps = 1e-6, .weight_decay = 0.05});
+     }},
+    {"adamw",
+     [](std::vector<Tensor> p) -> std::unique_ptr<Optimizer> {
+       return std::make_unique<AdamW>(std::move(p), AdamOptions{.lr = 3e-3, .weight_decay = 0.05});
+     }},
+};
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.name;
+}
+
+// Two parameters on their way; the first has no gradient in steps 40 to 44.
+struct Run {
+  Run(Make make, DType dtype, Device device) {
+    p = {named_values("p0", {3, 4}, dtype, device), named_values("p1", {5}, dtype, device)};
+    for (const Tensor& t : p) set_requires_grad(t);
+    optimizer = make(p);
+  }
+  void step(int number) {
+    optimizer->zero_grad();
+    for (std::size_t i = number >= 40 && number < 45 ? 1 : 0; i < 2; ++i) {
+      const Tensor fresh = named_values("g" + std::to_string(number) + "." + std::to_string(i), p[i].shape(),
+                                        p[i].dtype(), p[i].device());
+      backward(ops::sum(p[i] * fresh) + 0.05 * ops::sum(p[i] * p[i]));  // gradient: fresh + 0.1 p
+    }
+    optimizer->step();
+  }
+  std::vector<double> values() const {
+    std::vector<double> all;
+    for (const Tensor& t : p) {
+      const Tensor wide = t.to(DType::f64);
+      all.insert(all.end(), wide.data<double>(), wide.data<double>() + wide.numel());
+    }
+    return all;
+  }
+  std::vector<Tensor> p;
+  std::unique_ptr<Optimizer> optimizer;
+};
+
+class BesidePyTorch : public testing::TestWithParam<Case> {
+ protected:
+  void compare(DType dtype, Device device, double tolerance) {
+    const Tensor* expected = golden().find(GetParam().name);
+    ASSERT_NE(expected, nullptr);
+    Run run(GetParam().make, dtype, device);
+    std::int64_t row = 0;
+    for (int step = 0; step < 100; ++step) {
+      run.step(step);
+      if (step != 0 && step != 49 && step != 99) continue;
+      const std::vector<double> actual = run.values();
+      ASSERT_EQ(static_cast<std::int64_t>(actual.size()), expected->dim(1));
+      for (std::size_t i = 0; i < actual.size(); ++i)
+        EXPECT_NEAR(actual[i], expected->rows(row, row + 1).data<double>()[i], tolerance) << "step " << step;
+      ++row;
+    }
+    EXPECT_EQ(row, expected->dim(0));
+  }
+};
+
+TEST_P(BesidePyTorch, DoubleOnRef) {
+  compare(DType::f64, ref_device, 1e-12);
+}
+TEST_P(BesidePyTorch, SingleOnCpu) {
+  const double noise = golden().find(std::string(GetParam().name) + ".noise")->item();
+  compare(DType::f32, cpu_device, 5 * noise + 1e-7);
+}
+
+// Saved, restored into a new optimizer: the same bits as without a break.
+TEST_P(BesidePyTorch, GoesOnFromItsState) {
+  Run whole(GetParam().make, DType::f32, cpu_device), first(GetParam().make, DType::f32, cpu_device);
+  for (int step = 30; step < 60; ++step) whole.step(step);
+  for (int step = 30; step < 42; ++step) first.step(step);
+  Run second(GetParam().make, DType::f32, cpu_device);
+  for (std::size_t i = 0; i < 2; ++i) copy_into(second.p[i], first.p[i]);
+  second.optimizer->load_state(first.optimizer->state());
+  first.step(42);  // the state is a copy: this changes nothing
+  for (int step = 42; step < 60; ++step) second.step(step);
+  EXPECT_EQ(whole.values(), second.values());
+}
+INSTANTIATE_TEST_SUITE_P(Optimizers, BesidePyTorch, testing::ValuesIn(all_cases),
+                         [](const auto& given) { return std::string(given.param.name); });
+
+TEST(Optimizer, RefusesWhatItCannotUse) {
+  EXPECT_THROW(Adam({ones({2})}), Error);  // no gradient is wanted
+  const Tensor p = ones({2});
+  set_requires_grad(p);
+  EXPECT_THROW(Sgd({p}, {.nesterov = true}), Error);
+  EXPECT_THROW(Adam({p}, {.lr = -1}), Error);
+  EXPECT_THROW(Adam({p}, {.lr = NAN}), Error);
+  EXPECT_THROW(Adam({p}, {.beta1 = 1}), Error);
+  Adam adam({p});
+  auto state = adam.state();
+  EXPECT_EQ(state.size(), 3U);
+  state["0.m"] = ones({3});
+  EXPECT_THROW(adam.load_state(state), Error);
+  state.erase("0.m");
+  EXPECT_THROW(adam.load_state(state), Error);
+  state["0.m"] = ones({2});
+  state["1.m"] = ones({2});
+  EXPECT_THROW(adam.load_state(state), Error);
+}
+
+TEST(Schedules, EqualPyTorchs) {
+  const double* step = golden().find("step_lr")->data<double>();
+  const double* cosine = golden().find("cosine_lr")->data<double>();
+  for (int epoch = 0; epoch < 30; ++epoch) {
+    EXPECT_EQ((StepLr{1e-3, 7, 0.1}.at(epoch)), step[epoch]);
+    EXPECT_NEAR((CosineLr{1e-3, 30, 1e-5}.at(epoch)), cosine[epoch], 1e-15);
+  }
+  EXPECT_EQ((CosineLr{1e-3, 30, 1e-5}.at(30)), 1e-5);
+  EXPECT_THROW((StepLr{1e-3, 0, 0.1}.at(1)), Error);
+}
+
+TEST(Penalty, SumsTheNormsAndSkipsZero) {
+  const Tensor a = tensor({2, 2}, {3, 0, 0, -4}), b = zeros({3});
+  set_requires_grad(a);
+  set_requires_grad(b);
+  const Tensor l2 = penalty({a, b}, NormKind::l2);
+  EXPECT_FLOAT_EQ(static_cast<float>(l2.item()), 5.0F);
+  backward(l2);
+  EXPECT_FLOAT_EQ(grad(a).data<float>()[0], 0.6F);
+  EXPECT_FLOAT_EQ(grad(a).data<float>()[3], -0.8F);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(grad(b).data<float>()[i], 0.0F);
+  EXPECT_FLOAT_EQ(static_cast<float>(penalty({a, b}, NormKind::l1).item()), 7.0F);
+  EXPECT_FLOAT_EQ(static_cast<float>(penalty({a, b}, NormKind::l12).item()), 7.0F);  // rows (3,0) and (0,-4)
+  EXPECT_THROW(penalty({}, NormKind::l2), Error);
+}
+
+}  // namespace
+}  // namespace reprise::optim
