@@ -18,9 +18,13 @@ bool has_jpeg_library() {
   return decoder_versions().find("libjpeg") != std::string::npos;
 }
 
-int largest_difference(const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b) {
+// Without the last columns of each row.
+int largest_difference(const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b, int width,
+                       int last_columns) {
   int largest = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(int{a[i]} - int{b[i]}));
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (static_cast<int>(i / 3) % width < width - last_columns)
+      largest = std::max(largest, std::abs(int{a[i]} - int{b[i]}));
   return largest;
 }
 
@@ -60,9 +64,11 @@ TEST_P(GoldenImage, IsWhatPillowMakesOfIt) {
   ASSERT_EQ(image.height, height);
   const auto expected = testing::read_u8(golden + file + ".rgb");
   ASSERT_EQ(image.rgb.size(), expected.size());
-  // stb_image, where it has to read JPEG, differs by rounding, and more where it handles inks its own way.
-  const int tolerance = jpeg && !has_jpeg_library() ? (file == "cmyk.jpg" ? 24 : 8) : 0;
-  EXPECT_LE(largest_difference(image.rgb, expected), tolerance);
+  // stb_image, where it has to read JPEG, rounds otherwise, and mixes the last column of 4:2:2 the wrong way
+  // round.
+  const bool by_stb = jpeg && !has_jpeg_library();
+  const int last_columns = by_stb && file == "422.jpg" ? 1 : 0;
+  EXPECT_LE(largest_difference(image.rgb, expected, width, last_columns), by_stb ? 3 : 0);
   const ImageInfo info = probe_image(bytes);
   EXPECT_EQ(info.width, width);
   EXPECT_EQ(info.height, height);
