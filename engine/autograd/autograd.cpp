@@ -1,8 +1,9 @@
 #include "engine/autograd/autograd.h"
 
+#include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <map>
-#include <set>
 
 #include "engine/autograd/record.h"
 #include "engine/core/check.h"
@@ -20,6 +21,7 @@ struct Node {
   };
   std::vector<Edge> inputs;
   BackwardFunction backward;  // empty once it has been used
+  ~Node();
 };
 
 struct AutogradMeta {
@@ -27,6 +29,18 @@ struct AutogradMeta {
   Tensor grad;                 // of a leaf
   std::shared_ptr<Node> node;  // of a result
 };
+
+// A long chain is taken apart in a loop: destructors calling each other would exhaust the stack.
+Node::~Node() {
+  std::vector<Edge> chain = std::move(inputs);
+  while (!chain.empty()) {
+    const std::shared_ptr<AutogradMeta> meta = std::move(chain.back().meta);
+    chain.pop_back();
+    if (!meta || meta.use_count() > 1 || !meta->node || meta->node.use_count() > 1) continue;
+    std::move(meta->node->inputs.begin(), meta->node->inputs.end(), std::back_inserter(chain));
+    meta->node->inputs.clear();
+  }
+}
 
 namespace {
 

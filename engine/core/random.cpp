@@ -9,30 +9,27 @@
 
 namespace reprise {
 
+std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> x, std::array<std::uint32_t, 2> key) {
+  for (int round = 0; round < 10; ++round) {
+    const std::uint64_t a = std::uint64_t{0xD2511F53} * x[0], b = std::uint64_t{0xCD9E8D57} * x[2];
+    x = {static_cast<std::uint32_t>(b >> 32) ^ x[1] ^ key[0], static_cast<std::uint32_t>(b),
+         static_cast<std::uint32_t>(a >> 32) ^ x[3] ^ key[1], static_cast<std::uint32_t>(a)};
+    key[0] += 0x9E3779B9u;
+    key[1] += 0xBB67AE85u;
+  }
+  return x;
+}
+
 RandomStream::RandomStream(std::uint64_t seed, std::string_view purpose, std::uint64_t index)
-    : counter_{0, 0, static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32)}, block_{} {
+    : counter_{0, 0, static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32)} {
   Sha256 hash;
   hash.update(std::to_string(seed) + "/" + std::string(purpose));
   const auto digest = hash.digest();
-  for (int i = 0; i < 2; ++i) {
-    key_[i] = 0;
-    for (int j = 0; j < 4; ++j) key_[i] = key_[i] << 8 | digest[static_cast<std::size_t>(4 * i + j)];
-  }
+  for (std::size_t i = 0; i < 8; ++i) key_[i / 4] = key_[i / 4] << 8 | digest[i];
 }
 
 void RandomStream::refill() {
-  std::uint32_t x[4] = {counter_[0], counter_[1], counter_[2], counter_[3]};
-  std::uint32_t k0 = key_[0], k1 = key_[1];
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t a = std::uint64_t{0xD2511F53} * x[0], b = std::uint64_t{0xCD9E8D57} * x[2];
-    x[0] = static_cast<std::uint32_t>(b >> 32) ^ x[1] ^ k0;
-    x[2] = static_cast<std::uint32_t>(a >> 32) ^ x[3] ^ k1;
-    x[1] = static_cast<std::uint32_t>(b);
-    x[3] = static_cast<std::uint32_t>(a);
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
-  }
-  for (int i = 0; i < 4; ++i) block_[i] = x[i];
+  block_ = philox(counter_, key_);
   if (++counter_[0] == 0) ++counter_[1];
   used_ = 0;
 }

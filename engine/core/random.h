@@ -2,6 +2,8 @@
 // stream, so no draw depends on what else was drawn, or when.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -11,7 +13,11 @@
 namespace reprise {
 
 // The counter-based generator Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC
-// 2011).
+// 2011): four words for each counter and key.
+REPRISE_API std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
+                                                std::array<std::uint32_t, 2> key);
+
+// Philox with a key from the seed and the purpose, counting up; the index is the counter's upper half.
 class REPRISE_API RandomStream {
  public:
   RandomStream(std::uint64_t seed, std::string_view purpose, std::uint64_t index = 0);
@@ -25,8 +31,9 @@ class REPRISE_API RandomStream {
 
  private:
   void refill();
-  std::uint32_t key_[2], counter_[4], block_[4];
-  int used_ = 4;
+  std::array<std::uint32_t, 2> key_{};
+  std::array<std::uint32_t, 4> counter_, block_{};
+  std::size_t used_ = 4;
 };
 
 }  // namespace reprise

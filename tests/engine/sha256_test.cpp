@@ -1,0 +1,39 @@
+#include "engine/core/sha256.h"
+
+#include <gtest/gtest.h>
+
+namespace reprise {
+namespace {
+
+std::string hash(std::string_view text) {
+  Sha256 h;
+  h.update(text);
+  return h.hex();
+}
+
+// The vectors of NIST (FIPS 180-4 examples).
+TEST(Sha256, KnownAnswers) {
+  EXPECT_EQ(hash(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(hash("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+  EXPECT_EQ(
+      hash("abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsm"
+           "nopqrstnopqrstu"),
+      "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1");
+  EXPECT_EQ(hash(std::string(1000000, 'a')),
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+TEST(Sha256, PiecesDoNotMatter) {
+  const std::string text(200, 'x');
+  for (std::size_t cut = 0; cut <= text.size(); ++cut) {
+    Sha256 h;
+    h.update(std::string_view(text).substr(0, cut));
+    h.update(std::string_view(text).substr(cut));
+    ASSERT_EQ(h.hex(), hash(text)) << cut;
+  }
+}
+
+}  // namespace
+}  // namespace reprise
