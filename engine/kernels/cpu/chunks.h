@@ -14,6 +14,9 @@ inline std::int64_t rows_per_chunk(std::int64_t elements, std::int64_t channels)
 
 // The rows (..., C) of a tensor in task groups, each group cut by itself, so that no chunk lies in two.
 struct GroupChunks {
+  // A chunk's sums are in f32, and more terms would cost digits.
+  static constexpr std::int64_t max_rows = 2048;
+
   std::int64_t groups, channels;
   std::int64_t group_rows;  // of one group
   std::int64_t chunk_rows;
@@ -23,7 +26,7 @@ struct GroupChunks {
       : groups(groups_),
         channels(channels_),
         group_rows(groups * channels == 0 ? 0 : numel / (groups * channels)),
-        chunk_rows(rows_per_chunk(elements, channels)),
+        chunk_rows(std::min(max_rows, rows_per_chunk(elements, channels))),
         chunks((group_rows + chunk_rows - 1) / chunk_rows) {}
 
   std::int64_t total() const { return groups * chunks; }

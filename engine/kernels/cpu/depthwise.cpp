@@ -69,7 +69,8 @@ void depthwise_dgrad<float>(const Conv2dArgs& a, View dy, View w, MutView dx) {
          segments(backward_taps(axis_of(a, 1, dx.shape, w.shape, dy.shape)), a.stride[1]), dy, w, dx);
 }
 
-// Each chunk of output rows has its own partial filter in f32; these are added in order, in double.
+// Each chunk of output rows has its own partial filter in f32, of at most 2048 pixels or one row; these are
+// added in order, in double.
 template <>
 void depthwise_wgrad<float>(const Conv2dArgs& a, View x, View dy, MutView dw) {
   const std::int64_t height = x.dim(1), width = x.dim(2), channels = x.dim(3), out_height = dy.dim(1),
@@ -77,7 +78,8 @@ void depthwise_wgrad<float>(const Conv2dArgs& a, View x, View dy, MutView dw) {
   const auto rows = forward_taps(axis_of(a, 0, x.shape, dw.shape, dy.shape));
   const auto columns = segments(forward_taps(axis_of(a, 1, x.shape, dw.shape, dy.shape)), 1);
   const std::int64_t group_rows = x.dim(0) / groups * out_height,
-                     chunk = rows_per_chunk(1 << 17, out_width * channels),
+                     chunk = std::min(rows_per_chunk(1 << 17, out_width * channels),
+                                      rows_per_chunk(2048, out_width)),
                      chunks = (group_rows + chunk - 1) / chunk;  // of each group
   std::vector<float> partial(static_cast<std::size_t>(groups * chunks * filter));
   const DepthwiseLeaf& leaf = depthwise_leaf();

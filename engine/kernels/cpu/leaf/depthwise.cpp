@@ -21,6 +21,7 @@ REPRISE_INLINE void gather_block(const Window& z, const float* in, const float* 
   });
 }
 
+// fixed: a square window of known size (0: any), whose loops over taps are unrolled.
 template <int fixed>
 void gather_all(const Window& z, const float* in, const float* taps, float* out) {
   std::int64_t o = 0;
@@ -35,13 +36,14 @@ void gather(const Window& z, const float* in, const float* taps, float* out) {
   gather_all<0>(z, in, taps, out);
 }
 
-template <int block>
+template <int block, int fixed>
 REPRISE_INLINE void correlate_block(const Window& z, const float* in, const float* out, float* taps) {
+  const std::int64_t rows = fixed ? fixed : z.rows, columns = fixed ? fixed : z.columns;
   for_vectors(z.channels, [&](std::int64_t c, auto part) {
     Vec grad[block];
     for (int b = 0; b < block; ++b) grad[b] = load(out + b * z.out_step + c, part);
-    for (std::int64_t r = 0; r < z.rows; ++r)
-      for (std::int64_t s = 0; s < z.columns; ++s) {
+    for (std::int64_t r = 0; r < rows; ++r)
+      for (std::int64_t s = 0; s < columns; ++s) {
         float* tap = taps + r * z.tap_row + s * z.tap_column + c;
         const float* p = in + r * z.in_row + s * z.in_column + c;
         Vec sum = load(tap, part);
@@ -51,10 +53,22 @@ REPRISE_INLINE void correlate_block(const Window& z, const float* in, const floa
   });
 }
 
-void correlate(const Window& z, const float* in, const float* out, float* taps) {
+template <int fixed>
+void correlate_all(const Window& z, const float* in, const float* out, float* taps) {
   std::int64_t o = 0;
-  for (; o + 8 <= z.count; o += 8) correlate_block<8>(z, in + o * z.in_step, out + o * z.out_step, taps);
-  for (; o < z.count; ++o) correlate_block<1>(z, in + o * z.in_step, out + o * z.out_step, taps);
+  const auto blocks = [&]<int block>() {
+    for (; o + block <= z.count; o += block)
+      correlate_block<block, fixed>(z, in + o * z.in_step, out + o * z.out_step, taps);
+  };
+  blocks.template operator()<8>();
+  blocks.template operator()<4>();
+  blocks.template operator()<1>();
+}
+
+void correlate(const Window& z, const float* in, const float* out, float* taps) {
+  if (z.rows == 3 && z.columns == 3) return correlate_all<3>(z, in, out, taps);
+  if (z.rows == 1 && z.columns == 1) return correlate_all<1>(z, in, out, taps);
+  correlate_all<0>(z, in, out, taps);
 }
 
 }  // namespace

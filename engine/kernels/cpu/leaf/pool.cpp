@@ -5,24 +5,46 @@
 namespace reprise::kernels::cpu::REPRISE_ISA {
 namespace {
 
-typedef std::uint8_t VecByte __attribute__((vector_size(lanes)));
-
-REPRISE_INLINE VecInt load_bytes(const std::uint8_t* p, All) {
-  VecByte v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return __builtin_convertvector(v, VecInt);
-}
+// `lanes` bytes, as integers and back. In intrinsics where there are some: compilers take the general form
+// apart.
 REPRISE_INLINE VecInt load_bytes(const std::uint8_t* p, First part) {
   VecInt v{};
   for (int i = 0; i < part.n; ++i) v[i] = p[i];
   return v;
 }
-REPRISE_INLINE void store_bytes(std::uint8_t* p, VecInt v, All) {
-  const VecByte bytes = __builtin_convertvector(v, VecByte);
-  __builtin_memcpy(p, &bytes, sizeof bytes);
+REPRISE_INLINE VecInt load_bytes(const std::uint8_t* p, All) {
+#if defined(__AVX512F__)
+  __m128i bytes;
+  __builtin_memcpy(&bytes, p, lanes);
+  return (VecInt)_mm512_maskz_cvtepu8_epi32(0xffff, bytes);  // the plain form warns in GCC 12
+#elif defined(__AVX2__)
+  long long bytes;
+  __builtin_memcpy(&bytes, p, lanes);
+  return (VecInt)_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(bytes));
+#elif defined(__x86_64__)
+  int bytes;
+  __builtin_memcpy(&bytes, p, lanes);
+  const __m128i zero = _mm_setzero_si128();
+  return (VecInt)_mm_unpacklo_epi16(_mm_unpacklo_epi8(_mm_cvtsi32_si128(bytes), zero), zero);
+#else
+  return load_bytes(p, First{lanes});
+#endif
 }
 REPRISE_INLINE void store_bytes(std::uint8_t* p, VecInt v, First part) {
   for (int i = 0; i < part.n; ++i) p[i] = static_cast<std::uint8_t>(v[i]);
+}
+REPRISE_INLINE void store_bytes(std::uint8_t* p, VecInt v, All) {
+#if defined(__AVX512F__)
+  const __m128i bytes = _mm512_maskz_cvtepi32_epi8(0xffff, (__m512i)v);
+  __builtin_memcpy(p, &bytes, lanes);
+#elif defined(__AVX2__)
+  const __m256i i = (__m256i)v;
+  const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
+  const long long bytes = _mm_cvtsi128_si64(_mm_packus_epi16(words, words));
+  __builtin_memcpy(p, &bytes, lanes);
+#else
+  store_bytes(p, v, First{lanes});
+#endif
 }
 
 void max_fwd(const Window& z, std::int64_t first_tap, const float* in, float* out, std::uint8_t* tap) {
