@@ -360,7 +360,7 @@ std::string describe(const PickleValue& v) {
     case Kind::long_integer:
       return "a large number";
     case Kind::real:
-      return fmt::format("a number ({})", v.real);
+      return fmt::format("a number ({:.6g})", v.real);
     case Kind::text:
       return fmt::format("a text (\"{}\")", printable(v.text));
     case Kind::bytes:

@@ -100,9 +100,8 @@ CentralEntry read_central(ByteReader& r) {
 // Where the entry's bytes are, from the lengths in its local header.
 std::span<const std::byte> locate(std::span<const std::byte> bytes, const CentralEntry& e) {
   REPRISE_CHECK((e.flags & 1) == 0, "zip archive: {} is encrypted", printable(e.name));
-  REPRISE_CHECK(e.method == 0 && e.packed == e.size,
-                "zip archive: {} is compressed (method {}); torch.save stores its entries as they are",
-                printable(e.name), e.method);
+  REPRISE_CHECK(e.method != 0 || e.packed == e.size, "zip archive: {} is stored, but has two sizes",
+                printable(e.name));
   REPRISE_CHECK(e.offset <= bytes.size(), "zip archive: {} lies outside the file", printable(e.name));
   ByteReader r(bytes, "zip archive", static_cast<std::size_t>(e.offset));
   REPRISE_CHECK(r.number<std::uint32_t>() == local_signature, "zip archive: {} has no header at byte {}",
@@ -112,7 +111,7 @@ std::span<const std::byte> locate(std::span<const std::byte> bytes, const Centra
   REPRISE_CHECK(r.take_text(name) == e.name, "zip archive: {} has another name in its own header",
                 printable(e.name));
   r.take(extra);
-  return r.take(e.size);
+  return r.take(e.packed);
 }
 
 }  // namespace
@@ -133,8 +132,8 @@ ZipReader::ZipReader(std::span<const std::byte> bytes) {
     const CentralEntry e = read_central(r);
     const auto data = locate(before, e);
     extents.emplace_back(e.offset, static_cast<std::uint64_t>(data.data() - bytes.data()) + data.size());
-    REPRISE_CHECK(entries_.emplace(e.name, Entry{data, e.crc}).second, "zip archive: {} comes twice",
-                  printable(e.name));
+    REPRISE_CHECK(entries_.emplace(e.name, Entry{data, e.crc, e.method}).second,
+                  "zip archive: {} comes twice", printable(e.name));
   }
   REPRISE_CHECK(r.left() == 0, "zip archive: {} bytes too many in the directory", r.left());
   std::sort(extents.begin(), extents.end());
@@ -152,7 +151,10 @@ std::vector<std::string> ZipReader::names() const {
 std::span<const std::byte> ZipReader::read(const std::string& name) const {
   const auto found = entries_.find(name);
   REPRISE_CHECK(found != entries_.end(), "zip archive: no entry {}", printable(name));
-  const auto& [bytes, crc] = found->second;
+  const auto& [bytes, crc, method] = found->second;
+  REPRISE_CHECK(method == 0,
+                "zip archive: {} is compressed (method {}); torch.save stores its entries as they are",
+                printable(name), method);
   REPRISE_CHECK(crc32(bytes) == crc, "zip archive: {} is damaged: its CRC-32 does not match",
                 printable(name));
   return bytes;

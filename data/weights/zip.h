@@ -13,21 +13,24 @@ namespace reprise::data {
 
 bool is_zip(std::span<const std::byte> bytes);
 
-// Reads the central directory alone: sizes in local headers may be zero. Every entry is stored, lies inside
-// the file and overlaps no other; names are unique. Throws Error otherwise. `bytes` must outlive the archive.
+// Reads the central directory alone: sizes in local headers may be zero. Every entry lies inside the
+// file and overlaps no other, and names are unique. Compressed entries are listed and not read. Throws Error
+// otherwise. `bytes` must outlive the archive.
 class ZipReader {
  public:
   explicit ZipReader(std::span<const std::byte> bytes);
 
   std::vector<std::string> names() const;
   bool contains(const std::string& name) const { return entries_.contains(name); }
-  // The entry's bytes, with their CRC-32 checked. Throws Error where there is no such entry.
+  // The entry's bytes, with their CRC-32 checked. Throws Error where there is no such entry or it is
+  // compressed.
   std::span<const std::byte> read(const std::string& name) const;
 
  private:
   struct Entry {
     std::span<const std::byte> bytes;
     std::uint32_t crc;
+    std::uint16_t method;
   };
   std::map<std::string, Entry> entries_;
 };

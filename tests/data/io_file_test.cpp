@@ -1,0 +1,144 @@
+// Whole files in and out; whatever fails leaves nothing behind.
+#include "data/io/file.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "engine/core/error.h"
+#include "tests/data/temporary_folder.h"
+
+namespace reprise::data {
+namespace {
+
+std::string content(const std::string& path) {
+  const auto bytes = read_file(path);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+std::size_t entries(const std::string& folder) {
+  return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
+}
+
+// Refuses files of more than 64 KiB while it lives, as a full disk would.
+class SmallDisk {
+ public:
+  SmallDisk() {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit small = before_;
+    small.rlim_cur = 65536;
+    handler_ = std::signal(SIGXFSZ, SIG_IGN);
+    ::setrlimit(RLIMIT_FSIZE, &small);
+  }
+  ~SmallDisk() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int);
+};
+
+TEST(File, ReadsWhatWasWritten) {
+  const TemporaryFolder folder;
+  for (const std::size_t n : {0u, 1u, 4095u, 4096u, 4097u, 3000000u}) {
+    std::string text(n, '\0');
+    for (std::size_t i = 0; i < n; ++i) text[i] = static_cast<char>(i * 7);
+    write_file_atomically(folder.path("a"), text);
+    EXPECT_EQ(content(folder.path("a")), text);
+    EXPECT_EQ(entries(folder.path()), 1u);
+  }
+}
+
+TEST(File, ReadErrorsNameThePath) {
+  const TemporaryFolder folder;
+  folder.write("big", std::string(100, 'x'));
+  EXPECT_NE(message_of([&] { read_file(folder.path("none")); }).find(folder.path("none") + ": no such file"),
+            std::string::npos);
+  EXPECT_NE(message_of([&] { read_file(folder.path()); }).find(folder.path() + ": is a directory"),
+            std::string::npos);
+  EXPECT_NE(message_of([&] { read_file(folder.path("big"), 99); }).find("100 bytes are more than the 99"),
+            std::string::npos);
+  EXPECT_EQ(read_file(folder.path("big"), 100).size(), 100u);
+  EXPECT_NE(message_of([&] { read_file("/dev/zero", 10000); }).find("more than the 10000"),
+            std::string::npos);
+  EXPECT_NE(message_of([&] { read_file(folder.path("big/below")); }).find("Not a directory"),
+            std::string::npos);
+}
+
+// Root may read and write everything, so these run as another user where they can.
+TEST(File, PermissionErrors) {
+  const TemporaryFolder folder;
+  folder.write("locked", "x");
+  ASSERT_EQ(::chmod(folder.path("locked").c_str(), 0), 0);
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0555), 0);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (::geteuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) ::_exit(77);
+    const auto says = [](const auto& f) {
+      try {
+        f();
+      } catch (const Error& e) {
+        return std::string(e.what()).find("Permission denied") != std::string::npos;
+      }
+      return false;
+    };
+    const bool read = says([&] { read_file(folder.path("locked")); });
+    const bool write = says([&] { write_file_atomically(folder.path("new"), "text"); });
+    ::_exit(read && write ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ::chmod(folder.path().c_str(), 0755);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 77) GTEST_SKIP() << "cannot become another user";
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  EXPECT_EQ(entries(folder.path()), 1u);
+}
+
+TEST(File, FailedWritesLeaveWhatWasThere) {
+  const TemporaryFolder folder;
+  write_file_atomically(folder.path("a"), "before");
+  {
+    const SmallDisk disk;
+    const std::string reason =
+        message_of([&] { write_file_atomically(folder.path("a"), std::string(100000, 'x')); });
+    EXPECT_NE(reason.find(folder.path("a") + ": cannot be written: File too large"), std::string::npos)
+        << reason;
+  }
+  EXPECT_EQ(content(folder.path("a")), "before");
+  EXPECT_EQ(entries(folder.path()), 1u);
+
+  folder.folder("taken/inside");
+  EXPECT_NE(
+      message_of([&] { write_file_atomically(folder.path("taken"), "x"); }).find("cannot be put in place"),
+      std::string::npos);
+  EXPECT_NE(message_of([&] { write_file_atomically(folder.path("none/a"), "x"); }).find("No such file"),
+            std::string::npos);
+  EXPECT_EQ(entries(folder.path()), 2u);
+}
+
+TEST(File, NothingAppearsBeforeCommit) {
+  const TemporaryFolder folder;
+  {
+    AtomicFile file(folder.path("a"));
+    file.write("one ");
+    EXPECT_FALSE(std::filesystem::exists(folder.path("a")));
+  }
+  EXPECT_EQ(entries(folder.path()), 0u);
+  AtomicFile file(folder.path("a"));
+  file.write("one ");
+  file.write("two");
+  file.commit();
+  EXPECT_EQ(content(folder.path("a")), "one two");
+  EXPECT_EQ(entries(folder.path()), 1u);
+  EXPECT_THROW(file.write("three"), InternalError);
+}
+
+}  // namespace
+}  // namespace reprise::data

@@ -1,0 +1,84 @@
+// Layouts of files and memory; the backbone's identity.
+#include "data/weights/layout.h"
+
+#include <gtest/gtest.h>
+
+#include "data/weights/identity.h"
+#include "engine/core/error.h"
+
+namespace reprise::data {
+namespace {
+
+// 0, 1, 2, ... in the given shape.
+Tensor counting(const Shape& shape) {
+  std::vector<float> values(static_cast<std::size_t>(shape.numel()));
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
+  return tensor(shape, values);
+}
+std::vector<float> values(const Tensor& t) {
+  return {t.values<float>().begin(), t.values<float>().end()};
+}
+
+TEST(Layout, ConvFilters) {
+  const Tensor file = counting({2, 3, 1, 2});  // (O,I,R,S)
+  const Tensor memory = from_file_layout(file, FileLayout::conv);
+  EXPECT_EQ(memory.shape(), (Shape{2, 1, 2, 3}));
+  EXPECT_EQ(values(memory), (std::vector<float>{0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11}));
+}
+
+TEST(Layout, Depthwise) {
+  const Tensor memory = from_file_layout(counting({3, 1, 2, 2}), FileLayout::depthwise);
+  EXPECT_EQ(memory.shape(), (Shape{2, 2, 3}));
+  EXPECT_EQ(values(memory), (std::vector<float>{0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11}));
+  const Tensor groups = from_file_layout(counting({2, 3, 1, 1, 2}), FileLayout::depthwise);
+  EXPECT_EQ(groups.shape(), (Shape{2, 1, 2, 3}));
+  EXPECT_EQ(values(groups), (std::vector<float>{0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11}));
+}
+
+TEST(Layout, ThereAndBack) {
+  const std::pair<Shape, FileLayout> cases[] = {
+      {{5}, FileLayout::plain},
+      {{4, 3, 2, 5}, FileLayout::conv},
+      {{7, 1, 3, 2}, FileLayout::depthwise},
+      {{3, 7, 1, 3, 2}, FileLayout::depthwise},
+      {{2, 3, 5, 4}, FileLayout::images},
+      {{0, 3, 5, 4}, FileLayout::images},
+  };
+  for (const auto& [shape, layout] : cases)
+    for (const DType dtype : {DType::f32, DType::f64, DType::bf16, DType::u8, DType::i64}) {
+      const Tensor file = counting(shape).to(dtype);
+      const Tensor back = to_file_layout(from_file_layout(file, layout), layout);
+      EXPECT_EQ(back.shape(), shape);
+      EXPECT_EQ(back.dtype(), dtype);
+      EXPECT_TRUE(std::ranges::equal(back.raw_bytes(), file.raw_bytes())) << to_string(shape);
+    }
+}
+
+TEST(Layout, RefusesOtherShapes) {
+  EXPECT_THROW(from_file_layout(ones({3, 3}), FileLayout::conv), Error);
+  EXPECT_THROW(from_file_layout(ones({3, 2, 3, 3}), FileLayout::depthwise), Error);
+  EXPECT_THROW(from_file_layout(ones({3, 3, 2, 3, 3}), FileLayout::depthwise), Error);
+  EXPECT_THROW(to_file_layout(ones({3, 3}), FileLayout::depthwise), Error);
+  EXPECT_THROW(to_file_layout(ones({3, 3, 3}), FileLayout::images), Error);
+}
+
+TEST(Identity, IsTheHashOfTheDocumentedBytes) {
+  // sha256(b"reprise backbone 1\n"
+  //        + pack("<Q", 1) + b"a" + pack("<Q", 3) + b"i64" + pack("<Q", 0) + pack("<q", -2)
+  //        + pack("<Q", 1) + b"b" + pack("<Q", 3) + b"f32" + pack("<QQQ", 2, 1, 2) + pack("<ff", 1, 2.5))
+  const NamedTensor a{"a", full({}, -2, DType::i64)}, b{"b", tensor({1, 2}, {1.0f, 2.5f})};
+  EXPECT_EQ(backbone_identity({b, a}), "bba0d3d5698d397fa04256c3da9c5dcb2520501c4ae3bfcf090a8dba73ccf59e");
+  EXPECT_EQ(backbone_identity({a, b}), backbone_identity({b, a}));
+}
+
+TEST(Identity, DependsOnEverything) {
+  const std::string base = backbone_identity({{"a", ones({2, 3})}});
+  EXPECT_NE(backbone_identity({{"b", ones({2, 3})}}), base);
+  EXPECT_NE(backbone_identity({{"a", ones({3, 2})}}), base);
+  EXPECT_NE(backbone_identity({{"a", zeros({2, 3})}}), base);
+  EXPECT_NE(backbone_identity({{"a", ones({2, 3}, DType::f64)}}), base);
+  EXPECT_THROW(backbone_identity({{"a", ones({1})}, {"a", ones({1})}}), Error);
+}
+
+}  // namespace
+}  // namespace reprise::data
