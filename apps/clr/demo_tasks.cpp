@@ -67,7 +67,7 @@ data::Image draw_shape(int label, int size, RandomStream& random) {
   const Color second = mix(front, back, 0.85);
   const bool striped = label % 2 == 1;
   canvas.fill([&](Point p) { return shape_distance(label / 2, pose.local(p)) * scale; },
-              [&](Point p) {
+              [&, front = front](Point p) {
                 const double wave = striped ? std::sin(pose.local(p).x * waves + phase) : 1.0;
                 return wave > 0 ? front : second;
               });
