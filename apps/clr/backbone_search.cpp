@@ -26,15 +26,17 @@ std::string why_not(const std::string& path, const TaskFile& task) {
   }
 }
 
-std::string recorded_path(const fs::path& run) {
+// What run.json says of the backbone under that key; empty where it says nothing.
+std::string recorded(const fs::path& run, const std::string& key) {
   try {
     const auto bytes = data::read_file((run / "run.json").string(), 64 << 20);
     const auto* text = reinterpret_cast<const char*>(bytes.data());
     const Json json = Json::parse(text, text + bytes.size(), nullptr, false);
     if (json.is_object() && json.contains("backbone") && json["backbone"].is_object() &&
-        json["backbone"].contains("path") && json["backbone"]["path"].is_string())
-      return json["backbone"]["path"].get<std::string>();
+        json["backbone"].contains(key) && json["backbone"][key].is_string())
+      return json["backbone"][key].get<std::string>();
   } catch (const Error&) {
+    // No such file: the places beside the task are left.
   }
   return {};
 }
@@ -63,22 +65,17 @@ std::string find_backbone(const TaskFile& task) {
     if (!reason.empty()) looked += fmt::format("\n  {}: {}", path, reason);
     return reason.empty();
   };
-  const std::string recorded = recorded_path(run);
-  if (recorded.empty()) {
+  const std::string path = recorded(run, "path"), copy = recorded(run, "copy");
+  if (path.empty() && copy.empty())
     looked += fmt::format("\n  {}: names no backbone", (run / "run.json").string());
-  } else {
-    if (matches(recorded)) return recorded;
-    // A run folder that was moved together with its backbone.
-    if (const std::string beside = (run / recorded).string();
-        fs::path(recorded).is_relative() && matches(beside))
-      return beside;
-  }
+  if (!copy.empty() && matches((run / copy).string())) return (run / copy).string();
+  if (!path.empty() && matches(path)) return path;
   for (const fs::path& place : {folder, run}) {
     bool any = false;
-    for (const std::string& path : weight_files_in(place)) {
-      if (fs::path(path) == fs::absolute(task.path)) continue;
+    for (const std::string& file : weight_files_in(place)) {
+      if (fs::path(file) == fs::absolute(task.path)) continue;
       any = true;
-      if (matches(path)) return path;
+      if (matches(file)) return file;
     }
     if (!any) looked += fmt::format("\n  {}: no other weight file", place.string());
   }

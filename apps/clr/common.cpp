@@ -71,6 +71,16 @@ void Common::begin() const {
                        instruction_set(on), thread_count(), thread_count() == 1 ? "" : "s"));
 }
 
+namespace {
+
+// CLI11 would take "-1" for a large number.
+std::string not_a_seed(const std::string& text) {
+  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  return digits ? "" : fmt::format("expected a whole number from 0, got '{}'", text);
+}
+
+}  // namespace
+
 CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, const std::string& what) {
   CLI::App& command = *app.add_subcommand(name, what);
   const std::string group = "Common options";
@@ -82,7 +92,9 @@ CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, co
   command.add_option("--threads", common.threads, "number of threads (default: what the machine allows)")
       ->check(CLI::Range(1, 4096))
       ->group(group);
-  command.add_option("--seed", common.seed, "seed of every random stream (default: 0)")->group(group);
+  command.add_option("--seed", common.seed, "seed of every random stream (default: 0)")
+      ->check(not_a_seed)
+      ->group(group);
   command.add_flag("--quiet", common.quiet, "no progress on standard error")->group(group);
   command.add_flag("--json", common.json, "one JSON object on standard output instead of tables")
       ->group(group);

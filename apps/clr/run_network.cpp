@@ -9,10 +9,14 @@
 
 namespace reprise::clr {
 
-Tensor normalised(layers::Network& network, const Tensor& images) {
+void check_images(const Tensor& images) {
   REPRISE_CHECK(images.dtype() == DType::u8 && images.rank() == 4 && images.dim(3) == 3 && images.numel() > 0,
                 "images: expected u8 [N, H, W, 3], got {} {}", name_of(images.dtype()),
                 to_string(images.shape()));
+}
+
+Tensor normalised(layers::Network& network, const Tensor& images) {
+  check_images(images);
   const Tensor& like = network.head().weight;
   return ops::normalize_images(images.to(like.device()), like.dtype());
 }

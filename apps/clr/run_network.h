@@ -15,6 +15,8 @@ namespace reprise::clr {
 // How many images a pass in evaluation mode takes; no result depends on it.
 inline constexpr std::int64_t eval_batch = 32;
 
+// Throws Error unless they are u8 (N,H,W,3), one at least.
+void check_images(const Tensor& images);
 // u8 (N,H,W,3) on the host -> normalised, in the dtype and on the device of the network's head.
 Tensor normalised(layers::Network& network, const Tensor& images);
 

@@ -16,8 +16,8 @@ using namespace reprise::clr;
 class TaskFiles : public testing::Test {
  protected:
   // A task whose tensors are not the start values.
-  TaskFile learned(const Backbone& backbone, const std::string& method = "clr") {
-    const auto network = backbone.instantiate(method, 3, 5, "shapes");
+  TaskFile learned(const Backbone& on, const std::string& method = "clr") {
+    const auto network = on.instantiate(method, 3, 5, "shapes");
     for (const layers::Entry& e : layers_of(*network)) {
       if (e.is_buffer || !requires_grad(*e.tensor)) continue;
       e.tensor->mutable_data<float>()[0] += 0.25F;
@@ -25,9 +25,9 @@ class TaskFiles : public testing::Test {
     TaskFile t;
     t.task = "shapes";
     t.method = method;
-    t.arch = backbone.arch;
-    t.backbone_identity = backbone.identity;
-    t.backbone_file_sha256 = backbone.file_sha256;
+    t.arch = on.arch;
+    t.backbone_identity = on.identity;
+    t.backbone_file_sha256 = on.file_sha256;
     t.classes = {"circle", "Kreuz \"+\"", "Dreieck"};
     t.size = 32;
     t.recipe = Json{{"lr", 1e-3}, {"epochs", 15}};
@@ -43,9 +43,9 @@ class TaskFiles : public testing::Test {
   }
   static std::vector<layers::Entry> layers_of(layers::Network& network) { return network.named_tensors(); }
 
-  std::string error_of(const std::string& path) {
+  std::string error_of(const std::string& file) {
     try {
-      read_task_file(path);
+      read_task_file(file);
       return "read";
     } catch (const Error& e) {
       return e.what();

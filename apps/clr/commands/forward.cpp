@@ -138,6 +138,7 @@ void run_forward(const Common& common, const ForwardOptions& o) {
   common.begin();
   const data::WeightFile input = data::read_weights(o.input);
   const Tensor& images = wanted(input, "images", "u8 [N, H, W, 3]");
+  check_images(images);
   const Backbone backbone =
       load_backbone(o.backbone, o.arch, common.resolved_device(), common.resolved_dtype(), {o.until});
   if (!common.quiet) log_line(backbone.describe());
