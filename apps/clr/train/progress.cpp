@@ -74,8 +74,8 @@ void Progress::step(int epoch, std::int64_t images_done, int batch, double loss,
       epoch_images_ > 0 ? static_cast<double>(images_done) / static_cast<double>(epoch_images_) : 0;
   const double rate = busy_ > 0 ? static_cast<double>(done_) / busy_ : 0;
   const std::string text =
-      fmt::format("{} epoch {}/{} loss {:.4f} accuracy {:.1f}%  {:.0f} images/s  left {}", label_, epoch, epochs_,
-                  loss, 100 * accuracy, rate, duration_text(seconds_left()));
+      fmt::format("{} epoch {}/{} loss {:.4f} accuracy {:.1f}%  {:.0f} images/s  left {}", label_, epoch,
+                  epochs_, loss, 100 * accuracy, rate, duration_text(seconds_left()));
   if (style_ == Style::live) {
     fmt::print(stderr, "\r\033[K[{}] {}", bar_text(fraction), text);
     bar_ = true;

@@ -1,0 +1,203 @@
+// clr eval: evaluates every learned task of a run again, to show what was forgotten.
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "apps/clr/backbone.h"
+#include "apps/clr/backbone_search.h"
+#include "apps/clr/commands/commands.h"
+#include "apps/clr/table.h"
+#include "apps/clr/train/run_folder.h"
+#include "apps/clr/train/signals.h"
+#include "apps/clr/train/step.h"
+#include "apps/clr/train/task_data.h"
+#include "data/io/file.h"
+#include "data/sets/class_folders.h"
+#include "engine/core/check.h"
+#include "engine/core/log.h"
+
+namespace reprise::clr {
+namespace {
+
+struct Options {
+  std::string run, data, backbone, split;
+};
+
+struct Row {
+  std::string task, split;
+  int classes = 0;
+  std::optional<double> learned;
+  double now = 0;
+  bool same_data = true;
+  std::optional<double> forgetting() const { return learned ? std::optional(*learned - now) : std::nullopt; }
+};
+
+// The labels that the task learned, for images whose classes are found by name.
+void relabel(std::vector<data::Sample>& samples, const data::Task& found, const TaskFile& file) {
+  for (auto& sample : samples) {
+    const std::string& name = found.classes[static_cast<std::size_t>(sample.label)];
+    const auto at = std::find(file.classes.begin(), file.classes.end(), name);
+    REPRISE_CHECK(at != file.classes.end(),
+                  "task {}: the data have a class '{}' that was never learned\n  file    {}", file.task, name,
+                  file.path);
+    sample.label = static_cast<int>(at - file.classes.begin());
+  }
+}
+
+std::string split_of(const Options& options, const data::Task& task) {
+  if (!options.split.empty()) return options.split;
+  return !task.test.empty() ? "test" : !task.val.empty() ? "val" : "train";
+}
+
+std::optional<double> accuracy_when_learned(const TaskFile& file, const std::string& split) {
+  return split == "test" ? file.test_accuracy : split == "val" ? file.val_accuracy : std::nullopt;
+}
+
+Row evaluate_task(const Backbone& backbone, const TaskFile& file, data::Task task, const Options& options,
+                  const data::SetOptions& sets, const std::string& cache_dir) {
+  Row row;
+  row.task = file.task;
+  row.classes = static_cast<int>(file.classes.size());
+  data::check_readable(task, sets, file.size, cache_dir, stop_if_asked);
+  const std::size_t bad = report_task(task, sets.skip_bad, /*quiet=*/true);
+  REPRISE_CHECK(bad == 0 || sets.skip_bad, "task {}: {} files cannot be read (listed above)", task.name, bad);
+  row.split = split_of(options, task);
+  auto& samples = row.split == "test" ? task.test : row.split == "val" ? task.val : task.train;
+  REPRISE_CHECK(!samples.empty(), "task {}: no images in its split '{}'", task.name, row.split);
+  relabel(samples, task, file);
+  data::ImageStore store(samples, file.size, cache_dir);
+  REPRISE_CHECK(store.load(stop_if_asked).empty(), "task {}: its images changed while they were read",
+                task.name);
+  const auto digest = file.data_digests.find(row.split);
+  row.same_data = digest != file.data_digests.end() && digest->second == store.digest();
+  const auto network = restore_network(backbone, file);
+  Inputs inputs(*network, store, backbone.device, backbone.dtype, /*features_once=*/false);
+  row.now = evaluate(*network, inputs).accuracy;
+  row.learned = accuracy_when_learned(file, row.split);
+  return row;
+}
+
+std::optional<double> mean(const std::vector<Row>& rows, std::optional<double> (*value)(const Row&)) {
+  double sum = 0;
+  int n = 0;
+  for (const auto& row : rows)
+    if (const auto v = value(row)) {
+      sum += *v;
+      ++n;
+    }
+  return n > 0 ? std::optional(sum / n) : std::nullopt;
+}
+
+std::optional<double> mean_learned(const std::vector<Row>& rows) {
+  return mean(rows, [](const Row& r) { return r.learned; });
+}
+std::optional<double> mean_now(const std::vector<Row>& rows) {
+  return mean(rows, [](const Row& r) { return std::optional(r.now); });
+}
+std::optional<double> mean_forgetting(const std::vector<Row>& rows) {
+  return mean(rows, [](const Row& r) { return r.forgetting(); });
+}
+
+void write_matrix(const RunFolder& folder, const std::vector<Row>& rows) {
+  std::string text = "after_task,task,split,accuracy\n";
+  const auto line = [&](const std::string& after, const Row& row, double accuracy) {
+    text += fmt::format("{},{},{},{}\n", csv_field(after), csv_field(row.task), row.split, exact(accuracy));
+  };
+  const std::string last = folder.finished_tasks().back();
+  for (const auto& row : rows) {
+    if (row.learned && row.task != last) line(row.task, row, *row.learned);
+    line(last, row, row.now);
+  }
+  data::write_file_atomically(folder.path() + "/matrix.csv", text);
+}
+
+Json optional_json(const std::optional<double>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+void print_rows(const std::vector<Row>& rows, const std::vector<std::string>& absent, const Common& common) {
+  if (common.json) {
+    Json tasks = Json::array();
+    for (const auto& r : rows)
+      tasks.push_back({{"name", r.task},
+                       {"split", r.split},
+                       {"learned", optional_json(r.learned)},
+                       {"now", r.now},
+                       {"forgetting", optional_json(r.forgetting())},
+                       {"same_data", r.same_data}});
+    return print_json({{"tasks", tasks},
+                       {"learned", optional_json(mean_learned(rows))},
+                       {"now", optional_json(mean_now(rows))},
+                       {"forgetting", optional_json(mean_forgetting(rows))},
+                       {"absent", absent}});
+  }
+  const auto shown = [](const std::optional<double>& value) { return value ? percent(*value) : "-"; };
+  Table table({"task", "split", "classes", "when learned", "now", "forgetting", ""},
+              {true, true, false, false, false, false, true});
+  bool val = false;
+  for (const auto& r : rows) {
+    val = val || r.split == "val";
+    table.row({r.task, r.split == "val" ? "val *" : r.split, std::to_string(r.classes), shown(r.learned),
+               percent(r.now), shown(r.forgetting()), r.same_data ? "" : "other data than learned from"});
+  }
+  table.rule();
+  table.row({"average", "", "", shown(mean_learned(rows)), shown(mean_now(rows)),
+             shown(mean_forgetting(rows)), ""});
+  print(table.text());
+  if (val) print("* this split also chose the epoch, which flatters it\n");
+}
+
+void run(const Options& options, Common& common) {
+  common.begin();
+  const SignalGuard signals;
+  const RunFolder folder(options.run);
+  const Json record = folder.record();
+  const auto names = folder.finished_tasks();
+  REPRISE_CHECK(!names.empty(), "{}: no task has been learned here yet", options.run);
+  data::SetOptions sets;
+  const Json& recipe = record["recipe"];
+  sets.val_fraction = recipe.value("val-fraction", 0.1);
+  sets.max_images = recipe.value("max-images", std::int64_t{0});
+  sets.skip_bad = recipe.value("skip-bad", false);
+  std::map<std::string, data::Task> found;
+  for (auto& task : data::find_tasks(options.data, sets)) found.emplace(task.name, std::move(task));
+
+  const TaskFile first = read_task_file(folder.task_file(names.front()));
+  const std::string path = options.backbone.empty() ? find_backbone(first) : options.backbone;
+  const Backbone backbone =
+      load_backbone(path, first.arch, common.resolved_device(), common.resolved_dtype());
+  std::vector<Row> rows;
+  std::vector<std::string> absent;
+  for (const auto& name : names) {
+    const auto task = found.find(name);
+    if (task == found.end()) {
+      absent.push_back(name);
+      continue;
+    }
+    rows.push_back(evaluate_task(backbone, read_task_file(folder.task_file(name)), task->second, options,
+                                 sets, folder.cache_dir()));
+  }
+  backbone.verify();
+  if (!rows.empty()) write_matrix(folder, rows);
+  print_rows(rows, absent, common);
+  if (absent.empty()) return;
+  log_line(fmt::format("clr: learned, but absent from {}: {}", options.data, fmt::join(absent, ", ")));
+  common.exit_status = 1;
+}
+
+}  // namespace
+
+void add_eval(CLI::App& app, Common& common) {
+  CLI::App& command = add_command(app, common, "eval", "evaluate all learned tasks of a run again");
+  auto options = std::make_shared<Options>();
+  command.add_option("--run", options->run, "run folder")->required();
+  command.add_option("--data", options->data, "folder of tasks")->required();
+  command.add_option("--backbone", options->backbone, "its weight file (default: the one the run names)");
+  command
+      .add_option("--split", options->split,
+                  "test, val or train (default: test where there is one, else val)")
+      ->check(CLI::IsMember({"test", "val", "train"}));
+  command.callback([options, &common] { run(*options, common); });
+}
+
+}  // namespace reprise::clr

@@ -1,0 +1,105 @@
+// clr tasks: what is found under a data folder.
+#include <nlohmann/json.hpp>
+
+#include "apps/clr/commands/commands.h"
+#include "apps/clr/table.h"
+#include "apps/clr/train/signals.h"
+#include "apps/clr/train/task_data.h"
+#include "data/loader/order.h"
+#include "engine/core/check.h"
+#include "engine/core/log.h"
+
+namespace reprise::clr {
+namespace {
+
+struct Options {
+  std::string data, list;
+  data::SetOptions sets;
+  int epoch = -1;  // counted from 0; -1: the order of the files
+};
+
+// Names, classes and paths may hold anything that a file system allows.
+std::string one_line(std::string text) {
+  for (char& c : text)
+    if (c == '\t' || c == '\n' || c == '\r') c = ' ';
+  return text;
+}
+
+std::string line_of(const data::Task& task, const char* split, const data::Sample& sample) {
+  return fmt::format("{}\t{}\t{}\t{}\n", split, sample.label,
+                     one_line(task.classes[static_cast<std::size_t>(sample.label)]), sample.path);
+}
+
+void list_images(const data::Task& task, const Options& options, const Common& common) {
+  std::string text;
+  if (options.epoch >= 0) {
+    const auto n = static_cast<std::int64_t>(task.train.size());
+    for (const std::int64_t i : data::epoch_order(n, common.seed, task.name, options.epoch, true))
+      text += line_of(task, "train", task.train[static_cast<std::size_t>(i)]);
+    return print(text);
+  }
+  for (const auto& sample : task.train) text += line_of(task, "train", sample);
+  for (const auto& sample : task.val) text += line_of(task, "val", sample);
+  for (const auto& sample : task.test) text += line_of(task, "test", sample);
+  print(text);
+}
+
+void print_tasks(const std::vector<data::Task>& tasks, const Common& common) {
+  if (common.json) {
+    Json list = Json::array();
+    for (const auto& task : tasks) {
+      Json bad = Json::array();
+      for (const auto& file : task.unreadable) bad.push_back({{"path", file.path}, {"reason", file.reason}});
+      list.push_back({{"name", task.name},
+                      {"id", task.id},
+                      {"classes", task.classes},
+                      {"train", task.train.size()},
+                      {"val", task.val.size()},
+                      {"test", task.test.size()},
+                      {"notes", task.notes},
+                      {"unreadable", bad}});
+    }
+    return print_json({{"tasks", list}});
+  }
+  Table table({"task", "id", "classes", "train", "val", "test", "unreadable"});
+  for (const auto& t : tasks)
+    table.row({t.name, t.id.empty() ? "-" : t.id, std::to_string(t.classes.size()),
+               std::to_string(t.train.size()), std::to_string(t.val.size()), std::to_string(t.test.size()),
+               std::to_string(t.unreadable.size())});
+  print(table.text());
+}
+
+void run(const Options& given, Common& common) {
+  Options options = given;
+  if (options.epoch >= 0 && options.list.empty())
+    throw UsageError("--epoch: is for --list TASK, the order of that task's images");
+  if (!options.list.empty()) options.sets.tasks = {options.list};
+  const SignalGuard signals;
+  auto tasks = data::find_tasks(options.data, options.sets);
+  for (auto& task : tasks) {
+    data::check_readable(task, options.sets, stop_if_asked);
+    report_task(task, options.sets.skip_bad, common.quiet);
+  }
+  if (options.list.empty())
+    print_tasks(tasks, common);
+  else
+    list_images(tasks.at(0), options, common);
+}
+
+}  // namespace
+
+void add_tasks(CLI::App& app, Common& common) {
+  CLI::App& command = add_command(app, common, "tasks", "list the tasks found in a folder");
+  auto options = std::make_shared<Options>();
+  command.add_option("--data", options->data, "folder of tasks")->required();
+  command.add_option("--list", options->list,
+                     "print this task's images, a line each: split, label, class, path");
+  command
+      .add_option("--epoch", options->epoch,
+                  "with --list: the training images in the order of this epoch, from 0")
+      ->check(CLI::Range(0, 1 << 30));
+  add_split_options(command, options->sets);
+  command.callback([options, &common] { run(*options, common); });
+}
+
+}  // namespace reprise::clr

@@ -1,0 +1,173 @@
+#include "apps/clr/train/run_folder.h"
+
+#include <ctime>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "apps/clr/train/recipe.h"
+#include "data/io/file.h"
+#include "engine/core/check.h"
+
+namespace reprise::clr {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* format_name = "reprise run 1";
+
+// A task's name as a file name: what a folder or a hidden file could be mistaken for is written as %XX.
+std::string file_name(const std::string& task) {
+  std::string name;
+  for (std::size_t i = 0; i < task.size(); ++i) {
+    const auto c = static_cast<unsigned char>(task[i]);
+    if (c == '/' || c == '%' || c < 0x20 || (c == '.' && i == 0))
+      name += fmt::format("%{:02X}", c);
+    else
+      name += static_cast<char>(c);
+  }
+  return name;
+}
+
+void make_folder(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  REPRISE_CHECK(!error && fs::is_directory(path), "{}: cannot make this folder: {}", path,
+                error ? error.message() : "something else has its name");
+}
+
+}  // namespace
+
+std::string RunFolder::task_file(const std::string& task) const {
+  return path_ + "/tasks/" + file_name(task) + ".safetensors";
+}
+std::string RunFolder::state_file(const std::string& task) const {
+  return path_ + "/state/" + file_name(task) + ".state";
+}
+std::string RunFolder::log_file(const std::string& task) const {
+  return path_ + "/log/" + file_name(task) + ".csv";
+}
+std::string RunFolder::cache_dir() const {
+  return path_ + "/cache";
+}
+
+bool RunFolder::exists() const {
+  return fs::exists(path_ + "/run.json");
+}
+
+Json RunFolder::record() const {
+  const std::string file = path_ + "/run.json";
+  REPRISE_CHECK(exists(), "{}: not a run folder of clr (no run.json in it)", path_);
+  const auto bytes = data::read_file(file, 256 << 20);
+  const Json json = Json::parse(reinterpret_cast<const char*>(bytes.data()),
+                                reinterpret_cast<const char*>(bytes.data()) + bytes.size(), nullptr,
+                                /*allow_exceptions=*/false);
+  REPRISE_CHECK(json.is_object() && json.value("format", "") == format_name,
+                "{}: damaged, or of another version", file);
+  for (const char* key : {"backbone", "recipe", "tasks"})
+    REPRISE_CHECK(json.contains(key) && json[key].is_object(), "{}: damaged: no {}", file, key);
+  return json;
+}
+
+void RunFolder::check_same(const Json& backbone, const Json& recipe) const {
+  const Json record = this->record();
+  const Json& before = record["backbone"];
+  REPRISE_CHECK(
+      before.value("identity", "") == backbone.value("identity", ""),
+      "{}: this run was begun with another --backbone\n  run     {}  ({})\n  now     {}  ({})\nA run folder "
+      "is one backbone, method and recipe: choose another --run, or start anew with --restart",
+      path_, before.value("path", ""), before.value("identity", "").substr(0, 12), backbone.value("path", ""),
+      backbone.value("identity", "").substr(0, 12));
+  check_same_recipe(record["recipe"], recipe, path_);
+}
+
+template <class Change>
+void RunFolder::update(Change change) {
+  const FileLock lock = FileLock::wait(path_ + "/run.lock");
+  Json json = exists() ? record() : Json();
+  change(json);
+  data::write_file_atomically(path_ + "/run.json", json.dump(2) + "\n");
+}
+
+std::size_t RunFolder::begin(const Json& backbone, const Json& recipe, Json invocation) {
+  for (const char* folder : {"", "/tasks", "/state", "/log"}) make_folder(path_ + folder);
+  std::size_t place = 0;
+  update([&](Json& json) {
+    if (json.is_null())
+      json = {{"format", format_name},
+              {"backbone", backbone},
+              {"recipe", recipe},
+              {"tasks", Json::object()},
+              {"invocations", Json::array()}};
+    else
+      check_same(backbone, recipe);
+    if (backbone.contains("copy")) json["backbone"]["copy"] = backbone["copy"];
+    invocation["started"] = timestamp();
+    place = json["invocations"].size();
+    json["invocations"].push_back(invocation);
+  });
+  return place;
+}
+
+void RunFolder::end(std::size_t invocation, const std::string& how) {
+  update([&](Json& json) {
+    json["invocations"][invocation]["ended"] = timestamp();
+    json["invocations"][invocation]["how"] = how;
+  });
+}
+
+void RunFolder::add_task(const std::string& name, const Json& facts) {
+  update([&](Json& json) { json["tasks"][name] = facts; });
+}
+
+bool RunFolder::is_finished(const std::string& task) const {
+  return fs::exists(task_file(task));
+}
+
+std::optional<FileLock> RunFolder::claim(const std::string& task) const {
+  return FileLock::try_lock(path_ + "/state/" + file_name(task) + ".lock");
+}
+
+std::vector<std::string> RunFolder::finished_tasks() const {
+  std::vector<std::string> names;
+  const Json json = record();
+  for (const auto& [name, facts] : json["tasks"].items())
+    if (is_finished(name)) names.push_back(name);
+  return names;
+}
+
+void RunFolder::restart() const {
+  std::error_code error;
+  if (!fs::exists(path_) || fs::is_empty(path_, error)) return;
+  const Json json = record();
+  std::vector<std::string> files;
+  for (const auto& [name, facts] : json["tasks"].items()) {
+    // Also a task that another process is just learning.
+    REPRISE_CHECK(!fs::exists(path_ + "/state") || claim(name), "{}: another process is learning {} here",
+                  path_, name);
+    for (const auto& file : {task_file(name), state_file(name), log_file(name)}) files.push_back(file);
+    files.push_back(path_ + "/state/" + file_name(name) + ".lock");
+  }
+  if (const std::string copy = json["backbone"].value("copy", ""); !copy.empty())
+    files.push_back(path_ + "/" + fs::path(copy).filename().string());
+  for (const char* name : {"/results.csv", "/matrix.csv", "/run.json", "/run.lock"})
+    files.push_back(path_ + name);
+  for (const auto& entry : fs::directory_iterator(cache_dir(), error))
+    if (entry.path().extension() == ".pixels") files.push_back(entry.path().string());
+  for (const auto& file : files) {
+    fs::remove(file, error);
+    REPRISE_CHECK(!error, "{}: cannot be removed: {}", file, error.message());
+  }
+  // Only those that are empty now.
+  for (const auto& folder : {path_ + "/tasks", path_ + "/state", path_ + "/log", cache_dir()})
+    fs::remove(folder, error);
+}
+
+std::string timestamp() {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
+}  // namespace reprise::clr
