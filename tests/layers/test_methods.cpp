@@ -40,7 +40,7 @@ class MethodBesidePyTorch : public testing::TestWithParam<Case> {
   }
 
   // The largest distance of the rows for these tensors, in norms of each row's tensor.
-  double distance(const std::string& what, std::vector<Entry> entries, bool of_gradients) {
+  double distance(const std::string& what, std::vector<Entry> entries, bool of_gradients, double tolerance) {
     std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.name < b.name; });
     const std::vector<double> expected = golden(what);
     EXPECT_EQ(expected.size(), entries.size() * 9) << what;
@@ -54,22 +54,37 @@ class MethodBesidePyTorch : public testing::TestWithParam<Case> {
       for (std::size_t k = 0; k < 9; ++k) {
         const double off = std::abs(row[k] - expected[9 * i + k]) / expected[9 * i];
         if (!(off <= worst)) worst = off;
-        EXPECT_LT(off, tolerance_) << entries[i].name << " " << (k == 0 ? "norm" : "sample");
+        EXPECT_LT(off, tolerance) << entries[i].name << " " << (k == 0 ? "norm" : "sample");
       }
     }
     return worst;
   }
 
+  // PyTorch in single precision is up to 6.4e-5 off (logits of ResNet-50, whose last batch norms see few
+  // values).
+  double forward_tolerance() const { return GetParam().dtype == DType::f64 ? 1e-9 : 2e-4; }
+
+  // In single precision a value within rounding of 0 may fall on the other side of a ReLU. The forward hardly
+  // notices; the gradients below that place change by whole terms, as PyTorch's own do: its single precision
+  // is up to 3 % of a norm from its double precision. So there the bound is a few times the largest distance
+  // that PyTorch shows with any method that trains below the head, and double precision is the exact test.
+  double gradient_tolerance() {
+    if (GetParam().dtype == DType::f64) return 1e-9;
+    double noise = golden("noise")[0];
+    for (const data::NamedTensor& t : file_.tensors)
+      if (GetParam().method != "linear" && t.name.ends_with(".noise"))
+        noise = std::max(noise, t.tensor.item());
+    return 3 * noise + 1e-5;
+  }
+
   data::WeightFile file_;
-  double tolerance_ = 0;
 };
 
 TEST_P(MethodBesidePyTorch, ForwardLossAndGradients) {
   const Case& c = GetParam();
   file_ =
       data::read_weights(std::string(REPRISE_SOURCE_DIR) + "/tests/golden/layers/" + c.arch + ".safetensors");
-  // In single precision, as far off as a few times PyTorch in single precision is.
-  tolerance_ = c.dtype == DType::f64 ? 1e-9 : 5 * golden("noise")[0] + 1e-5;
+  const double tolerance = forward_tolerance();
 
   const auto network = layers::make_network(c.arch, classes);
   network->to(c.device);
@@ -99,9 +114,9 @@ TEST_P(MethodBesidePyTorch, ForwardLossAndGradients) {
     norm += expected[i] * expected[i];
     off += (actual[i] - expected[i]) * (actual[i] - expected[i]);
   }
-  EXPECT_LT(std::sqrt(off / norm), tolerance_) << "logits";
+  EXPECT_LT(std::sqrt(off / norm), tolerance) << "logits";
   const std::vector<double> losses = golden("loss");
-  EXPECT_NEAR(entropy.item(), losses[1], tolerance_ * losses[1]);
+  EXPECT_NEAR(entropy.item(), losses[1], tolerance * losses[1]);
   EXPECT_NEAR(loss.item() + constant - entropy.item(), losses[0] - losses[1],
               (c.dtype == DType::f64 ? 1e-12 : 1e-6) * losses[0]);
 
@@ -110,11 +125,10 @@ TEST_P(MethodBesidePyTorch, ForwardLossAndGradients) {
     if (requires_grad(*e.tensor)) trained.push_back(e);
     if (e.is_buffer) statistics.push_back(e);
   }
-  const double gradients = distance("grads", trained, true);
-  const double running = distance("stats", statistics, false);
-  RecordProperty("gradients", std::to_string(gradients));
-  std::cout << "  largest distance: gradients " << gradients << ", statistics " << running << ", allowed "
-            << tolerance_ << "\n";
+  const double gradients = distance("grads", trained, true, gradient_tolerance());
+  const double running = distance("stats", statistics, false, tolerance);
+  std::cout << "  largest distance: logits " << std::sqrt(off / norm) << ", statistics " << running
+            << ", gradients " << gradients << " of " << gradient_tolerance() << " allowed\n";
 }
 
 std::vector<Case> cases() {
@@ -125,9 +139,9 @@ std::vector<Case> cases() {
   }
   for (const char* method : {"clr", "clr-full", "clr-mixed", "linear", "bn-only"}) {
     all.push_back({"resnet18", method, cpu_device, DType::f32});
+    all.push_back({"resnet18", method, ref_device, DType::f64});
     all.push_back({"resnet50", method, cpu_device, DType::f32});
   }
-  all.push_back({"resnet18", "clr-mixed", ref_device, DType::f64});
   all.push_back({"resnet50", "clr-mixed", ref_device, DType::f64});
   return all;
 }

@@ -199,7 +199,7 @@ TEST(Summary, CountsWhatIsThere) {
   std::int64_t marked = 0;
   for (const Tensor& t : network->trained_parameters()) marked += t.numel();
   EXPECT_EQ(trained, marked);
-  EXPECT_EQ(convolutions, 2 * 40551424);  // multiply-adds of the convolutions of ResNet-20 at 32x32
+  EXPECT_EQ(convolutions, 2 * 40550400);  // multiply-adds of the convolutions of ResNet-20 at 32x32
   EXPECT_EQ(rows[0].name, "conv1");
   EXPECT_EQ(rows[0].output, (Shape{1, 32, 32, 16}));
   EXPECT_EQ(rows[0].flops, 2 * 27 * 16 * 32 * 32);

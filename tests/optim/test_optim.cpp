@@ -74,8 +74,8 @@ void PrintTo(const Case& c, std::ostream* out) {
 }
 
 // Two parameters on their way; the first has no gradient in steps 40 to 44.
-struct Run {
-  Run(Make make, DType dtype, Device device) {
+struct Descent {
+  Descent(Make make, DType dtype, Device device) {
     p = {named_values("p0", {3, 4}, dtype, device), named_values("p1", {5}, dtype, device)};
     for (const Tensor& t : p) set_requires_grad(t);
     optimizer = make(p);
@@ -106,7 +106,7 @@ class BesidePyTorch : public testing::TestWithParam<Case> {
   void compare(DType dtype, Device device, double tolerance) {
     const Tensor* expected = golden().find(GetParam().name);
     ASSERT_NE(expected, nullptr);
-    Run run(GetParam().make, dtype, device);
+    Descent run(GetParam().make, dtype, device);
     std::int64_t row = 0;
     for (int step = 0; step < 100; ++step) {
       run.step(step);
@@ -131,10 +131,10 @@ TEST_P(BesidePyTorch, SingleOnCpu) {
 
 // Saved, restored into a new optimizer: the same bits as without a break.
 TEST_P(BesidePyTorch, GoesOnFromItsState) {
-  Run whole(GetParam().make, DType::f32, cpu_device), first(GetParam().make, DType::f32, cpu_device);
+  Descent whole(GetParam().make, DType::f32, cpu_device), first(GetParam().make, DType::f32, cpu_device);
   for (int step = 30; step < 60; ++step) whole.step(step);
   for (int step = 30; step < 42; ++step) first.step(step);
-  Run second(GetParam().make, DType::f32, cpu_device);
+  Descent second(GetParam().make, DType::f32, cpu_device);
   for (std::size_t i = 0; i < 2; ++i) copy_into(second.p[i], first.p[i]);
   second.optimizer->load_state(first.optimizer->state());
   first.step(42);  // the state is a copy: this changes nothing
