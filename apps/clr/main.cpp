@@ -67,10 +67,14 @@ int run(int argc, char** argv) {
   app.footer("`clr COMMAND --help` lists a command's options.");
   if (const std::string unknown = unknown_env_variables(); !unknown.empty())
     log_warning(fmt::format("unknown environment variable {}; `clr --env` lists the known ones", unknown));
-  if (argc > 1 && argv[1][0] != '-' && app.get_subcommand_no_throw(argv[1]) == nullptr) {
+  if (argc > 1 && argv[1][0] != '-') {
     std::string known;
-    for (const CLI::App* c : app.get_subcommands({})) known += (known.empty() ? "" : ", ") + c->get_name();
-    throw UsageError(fmt::format("unknown command '{}'; known are {}", argv[1], known));
+    bool found = false;
+    for (const CLI::App* c : app.get_subcommands({})) {
+      known += (known.empty() ? "" : ", ") + c->get_name();
+      found |= c->get_name() == argv[1];
+    }
+    if (!found) throw UsageError(fmt::format("unknown command '{}'; known are {}", argv[1], known));
   }
   try {
     app.parse(argc, argv);
