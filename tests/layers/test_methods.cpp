@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "data/weights/weight_file.h"
 #include "engine/autograd/autograd.h"
@@ -44,12 +45,12 @@ class MethodBesidePyTorch : public testing::TestWithParam<Case> {
     std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.name < b.name; });
     const std::vector<double> expected = golden(what);
     EXPECT_EQ(expected.size(), entries.size() * 9) << what;
-    if (expected.size() != entries.size() * 9) return INFINITY;
+    if (expected.size() != entries.size() * 9) return std::numeric_limits<double>::infinity();
     double worst = 0;
     for (std::size_t i = 0; i < entries.size(); ++i) {
       const Tensor t = of_gradients ? grad(*entries[i].tensor) : *entries[i].tensor;
       EXPECT_TRUE(t.defined()) << entries[i].name << " has no gradient";
-      if (!t.defined()) return INFINITY;
+      if (!t.defined()) return std::numeric_limits<double>::infinity();
       const std::vector<double> row = golden_row(in_file_order(t, entries[i].layout));
       for (std::size_t k = 0; k < 9; ++k) {
         const double off = std::abs(row[k] - expected[9 * i + k]) / expected[9 * i];

@@ -150,7 +150,7 @@ TEST(Optimizer, RefusesWhatItCannotUse) {
   set_requires_grad(p);
   EXPECT_THROW(Sgd({p}, {.nesterov = true}), Error);
   EXPECT_THROW(Adam({p}, {.lr = -1}), Error);
-  EXPECT_THROW(Adam({p}, {.lr = NAN}), Error);
+  EXPECT_THROW(Adam({p}, {.lr = std::nan("")}), Error);
   EXPECT_THROW(Adam({p}, {.beta1 = 1}), Error);
   Adam adam({p});
   auto state = adam.state();
