@@ -62,9 +62,9 @@ TrainState state_of(const Json& json) {
 }
 
 void check_context(const std::string& path, const Json& saved, const Json& wanted) {
-  for (const auto& [key, value] : wanted.items())
+  for (const auto& [key, value] : wanted.items())  // the order of keys says nothing
     REPRISE_CHECK(
-        saved.contains(key) && saved[key] == value,
+        saved.contains(key) && canonical(saved[key]) == canonical(value),
         "{}: this half-learned task cannot go on: its {} differs\n  then    {}\n  now     {}\n--restart "
         "starts anew",
         path, key, saved.contains(key) ? saved[key].dump() : "(none)", value.dump());
