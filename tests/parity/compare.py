@@ -58,8 +58,10 @@ def main():
     parser.add_argument("--lambda", type=float, default=1e-5)
     parser.add_argument("--dtype", choices=["f32", "f64"], default="f32")
     parser.add_argument("--drift", action="store_true", help="also PyTorch against itself, input scaled by 1 + 1e-7")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--tolerance", type=float, help="exit 1 if a loss differs by more")
     args = parser.parse_args()
+    torch.set_num_threads(args.threads)
 
     rows = list(csv.DictReader(open(args.log_steps)))
     batches = [np.array([int(i) for i in row["images"].split()]) for row in rows]

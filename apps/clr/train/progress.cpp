@@ -88,7 +88,7 @@ void Progress::step(int epoch, std::int64_t images_done, int batch, double loss,
 void Progress::epoch(int epoch, double train_loss, double train_accuracy, double val_accuracy, bool best,
                      double seconds) {
   last_step_ = last_print_ = Clock::now();
-  line(fmt::format("{} epoch {}/{} loss {:.4f} train {:.1f}% val {:.1f}%{}  {}", label_, epoch, epochs_,
+  line(fmt::format("{} epoch {}/{} loss sum {:.4f} train {:.1f}% val {:.1f}%{}  {}", label_, epoch, epochs_,
                    train_loss, 100 * train_accuracy, 100 * val_accuracy, best ? " best" : "",
                    duration_text(seconds)));
 }
