@@ -1,6 +1,7 @@
 #include "engine/ops/unary.h"
 
 #include <cmath>
+#include <limits>
 
 #include "tests/ops/cases.h"
 
@@ -26,7 +27,9 @@ const OpCases relu("relu", shapes, [](Case& c, const Params& p) {
 
 // Zeros, signed ones among them, and values far apart; no differences at the kink, so no gradient check.
 const OpCases relu_edges("relu_edges", {"n=1", "n=67"}, [](Case& c, const Params& p) {
-  const std::vector<double> kinds{0.0, -0.0, 1e-30, -1e-30, 3e38, -3e38, NAN, INFINITY, -INFINITY};
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  const std::vector<double> kinds{0.0, -0.0, 1e-30, -1e-30, 3e38, -3e38, nan, infinity, -infinity};
   std::vector<double> v;
   for (int i = 0; i < p.integer("n", 1); ++i)
     v.push_back(static_cast<double>(static_cast<float>(kinds[static_cast<std::size_t>(i) % kinds.size()])));
