@@ -1,0 +1,246 @@
+// The parts of training that can be called one by one.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/clr/backbone.h"
+#include "apps/clr/train/estimate.h"
+#include "apps/clr/train/progress.h"
+#include "apps/clr/train/recipe.h"
+#include "apps/clr/train/run_folder.h"
+#include "apps/clr/train/state.h"
+#include "apps/clr/train/step.h"
+#include "apps/clr/train/trainer.h"
+#include "data/loader/check_readable.h"
+#include "data/sets/class_folders.h"
+#include "engine/autograd/autograd.h"
+#include "engine/core/storage.h"
+#include "layers/reprogramming/method.h"
+#include "tests/apps/train_support.h"
+
+namespace reprise::test {
+namespace {
+
+using namespace reprise::clr;
+
+std::string error_of(const auto& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return {};
+}
+
+struct Setting {
+  Setting() {
+    write_task(dir / "data", "dots");
+    backbone = load_backbone(write_tiny_backbone(dir / "b.safetensors"), "auto", cpu_device, DType::f32);
+    task = data::find_tasks(dir / "data", {}).at(0);
+    images = data::check_readable(task, {}, 8, dir / "cache");
+    recipe.size = 8;
+    recipe.batch = 5;
+  }
+  std::unique_ptr<layers::Network> network(const std::string& method) const {
+    return backbone.instantiate(method, 3, 0, "dots");
+  }
+  TempDir dir;
+  Backbone backbone;
+  data::Task task;
+  data::TaskImages images;
+  Recipe recipe;
+};
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return std::ranges::equal(a.raw_bytes(), b.raw_bytes());
+}
+
+TEST(Step, stored_features_give_the_bits_of_the_whole_network) {
+  const Setting s;
+  const auto network = s.network("linear");
+  Inputs whole(*network, *s.images.train, cpu_device, DType::f32, false);
+  Inputs stored(*network, *s.images.train, cpu_device, DType::f32, true);
+  const NoGrad no_grad;
+  for (const auto& indices : {std::vector<std::int64_t>{3}, {14, 0, 7}, {1, 2, 3, 4, 5, 6, 7, 8, 9}})
+    EXPECT_TRUE(same_bits(whole.logits(indices), stored.logits(indices)));
+}
+
+TEST(Step, the_reported_loss_counts_the_frozen_filters) {
+  const Setting s;
+  const auto network = s.network("clr");
+  Learner learner(*network, s.recipe);
+  double norms = 0;
+  const layers::Regularised parts = layers::regularised(*network);
+  ASSERT_FALSE(parts.frozen.empty());
+  for (const auto* tensors : {&parts.trained, &parts.frozen})
+    for (const auto& t : *tensors) {
+      double squares = 0;
+      for (const float v : t.values<float>()) squares += static_cast<double>(v) * static_cast<double>(v);
+      norms += std::sqrt(squares);
+    }
+  Inputs inputs(*network, *s.images.train, cpu_device, DType::f32, false);
+  const std::vector<std::int64_t> batch{0, 5, 10, 14};
+  const StepResult result = learner.step(inputs, batch);
+  EXPECT_NEAR(result.loss - result.cross_entropy, 1e-5 * norms, 1e-6 * 1e-5 * norms);
+}
+
+TEST(Step, a_step_lowers_the_loss_and_leaves_the_backbone_alone) {
+  Setting s;
+  const auto network = s.network("clr");
+  s.recipe.lr = 1e-2;
+  Learner learner(*network, s.recipe);
+  Inputs inputs(*network, *s.images.train, cpu_device, DType::f32, false);
+  const std::vector<std::int64_t> batch{0, 5, 10, 14, 2};
+  const double first = learner.step(inputs, batch).cross_entropy;
+  double last = first;
+  for (int i = 0; i < 10; ++i) last = learner.step(inputs, batch).cross_entropy;
+  EXPECT_LT(last, first / 2);
+  EXPECT_NO_THROW(s.backbone.verify());
+}
+
+TEST(Trainer, stops_when_the_best_epoch_is_too_old) {
+  Setting s;
+  const auto network = s.network("linear");
+  s.recipe.method = "linear";
+  s.recipe.epochs = 50;
+  s.recipe.patience = 3;
+  s.recipe.lr = 1e-12;  // nothing changes: the first epoch stays the best
+  TrainingJob job;
+  job.task = "dots";
+  job.recipe = s.recipe;
+  job.train = s.images.train.get();
+  job.val = s.images.val.get();
+  job.kept = layers::task_tensors(*network);
+  job.state_file = s.dir / "state";
+  job.context = Json::object();
+  Progress progress(Progress::Style::quiet, 0);
+  const TrainingResult result = train(*network, job, progress);
+  EXPECT_EQ(result.best_epoch, 1);
+  EXPECT_EQ(result.epochs, 5);  // at 4 the best is 3 old, at 5 more than 3
+}
+
+TEST(State, comes_back_as_it_was) {
+  const TempDir dir;
+  TrainState state;
+  state.epoch = 3;
+  state.step = 5;
+  state.loss_sum = 0.1 + 0.2;
+  state.best_val = 1.0 / 3;
+  state.log = {"1,2,\"three\""};
+  state.best = {{"w", tensor({2}, {1.5F, -0.0F})}};
+  const Json context = {{"recipe", {{"lr", 0.1}}}};
+  save_state(dir / "s", state, {{{"w", tensor({1}, {2.0F})}}, {{"0.m", tensor({1}, {3.0F})}}}, context);
+  const auto back = load_state(dir / "s", context);
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->first.loss_sum, state.loss_sum);
+  EXPECT_EQ(back->first.best_val, state.best_val);
+  EXPECT_EQ(back->first.best_train, std::nullopt);
+  EXPECT_EQ(back->first.log, state.log);
+  EXPECT_TRUE(same_bits(back->first.best[0].tensor, state.best[0].tensor));
+  EXPECT_EQ(back->second.optimizer[0].name, "0.m");
+  EXPECT_NE(error_of([&] {
+              load_state(dir / "s", {{"recipe", {{"lr", 0.2}}}});
+            }).find("recipe"),
+            std::string::npos);
+  EXPECT_FALSE(load_state(dir / "absent", context));
+  const std::string bytes = read_text(dir / "s");
+  for (std::size_t n = 0; n < bytes.size(); n += 7) {
+    write_text(dir / "s", bytes.substr(0, n));
+    EXPECT_FALSE(error_of([&] { load_state(dir / "s", context); }).empty()) << n << " bytes";
+  }
+}
+
+TEST(RunFolder, a_lock_has_one_owner) {
+  const TempDir dir;
+  auto first = FileLock::try_lock(dir / "lock");
+  ASSERT_TRUE(first);
+  EXPECT_FALSE(FileLock::try_lock(dir / "lock"));
+  first->remove();
+  EXPECT_FALSE(exists(dir / "lock"));
+  EXPECT_TRUE(FileLock::try_lock(dir / "lock"));
+}
+
+TEST(RunFolder, names_that_are_no_file_names) {
+  const RunFolder folder("run");
+  EXPECT_EQ(folder.task_file("a b"), "run/tasks/a b.safetensors");
+  EXPECT_EQ(folder.task_file("../x"), "run/tasks/%2E.%2Fx.safetensors");
+  EXPECT_NE(folder.task_file("%2E."), folder.task_file(".."));
+}
+
+TEST(RunFolder, csv_fields_read_back) {
+  for (const std::string text : {"plain", "a,b", "say \"no\"", ""}) {
+    const auto fields = csv_fields("first," + csv_field(text) + ",last");
+    ASSERT_EQ(fields.size(), 3u);
+    EXPECT_EQ(fields[1], text);
+  }
+}
+
+TEST(Recipe, differences_are_named) {
+  Recipe a, b;
+  b.gamma = 0.2;
+  EXPECT_EQ(error_of([&] { check_same_recipe(to_json(a), to_json(a), "run"); }), "");
+  EXPECT_NE(error_of([&] { check_same_recipe(to_json(a), to_json(b), "run"); }).find("--gamma"),
+            std::string::npos);
+  b = a;
+  b.optimizer = "sgd";
+  EXPECT_NE(error_of([&] { check_same_recipe(to_json(b), to_json(a), "run"); }).find("--optimizer"),
+            std::string::npos);
+  b.epochs = 2;
+  EXPECT_EQ(b.decay_every(), 1);
+  EXPECT_EQ(a.decay_every(), 20);
+}
+
+TEST(Estimate, a_batch_that_does_not_fit_names_one_that_does) {
+  MemoryEstimate m;
+  m.fixed = 1000;
+  m.per_image = 100;
+  EXPECT_NO_THROW(check_memory(m, 10, 2000));
+  EXPECT_NE(error_of([&] { check_memory(m, 32, 2050); }).find("--batch 10 fits"), std::string::npos);
+  EXPECT_NE(error_of([&] { check_memory(m, 32, 1050); }).find("even with --batch 2"), std::string::npos);
+}
+
+TEST(Estimate, a_last_batch_of_one_value) {
+  EXPECT_NO_THROW(check_last_batch({{"a", 33}}, 32, 0));
+  EXPECT_NO_THROW(check_last_batch({{"a", 33}}, 32, 4));
+  EXPECT_NO_THROW(check_last_batch({{"a", 34}}, 32, 1));
+  EXPECT_NE(error_of([] {
+              check_last_batch({{"a", 33}}, 32, 1);
+            }).find("--batch 31 works"),
+            std::string::npos);
+  // 31 leaves one image of b's 63.
+  EXPECT_NE(error_of([] {
+              check_last_batch({{"a", 33}, {"b", 63}}, 32, 1);
+            }).find("--batch 33 works"),
+            std::string::npos);
+  EXPECT_NE(error_of([] { check_last_batch({{"a", 1}}, 32, 1); }).find("--size"), std::string::npos);
+}
+
+TEST(Estimate, memory_of_a_step_is_about_what_was_said) {
+  Setting s;
+  const auto network = s.network("clr");
+  const MemoryEstimate said = estimate_memory(*network, 8, DType::f32);
+  EXPECT_EQ(least_batch_norm_values(*network, 8), 4);
+  Learner learner(*network, s.recipe);
+  Inputs inputs(*network, *s.images.train, cpu_device, DType::f32, false);
+  std::vector<std::int64_t> batch(15);
+  for (std::int64_t i = 0; i < 15; ++i) batch[static_cast<std::size_t>(i)] = i;
+  learner.step(inputs, batch);
+  release_cached_memory();
+  reset_peak_memory();
+  const auto before = static_cast<double>(memory_stats().in_use);
+  learner.step(inputs, batch);
+  const double took = static_cast<double>(memory_stats().peak) - before;
+  const auto expected = static_cast<double>(15 * said.per_image);
+  EXPECT_GT(expected, 0.7 * took);
+  EXPECT_LT(expected, 2.5 * took);
+}
+
+TEST(Progress, durations_read_well) {
+  EXPECT_EQ(duration_text(4.26), "4.3s");
+  EXPECT_EQ(duration_text(75), "1m15s");
+  EXPECT_EQ(duration_text(5400), "1h30m");
+  EXPECT_EQ(duration_text(3 * 86400), "3d00h");
+}
+
+}  // namespace
+}  // namespace reprise::test

@@ -1,0 +1,96 @@
+// Whatever happens to a run, its task files have the same bytes.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <filesystem>
+
+#include "tests/apps/train_support.h"
+
+namespace reprise::test {
+namespace {
+
+class Resume : public testing::Test {
+ protected:
+  void SetUp() override {
+    write_tiny_backbone(dir / "backbone.safetensors");
+    for (const std::string task : {"one", "two", "three"}) write_task(dir / "data", task, 8);
+  }
+  std::vector<std::string> train(const std::string& run, std::vector<std::string> more = {}) const {
+    std::vector<std::string> arguments{"train",    "--backbone", dir / "backbone.safetensors",
+                                       "--data",   dir / "data", "--run",
+                                       dir / run,  "--size",     "8",
+                                       "--epochs", "4",          "--batch",
+                                       "4",        "--device",   "cpu"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+  std::string task_bytes(const std::string& run, const std::string& task) const {
+    return read_text(dir / (run + "/tasks/" + task + ".safetensors"));
+  }
+  std::vector<std::string> one_task(const std::string& run) const {
+    return train(run, {"--tasks", "one", "--log-steps", dir / (run + ".csv")});
+  }
+  // Ends a run by a signal after some steps; then the same command again.
+  void interrupt_and_resume(const std::string& run, int signal, int steps, int expected_status) {
+    Running first(one_task(run));
+    ASSERT_TRUE(wait_for_lines(dir / (run + ".csv"), steps + 1));
+    first.send(signal);
+    EXPECT_EQ(first.wait(), expected_status);
+    EXPECT_FALSE(exists(dir / (run + "/tasks/one.safetensors"))) << "it was too fast to be interrupted";
+    EXPECT_EQ(exists(dir / (run + "/state/one.state")), signal != SIGKILL);
+    const Outcome again = clr(one_task(run));
+    ASSERT_EQ(again.status, 0) << again.err;
+    EXPECT_EQ(again.out.find("resumed") != std::string::npos, signal != SIGKILL) << again.out;
+    EXPECT_EQ(task_bytes(run, "one"), task_bytes("whole", "one"));
+    EXPECT_EQ(read_text(dir / (run + ".csv")), read_text(dir / "whole.csv"));
+    EXPECT_FALSE(exists(dir / (run + "/state/one.state")));
+  }
+  const TempDir dir;
+};
+
+TEST_F(Resume, same_bytes_after_an_interruption) {
+  const Outcome whole = clr(one_task("whole"));
+  ASSERT_EQ(whole.status, 0) << whole.err;
+  ASSERT_FALSE(task_bytes("whole", "one").empty());
+  interrupt_and_resume("in-the-first-epoch", SIGINT, 1, 130);
+  interrupt_and_resume("later", SIGTERM, 9, 143);
+  interrupt_and_resume("killed", SIGKILL, 7, 128 + SIGKILL);
+}
+
+TEST_F(Resume, same_bytes_for_any_number_of_threads_and_in_any_company) {
+  ASSERT_EQ(clr(train("alone", {"--tasks", "two", "--threads", "1"})).status, 0);
+  ASSERT_EQ(clr(train("all", {"--threads", "2"})).status, 0);
+  EXPECT_EQ(task_bytes("alone", "two"), task_bytes("all", "two"));
+}
+
+TEST_F(Resume, several_processes_share_a_run_folder) {
+  Running a(train("shared")), b(train("shared"));
+  EXPECT_EQ(a.wait(), 0);
+  EXPECT_EQ(b.wait(), 0);
+  const Outcome rest = clr(train("shared"));
+  ASSERT_EQ(rest.status, 0) << rest.err;
+  ASSERT_EQ(clr(train("single")).status, 0);
+  for (const std::string task : {"one", "two", "three"}) {
+    EXPECT_FALSE(task_bytes("shared", task).empty());
+    EXPECT_EQ(task_bytes("shared", task), task_bytes("single", task));
+  }
+  const std::string results = read_text(dir / "shared/results.csv");
+  EXPECT_EQ(std::count(results.begin(), results.end(), '\n'), 4);
+}
+
+TEST_F(Resume, another_recipe_for_a_half_learned_task_is_refused) {
+  {
+    Running first(one_task("half"));
+    ASSERT_TRUE(wait_for_lines(dir / "half.csv", 3));
+    first.send(SIGINT);
+    ASSERT_EQ(first.wait(), 130);
+  }
+  auto other = one_task("half");
+  other.insert(other.end(), {"--lr", "0.01"});
+  const Outcome o = clr(other);
+  EXPECT_EQ(o.status, 1);
+  EXPECT_NE(o.err.find("--lr"), std::string::npos) << o.err;
+}
+
+}  // namespace
+}  // namespace reprise::test
