@@ -48,9 +48,10 @@ void write_backbone(const Options& options, layers::Network& network, const Task
                           backbone_metadata(options.arch, options.recipe.size, data.task.classes));
 }
 
-void run(const Options& given, Common& common) {
-  Options options = given;
-  Recipe& recipe = options.recipe;
+// The recipe of what was asked for, checked.
+Recipe recipe_of(const Options& options, const Common& common) {
+  Recipe recipe = options.recipe;
+  checked_architecture(options.arch);
   recipe.method = "pretrain";
   recipe.seed = common.seed;
   recipe.device = name_of(common.resolved_device().kind);
@@ -58,28 +59,37 @@ void run(const Options& given, Common& common) {
   recipe.val_fraction = options.sets.val_fraction;
   recipe.max_images = options.sets.max_images;
   recipe.skip_bad = options.sets.skip_bad;
+  if (recipe.size == 0) recipe.size = layers::make_network(options.arch, 2)->default_size();
   check(recipe);
-  checked_architecture(options.arch);
-  common.begin();
-  const SignalGuard signals;
-  {
-    const auto probe = layers::make_network(options.arch, 2);
-    if (recipe.size == 0) recipe.size = probe->default_size();
-  }
-  const TaskData data = load_one_task(options, common.quiet);
-  const auto network = layers::make_network(options.arch, static_cast<int>(data.task.classes.size()));
-  network->initialize(recipe.seed);
+  return recipe;
+}
+
+std::unique_ptr<layers::Network> new_network(const Options& options, const TaskData& data,
+                                             const Common& common) {
+  auto network = layers::make_network(options.arch, static_cast<int>(data.task.classes.size()));
+  network->initialize(options.recipe.seed);
   network->to(common.resolved_dtype());
   network->to(common.resolved_device());
   network->train();
-  const MemoryEstimate memory = estimate_memory(*network, recipe.size, common.resolved_dtype());
-  check_memory(memory, std::min<std::int64_t>(recipe.batch, data.images.train->count()), available_memory());
-  check_last_batch({{data.task.name, data.images.train->count()}}, recipe.batch,
-                   least_batch_norm_values(*network, recipe.size));
+  const std::int64_t images = data.images.train->count(), batch = options.recipe.batch;
+  const int size = options.recipe.size;
+  check_memory(estimate_memory(*network, size, common.resolved_dtype()), std::min(batch, images),
+               available_memory());
+  check_last_batch({{data.task.name, images}}, batch, least_batch_norm_values(*network, size));
+  return network;
+}
+
+void run(const Options& given, Common& common) {
+  Options options = given;
+  options.recipe = recipe_of(given, common);
+  common.begin();
+  const SignalGuard signals;
+  const TaskData data = load_one_task(options, common.quiet);
+  const auto network = new_network(options, data, common);
 
   TrainingJob job;
   job.task = data.task.name;
-  job.recipe = recipe;
+  job.recipe = options.recipe;
   job.device = common.resolved_device();
   job.dtype = common.resolved_dtype();
   job.train = data.split("train");
@@ -88,13 +98,13 @@ void run(const Options& given, Common& common) {
   job.state_file = options.output + ".state";
   job.context = {{"task", data.task.name},
                  {"architecture", options.arch},
-                 {"recipe", to_json(recipe)},
+                 {"recipe", to_json(options.recipe)},
                  {"data", data.digests},
                  {"instruction set", instruction_set(job.device)}};
   TrainingResult result;
   {
-    Progress progress(Progress::style_for(common.quiet), job.train->count() * recipe.epochs);
-    progress.begin_task(job.task, recipe.epochs, job.train->count());
+    Progress progress(Progress::style_for(common.quiet), job.train->count() * options.recipe.epochs);
+    progress.begin_task(job.task, options.recipe.epochs, job.train->count());
     result = train(*network, job, progress);
   }
   write_backbone(options, *network, data);
@@ -116,7 +126,7 @@ void add_pretrain(CLI::App& app, Common& common) {
       add_command(app, common, "pretrain", "train a whole network on one task, as a backbone");
   auto options = std::make_shared<Options>();
   Recipe& r = options->recipe;
-  r.epochs = 20;
+  r.epochs = 15;
   r.optimizer = "sgd";
   r.lr = 0.05;
   r.weight_decay = 5e-4;
