@@ -13,6 +13,14 @@ function(reprise_flags target)
     $<$<AND:$<BOOL:${REPRISE_WERROR}>,$<COMPILE_LANGUAGE:CXX>>:-Werror>)
 endfunction()
 
+# reprise_precompile(target headers...): the headers that most of a target's files include, read once. Off in the ci
+# preset, where every file must find its own includes.
+function(reprise_precompile target)
+  if(REPRISE_PCH)
+    target_precompile_headers(${target} PRIVATE ${ARGN})
+  endif()
+endfunction()
+
 # reprise_library(name SOURCES ...): the library reprise_<name>, known to users as reprise::<name>.
 function(reprise_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK;LINK_PRIVATE" ${ARGN})
@@ -24,6 +32,7 @@ function(reprise_library name)
   target_include_directories(${target} PUBLIC
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/reprise>)
   target_link_libraries(${target} PUBLIC ${ARG_LINK} PRIVATE ${ARG_LINK_PRIVATE})
+  reprise_precompile(${target} <algorithm> <cmath> <functional> <map> <memory> <span> <string> <vector> <fmt/format.h>)
   if(BUILD_SHARED_LIBS)
     target_compile_definitions(${target} PUBLIC REPRISE_SHARED PRIVATE REPRISE_EXPORTING)
   endif()
@@ -41,5 +50,6 @@ function(reprise_test name)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
   target_compile_definitions(${target} PRIVATE REPRISE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_link_libraries(${target} PRIVATE ${ARG_LINK} GTest::gtest GTest::gtest_main)
+  reprise_precompile(${target} <gtest/gtest.h>)
   add_test(NAME ${name} COMMAND ${target})
 endfunction()

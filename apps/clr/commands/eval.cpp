@@ -19,7 +19,7 @@
 namespace reprise::clr {
 namespace {
 
-struct Options {
+struct EvalOptions {
   std::string run, data, backbone, split;
 };
 
@@ -44,7 +44,7 @@ void relabel(std::vector<data::Sample>& samples, const data::Task& found, const 
   }
 }
 
-std::string split_of(const Options& options, const data::Task& task) {
+std::string split_of(const EvalOptions& options, const data::Task& task) {
   if (!options.split.empty()) return options.split;
   return !task.test.empty() ? "test" : !task.val.empty() ? "val" : "train";
 }
@@ -53,7 +53,7 @@ std::optional<double> accuracy_when_learned(const TaskFile& file, const std::str
   return split == "test" ? file.test_accuracy : split == "val" ? file.val_accuracy : std::nullopt;
 }
 
-Row evaluate_task(const Backbone& backbone, const TaskFile& file, data::Task task, const Options& options,
+Row evaluate_task(const Backbone& backbone, const TaskFile& file, data::Task task, const EvalOptions& options,
                   const data::SetOptions& sets, const std::string& cache_dir) {
   Row row;
   row.task = file.task;
@@ -147,7 +147,7 @@ void print_rows(const std::vector<Row>& rows, const std::vector<std::string>& ab
   if (val) print("* this split also chose the epoch, which flatters it\n");
 }
 
-void run(const Options& options, Common& common) {
+void run_eval(const EvalOptions& options, Common& common) {
   common.begin();
   const SignalGuard signals;
   const RunFolder folder(options.run);
@@ -189,7 +189,7 @@ void run(const Options& options, Common& common) {
 
 void add_eval(CLI::App& app, Common& common) {
   CLI::App& command = add_command(app, common, "eval", "evaluate all learned tasks of a run again");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvalOptions>();
   command.add_option("--run", options->run, "run folder")->required();
   command.add_option("--data", options->data, "folder of tasks")->required();
   command.add_option("--backbone", options->backbone, "its weight file (default: the one the run names)");
@@ -197,7 +197,7 @@ void add_eval(CLI::App& app, Common& common) {
       .add_option("--split", options->split,
                   "test, val or train (default: test where there is one, else val)")
       ->check(CLI::IsMember({"test", "val", "train"}));
-  command.callback([options, &common] { run(*options, common); });
+  command.callback([options, &common] { run_eval(*options, common); });
 }
 
 }  // namespace reprise::clr

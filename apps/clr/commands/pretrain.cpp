@@ -19,13 +19,13 @@
 namespace reprise::clr {
 namespace {
 
-struct Options {
+struct PretrainOptions {
   std::string data, task, arch = "resnet20", output;
   Recipe recipe;
   data::SetOptions sets;
 };
 
-TaskData load_one_task(const Options& options, bool quiet) {
+TaskData load_one_task(const PretrainOptions& options, bool quiet) {
   DataOptions data;
   data.dir = options.data;
   data.sets = options.sets;
@@ -40,7 +40,7 @@ TaskData load_one_task(const Options& options, bool quiet) {
   return std::move(tasks[0]);
 }
 
-void write_backbone(const Options& options, layers::Network& network, const TaskData& data) {
+void write_backbone(const PretrainOptions& options, layers::Network& network, const TaskData& data) {
   std::vector<data::NamedTensor> tensors;
   for (const layers::Entry& e : network.named_tensors())
     tensors.push_back({e.name, data::to_file_layout(e.tensor->to(cpu_device), e.layout).clone()});
@@ -49,7 +49,7 @@ void write_backbone(const Options& options, layers::Network& network, const Task
 }
 
 // The recipe of what was asked for, checked.
-Recipe recipe_of(const Options& options, const Common& common) {
+Recipe recipe_of(const PretrainOptions& options, const Common& common) {
   Recipe recipe = options.recipe;
   checked_architecture(options.arch);
   recipe.method = "pretrain";
@@ -64,7 +64,7 @@ Recipe recipe_of(const Options& options, const Common& common) {
   return recipe;
 }
 
-std::unique_ptr<layers::Network> new_network(const Options& options, const TaskData& data,
+std::unique_ptr<layers::Network> new_network(const PretrainOptions& options, const TaskData& data,
                                              const Common& common) {
   auto network = layers::make_network(options.arch, static_cast<int>(data.task.classes.size()));
   network->initialize(options.recipe.seed);
@@ -79,8 +79,8 @@ std::unique_ptr<layers::Network> new_network(const Options& options, const TaskD
   return network;
 }
 
-void run(const Options& given, Common& common) {
-  Options options = given;
+void run_pretrain(const PretrainOptions& given, Common& common) {
+  PretrainOptions options = given;
   options.recipe = recipe_of(given, common);
   common.begin();
   const SignalGuard signals;
@@ -124,7 +124,7 @@ void run(const Options& given, Common& common) {
 void add_pretrain(CLI::App& app, Common& common) {
   CLI::App& command =
       add_command(app, common, "pretrain", "train a whole network on one task, as a backbone");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PretrainOptions>();
   Recipe& r = options->recipe;
   r.epochs = 15;
   r.optimizer = "sgd";
@@ -150,7 +150,7 @@ void add_pretrain(CLI::App& app, Common& common) {
   command.add_option("--weight-decay", r.weight_decay)->capture_default_str();
   command.add_option("--schedule", r.schedule, "of the learning rate: cosine, step")->capture_default_str();
   add_split_options(command, options->sets);
-  command.callback([options, &common] { run(*options, common); });
+  command.callback([options, &common] { run_pretrain(*options, common); });
 }
 
 }  // namespace reprise::clr

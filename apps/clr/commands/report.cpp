@@ -16,7 +16,7 @@
 namespace reprise::clr {
 namespace {
 
-struct Options {
+struct ReportOptions {
   std::vector<std::string> runs;
   bool require_better = false, require_no_forgetting = false;
 };
@@ -196,7 +196,7 @@ Json to_json(const std::vector<Run>& runs, const std::vector<std::string>& tasks
   return {{"runs", columns}, {"tasks", rows}, {"tasks_in_all_runs", means.tasks}, {"chance", means.chance}};
 }
 
-void check_requirements(const Options& options, const std::vector<Run>& runs, const Means& means) {
+void check_requirements(const ReportOptions& options, const std::vector<Run>& runs, const Means& means) {
   if (options.require_better) {
     REPRISE_CHECK(means.tasks > 0, "--require-better: no task is in all runs");
     for (std::size_t r = 1; r < runs.size(); ++r)
@@ -212,7 +212,7 @@ void check_requirements(const Options& options, const std::vector<Run>& runs, co
     }
 }
 
-void run(const Options& options, Common& common) {
+void run_report(const ReportOptions& options, Common& common) {
   std::vector<Run> runs;
   for (const auto& path : options.runs) runs.push_back(read_run(path));
   name_columns(runs);
@@ -229,13 +229,13 @@ void run(const Options& options, Common& common) {
 
 void add_report(CLI::App& app, Common& common) {
   CLI::App& command = add_command(app, common, "report", "compare runs in one table");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReportOptions>();
   command.add_option("RUN", options->runs, "run folders")->required();
   command.add_flag("--require-better", options->require_better,
                    "exit with 1 unless the first run's average is the highest");
   command.add_flag("--require-no-forgetting", options->require_no_forgetting,
                    "exit with 1 unless clr eval has found every run's forgetting to be 0");
-  command.callback([options, &common] { run(*options, common); });
+  command.callback([options, &common] { run_report(*options, common); });
 }
 
 }  // namespace reprise::clr

@@ -12,7 +12,7 @@
 namespace reprise::clr {
 namespace {
 
-struct Options {
+struct TasksOptions {
   std::string data, list;
   data::SetOptions sets;
   int epoch = -1;  // counted from 0; -1: the order of the files
@@ -30,7 +30,7 @@ std::string line_of(const data::Task& task, const char* split, const data::Sampl
                      one_line(task.classes[static_cast<std::size_t>(sample.label)]), sample.path);
 }
 
-void list_images(const data::Task& task, const Options& options, const Common& common) {
+void list_images(const data::Task& task, const TasksOptions& options, const Common& common) {
   std::string text;
   if (options.epoch >= 0) {
     const auto n = static_cast<std::int64_t>(task.train.size());
@@ -69,8 +69,8 @@ void print_tasks(const std::vector<data::Task>& tasks, const Common& common) {
   print(table.text());
 }
 
-void run(const Options& given, Common& common) {
-  Options options = given;
+void run_tasks(const TasksOptions& given, Common& common) {
+  TasksOptions options = given;
   if (options.epoch >= 0 && options.list.empty())
     throw UsageError("--epoch: is for --list TASK, the order of that task's images");
   if (!options.list.empty()) options.sets.tasks = {options.list};
@@ -90,7 +90,7 @@ void run(const Options& given, Common& common) {
 
 void add_tasks(CLI::App& app, Common& common) {
   CLI::App& command = add_command(app, common, "tasks", "list the tasks found in a folder");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TasksOptions>();
   command.add_option("--data", options->data, "folder of tasks")->required();
   command.add_option("--list", options->list,
                      "print this task's images, a line each: split, label, class, path");
@@ -99,7 +99,7 @@ void add_tasks(CLI::App& app, Common& common) {
                   "with --list: the training images in the order of this epoch, from 0")
       ->check(CLI::Range(0, 1 << 30));
   add_split_options(command, options->sets);
-  command.callback([options, &common] { run(*options, common); });
+  command.callback([options, &common] { run_tasks(*options, common); });
 }
 
 }  // namespace reprise::clr

@@ -16,7 +16,7 @@
 namespace reprise::clr {
 namespace {
 
-struct Options {
+struct TrainOptions {
   SessionOptions session;
   data::SetOptions sets;  // what goes into the recipe
   std::string backbone, arch = "auto";
@@ -44,8 +44,8 @@ void print_summary(const std::vector<TaskOutcome>& outcomes, const Common& commo
   print(table.text());
 }
 
-void run(const Options& given, Common& common) {
-  Options options = given;
+void run_train(const TrainOptions& given, Common& common) {
+  TrainOptions options = given;
   SessionOptions& session = options.session;
   session.recipe.device = name_of(common.resolved_device().kind);
   session.recipe.dtype = name_of(common.resolved_dtype());
@@ -99,7 +99,7 @@ void add_recipe_options(CLI::App& command, Recipe& r) {
 
 void add_train(CLI::App& app, Common& common) {
   CLI::App& command = add_command(app, common, "train", "learn every task of a folder on a frozen backbone");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TrainOptions>();
   SessionOptions& s = options->session;
   command.add_option("--backbone", options->backbone, "weight file of the pretrained network")->required();
   command.add_option("--data", s.data, "folder of tasks")->required();
@@ -115,7 +115,7 @@ void add_train(CLI::App& app, Common& common) {
   command.add_flag("--copy-backbone", options->copy_backbone,
                    "put a copy of the backbone into the run folder");
   command.add_flag("--restart", options->restart, "remove what clr wrote into the run folder before");
-  command.callback([options, &common] { run(*options, common); });
+  command.callback([options, &common] { run_train(*options, common); });
 }
 
 }  // namespace reprise::clr
