@@ -133,6 +133,11 @@ Backbone load_backbone(const std::string& path, const std::string& arch, Device 
   if (b.classes > 1) network->replace_head(b.classes, 0);
   b.report = compare(tensors, *network);
   check_complete(path, b.report, *network, options.until);
+  // A smaller network may find all its tensors in a larger one's file: not what anybody wants.
+  if (const auto match = b.report.extra.empty() ? std::nullopt : recognise(tensors); match)
+    REPRISE_CHECK(match->arch == b.arch || match->report.extra.size() >= b.report.extra.size(),
+                  "{}: the tensors do not fit {}: they are those of {}\n  {}", path, b.arch, match->arch,
+                  b.report.text());
   b.size = recorded_size(file.metadata);
   if (b.size == 0) b.size = network->default_size();
   b.class_names = string_list(file.metadata, "classes");

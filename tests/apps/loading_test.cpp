@@ -5,6 +5,7 @@
 
 #include "apps/clr/backbone.h"
 #include "apps/clr/common.h"
+#include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
 #include "engine/autograd/autograd.h"
 #include "layers/network.h"
@@ -141,6 +142,19 @@ TEST_F(Loading, a_file_that_does_not_fit_the_architecture_asked_for) {
               "conv1.weight: [16, 3, 3, 3] f32 in the file, [64, 3, 7, 7] in the network");
   EXPECT_THROW(load(path, "resnet19"), clr::UsageError);
   EXPECT_SAYS(message(path, "resnet19"), "resnet18, resnet34");
+}
+
+// Every tensor of ResNet-20 stands in a ResNet-32's file, under the same name and of the same shape.
+TEST_F(Loading, a_smaller_architecture_asked_for_than_the_file_holds) {
+  const auto larger = layers::make_network("resnet32", 10);
+  std::vector<NamedTensor> tensors;
+  for (const layers::Entry& e : larger->named_tensors())
+    tensors.push_back({e.name, data::to_file_layout(*e.tensor, e.layout).clone()});
+  const std::string path = write(tensors);
+  const std::string said = message(path, "resnet20");
+  EXPECT_SAYS(said, "do not fit resnet20: they are those of resnet32");
+  EXPECT_SAYS(said, "extra    layer1.3.conv1.weight");
+  EXPECT_EQ(message(path, "resnet32"), "loaded");
 }
 
 TEST_F(Loading, a_network_that_is_not_known_names_those_that_are) {

@@ -78,6 +78,7 @@ class Trainer {
         train_(network, *job.train, job.device, job.dtype, features_once(network)),
         steps_log_(job.steps_file, state_.steps) {
     if (job.val != nullptr) val_.emplace(network, *job.val, job.device, job.dtype, features_once(network));
+    state_.seconds += seconds_between(made_, Clock::now());  // features computed once are part of the work
   }
 
   TrainingResult run() {
@@ -193,6 +194,7 @@ class Trainer {
     data::write_file_atomically(job_.log_file, text);
   }
 
+  const Clock::time_point made_ = Clock::now();
   layers::Network& network_;
   const TrainingJob& job_;
   Progress& progress_;
