@@ -2,7 +2,7 @@
 
 #include "engine/autograd/autograd.h"
 #include "engine/ops/ops.h"
-#include "layers/resnet.h"
+#include "layers/network.h"
 
 int main() {
   reprise::Tensor x = reprise::tensor({3}, {1, 2, 3});
