@@ -20,7 +20,7 @@
 namespace reprise::clr {
 namespace {
 
-const std::string format_key = "reprise.format", format_name = "backbone 1";
+const std::string format_key = "reprise.format", backbone_format = "backbone 1";
 
 // The paths of the modules that run behind the one at `until`: children are registered in the order in which
 // they run.
@@ -229,7 +229,7 @@ std::map<std::string, std::string> backbone_metadata(const std::string& arch, in
                            {"resize", "bilinear"},
                            {"size", size},
                            {"std", {0.229, 0.224, 0.225}}};
-  return {{format_key, format_name},
+  return {{format_key, backbone_format},
           {"arch", arch},
           {"classes", canonical(Json(class_names))},
           {"preprocessing", canonical(preprocessing)}};

@@ -15,7 +15,7 @@ namespace {
 
 using Metadata = std::map<std::string, std::string>;
 
-const std::string format_key = "reprise.format", format_name = "task 1";
+const std::string task_format_key = "reprise.format", task_format = "task 1";
 
 Json accuracies(const TaskFile& t) {
   Json json = Json::object();
@@ -71,7 +71,7 @@ class Reader {
 }  // namespace
 
 bool is_task_file(const data::WeightFile& file) {
-  const auto found = file.metadata.find(format_key);
+  const auto found = file.metadata.find(task_format_key);
   return found != file.metadata.end() && found->second.starts_with("task ");
 }
 
@@ -81,7 +81,7 @@ void write_task_file(const std::string& path, const TaskFile& t) {
                            {"size", t.size},
                            {"std", {0.229, 0.224, 0.225}}};
   const Metadata metadata{
-      {format_key, format_name},
+      {task_format_key, task_format},
       {"accuracy", canonical(accuracies(t))},
       {"arch", t.arch},
       {"backbone_identity", t.backbone_identity},
@@ -106,8 +106,9 @@ TaskFile read_task_file(const std::string& path) {
                 "{}: not a task file, but {} tensors in the form {}; `clr info` lists them", path,
                 file.tensors.size(), file.format);
   const Reader in(file.metadata, path);
-  REPRISE_CHECK(in.text(format_key) == format_name, "{}: a task file of the form '{}'; this clr reads '{}'",
-                path, in.text(format_key), format_name);
+  REPRISE_CHECK(in.text(task_format_key) == task_format,
+                "{}: a task file of the form '{}'; this clr reads '{}'", path, in.text(task_format_key),
+                task_format);
   TaskFile t;
   t.path = path;
   t.file_sha256 = file.file_sha256;

@@ -32,9 +32,8 @@ std::string_view name_of(Device::Kind kind) {
 }
 
 std::string to_string(Device device) {
-  std::string text(name_of(device.kind));
-  if (device.kind == Device::Kind::cuda) text += ":" + std::to_string(device.index);
-  return text;
+  if (device.kind == Device::Kind::cuda) return fmt::format("cuda:{}", device.index);
+  return std::string(name_of(device.kind));
 }
 
 }  // namespace reprise

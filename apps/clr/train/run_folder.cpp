@@ -12,7 +12,7 @@ namespace reprise::clr {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* format_name = "reprise run 1";
+constexpr const char* run_format = "reprise run 1";
 
 // A task's name as a file name: what a folder or a hidden file could be mistaken for is written as %XX.
 std::string file_name(const std::string& task) {
@@ -60,7 +60,7 @@ Json RunFolder::record() const {
   const Json json = Json::parse(reinterpret_cast<const char*>(bytes.data()),
                                 reinterpret_cast<const char*>(bytes.data()) + bytes.size(), nullptr,
                                 /*allow_exceptions=*/false);
-  REPRISE_CHECK(json.is_object() && json.value("format", "") == format_name,
+  REPRISE_CHECK(json.is_object() && json.value("format", "") == run_format,
                 "{}: damaged, or of another version", file);
   for (const char* key : {"backbone", "recipe", "tasks"})
     REPRISE_CHECK(json.contains(key) && json[key].is_object(), "{}: damaged: no {}", file, key);
@@ -92,7 +92,7 @@ std::size_t RunFolder::begin(const Json& backbone, const Json& recipe, Json invo
   std::size_t place = 0;
   update([&](Json& json) {
     if (json.is_null())
-      json = {{"format", format_name},
+      json = {{"format", run_format},
               {"backbone", backbone},
               {"recipe", recipe},
               {"tasks", Json::object()},

@@ -10,7 +10,7 @@
 namespace reprise::clr {
 namespace {
 
-constexpr const char* format_name = "reprise training state 1";
+constexpr const char* state_format = "reprise training state 1";
 
 void add(std::vector<data::NamedTensor>& to, const std::string& prefix, const Snapshot& snapshot) {
   for (const auto& [name, tensor] : snapshot) to.push_back({prefix + name, tensor});
@@ -100,7 +100,7 @@ void save_state(const std::string& path, const TrainState& state, const Training
   add(tensors, "optimizer/", training.optimizer);
   data::write_safetensors(
       path, tensors,
-      {{"format", format_name}, {"context", canonical(context)}, {"state", canonical(numbers_of(state))}});
+      {{"format", state_format}, {"context", canonical(context)}, {"state", canonical(numbers_of(state))}});
 }
 
 std::optional<std::pair<TrainState, Training>> load_state(const std::string& path, const Json& context) {
@@ -111,7 +111,7 @@ std::optional<std::pair<TrainState, Training>> load_state(const std::string& pat
     REPRISE_CHECK(found != file.metadata.end(), "{}: not a training state of clr", path);
     return found->second;
   };
-  REPRISE_CHECK(text("format") == format_name, "{}: a training state of another version: {}", path,
+  REPRISE_CHECK(text("format") == state_format, "{}: a training state of another version: {}", path,
                 text("format"));
   try {
     check_context(path, Json::parse(text("context")), context);
