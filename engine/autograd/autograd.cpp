@@ -172,12 +172,12 @@ void backward(const Tensor& root, const Tensor& seed) {
 
 std::string describe_tape(const Tensor& root) {
   if (!requires_grad(root)) return "(no record)\n";
-  std::map<std::uint64_t, std::shared_ptr<Node>, std::greater<>> todo;
-  if (root.autograd_meta()->node) todo[root.autograd_meta()->node->id] = root.autograd_meta()->node;
+  std::map<std::uint64_t, std::shared_ptr<Node>, std::greater<>> pending;
+  if (root.autograd_meta()->node) pending[root.autograd_meta()->node->id] = root.autograd_meta()->node;
   std::string text;
-  while (!todo.empty()) {
-    const std::shared_ptr<Node> node = todo.begin()->second;
-    todo.erase(todo.begin());
+  while (!pending.empty()) {
+    const std::shared_ptr<Node> node = pending.begin()->second;
+    pending.erase(pending.begin());
     text += fmt::format("#{:<3} {:<14} <-", node->id, node->op);
     for (const Node::Edge& e : node->inputs) {
       if (!e.meta)
@@ -186,7 +186,7 @@ std::string describe_tape(const Tensor& root) {
         text += fmt::format(" leaf{}", to_string(e.shape));
       else {
         text += fmt::format(" #{}{}", e.meta->node->id, to_string(e.shape));
-        todo[e.meta->node->id] = e.meta->node;
+        pending[e.meta->node->id] = e.meta->node;
       }
     }
     text += "\n";
