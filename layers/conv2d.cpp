@@ -2,6 +2,7 @@
 
 #include "engine/core/check.h"
 #include "engine/core/error.h"
+#include "engine/ops/arithmetic.h"
 #include "engine/ops/conv2d.h"
 
 namespace reprise::layers {
@@ -13,13 +14,23 @@ Tensor Reprogram::operator()(const Tensor& x, const Tensor& y) {
   return out;
 }
 
+std::vector<Tensor> Reprogram::penalised() {
+  std::vector<Tensor> all;
+  for (const Entry& e : own_tensors()) all.push_back(*e.tensor);
+  return all;
+}
+
 Conv2d::Conv2d(int in, int out, int kernel, const Conv2dOptions& o)
-    : args{{o.stride, o.stride}, {o.padding, o.padding}, {o.dilation, o.dilation}, o.groups}, init_(o.init) {
+    : args{{o.stride, o.stride}, {o.padding, o.padding}, {o.dilation, o.dilation}, o.groups},
+      in_(in),
+      out_(out),
+      kernel_(kernel),
+      init_(o.init) {
   REPRISE_CHECK(in > 0 && out > 0 && kernel > 0 && o.groups > 0 && in % o.groups == 0 && out % o.groups == 0,
                 "Conv2d: {} channels to {} with kernel {} in {} groups is not a convolution", in, out, kernel,
                 o.groups);
-  weight = zeros({out, kernel, kernel, in / o.groups});
-  register_parameter("weight", weight, FileLayout::conv);
+  weight = is_depthwise() ? zeros({kernel, kernel, out}) : zeros({out, kernel, kernel, in / o.groups});
+  register_parameter("weight", weight, is_depthwise() ? FileLayout::depthwise : FileLayout::conv);
   if (o.bias) {
     bias = zeros({out});
     register_parameter("bias", bias);
@@ -27,24 +38,30 @@ Conv2d::Conv2d(int in, int out, int kernel, const Conv2dOptions& o)
 }
 
 Tensor Conv2d::forward(const Tensor& x) {
-  Tensor y = ops::conv2d(x, weight, args, bias);
+  const Tensor y = is_depthwise() ? depthwise(x) : ops::conv2d(x, weight, args, bias);
   return reprogram_ != nullptr ? (*reprogram_)(x, y) : y;
 }
 
-std::int64_t Conv2d::flops(const Shape&, const Shape& y) const {
-  return y.numel() * (2 * weight.shape().drop_front().numel() + (bias.defined() ? 1 : 0));
+Tensor Conv2d::depthwise(const Tensor& x) const {
+  const Tensor y = ops::depthwise_conv2d(x, weight, args);
+  return bias.defined() ? ops::add(y, bias) : y;
 }
 
-void Conv2d::reset_parameters(std::uint64_t seed) {
-  const std::int64_t taps = weight.dim(1) * weight.dim(2), fan_in = taps * weight.dim(3);
-  draw(weight, init_, {fan_in, taps * weight.dim(0) / args.groups}, seed, name_of_tensor("weight"));
-  if (bias.defined()) draw(bias, Init::kaiming_uniform, {fan_in, 1}, seed, name_of_tensor("bias"));
+std::int64_t Conv2d::flops(const Shape&, const Shape& y) const {
+  return y.numel() * (2 * (weight.numel() / out_) + (bias.defined() ? 1 : 0));
+}
+
+// PyTorch's fan_out takes no account of groups.
+void Conv2d::reset_parameters(const InitStreams& streams) {
+  const std::int64_t taps = std::int64_t{kernel_} * kernel_, fan_in = taps * in_ / args.groups;
+  draw(weight, init_, {fan_in, taps * out_}, streams, name_of_tensor("weight"));
+  if (bias.defined()) draw(bias, Init::kaiming_uniform, {fan_in, 1}, streams, name_of_tensor("bias"));
 }
 
 void Conv2d::set_reprogram(std::unique_ptr<Reprogram> reprogram) {
-  drop_child("reprogram");
+  if (reprogram_ != nullptr) drop_child(reprogram_->name());
   reprogram_ = reprogram.get();
-  if (reprogram) adopt("reprogram", std::move(reprogram));
+  if (reprogram) adopt(std::string(reprogram_->name()), std::move(reprogram));
 }
 
 }  // namespace reprise::layers

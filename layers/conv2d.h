@@ -2,9 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "engine/kernels/args.h"
-#include "layers/init.h"
 #include "layers/module.h"
 
 namespace reprise::layers {
@@ -17,6 +17,10 @@ class REPRISE_API Reprogram : public Module {
   virtual Tensor apply(const Tensor& x, const Tensor& y) = 0;
   // Without the convolution's input, for those that look at its output alone.
   Tensor forward(const Tensor& y) final { return apply({}, y); }
+  // The name under which it stands in its convolution: "<conv>.reprogram.weight".
+  virtual std::string_view name() const { return "reprogram"; }
+  // Those of its tensors that the penalty counts: all, unless said otherwise.
+  virtual std::vector<Tensor> penalised();
 };
 
 struct Conv2dOptions {
@@ -25,19 +29,23 @@ struct Conv2dOptions {
   Init init = Init::kaiming_uniform;
 };
 
-// x (N,H,W,in) -> (N,OH,OW,out). weight (out,kernel,kernel,in/groups), bias (out) or undefined.
+// x (N,H,W,in) -> (N,OH,OW,out). weight (out,kernel,kernel,in/groups); where every channel is a group of its
+// own (a depthwise convolution) weight (kernel,kernel,out). bias (out) or undefined.
 class REPRISE_API Conv2d : public Module {
  public:
   Conv2d(int in, int out, int kernel, const Conv2dOptions& options = {});
   Tensor forward(const Tensor& x) override;
   std::string_view type() const override { return "Conv2d"; }
   std::int64_t flops(const Shape& x, const Shape& y) const override;
-  void reset_parameters(std::uint64_t seed) override;
+  void reset_parameters(const InitStreams& streams) override;
 
-  std::int64_t out_channels() const { return weight.dim(0); }
-  bool is_pointwise() const { return weight.dim(1) == 1 && weight.dim(2) == 1; }
+  int in_channels() const { return in_; }
+  int out_channels() const { return out_; }
+  int kernel() const { return kernel_; }
+  bool is_pointwise() const { return kernel_ == 1; }
+  bool is_depthwise() const { return args.groups > 1 && args.groups == in_ && in_ == out_; }
 
-  // Puts a reprogramming layer behind the convolution, as its child `reprogram`; null takes it away.
+  // Puts a reprogramming layer behind the convolution, as its child; null takes it away.
   void set_reprogram(std::unique_ptr<Reprogram> reprogram);
   Reprogram* reprogram() const { return reprogram_; }
 
@@ -45,6 +53,8 @@ class REPRISE_API Conv2d : public Module {
   const Conv2dArgs args;
 
  private:
+  Tensor depthwise(const Tensor& x) const;
+  int in_, out_, kernel_;
   Init init_;
   Reprogram* reprogram_ = nullptr;
 };

@@ -7,8 +7,8 @@
 
 namespace reprise::layers {
 
-void draw(Tensor& tensor, Init init, Fans fans, std::uint64_t seed, const std::string& name) {
-  RandomStream stream(seed, "init/" + name);
+void draw(Tensor& tensor, Init init, Fans fans, const InitStreams& streams, const std::string& name) {
+  RandomStream stream(streams.seed, "init/" + streams.prefix + name);
   const auto fan = static_cast<double>(init == Init::kaiming_normal_fan_out ? fans.out : fans.in);
   const double bound = 1 / std::sqrt(fan), deviation = std::sqrt(2 / fan);
   std::vector<float> values(static_cast<std::size_t>(tensor.numel()));

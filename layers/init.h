@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "engine/core/tensor.h"
 
@@ -17,7 +18,16 @@ struct Fans {
   std::int64_t in = 1, out = 1;
 };
 
-// Fills the tensor, in memory order, from the stream (seed, "init/<name>").
-REPRISE_API void draw(Tensor& tensor, Init init, Fans fans, std::uint64_t seed, const std::string& name);
+// Where start values come from: a tensor's stream is (seed, "init/<prefix><its name>"). A plain seed is one
+// without a prefix.
+struct InitStreams {
+  InitStreams(std::uint64_t s, std::string p = {}) : seed(s), prefix(std::move(p)) {}
+  std::uint64_t seed;
+  std::string prefix;
+};
+
+// Fills the tensor, in memory order, from its stream.
+REPRISE_API void draw(Tensor& tensor, Init init, Fans fans, const InitStreams& streams,
+                      const std::string& name);
 
 }  // namespace reprise::layers

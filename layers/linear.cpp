@@ -24,13 +24,13 @@ std::int64_t Linear::flops(const Shape&, const Shape& y) const {
   return y.numel() * (2 * weight.dim(1) + (bias.defined() ? 1 : 0));
 }
 
-void Linear::reset_parameters(std::uint64_t seed) {
+void Linear::reset_parameters(const InitStreams& streams) {
   const Fans fans{weight.dim(1), weight.dim(0)};
-  draw(weight, init_, fans, seed, name_of_tensor("weight"));
-  if (bias.defined()) draw(bias, Init::kaiming_uniform, fans, seed, name_of_tensor("bias"));
+  draw(weight, init_, fans, streams, name_of_tensor("weight"));
+  if (bias.defined()) draw(bias, Init::kaiming_uniform, fans, streams, name_of_tensor("bias"));
 }
 
-void Linear::resize(int out, std::uint64_t seed) {
+void Linear::resize(int out, const InitStreams& streams) {
   REPRISE_CHECK(out > 0, "Linear: {} outputs", out);
   init_ = Init::kaiming_uniform;
   weight = zeros({out, weight.dim(1)}, weight.dtype(), weight.device());
@@ -39,7 +39,7 @@ void Linear::resize(int out, std::uint64_t seed) {
     bias = zeros({out}, bias.dtype(), bias.device());
     reprise::set_requires_grad(bias);
   }
-  reset_parameters(seed);
+  reset_parameters(streams);
 }
 
 }  // namespace reprise::layers

@@ -1,7 +1,6 @@
 // A fully connected layer.
 #pragma once
 
-#include "layers/init.h"
 #include "layers/module.h"
 
 namespace reprise::layers {
@@ -13,11 +12,11 @@ class REPRISE_API Linear : public Module {
   Tensor forward(const Tensor& x) override;
   std::string_view type() const override { return "Linear"; }
   std::int64_t flops(const Shape& x, const Shape& y) const override;
-  void reset_parameters(std::uint64_t seed) override;
+  void reset_parameters(const InitStreams& streams) override;
 
   // Another number of outputs: new parameters, which require a gradient, of the old ones' dtype and device,
   // drawn with PyTorch's default.
-  void resize(int out, std::uint64_t seed);
+  void resize(int out, const InitStreams& streams);
 
   Tensor weight, bias;
 

@@ -43,10 +43,10 @@ void Module::notify(const Tensor& x, const Tensor& y) const {
 std::int64_t Module::flops(const Shape&, const Shape&) const {
   return 0;
 }
-void Module::reset_parameters(std::uint64_t) {}
+void Module::reset_parameters(const InitStreams&) {}
 
-void Module::initialize(std::uint64_t seed) {
-  for (Module* m : modules()) m->reset_parameters(seed);
+void Module::initialize(const InitStreams& streams) {
+  for (Module* m : modules()) m->reset_parameters(streams);
 }
 
 std::vector<Module*> Module::modules() {

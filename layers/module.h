@@ -10,6 +10,7 @@
 
 #include "engine/core/file_layout.h"
 #include "engine/core/tensor.h"
+#include "layers/init.h"
 
 namespace reprise::layers {
 
@@ -38,10 +39,10 @@ class REPRISE_API Module {
   // Floating-point operations for one output of shape y from an input of shape x, children not counted; a
   // multiplication and an addition are two.
   virtual std::int64_t flops(const Shape& x, const Shape& y) const;
-  // Draws this module's own parameters anew (not its children's) from streams named "init/<tensor's name>",
-  // so that no draw depends on another. Until then they are zeros, or ones where that is the identity.
-  virtual void reset_parameters(std::uint64_t seed);
-  void initialize(std::uint64_t seed);  // reset_parameters of the whole tree
+  // Draws this module's own parameters anew (not its children's) each from a stream of its
+  // own, so that no draw depends on another. Until then they are zeros, or ones where that is the identity.
+  virtual void reset_parameters(const InitStreams& streams);
+  void initialize(const InitStreams& streams);  // reset_parameters of the whole tree
 
   const std::string& path() const { return path_; }  // from the root: "layer1.0.conv1"; the root's is ""
   bool has_children() const { return !children_.empty(); }

@@ -24,7 +24,7 @@ class REPRISE_API Network : public Module {
 
   std::string head_name() { return head().path(); }  // "fc" or "linear"
   int classes() { return static_cast<int>(head().weight.dim(0)); }
-  void replace_head(int classes, std::uint64_t seed) { head().resize(classes, seed); }
+  void replace_head(int classes, const InitStreams& streams) { head().resize(classes, streams); }
 
   // The backbone's tensors, buffers among them: everything but the head and reprogramming layers.
   std::vector<Entry> body();

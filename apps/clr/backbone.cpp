@@ -107,10 +107,6 @@ std::string choose_architecture(const std::string& asked, const data::WeightFile
   return match->arch;
 }
 
-std::string head_of(layers::Network& network) {
-  return network.head_name() + ".";
-}
-
 }  // namespace
 
 Backbone load_backbone(const std::string& path, const std::string& arch, Device device, DType dtype,
@@ -154,44 +150,76 @@ Backbone load_backbone(const std::string& path, const std::string& arch, Device 
   return b;
 }
 
-std::unique_ptr<layers::Network> Backbone::pretrained(const std::string& method) const {
+Backbone architecture_alone(const std::string& arch, Device device, DType dtype) {
+  if (arch.empty() || arch == "auto")
+    throw UsageError("without a backbone --arch must name an architecture; known are " +
+                     fmt::format("{}", fmt::join(layers::known_architectures(), ", ")));
+  Backbone b;
+  b.arch = checked_architecture(arch);
+  b.format = b.identity = no_identity;
+  b.size = layers::make_network(arch, 1)->default_size();
+  b.device = device;
+  b.dtype = dtype;
+  return b;
+}
+
+Backbone backbone_for(const std::string& method, const std::string& path, const std::string& arch,
+                      Device device, DType dtype, const LoadOptions& options) {
+  const bool alone = !method.empty() && layers::find_method(method).starts_at_random;
+  if (alone && !path.empty())
+    throw UsageError(fmt::format(
+        "--backbone {}: method {} starts from random values; it takes --arch instead", path, method));
+  if (alone) return architecture_alone(arch, device, dtype);
+  if (path.empty()) throw UsageError("--backbone is required");
+  return load_backbone(path, arch, device, dtype, options);
+}
+
+// Puts the backbone's values into a network that is in a method's form: the sealed memory itself where it is
+// frozen, copies where it is trained.
+void Backbone::put_weights(layers::Network& network, const layers::Method& method) const {
+  for (const layers::Entry& e : network.named_tensors()) {
+    const auto w = weights.find(e.name);
+    if (w == weights.end() || w->second.shape() != e.tensor->shape()) continue;
+    const bool trained = e.is_buffer ? method.trains_batch_norm : requires_grad(*e.tensor);
+    *e.tensor = trained ? w->second.clone() : w->second;
+    if (trained && !e.is_buffer) set_requires_grad(*e.tensor);
+  }
+}
+
+std::unique_ptr<layers::Network> Backbone::pretrained(const std::string& method, std::uint64_t seed) const {
   auto network = layers::make_network(arch, std::max(classes, 1));
   network->to(dtype);
   network->to(device);
   network->set_requires_grad(false);
-  const bool adapts = !method.empty();
-  for (const layers::Entry& e : network->named_tensors())
-    if (const auto w = weights.find(e.name); w != weights.end())
-      *e.tensor = adapts && e.layout != FileLayout::conv ? w->second.clone() : w->second;
-  if (adapts) layers::apply_method(*network, method);
-  // What the method leaves alone is the sealed memory itself again.
-  for (const layers::Entry& e : network->named_tensors())
-    if (const auto w = weights.find(e.name); w != weights.end() && !e.is_buffer && !requires_grad(*e.tensor))
-      *e.tensor = w->second;
+  if (method.empty()) {
+    for (const layers::Entry& e : network->named_tensors())
+      if (const auto w = weights.find(e.name); w != weights.end()) *e.tensor = w->second;
+  } else {
+    if (is_none()) network->initialize(seed);
+    const layers::Method& applied = layers::apply_method(*network, method);
+    put_weights(*network, applied);
+    layers::start_values(*network, seed);
+  }
   network->train(false);
   return network;
 }
 
 std::unique_ptr<layers::Network> Backbone::instantiate(const std::string& method, int classes_of_task,
                                                        std::uint64_t seed, const std::string& task) const {
+  const layers::Method& wanted = layers::find_method(method);
+  if (wanted.starts_at_random != is_none())
+    throw UsageError(is_none() ? fmt::format("method {} needs a backbone", wanted.name)
+                               : fmt::format("method {} starts from random values, not from the backbone {}",
+                                             wanted.name, path));
+  const layers::InitStreams streams(seed, task + "/");
   auto network = layers::make_network(arch, classes_of_task);
-  const std::string head = head_of(*network);
   network->to(dtype);
   network->to(device);
-  network->set_requires_grad(false);
-  for (const layers::Entry& e : network->body())
-    if (const auto w = weights.find(e.name); w != weights.end())
-      *e.tensor = e.layout == FileLayout::conv ? w->second : w->second.clone();
-  layers::Linear& linear = network->head();
-  const layers::Fans fans{linear.weight.dim(1), linear.weight.dim(0)};
-  for (const layers::Entry& e : linear.own_tensors())
-    layers::draw(*e.tensor, layers::Init::kaiming_uniform, fans, seed, task + "/" + e.name);
-  const layers::Method& applied = layers::apply_method(*network, method);
-  for (const layers::Entry& e : network->body()) {
-    const auto w = weights.find(e.name);
-    const bool frozen = e.is_buffer ? !applied.trains_batch_norm : !requires_grad(*e.tensor);
-    if (w != weights.end() && frozen) *e.tensor = w->second;
-  }
+  if (is_none()) network->initialize(streams);
+  layers::apply_method(*network, method);
+  put_weights(*network, wanted);
+  network->replace_head(classes_of_task, streams);
+  layers::start_values(*network, streams);
   return network;
 }
 
@@ -216,6 +244,7 @@ std::int64_t Backbone::bytes() const {
 }
 
 std::string Backbone::describe() const {
+  if (is_none()) return fmt::format("no backbone: {} from random values", arch);
   std::string text = fmt::format("backbone {}: {}, {} parameters, identity {}", path, arch,
                                  grouped(parameters()), identity.substr(0, 16));
   if (!report.missing.empty() || !report.extra.empty() || !report.shape_differs.empty())

@@ -13,7 +13,8 @@
 
 namespace reprise::layers {
 class Network;
-}
+struct Method;
+}  // namespace reprise::layers
 
 namespace reprise::clr {
 
@@ -44,14 +45,19 @@ struct Backbone {
   Device device;
   DType dtype = DType::f32;
 
-  // A new network for a task: convolutions and everything frozen are the sealed weights themselves; what is
-  // trained is copied; the head is drawn from the streams "init/<task>/<parameter>". In training mode.
+  // Whether it is an architecture alone, without weights (see architecture_alone).
+  bool is_none() const { return weights.empty(); }
+
+  // A new network for a task: what is frozen is the sealed weights themselves; what is trained is copied;
+  // head and added layers, and the whole body where the method starts at random, are drawn from the streams
+  // "init/<task>/<parameter>". In the mode in which the method trains. UsageError where the method needs a
+  // backbone and this is none, or the other way round.
   std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
                                                std::uint64_t seed, const std::string& task) const;
   // The network as it was loaded, with its own head, in evaluation mode, nothing trained. With a method: in
-  // that method's form, as before the first step, still with its own head. Without a head of its own
-  // (classes is 0) the logits mean nothing.
-  std::unique_ptr<layers::Network> pretrained(const std::string& method = {}) const;
+  // that method's form, as before the first step, still with its own head, added layers drawn from the
+  // streams "init/<parameter>". Without a head of its own (classes is 0) the logits mean nothing.
+  std::unique_ptr<layers::Network> pretrained(const std::string& method = {}, std::uint64_t seed = 0) const;
 
   // Hashes all sealed memory again, derived forms too; throws Error naming what is no longer as it was
   // sealed.
@@ -59,12 +65,24 @@ struct Backbone {
   std::int64_t parameters() const;  // numbers in the body's and head's parameters, statistics not counted
   std::int64_t bytes() const;       // of all its tensors
   std::string describe() const;     // for a person: what it is, and what of the file did not fit
+
+ private:
+  void put_weights(layers::Network& network, const layers::Method& method) const;
 };
 
 // Reads the file, finds the architecture ("auto": the one recorded, else the one that fits), checks, seals.
 // Throws UsageError for an unknown architecture, Error where tensors of the body are missing or mis-shaped.
 Backbone load_backbone(const std::string& path, const std::string& arch, Device device, DType dtype,
                        const LoadOptions& options = {});
+
+// What stands for the backbone of methods that start at random: no file, the identity "none". UsageError for
+// an unknown architecture or "auto".
+Backbone architecture_alone(const std::string& arch, Device device, DType dtype);
+inline constexpr const char* no_identity = "none";
+// The backbone that the method works on: of the file, or the architecture alone. UsageError where one of the
+// two is not given or given in vain.
+Backbone backbone_for(const std::string& method, const std::string& path, const std::string& arch,
+                      Device device, DType dtype, const LoadOptions& options = {});
 
 // The names without the prefixes "module." and "model." that wrappers leave, where all tensors have them.
 std::vector<data::NamedTensor> without_prefix(std::vector<data::NamedTensor> tensors);

@@ -83,4 +83,9 @@ std::string find_backbone(const TaskFile& task) {
               task.path, task.arch, task.backbone_identity, looked);
 }
 
+Backbone backbone_of(const TaskFile& task, const std::string& path, Device device, DType dtype) {
+  if (task.backbone_identity == no_identity) return architecture_alone(task.arch, device, dtype);
+  return load_backbone(path.empty() ? find_backbone(task) : path, task.arch, device, dtype);
+}
+
 }  // namespace reprise::clr

@@ -6,7 +6,7 @@ namespace reprise::layers {
 // The paper's CLR-Full: a depthwise 3x3 behind every convolution, pointwise and shortcut ones too.
 const Method clr_full_method = {
     .name = "clr-full",
-    .seed_name = "Ghost",
+    .seed_names = {"Ghost", "Xception_Ghost"},
     .what = "depthwise 3x3 after every convolution; batch norm and head trained",
     .trains_batch_norm = true,
     .train_mode = true,

@@ -15,7 +15,7 @@ class REPRISE_API DepthwiseReprogram : public Reprogram {
   std::string_view type() const override { return "DepthwiseReprogram"; }
   std::int64_t flops(const Shape& x, const Shape& y) const override;
   // Back to the identity; nothing is drawn.
-  void reset_parameters(std::uint64_t seed) override;
+  void reset_parameters(const InitStreams& streams) override;
 
   Tensor weight;
 };

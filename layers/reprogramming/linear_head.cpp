@@ -5,11 +5,10 @@ namespace reprise::layers {
 // The baseline: a new head on frozen features.
 const Method linear_method = {
     .name = "linear",
-    .seed_name = "Linear",
+    .seed_names = {"Linear", "Xception_Linear"},
     .what = "only the head is trained; the network runs in evaluation mode",
     .trains_batch_norm = false,
     .train_mode = false,
-    .reprogram = [](const Conv2d&) -> std::unique_ptr<Reprogram> { return nullptr; },
 };
 
 }  // namespace reprise::layers

@@ -1,5 +1,7 @@
 #include "layers/reprogramming/method.h"
 
+#include <algorithm>
+
 #include "engine/autograd/autograd.h"
 #include "engine/core/check.h"
 #include "layers/batch_norm.h"
@@ -20,16 +22,21 @@ std::vector<M*> all_of(Network& network) {
 }  // namespace
 
 std::span<const Method* const> methods() {
-  static const Method* const all[] = {&clr_method, &clr_full_method, &clr_mixed_method, &linear_method,
-                                      &bn_only_method};
+  static const Method* const all[] = {&clr_method,          &clr_full_method,  &clr_mixed_method,
+                                      &clr_residual_method, &side_conv_method, &linear_method,
+                                      &bn_only_method,      &finetune_method,  &scratch_method};
   return all;
 }
 
 const Method& find_method(std::string_view name) {
   std::string known;
   for (const Method* m : methods()) {
-    if (name == m->name || (!name.empty() && name == m->seed_name)) return *m;
+    const auto& seed = m->seed_names;
+    if (!name.empty() && (name == m->name || std::find(seed.begin(), seed.end(), name) != seed.end()))
+      return *m;
     known += fmt::format("{}{}", known.empty() ? "" : ", ", m->name);
+    if (!seed[0].empty()) known += fmt::format(" = {}", seed[0]);
+    if (!seed[1].empty()) known += fmt::format(" = {}", seed[1]);
   }
   throw_error("unknown method '{}'; known are {}", name, known);
 }
@@ -37,11 +44,19 @@ const Method& find_method(std::string_view name) {
 const Method& apply_method(Network& network, std::string_view name) {
   const Method& method = find_method(name);
   network.set_requires_grad(false);
-  for (Conv2d* conv : all_of<Conv2d>(network)) conv->set_reprogram(method.reprogram(*conv));
+  for (Conv2d* conv : all_of<Conv2d>(network)) {
+    conv->set_reprogram(nullptr);
+    conv->set_requires_grad(method.trains_convolutions);
+    if (method.reprogram != nullptr) conv->set_reprogram(method.reprogram(*conv));
+  }
   for (BatchNorm2d* bn : all_of<BatchNorm2d>(network)) bn->set_requires_grad(method.trains_batch_norm);
   network.head().set_requires_grad(true);
   network.train(method.train_mode);
   return method;
+}
+
+void start_values(Network& network, const InitStreams& streams) {
+  for (Reprogram* layer : all_of<Reprogram>(network)) layer->reset_parameters(streams);
 }
 
 Regularised regularised(Network& network) {
@@ -51,8 +66,8 @@ Regularised regularised(Network& network) {
     if (requires_grad(bn->weight)) tensors.trained.insert(tensors.trained.end(), {bn->weight, bn->bias});
   for (Conv2d* conv : all_of<Conv2d>(network)) {
     if (conv->reprogram() == nullptr) continue;
-    for (const Entry& e : conv->named_tensors())
-      (requires_grad(*e.tensor) ? tensors.trained : tensors.frozen).push_back(*e.tensor);
+    for (const Entry& e : conv->own_tensors()) tensors.frozen.push_back(*e.tensor);
+    for (const Tensor& t : conv->reprogram()->penalised()) tensors.trained.push_back(t);
   }
   return tensors;
 }

@@ -1,6 +1,7 @@
 // Methods: what is added to a frozen network, and what of it is trained.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,33 +13,40 @@
 
 namespace reprise::layers {
 
-// A whole method. Each has one file here, named after it. The head is always new and trained; the
-// convolutions never are.
+// A whole method. Each has one file here, named after it. The head is always new and trained.
 struct Method {
-  std::string_view name;       // "clr"
-  std::string_view seed_name;  // what the original program calls it; "" if it has no such method
-  std::string_view what;       // one line for help and reports
-  bool trains_batch_norm;      // affine parameters by gradient, running statistics by the forward
+  std::string_view name;  // "clr"
+  // What the original program calls it, which has two names for one method on two networks ("li18", "li50");
+  // "" where there is none.
+  std::array<std::string_view, 2> seed_names;
+  std::string_view what;             // one line for help and reports
+  bool trains_batch_norm;            // affine parameters by gradient, running statistics by the forward
+  bool trains_convolutions = false;  // then the task stores the whole network
+  bool starts_at_random = false;     // needs no backbone
   bool train_mode;  // while training, batch norm uses the batch's statistics (else the running ones)
-  // What stands behind this convolution; null where nothing does.
-  std::unique_ptr<Reprogram> (*reprogram)(const Conv2d& conv);
+  // What stands behind this convolution: null, or a function that gives null, where nothing does. Error where
+  // the method cannot be used with it.
+  std::unique_ptr<Reprogram> (*reprogram)(const Conv2d& conv) = nullptr;
 };
 
 // All methods, the default first.
 REPRISE_API std::span<const Method* const> methods();
-// By name or seed name; Error, with the list, where there is none.
+// By name or one of the seed's names; Error, with the list, where there is none.
 REPRISE_API const Method& find_method(std::string_view name);
 
 // Turns any network into its form for a method: puts the method's reprogramming layers behind its
-// convolutions, starting as the identity (what an earlier call put there goes away), and marks what is
-// trained: those layers, the head, batch norm where the method trains it, and nothing else. The mode is set
-// as the method trains. The caller brings batch norm back to the backbone's values and gives the network its
-// new head.
+// convolutions (what an earlier call put there goes away), and marks what is trained: those layers, the head,
+// batch norm and convolutions where the method trains them, and nothing else. The mode is set as the method
+// trains. The caller brings what is trained back to the backbone's values, gives the network its new head,
+// and draws what the layers do not start with by themselves (start_values).
 REPRISE_API const Method& apply_method(Network& network, std::string_view method);
 
+// Draws the start values of all reprogramming layers.
+REPRISE_API void start_values(Network& network, const InitStreams& streams);
+
 // The tensors whose norms are added to the loss, one norm a tensor: head, batch norm where it is trained,
-// then everything in the blocks that have a reprogramming layer. The frozen ones there add a constant to the
-// loss that is reported, and no gradient.
+// then the blocks that have a reprogramming layer: the convolution and what the layer says (Reprogram::
+// penalised). The frozen ones there add a constant to the loss that is reported, and no gradient.
 struct Regularised {
   std::vector<Tensor> trained, frozen;
 };

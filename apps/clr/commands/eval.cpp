@@ -163,9 +163,8 @@ void run_eval(const EvalOptions& options, Common& common) {
   for (auto& task : data::find_tasks(options.data, sets)) found.emplace(task.name, std::move(task));
 
   const TaskFile first = read_task_file(folder.task_file(names.front()));
-  const std::string path = options.backbone.empty() ? find_backbone(first) : options.backbone;
   const Backbone backbone =
-      load_backbone(path, first.arch, common.resolved_device(), common.resolved_dtype());
+      backbone_of(first, options.backbone, common.resolved_device(), common.resolved_dtype());
   std::vector<Row> rows;
   std::vector<std::string> absent;
   for (const auto& name : names) {

@@ -28,6 +28,7 @@ namespace {
 struct ForwardOptions {
   std::string backbone, arch = "auto", task, method, input, output, until;
   bool layers = false, train_step = false;
+  int classes = 0;
 };
 
 using Written = std::vector<data::NamedTensor>;
@@ -139,21 +140,22 @@ void run_forward(const Common& common, const ForwardOptions& o) {
   const data::WeightFile input = data::read_weights(o.input);
   const Tensor& images = wanted(input, "images", "u8 [N, H, W, 3]");
   check_images(images);
+  std::optional<TaskFile> task;
+  if (!o.task.empty()) task = read_task_file(o.task);
+  if (task) method = task->method;
+  const std::string arch = task && o.arch == "auto" ? task->arch : o.arch;
   const Backbone backbone =
-      load_backbone(o.backbone, o.arch, common.resolved_device(), common.resolved_dtype(), {o.until});
+      backbone_for(method, o.backbone, arch, common.resolved_device(), common.resolved_dtype(), {o.until});
   if (!common.quiet) log_line(backbone.describe());
 
-  std::unique_ptr<layers::Network> network;
-  if (!o.task.empty()) {
-    const TaskFile task = read_task_file(o.task);
-    method = task.method;
-    network = restore_network(backbone, task);
-  } else {
-    network = backbone.pretrained(method);
-  }
-  const bool has_head = !o.task.empty() || backbone.classes > 0;
-  if (!has_head && !common.quiet) log_line("the file has no head: no logits");
-  REPRISE_CHECK(has_head || !o.train_step, "--train-step: {} has no head; give --task", backbone.path);
+  const auto network = task            ? restore_network(backbone, *task)
+                       : o.classes > 0 ? backbone.instantiate(method, o.classes, common.seed, "forward")
+                                       : backbone.pretrained(method, common.seed);
+  const bool has_head = task || o.classes > 0 || backbone.classes > 0;
+  if (!has_head && !common.quiet) log_line("no head of its own: no logits");
+  REPRISE_CHECK(has_head || !o.train_step,
+                "--train-step: {} has no head; give --task, or --method and --classes",
+                backbone.is_none() ? backbone.arch : backbone.path);
 
   Written written = run_eval(*network, images, o, has_head);
   if (o.train_step) {
@@ -176,11 +178,16 @@ void add_forward(CLI::App& app, Common& common) {
   const auto o = std::make_shared<ForwardOptions>();
   CLI::App& c =
       add_command(app, common, "forward", "what the network computes from given images, as tensors");
-  c.add_option("--backbone", o->backbone, "the pretrained network's weight file")->required();
+  c.add_option("--backbone", o->backbone,
+               "the pretrained network's weight file; none for the method scratch");
   c.add_option("--arch", o->arch, "its architecture (default: auto)");
   auto* task = c.add_option("--task", o->task, "a learned task: its network instead of the backbone's own");
-  c.add_option("--method", o->method, "the backbone in a method's form, as before the first step")
-      ->excludes(task);
+  auto* method =
+      c.add_option("--method", o->method, "the backbone in a method's form, as before the first step")
+          ->excludes(task);
+  c.add_option("--classes", o->classes, "with a new head of so many classes, drawn from --seed")
+      ->needs(method)
+      ->check(CLI::Range(1, 1'000'000));
   c.add_option("--input", o->input,
                "safetensors with `images` u8 [N, H, W, 3]; `labels` i64 [N] for --train-step")
       ->required();

@@ -57,8 +57,10 @@ void run_train(const TrainOptions& given, Common& common) {
   check(session.recipe);
   common.begin();
   const SignalGuard signals;
-  const Backbone backbone =
-      load_backbone(options.backbone, options.arch, common.resolved_device(), common.resolved_dtype());
+  const Backbone backbone = backbone_for(session.recipe.method, options.backbone, options.arch,
+                                         common.resolved_device(), common.resolved_dtype());
+  if (backbone.is_none() && options.copy_backbone)
+    throw UsageError("--copy-backbone: method " + session.recipe.method + " has no backbone");
   if (session.recipe.size == 0) session.recipe.size = backbone.size;
   session.quiet = common.quiet;
   session.argv = arguments_of_process();
@@ -101,11 +103,14 @@ void add_train(CLI::App& app, Common& common) {
   CLI::App& command = add_command(app, common, "train", "learn every task of a folder on a frozen backbone");
   auto options = std::make_shared<TrainOptions>();
   SessionOptions& s = options->session;
-  command.add_option("--backbone", options->backbone, "weight file of the pretrained network")->required();
+  command.add_option("--backbone", options->backbone,
+                     "weight file of the pretrained network; none for the method scratch");
   command.add_option("--data", s.data, "folder of tasks")->required();
   command.add_option("--run", s.run, "run folder, made if needed")->required();
   command.add_option("--tasks", s.tasks, "only these, divided by commas")->delimiter(',');
-  command.add_option("--arch", options->arch, "architecture of the backbone")->capture_default_str();
+  command
+      .add_option("--arch", options->arch, "architecture of the backbone (auto: the one that fits its file)")
+      ->capture_default_str();
   add_recipe_options(command, s.recipe);
   add_split_options(command, options->sets);
   command.add_option("--init", s.init, "start values by name, from a task file (one task only)");

@@ -170,7 +170,7 @@ Json Session::plan() const {
 }
 
 Json Session::backbone_record() const {
-  Json json = {{"path", fs::absolute(backbone_.path).string()},
+  Json json = {{"path", backbone_.is_none() ? "" : fs::absolute(backbone_.path).string()},
                {"file_sha256", backbone_.file_sha256},
                {"identity", backbone_.identity},
                {"arch", backbone_.arch},

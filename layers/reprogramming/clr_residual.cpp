@@ -1,0 +1,49 @@
+#include "engine/ops/arithmetic.h"
+#include "engine/ops/conv2d.h"
+#include "layers/reprogramming/methods.h"
+
+namespace reprise::layers {
+namespace {
+
+// out = y + scale * depthwise3x3(y). scale (C) starts at 0, so the block starts as the convolution alone;
+// weight (3,3,C) starts at random values, for with both at 0 neither would ever have a gradient.
+class ResidualReprogram : public Reprogram {
+ public:
+  explicit ResidualReprogram(const Conv2d& conv)
+      : weight_(zeros({3, 3, conv.out_channels()}, conv.weight.dtype(), conv.weight.device())),
+        scale_(zeros({conv.out_channels()}, conv.weight.dtype(), conv.weight.device())) {
+    register_parameter("weight", weight_, FileLayout::depthwise);
+    register_parameter("scale", scale_);
+  }
+  Tensor apply(const Tensor&, const Tensor& y) override {
+    return ops::add(y, ops::mul(ops::depthwise_conv2d(y, weight_, {.padding = {1, 1}}), scale_));
+  }
+  std::string_view type() const override { return "ResidualReprogram"; }
+  // Nine taps, the scale, the sum: ten multiply-adds.
+  std::int64_t flops(const Shape&, const Shape& y) const override { return 2 * 10 * y.numel(); }
+  void reset_parameters(const InitStreams& streams) override {
+    draw(weight_, Init::kaiming_uniform, {9, 9}, streams, name_of_tensor("weight"));
+    copy_into(scale_, zeros(scale_.shape(), scale_.dtype(), scale_.device()));
+  }
+  // Not the scale.
+  std::vector<Tensor> penalised() override { return {weight_}; }
+
+ private:
+  Tensor weight_, scale_;
+};
+
+}  // namespace
+
+// The original program's variant with a residual: how much of the depthwise 3x3 is added is learned too.
+const Method clr_residual_method = {
+    .name = "clr-residual",
+    .seed_names = {"Ghost_a"},
+    .what = "scale * depthwise 3x3 added to every convolution's output; batch norm and head trained",
+    .trains_batch_norm = true,
+    .train_mode = true,
+    .reprogram = [](const Conv2d& conv) -> std::unique_ptr<Reprogram> {
+      return std::make_unique<ResidualReprogram>(conv);
+    },
+};
+
+}  // namespace reprise::layers
