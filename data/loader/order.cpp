@@ -60,6 +60,12 @@ std::vector<std::vector<std::int64_t>> epoch_batches(std::int64_t n, std::int64_
   return cut_batches(epoch_order(n, seed, task, epoch, shuffle), batch);
 }
 
+std::vector<std::int64_t> torch_loader_order(std::int64_t n, TorchGenerator& generator) {
+  REPRISE_CHECK(n >= 1, "order: PyTorch's shuffling loader needs at least 1 sample, got {}", n);
+  generator.random_seed();  // the loader's base seed, which is for workers alone
+  return TorchGenerator(generator.random_seed()).permutation(n);
+}
+
 std::vector<std::vector<std::int64_t>> read_order_file(const std::string& path, std::int64_t n) {
   const std::vector<std::byte> bytes = read_file(path);
   std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());

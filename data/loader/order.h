@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/core/export.h"
+#include "engine/core/torch_random.h"
 
 namespace reprise::data {
 
@@ -23,6 +24,11 @@ REPRISE_API std::vector<std::vector<std::int64_t>> cut_batches(std::span<const s
 REPRISE_API std::vector<std::vector<std::int64_t>> epoch_batches(std::int64_t n, std::int64_t batch,
                                                                  std::uint64_t seed, std::string_view task,
                                                                  std::int64_t epoch, bool shuffle);
+
+// The order in which PyTorch's DataLoader(shuffle=True, num_workers=0) gives n samples when an iteration over
+// it begins: so many draws from the global generator, whatever n is. Error if n < 1, as there.
+inline constexpr std::int64_t torch_loader_draws = 4;
+REPRISE_API std::vector<std::int64_t> torch_loader_order(std::int64_t n, TorchGenerator& generator);
 
 // A text file with one epoch's image indices a line, divided by blanks or commas; empty lines count for
 // nothing. Every index lies in 0..n-1; an index may be missing or stand twice. Error names line and value.
