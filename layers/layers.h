@@ -11,3 +11,4 @@
 #include "layers/sequential.h"
 #include "layers/simple.h"
 #include "layers/summary.h"
+#include "layers/torch_sequence.h"

@@ -6,6 +6,7 @@
 #include "engine/autograd/autograd.h"
 #include "engine/core/check.h"
 #include "layers/observer.h"
+#include "layers/torch_sequence.h"
 
 namespace reprise::layers {
 namespace {
@@ -47,6 +48,7 @@ void Module::reset_parameters(const InitStreams&) {}
 
 void Module::initialize(const InitStreams& streams) {
   for (Module* m : modules()) m->reset_parameters(streams);
+  if (streams.torch != nullptr) streams.torch->finish();
 }
 
 std::vector<Module*> Module::modules() {

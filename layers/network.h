@@ -21,6 +21,7 @@ class REPRISE_API Network : public Module {
   virtual Linear& head() = 0;
   virtual const std::string& arch() const = 0;  // "resnet18"
   virtual int default_size() const = 0;         // height and width that it was made for
+  virtual int default_classes() const { return 1000; }
 
   std::string head_name() { return head().path(); }  // "fc" or "linear"
   int classes() { return static_cast<int>(head().weight.dim(0)); }

@@ -161,6 +161,7 @@ class ResNet : public Network {
   Linear& head() override { return *head_; }
   const std::string& arch() const override { return spec_.name; }
   int default_size() const override { return is_cifar() ? 32 : 224; }
+  int default_classes() const override { return is_cifar() ? 10 : 1000; }
 
  private:
   bool is_cifar() const { return spec_.family == Family::cifar; }

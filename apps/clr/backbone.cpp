@@ -16,6 +16,7 @@
 #include "layers/init.h"
 #include "layers/network.h"
 #include "layers/reprogramming/method.h"
+#include "layers/torch_sequence.h"
 
 namespace reprise::clr {
 namespace {
@@ -206,20 +207,39 @@ std::unique_ptr<layers::Network> Backbone::pretrained(const std::string& method,
 
 std::unique_ptr<layers::Network> Backbone::instantiate(const std::string& method, int classes_of_task,
                                                        std::uint64_t seed, const std::string& task) const {
+  return instantiate(method, classes_of_task, layers::InitStreams(seed, task + "/"));
+}
+
+std::unique_ptr<layers::Network> Backbone::instantiate(const std::string& method, int classes_of_task,
+                                                       TorchGenerator& generator) const {
+  if (!is_none()) {
+    const auto pretrained = layers::make_network(arch, constructed_classes());
+    layers::TorchSequence passed_over(generator, /*with_values=*/false);
+    pretrained->initialize(passed_over);
+  }
+  layers::TorchSequence sequence(generator);
+  return instantiate(method, classes_of_task, layers::InitStreams(sequence));
+}
+
+int Backbone::constructed_classes() const {
+  return classes > 0 ? classes : layers::make_network(arch, 1)->default_classes();
+}
+
+std::unique_ptr<layers::Network> Backbone::instantiate(const std::string& method, int classes_of_task,
+                                                       const layers::InitStreams& streams) const {
   const layers::Method& wanted = layers::find_method(method);
   if (wanted.starts_at_random != is_none())
     throw UsageError(is_none() ? fmt::format("method {} needs a backbone", wanted.name)
                                : fmt::format("method {} starts from random values, not from the backbone {}",
                                              wanted.name, path));
-  const layers::InitStreams streams(seed, task + "/");
-  auto network = layers::make_network(arch, classes_of_task);
+  auto network = layers::make_network(arch, is_none() ? constructed_classes() : classes_of_task);
   network->to(dtype);
   network->to(device);
   if (is_none()) network->initialize(streams);
   layers::apply_method(*network, method);
   put_weights(*network, wanted);
-  network->replace_head(classes_of_task, streams);
   layers::start_values(*network, streams);
+  network->replace_head(classes_of_task, streams);
   return network;
 }
 

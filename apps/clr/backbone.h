@@ -10,9 +10,11 @@
 
 #include "data/weights/state_dict.h"
 #include "engine/core/tensor.h"
+#include "engine/core/torch_random.h"
 
 namespace reprise::layers {
 class Network;
+struct InitStreams;
 struct Method;
 }  // namespace reprise::layers
 
@@ -54,6 +56,14 @@ struct Backbone {
   // backbone and this is none, or the other way round.
   std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
                                                std::uint64_t seed, const std::string& task) const;
+  std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
+                                               const layers::InitStreams& streams) const;
+  // As PyTorch's users make it after torch.manual_seed: the pretrained network by its constructor (with as
+  // many classes as the file's head has, or the usual number), whose values last only where there is no
+  // backbone; the reprogramming layers, convolution after convolution; the new head. Leaves the generator
+  // where training begins.
+  std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
+                                               TorchGenerator& generator) const;
   // The network as it was loaded, with its own head, in evaluation mode, nothing trained. With a method: in
   // that method's form, as before the first step, still with its own head, added layers drawn from the
   // streams "init/<parameter>". Without a head of its own (classes is 0) the logits mean nothing.
@@ -67,6 +77,7 @@ struct Backbone {
   std::string describe() const;     // for a person: what it is, and what of the file did not fit
 
  private:
+  int constructed_classes() const;
   void put_weights(layers::Network& network, const layers::Method& method) const;
 };
 

@@ -22,7 +22,7 @@ class ResidualReprogram : public Reprogram {
   // Nine taps, the scale, the sum: ten multiply-adds.
   std::int64_t flops(const Shape&, const Shape& y) const override { return 2 * 10 * y.numel(); }
   void reset_parameters(const InitStreams& streams) override {
-    draw(weight_, Init::kaiming_uniform, {9, 9}, streams, name_of_tensor("weight"));
+    draw(weight_, FileLayout::depthwise, Init::kaiming_uniform, {9, 9}, streams, name_of_tensor("weight"));
     copy_into(scale_, zeros(scale_.shape(), scale_.dtype(), scale_.device()));
   }
   // Not the scale.

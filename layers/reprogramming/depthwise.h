@@ -14,7 +14,7 @@ class REPRISE_API DepthwiseReprogram : public Reprogram {
   Tensor apply(const Tensor& x, const Tensor& y) override;
   std::string_view type() const override { return "DepthwiseReprogram"; }
   std::int64_t flops(const Shape& x, const Shape& y) const override;
-  // Back to the identity; nothing is drawn.
+  // Back to the identity.
   void reset_parameters(const InitStreams& streams) override;
 
   Tensor weight;

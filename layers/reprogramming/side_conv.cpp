@@ -32,7 +32,8 @@ class SideConv : public Reprogram {
     return y.numel() * (2 * weight_.dim(3) + 1);
   }
   void reset_parameters(const InitStreams& streams) override {
-    draw(weight_, Init::kaiming_uniform, {weight_.dim(3), weight_.dim(0)}, streams, name_of_tensor("weight"));
+    const Fans fans{weight_.dim(3), weight_.dim(0)};
+    draw(weight_, FileLayout::conv, Init::kaiming_uniform, fans, streams, name_of_tensor("weight"));
   }
 
  private:

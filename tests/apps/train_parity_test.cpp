@@ -2,13 +2,11 @@
 // makes the same network, start values and images by the same formulas.
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <filesystem>
 #include <sstream>
 
-#include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
-#include "layers/network.h"
+#include "tests/apps/by_formula.h"
 #include "tests/apps/train_support.h"
 
 namespace reprise::test {
@@ -16,56 +14,21 @@ namespace {
 
 constexpr int classes = 3, images = 24, size = 16, batch = 8, steps = 20;
 
-// SplitMix64's finisher.
-std::uint64_t mix(std::uint64_t x) {
-  x += 0x9E3779B97F4A7C15u;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-  return x ^ (x >> 31);
-}
-
-// The i-th value of the noise of that name: in [-1,1), a multiple of 2^-20.
-double noise(const std::string& name, std::int64_t i) {
-  std::uint64_t h = 0xCBF29CE484222325u;
-  for (const char c : name) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
-  return static_cast<double>(mix(h ^ static_cast<std::uint64_t>(i)) >> 43) / 0x1p20 - 1;
-}
-
-double value(const std::string& name, const Shape& shape, std::int64_t i) {
-  const double u = noise(name, i);
-  if (name.ends_with("reprogram.weight")) return u / 8 + (i % 9 == 4 ? 1 : 0);
-  const bool norm = name.find("bn") != std::string::npos;
-  if (name.ends_with("running_var") || (norm && name.ends_with("weight"))) return 1 + u / 4;
-  if (norm || name.starts_with("linear")) return u / 8;
-  return u * (shape[1] == 3 ? 0.5 : shape[1] == 64 ? 0.0625 : 0.125);
-}
-
-data::NamedTensor by_formula(const std::string& name, const Shape& file_shape) {
-  Tensor t = empty(file_shape);
-  for (std::int64_t i = 0; i < t.numel(); ++i)
-    t.mutable_data<float>()[i] = static_cast<float>(value(name, file_shape, i));
-  return {name, t};
-}
-
 void write_inputs(const TempDir& dir) {
-  const auto network = layers::make_network("resnet20", classes);
-  std::vector<data::NamedTensor> backbone, start;
-  for (const layers::Entry& e : network->named_tensors()) {
-    const Shape shape = data::to_file_layout(*e.tensor, e.layout).shape();
-    backbone.push_back(by_formula(e.name, shape));
-    if (e.layout != FileLayout::conv) {
-      start.push_back(backbone.back());
+  const auto backbone = resnet20_by_formula(classes);
+  std::vector<data::NamedTensor> start;
+  for (const auto& tensor : backbone) {
+    if (tensor.tensor.rank() != 4) {
+      start.push_back(tensor);
     } else {
-      const std::string conv = e.name.substr(0, e.name.rfind('.'));
-      start.push_back(by_formula(conv + ".reprogram.weight", {shape[0], 1, 3, 3}));
+      const std::string conv = tensor.name.substr(0, tensor.name.rfind('.'));
+      start.push_back(by_formula(conv + ".reprogram.weight", {tensor.tensor.dim(0), 1, 3, 3}));
     }
   }
   data::write_safetensors(dir / "backbone.safetensors", backbone);
   data::write_safetensors(dir / "start.safetensors", start);
   for (int i = 0; i < images; ++i) {
-    std::string pixels = "P6\n16 16\n255\n";
-    for (std::int64_t p = 0; p < size * size * 3; ++p)
-      pixels += static_cast<char>(std::floor((noise("image" + std::to_string(i), p) + 1) * 128));
+    const std::string pixels = image_by_formula(i, size);
     const std::string name = std::string(1, static_cast<char>('a' + i / (images / classes)));
     for (const std::string split : {"train", "val"}) {
       std::filesystem::create_directories(dir / ("data/" + split + "/" + name));

@@ -1,6 +1,7 @@
 // clr tasks: what is found under a data folder.
 #include <nlohmann/json.hpp>
 
+#include "apps/clr/backbone.h"
 #include "apps/clr/commands/commands.h"
 #include "apps/clr/table.h"
 #include "apps/clr/train/signals.h"
@@ -8,6 +9,7 @@
 #include "data/loader/order.h"
 #include "engine/core/check.h"
 #include "engine/core/log.h"
+#include "layers/network.h"
 
 namespace reprise::clr {
 namespace {
@@ -15,8 +17,8 @@ namespace {
 struct TasksOptions {
   std::string data, list;
   data::SetOptions sets;
-  int epoch = -1;         // counted from 0; -1: the order of the files
-  bool no_check = false;  // open no image
+  int epoch = -1;  // counted from 0; -1: the order of the files
+  std::string rng = "streams", backbone, arch = "auto", method = "clr";
 };
 
 // Names, classes and paths may hold anything that a file system allows.
@@ -31,14 +33,31 @@ std::string line_of(const data::Task& task, const char* split, const data::Sampl
                      one_line(task.classes[static_cast<std::size_t>(sample.label)]), sample.path);
 }
 
-void list_images(const data::Task& task, const TasksOptions& options, const Common& common) {
+// The training images in the order of an epoch, and with PyTorch's random numbers the validation images too.
+void list_epoch(const data::Task& task, const TasksOptions& options, const Common& common) {
   std::string text;
-  if (options.epoch >= 0) {
-    const auto n = static_cast<std::int64_t>(task.train.size());
-    for (const std::int64_t i : data::epoch_order(n, common.seed, task.name, options.epoch, true))
-      text += line_of(task, "train", task.train[static_cast<std::size_t>(i)]);
-    return print(text);
+  const auto add = [&](const char* split, const std::vector<data::Sample>& samples,
+                       const std::vector<std::int64_t>& order) {
+    for (const std::int64_t i : order) text += line_of(task, split, samples[static_cast<std::size_t>(i)]);
+  };
+  const auto train = std::ssize(task.train), val = std::ssize(task.val);
+  if (options.rng == "torch") {
+    const Backbone backbone =
+        backbone_for(options.method, options.backbone, options.arch, cpu_device, DType::f32);
+    TorchGenerator generator(common.seed);
+    backbone.instantiate(options.method, static_cast<int>(task.classes.size()), generator);
+    generator.discard(std::int64_t{options.epoch} * (val > 0 ? 2 : 1) * data::torch_loader_draws);
+    add("train", task.train, data::torch_loader_order(train, generator));
+    if (val > 0) add("val", task.val, data::torch_loader_order(val, generator));
+  } else {
+    add("train", task.train, data::epoch_order(train, common.seed, task.name, options.epoch, true));
   }
+  print(text);
+}
+
+void list_images(const data::Task& task, const TasksOptions& options, const Common& common) {
+  if (options.epoch >= 0) return list_epoch(task, options, common);
+  std::string text;
   for (const auto& sample : task.train) text += line_of(task, "train", sample);
   for (const auto& sample : task.val) text += line_of(task, "val", sample);
   for (const auto& sample : task.test) text += line_of(task, "test", sample);
@@ -74,19 +93,22 @@ void run_tasks(const TasksOptions& given, Common& common) {
   TasksOptions options = given;
   if (options.epoch >= 0 && options.list.empty())
     throw UsageError("--epoch: is for --list TASK, the order of that task's images");
-  if (!options.list.empty() && !options.sets.tasks.empty())
-    throw UsageError("--tasks: --list names the task already");
+  if (options.rng == "torch" && options.epoch < 0)
+    throw UsageError("--rng torch: is for --list TASK --epoch E");
+  if (options.rng != "torch" && !options.backbone.empty())
+    throw UsageError("--backbone: is for --rng torch, whose order depends on the network");
+  options.method = checked_method(options.method);
   if (!options.list.empty()) options.sets.tasks = {options.list};
   const SignalGuard signals;
   auto tasks = data::find_tasks(options.data, options.sets);
   for (auto& task : tasks) {
-    if (!options.no_check) data::check_readable(task, options.sets, stop_if_asked);
+    data::check_readable(task, options.sets, stop_if_asked);
     report_task(task, options.sets.skip_bad, common.quiet);
   }
   if (options.list.empty())
     print_tasks(tasks, common);
   else
-    for (const auto& task : tasks) list_images(task, options, common);
+    list_images(tasks.at(0), options, common);
 }
 
 }  // namespace
@@ -94,19 +116,21 @@ void run_tasks(const TasksOptions& given, Common& common) {
 void add_tasks(CLI::App& app, Common& common) {
   CLI::App& command = add_command(app, common, "tasks", "list the tasks found in a folder");
   auto options = std::make_shared<TasksOptions>();
-  command.add_option("--data", options->data, data_help)->required();
+  command.add_option("--data", options->data, "folder of tasks")->required();
   command.add_option("--list", options->list,
                      "print this task's images, a line each: split, label, class, path");
   command
       .add_option("--epoch", options->epoch,
                   "with --list: the training images in the order of this epoch, from 0")
       ->check(CLI::Range(0, 1 << 30));
-  command
-      .add_option("--tasks", options->sets.tasks,
-                  "only these, by name or id, divided by commas; paper53: those of the paper")
-      ->delimiter(',');
-  command.add_flag("--no-check", options->no_check,
-                   "do not decode the images to see whether they can be read");
+  command.add_option("--rng", options->rng, "with --epoch: whose random numbers, as of train")
+      ->check(CLI::IsMember({"streams", "torch"}))
+      ->capture_default_str();
+  command.add_option("--backbone", options->backbone, "with --rng torch: what will be trained on");
+  command.add_option("--arch", options->arch, "with --rng torch: architecture of the backbone")
+      ->capture_default_str();
+  command.add_option("--method", options->method, "with --rng torch: the method of training")
+      ->capture_default_str();
   add_split_options(command, options->sets);
   command.callback([options, &common] { run_tasks(*options, common); });
 }

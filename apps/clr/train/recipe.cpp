@@ -32,6 +32,7 @@ Json to_json(const Recipe& r) {
   if (r.optimizer == "sgd") json["momentum"] = r.momentum;
   if (r.weight_decay != 0) json["weight-decay"] = r.weight_decay;
   if (r.schedule != "step") json["schedule"] = r.schedule;
+  if (r.rng != "streams") json["rng"] = r.rng;
   return json;
 }
 
@@ -60,6 +61,7 @@ void check(const Recipe& r) {
   in_range(r.steps >= 0, "steps", r.steps, "1 or more");
   one_of(r.penalty, "penalty", {"l2", "l1", "l12", "none"});
   one_of(r.optimizer, "optimizer", {"adam", "sgd"});
+  one_of(r.rng, "rng", {"streams", "torch"});
   one_of(r.schedule, "schedule", {"step", "cosine"});
 }
 

@@ -30,6 +30,7 @@ struct Recipe {
   bool skip_bad = false;
   std::int64_t steps = 0;  // at most so many steps a task; 0: no limit
   std::uint64_t seed = 0;
+  std::string rng = "streams";  // "streams": this project's named ones; "torch": PyTorch's sequence
   std::string device = "cpu", dtype = "f32";  // the device's kind
   std::string init_sha256, order_sha256;      // of the files given; empty: none
 

@@ -99,8 +99,11 @@ Json Session::context_of(const TaskData& data) const {
 TaskOutcome Session::learn_claimed(const TaskData& data) {
   const Recipe& recipe = options_.recipe;
   const std::string& name = data.task.name;
-  const auto network =
-      backbone_.instantiate(recipe.method, static_cast<int>(data.task.classes.size()), recipe.seed, name);
+  const int classes = static_cast<int>(data.task.classes.size());
+  std::optional<TorchGenerator> generator;  // every task begins with the seed
+  if (recipe.rng == "torch") generator.emplace(recipe.seed);
+  const auto network = generator ? backbone_.instantiate(recipe.method, classes, *generator)
+                                 : backbone_.instantiate(recipe.method, classes, recipe.seed, name);
   if (!init_.empty()) apply_task(*network, init_);
 
   TrainingJob job;
@@ -112,6 +115,7 @@ TaskOutcome Session::learn_claimed(const TaskData& data) {
   job.val = data.split("val");
   job.kept = layers::task_tensors(*network);
   job.order = order_;
+  job.generator = generator;
   job.state_file = folder_.state_file(name);
   job.log_file = folder_.log_file(name);
   job.steps_file = options_.log_steps;

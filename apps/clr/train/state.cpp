@@ -32,17 +32,19 @@ std::optional<double> optional_number(const Json& json) {
 }
 
 Json numbers_of(const TrainState& s) {
-  return {{"epoch", s.epoch},
-          {"step", s.step},
-          {"steps", s.steps},
-          {"loss_sum", s.loss_sum},
-          {"seconds", s.seconds},
-          {"correct", s.correct},
-          {"seen", s.seen},
-          {"best_epoch", s.best_epoch},
-          {"best_val", optional_number(s.best_val)},
-          {"best_train", optional_number(s.best_train)},
-          {"log", s.log}};
+  Json json = {{"epoch", s.epoch},
+               {"step", s.step},
+               {"steps", s.steps},
+               {"loss_sum", s.loss_sum},
+               {"seconds", s.seconds},
+               {"correct", s.correct},
+               {"seen", s.seen},
+               {"best_epoch", s.best_epoch},
+               {"best_val", optional_number(s.best_val)},
+               {"best_train", optional_number(s.best_train)},
+               {"log", s.log}};
+  if (!s.generator.empty()) json["generator"] = s.generator;
+  return json;
 }
 
 TrainState state_of(const Json& json) {
@@ -57,6 +59,7 @@ TrainState state_of(const Json& json) {
   s.best_epoch = json.at("best_epoch").get<int>();
   s.best_val = optional_number(json.at("best_val"));
   s.best_train = optional_number(json.at("best_train"));
+  s.generator = json.value("generator", "");
   s.log = json.at("log").get<std::vector<std::string>>();
   return s;
 }

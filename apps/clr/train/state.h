@@ -26,6 +26,8 @@ struct TrainState {
   int best_epoch = 0;
   std::optional<double> best_val, best_train;
   Snapshot best;
+  // With PyTorch's random numbers: where the generator stood when the unfinished epoch began; else empty.
+  std::string generator;
   std::vector<std::string> log;  // lines of log/<task>.csv, one a finished epoch
 };
 

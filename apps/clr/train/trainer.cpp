@@ -74,6 +74,7 @@ class Trainer {
         job_(job),
         progress_(progress),
         learner_(network, job.recipe),
+        generator_(job.generator),
         resumed_(resume()),
         train_(network, *job.train, job.device, job.dtype, features_once(network)),
         steps_log_(job.steps_file, state_.steps) {
@@ -101,6 +102,7 @@ class Trainer {
     std::map<std::string, Tensor> buffers;
     for (auto& [name, tensor] : saved->second.optimizer) buffers[name] = tensor;
     learner_.optimizer().load_state(buffers);
+    if (generator_) generator_ = TorchGenerator::from_state(state_.generator);
     progress_.line(fmt::format("{}: goes on after epoch {}, step {}", job_.task, state_.epoch, state_.step));
     return true;
   }
@@ -118,7 +120,7 @@ class Trainer {
   }
 
   void run_epoch() {
-    const auto batches = batches_of_epoch(job_, state_.epoch);
+    const auto batches = batches_of_epoch(job_, state_.epoch, generator_);
     learner_.optimizer().set_lr(learning_rate(job_.recipe, state_.epoch));
     epoch_begin_ = Clock::now();
     for (auto s = static_cast<std::size_t>(state_.step); s < batches.size() && !out_of_steps(); ++s) {
@@ -149,6 +151,8 @@ class Trainer {
     const double accuracy =
         state_.seen > 0 ? static_cast<double>(state_.correct) / static_cast<double>(state_.seen) : 0;
     state_.epoch += 1;
+    // In PyTorch one loader shuffled the training images, and one the validation images.
+    if (generator_) generator_->discard((val_ ? 2 : 1) * data::torch_loader_draws);
     const bool best = !val_ || !state_.best_val || val.accuracy > *state_.best_val;
     if (best) {
       state_.best_epoch = state_.epoch;
@@ -181,6 +185,7 @@ class Trainer {
     Snapshot buffers;
     for (const auto& [name, tensor] : learner_.optimizer().state())
       buffers.push_back({name, tensor.to(cpu_device)});
+    if (generator_) state_.generator = generator_->state();
     save_state(job_.state_file, state_, {take_snapshot(job_.kept), std::move(buffers)}, job_.context);
     write_log();
     saved_ = Clock::now();
@@ -200,6 +205,7 @@ class Trainer {
   Progress& progress_;
   Learner learner_;
   TrainState state_;
+  std::optional<TorchGenerator> generator_;  // where it stood when the epoch began
   bool resumed_;
   Inputs train_;
   std::optional<Inputs> val_;
@@ -213,10 +219,13 @@ std::string log_header() {
   return "epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,seconds";
 }
 
-std::vector<std::vector<std::int64_t>> batches_of_epoch(const TrainingJob& job, int epoch) {
-  if (job.order.empty())
-    return data::epoch_batches(job.train->count(), job.recipe.batch, job.recipe.seed, job.task, epoch, true);
-  return data::cut_batches(job.order[static_cast<std::size_t>(epoch)], job.recipe.batch);
+std::vector<std::vector<std::int64_t>> batches_of_epoch(const TrainingJob& job, int epoch,
+                                                        std::optional<TorchGenerator> generator) {
+  const Recipe& recipe = job.recipe;
+  if (!job.order.empty()) return data::cut_batches(job.order[static_cast<std::size_t>(epoch)], recipe.batch);
+  if (generator)
+    return data::cut_batches(data::torch_loader_order(job.train->count(), *generator), recipe.batch);
+  return data::epoch_batches(job.train->count(), recipe.batch, recipe.seed, job.task, epoch, true);
 }
 
 TrainingResult train(layers::Network& network, const TrainingJob& job, Progress& progress) {

@@ -9,6 +9,7 @@
 #include "apps/clr/train/recipe.h"
 #include "apps/clr/train/state.h"
 #include "data/loader/image_store.h"
+#include "engine/core/torch_random.h"
 #include "layers/network.h"
 
 namespace reprise::clr {
@@ -22,10 +23,11 @@ struct TrainingJob {
   const data::ImageStore* val = nullptr;  // null: the last epoch counts as the best
   std::vector<layers::Entry> kept;        // the tensors that are the result: saved, restored, returned
   std::vector<std::vector<std::int64_t>>
-      order;                         // image indices, one epoch a row; empty: shuffled by the seed
-  std::string state_file, log_file;  // log_file may be empty: none
-  std::string steps_file;            // for --log-steps; empty: none
-  Json context;                      // what a resume needs to find unchanged
+      order;                                // image indices, one epoch a row; empty: shuffled by the seed
+  std::optional<TorchGenerator> generator;  // shuffles instead, as PyTorch does; stands where training begins
+  std::string state_file, log_file;         // log_file may be empty: none
+  std::string steps_file;                   // for --log-steps; empty: none
+  Json context;                             // what a resume needs to find unchanged
 };
 
 struct TrainingResult {
@@ -42,7 +44,9 @@ TrainingResult train(layers::Network& network, const TrainingJob& job, Progress&
 
 // "epoch,lr,train_loss,…": the first line of a log file.
 std::string log_header();
-// The image indices of every batch of an epoch, counted from 0.
-std::vector<std::vector<std::int64_t>> batches_of_epoch(const TrainingJob& job, int epoch);
+// The image indices of every batch of an epoch, counted from 0. `generator`: where it stands when the epoch
+// begins, if the job has one.
+std::vector<std::vector<std::int64_t>> batches_of_epoch(const TrainingJob& job, int epoch,
+                                                        std::optional<TorchGenerator> generator = {});
 
 }  // namespace reprise::clr

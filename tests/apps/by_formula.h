@@ -1,0 +1,21 @@
+// Values made by formula, the same as those of tests/golden/parity/generate.py.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "data/weights/state_dict.h"
+
+namespace reprise::test {
+
+// The i-th value of the noise of that name: in [-1,1), a multiple of 2^-20.
+double noise(const std::string& name, std::int64_t i);
+// A tensor of a ResNet-20 or of its reprogramming layers, in the file's layout.
+data::NamedTensor by_formula(const std::string& name, const Shape& file_shape);
+// All of a ResNet-20.
+std::vector<data::NamedTensor> resnet20_by_formula(int classes);
+// An image file (PPM) of size x size pixels.
+std::string image_by_formula(int index, int size);
+
+}  // namespace reprise::test
