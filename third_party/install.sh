@@ -2,7 +2,8 @@
 # Installs what is missing on Debian and Ubuntu. `install.sh build` or `install.sh tests`; says what it would need and
 # exits with 1 where it cannot install.
 set -eu
-packages="g++ cmake ninja-build libfmt-dev libstb-dev nlohmann-json3-dev libcli11-dev libjpeg62-turbo-dev libwebp-dev"
+packages="g++ cmake ninja-build libfmt-dev libstb-dev nlohmann-json3-dev libcli11-dev libjpeg62-turbo-dev libwebp-dev
+  libsqlite3-dev"
 case "${1:-build}" in
   build) ;;
   tests) packages="$packages libgtest-dev libbenchmark-dev clang-format" ;;

@@ -6,6 +6,7 @@
 #include "apps/clr/commands/commands.h"
 #include "apps/clr/train/signals.h"
 #include "data/image/image.h"
+#include "data/sets/find_tasks.h"
 #include "engine/core/check.h"
 #include "engine/core/env.h"
 #include "engine/core/log.h"
@@ -21,10 +22,13 @@ std::string version_text() {
   backends += ", cuda";
 #endif
   return fmt::format(
-      "clr {}\ncompiler          {} ({})\nimage decoders    {}\ninstruction set   {} (of portable, avx2, "
+      "clr {}\ncompiler          {} ({})\nimage decoders    {}\ndatabases         {}\ninstruction set   {} "
+      "(of portable, avx2, "
       "avx512)\n"
       "backends          {}",
-      version(), compiler(), build_flags(), data::decoder_versions(), instruction_set(cpu_device), backends);
+      version(), compiler(), build_flags(), data::decoder_versions(),
+      data::sqlite_version().empty() ? "none (built without SQLite)" : data::sqlite_version(),
+      instruction_set(cpu_device), backends);
 }
 
 void print_env() {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "data/loader/image_store.h"
-#include "data/sets/class_folders.h"
+#include "data/sets/find_tasks.h"
 #include "data/sets/task.h"
 #include "engine/core/export.h"
 

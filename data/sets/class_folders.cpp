@@ -2,16 +2,14 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 
+#include "data/sets/printable.h"
 #include "data/sets/split.h"
 #include "data/sets/walk.h"
 #include "engine/core/check.h"
 
 namespace reprise::data {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::array<std::string_view, 4> split_names = {"train", "val", "validation", "test"};
 
@@ -41,25 +39,6 @@ bool is_divided(const std::string& path, const Listing& listing) {
   return !is_class;
 }
 
-// Class names go into task files and tables, so they are text.
-void check_class_name(const std::string& name, const std::string& folder) {
-  bool text = true;
-  for (std::size_t i = 0; i < name.size() && text;) {
-    const auto c = static_cast<unsigned char>(name[i]);
-    const std::size_t more = c < 0x80 ? 0 : c >= 0xC2 && c < 0xE0 ? 1 : c >= 0xE0 && c < 0xF0 ? 2 : 3;
-    text = c >= 0x20 && c != 0x7F && (more < 3 || (c >= 0xF0 && c < 0xF5)) && i + more < name.size();
-    for (std::size_t k = 1; k <= more && text; ++k)
-      text = (static_cast<unsigned char>(name[i + k]) & 0xC0) == 0x80;
-    i += more + 1;
-  }
-  std::string shown;
-  for (const char c : name)
-    shown += static_cast<unsigned char>(c) > 0x20 && static_cast<unsigned char>(c) < 0x7F
-                 ? std::string(1, c)
-                 : fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-  REPRISE_CHECK(text, "data: a class's name is not printable UTF-8: {}\n  folder  {}", shown, folder);
-}
-
 // Appends the images of every class folder below `path`; returns how many images each class got.
 void read_split(Task& task, const std::string& path, std::vector<Sample>& samples,
                 const SetOptions& options) {
@@ -70,7 +49,8 @@ void read_split(Task& task, const std::string& path, std::vector<Sample>& sample
     add_note(task, fmt::format("images beside the class folders of {} are not used", path));
   Walker walker(options.max_files);
   for (const std::string& name : listing.folders) {
-    check_class_name(name, path);
+    REPRISE_CHECK(is_printable(name), "data: a class's name is not printable UTF-8: {}\n  folder  {}",
+                  escaped(name), path);
     REPRISE_CHECK(walker.mark(path + "/" + name), "data: two classes are the same folder\n  folder  {}/{}",
                   path, name);
   }
@@ -125,44 +105,9 @@ Task read_task(const std::string& name, const std::string& path, const SetOption
   return task;
 }
 
-// The folder's own name: "animals" of "animals/", "." and "../animals".
-std::string name_of_folder(const std::string& dir) {
-  std::error_code error;
-  fs::path path = fs::absolute(dir, error).lexically_normal();
-  if (!path.has_filename()) path = path.parent_path();
-  const std::string name = path.filename().string();
-  return name.empty() ? "data" : name;
-}
-
-void check_options(const SetOptions& options) {
-  REPRISE_CHECK(options.val_fraction > 0 && options.val_fraction < 1,
-                "data: the validation fraction must lie between 0 and 1, got {}", options.val_fraction);
-  REPRISE_CHECK(options.max_images >= 0, "data: the number of training images must be at least 0, got {}",
-                options.max_images);
-}
-
-// Folders named twice in `wanted` count once; an unknown one is an error.
-std::vector<std::string> chosen(const std::vector<std::string>& names, const SetOptions& options,
-                                const std::string& dir) {
-  if (options.tasks.empty()) return names;
-  for (const std::string& wanted : options.tasks)
-    REPRISE_CHECK(contains(names, wanted), "data: no task '{}'\n  folder  {}\n  tasks   {}", wanted, dir,
-                  fmt::join(names, ", "));
-  std::vector<std::string> kept;
-  std::copy_if(names.begin(), names.end(), std::back_inserter(kept),
-               [&](const std::string& name) { return contains(options.tasks, name); });
-  return kept;
-}
-
 }  // namespace
 
-std::vector<Task> find_tasks(const std::string& dir, const SetOptions& options) {
-  check_options(options);
-  std::error_code error;
-  const fs::file_status status = fs::status(dir, error);
-  REPRISE_CHECK(fs::exists(status), "data: no such folder\n  folder  {}", dir);
-  REPRISE_CHECK(fs::is_directory(status), "data: expected a folder, got a file\n  path    {}", dir);
-
+std::vector<Task> find_folder_tasks(const std::string& dir, const SetOptions& options) {
   std::string root = dir;
   while (root.size() > 1 && root.ends_with('/')) root.pop_back();
   const Listing listing = list_folder(root);
@@ -177,8 +122,8 @@ std::vector<Task> find_tasks(const std::string& dir, const SetOptions& options) 
                  [&](const std::string& name) { return holds_images(root + "/" + name); });
   std::vector<Task> tasks;
   if (divided || !with_images.empty()) {
-    const std::string name = name_of_folder(dir);
-    chosen({name}, options, dir);
+    const std::string name = name_of_path(dir);
+    if (choose_tasks({{name, ""}}, options, dir).empty()) return tasks;
     tasks.push_back(read_task(name, root, options));
     for (const std::string& folder : listing.folders)
       if (!divided && !contains(with_images, folder))
@@ -188,8 +133,10 @@ std::vector<Task> find_tasks(const std::string& dir, const SetOptions& options) 
                              root, with_images[0], root, folder));
     return tasks;
   }
-  for (const std::string& name : chosen(listing.folders, options, dir))
-    tasks.push_back(read_task(name, root + "/" + name, options));
+  std::vector<TaskName> names;
+  for (const std::string& folder : listing.folders) names.push_back({folder, ""});
+  for (const std::size_t i : choose_tasks(names, options, dir))
+    tasks.push_back(read_task(names[i].name, root + "/" + names[i].name, options));
   return tasks;
 }
 

@@ -50,6 +50,12 @@ void note_small_class(Task& task, std::size_t label, std::size_t images) {
   if (!validated) add_note(task, fmt::format("class '{}' has no image in val", name));
 }
 
+void note_small_classes(Task& task) {
+  std::vector<std::size_t> images(task.classes.size(), 0);
+  for (const Sample& s : task.train) ++images[static_cast<std::size_t>(s.label)];
+  for (std::size_t c = 0; c < images.size(); ++c) note_small_class(task, c, images[c]);
+}
+
 // Drops the classes without a training image and closes up the labels.
 void drop_empty_classes(Task& task) {
   std::vector<bool> trained(task.classes.size(), false);
@@ -122,7 +128,10 @@ void drop_unreadable(Task& task, const SetOptions& options, const std::vector<Un
       task.classes.size() >= 2,
       "data: a task needs at least two classes; without what cannot be read {} {} left\n  task    {}",
       task.classes.size(), task.classes.size() == 1 ? "is" : "are", task.name);
-  split_task(task, options);
+  if (task.ordered)
+    note_small_classes(task);
+  else
+    split_task(task, options);
 }
 
 }  // namespace reprise::data

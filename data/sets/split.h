@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "data/sets/class_folders.h"
+#include "data/sets/find_tasks.h"
 #include "data/sets/task.h"
 #include "engine/core/export.h"
 
@@ -22,8 +22,9 @@ REPRISE_API std::int64_t val_count(std::int64_t n, double fraction);
 // number of classes.
 REPRISE_API void split_task(Task& task, const SetOptions& options);
 
-// Takes these files out as if they had never been there: the splits are made anew, a class without a
-// training image is dropped by name, labels close up. Error where fewer than two classes are left.
+// Takes these files out as if they had never been there: the splits are made anew (of an ordered task they
+// keep what is left, in its order), a class without a training image is dropped by name, labels close up.
+// Error where fewer than two classes are left.
 REPRISE_API void drop_unreadable(Task& task, const SetOptions& options, const std::vector<Unreadable>& bad);
 
 }  // namespace reprise::data

@@ -20,7 +20,8 @@ struct Unreadable {
 };
 
 // Within a split the samples stand in the order of their labels, inside a class in the order of their
-// relative paths' bytes; an image's index counts from 0 in that order.
+// relative paths' bytes, or where `ordered` is set as the data give them; an image's index counts from 0 in
+// that order.
 struct Task {
   std::string name;
   std::string id;  // a number in a database of tasks; empty where there is none
@@ -28,6 +29,7 @@ struct Task {
   std::vector<Sample> train, val, test;
   std::vector<Sample> spare;           // training images that max_images left out
   bool val_from_train = false;         // val was taken from the training images
+  bool ordered = false;                // the data state splits and order: nothing is drawn or sorted anew
   std::vector<std::string> notes;      // warnings: a class dropped, a class of one image, ...
   std::vector<Unreadable> unreadable;  // what could not be read; the caller stops unless it may skip
 };

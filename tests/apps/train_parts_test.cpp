@@ -12,7 +12,7 @@
 #include "apps/clr/train/step.h"
 #include "apps/clr/train/trainer.h"
 #include "data/loader/check_readable.h"
-#include "data/sets/class_folders.h"
+#include "data/sets/find_tasks.h"
 #include "engine/autograd/autograd.h"
 #include "engine/core/storage.h"
 #include "layers/reprogramming/method.h"

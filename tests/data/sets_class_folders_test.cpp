@@ -1,5 +1,5 @@
 // How tasks are found in folders: layouts, order, what is skipped, what is refused.
-#include "data/sets/class_folders.h"
+#include "data/sets/find_tasks.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -241,8 +241,9 @@ TEST(ClassFolders, RefusesWhatIsNoSet) {
   EXPECT_NE(message_of([&] { find_tasks(dir.path("absent"), {}); }).find("no such folder"),
             std::string::npos);
   dir.image("one.ppm");
-  EXPECT_NE(message_of([&] { find_tasks(dir.path("one.ppm"), {}); }).find("expected a folder, got a file"),
-            std::string::npos);
+  EXPECT_NE(
+      message_of([&] { find_tasks(dir.path("one.ppm"), {}); }).find("expected a folder or a list of images"),
+      std::string::npos);
   EXPECT_NE(error_of(dir).find("images but no class folders"), std::string::npos);
   dir.folder("set/a/inner");
   EXPECT_NE(error_of(dir).find("no images found"), std::string::npos);

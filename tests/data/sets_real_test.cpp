@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "data/loader/check_readable.h"
-#include "data/sets/class_folders.h"
+#include "data/sets/find_tasks.h"
 
 namespace reprise::data {
 namespace {

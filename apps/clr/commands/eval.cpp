@@ -12,7 +12,7 @@
 #include "apps/clr/train/step.h"
 #include "apps/clr/train/task_data.h"
 #include "data/io/file.h"
-#include "data/sets/class_folders.h"
+#include "data/sets/find_tasks.h"
 #include "engine/core/check.h"
 #include "engine/core/log.h"
 
@@ -159,6 +159,8 @@ void run_eval(const EvalOptions& options, Common& common) {
   sets.val_fraction = recipe.value("val-fraction", 0.1);
   sets.max_images = recipe.value("max-images", std::int64_t{0});
   sets.skip_bad = recipe.value("skip-bad", false);
+  sets.tasks = names;
+  sets.absent_allowed = true;
   std::map<std::string, data::Task> found;
   for (auto& task : data::find_tasks(options.data, sets)) found.emplace(task.name, std::move(task));
 
@@ -190,7 +192,7 @@ void add_eval(CLI::App& app, Common& common) {
   CLI::App& command = add_command(app, common, "eval", "evaluate all learned tasks of a run again");
   auto options = std::make_shared<EvalOptions>();
   command.add_option("--run", options->run, "run folder")->required();
-  command.add_option("--data", options->data, "folder of tasks")->required();
+  command.add_option("--data", options->data, data_help)->required();
   command.add_option("--backbone", options->backbone, "its weight file (default: the one the run names)");
   command
       .add_option("--split", options->split,

@@ -133,7 +133,7 @@ void add_pretrain(CLI::App& app, Common& common) {
   r.schedule = "cosine";
   r.penalty = "none";
   r.patience = 1000000;
-  command.add_option("--data", options->data, "folder of tasks")->required();
+  command.add_option("--data", options->data, data_help)->required();
   command.add_option("--task", options->task,
                      "the task to train on (may be left out where there is only one)");
   command.add_option("--arch", options->arch, "architecture")->capture_default_str();

@@ -17,7 +17,8 @@ namespace {
 struct TasksOptions {
   std::string data, list;
   data::SetOptions sets;
-  int epoch = -1;  // counted from 0; -1: the order of the files
+  int epoch = -1;         // counted from 0; -1: the order of the files
+  bool no_check = false;  // open no image
   std::string rng = "streams", backbone, arch = "auto", method = "clr";
 };
 
@@ -93,6 +94,8 @@ void run_tasks(const TasksOptions& given, Common& common) {
   TasksOptions options = given;
   if (options.epoch >= 0 && options.list.empty())
     throw UsageError("--epoch: is for --list TASK, the order of that task's images");
+  if (!options.list.empty() && !options.sets.tasks.empty())
+    throw UsageError("--tasks: --list names the task already");
   if (options.rng == "torch" && options.epoch < 0)
     throw UsageError("--rng torch: is for --list TASK --epoch E");
   if (options.rng != "torch" && !options.backbone.empty())
@@ -102,13 +105,13 @@ void run_tasks(const TasksOptions& given, Common& common) {
   const SignalGuard signals;
   auto tasks = data::find_tasks(options.data, options.sets);
   for (auto& task : tasks) {
-    data::check_readable(task, options.sets, stop_if_asked);
+    if (!options.no_check) data::check_readable(task, options.sets, stop_if_asked);
     report_task(task, options.sets.skip_bad, common.quiet);
   }
   if (options.list.empty())
     print_tasks(tasks, common);
   else
-    list_images(tasks.at(0), options, common);
+    for (const auto& task : tasks) list_images(task, options, common);
 }
 
 }  // namespace
@@ -116,13 +119,19 @@ void run_tasks(const TasksOptions& given, Common& common) {
 void add_tasks(CLI::App& app, Common& common) {
   CLI::App& command = add_command(app, common, "tasks", "list the tasks found in a folder");
   auto options = std::make_shared<TasksOptions>();
-  command.add_option("--data", options->data, "folder of tasks")->required();
+  command.add_option("--data", options->data, data_help)->required();
   command.add_option("--list", options->list,
                      "print this task's images, a line each: split, label, class, path");
   command
       .add_option("--epoch", options->epoch,
                   "with --list: the training images in the order of this epoch, from 0")
       ->check(CLI::Range(0, 1 << 30));
+  command
+      .add_option("--tasks", options->sets.tasks,
+                  "only these, by name or id, divided by commas; paper53: those of the paper")
+      ->delimiter(',');
+  command.add_flag("--no-check", options->no_check,
+                   "do not decode the images to see whether they can be read");
   command.add_option("--rng", options->rng, "with --epoch: whose random numbers, as of train")
       ->check(CLI::IsMember({"streams", "torch"}))
       ->capture_default_str();

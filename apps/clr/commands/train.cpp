@@ -107,9 +107,12 @@ void add_train(CLI::App& app, Common& common) {
   SessionOptions& s = options->session;
   command.add_option("--backbone", options->backbone,
                      "weight file of the pretrained network; none for the method scratch");
-  command.add_option("--data", s.data, "folder of tasks")->required();
+  command.add_option("--data", s.data, data_help)->required();
   command.add_option("--run", s.run, "run folder, made if needed")->required();
-  command.add_option("--tasks", s.tasks, "only these, divided by commas")->delimiter(',');
+  command
+      .add_option("--tasks", s.tasks,
+                  "only these, by name or id, in this order, divided by commas; paper53: those of the paper")
+      ->delimiter(',');
   command
       .add_option("--arch", options->arch, "architecture of the backbone (auto: the one that fits its file)")
       ->capture_default_str();

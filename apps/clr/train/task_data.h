@@ -35,6 +35,9 @@ std::vector<TaskData> load_tasks(const DataOptions& options);
 
 // Throws Interrupted after a signal; to be called between two images.
 void stop_if_asked(std::int64_t done, std::int64_t total);
+// What --data takes.
+inline constexpr const char* data_help =
+    "class folders, a list of images, or the folder of a SKILL/DCT database";
 // The options of splits: --val-fraction, --max-images, --skip-bad.
 void add_split_options(CLI::App& command, data::SetOptions& sets);
 // Lists a task's notes (unless quiet) and what cannot be read; returns how many files that are.
