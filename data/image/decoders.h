@@ -14,11 +14,11 @@ void check_size(ImageFormat format, std::int64_t width, std::int64_t height, con
 
 // With header_only the result has a size and no pixels.
 Image read_jpeg(Bytes bytes, const ImageLimits& limits, bool header_only);
-Image read_png(Bytes bytes, const ImageLimits& limits, bool header_only);
+Image read_png(Bytes bytes, const ImageLimits& limits, bool header_only, Grey16 grey16);
 Image read_bmp(Bytes bytes, const ImageLimits& limits, bool header_only);
 Image read_gif(Bytes bytes, const ImageLimits& limits, bool header_only);
 Image read_webp(Bytes bytes, const ImageLimits& limits, bool header_only);
-Image read_pnm(Bytes bytes, const ImageLimits& limits, bool header_only);
+Image read_pnm(Bytes bytes, const ImageLimits& limits, bool header_only, Grey16 grey16);
 
 std::string jpeg_version();  // "libjpeg-turbo 2.1.5", or "" where stb_image reads JPEG
 std::string webp_version();  // "libwebp 1.2.4", or "" where WebP is off

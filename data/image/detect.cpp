@@ -44,6 +44,11 @@ constexpr std::array signatures = {
     Signature{0, "qoif"sv, ImageFormat::qoi},
     Signature{0, "DDS "sv, ImageFormat::dds},
     Signature{0, "%PDF"sv, ImageFormat::pdf},
+    Signature{0, "%!PS"sv, ImageFormat::postscript},
+    Signature{0, "\xC5\xD0\xD3\xC6"sv, ImageFormat::postscript},
+    Signature{0, "icns"sv, ImageFormat::icns},
+    Signature{0, "\x0A\x05\x01"sv, ImageFormat::pcx},
+    Signature{0, "\x01\xDA"sv, ImageFormat::sgi},
     Signature{0, "PK\3\4"sv, ImageFormat::archive},
     Signature{0, "\x1F\x8B"sv, ImageFormat::archive},
     Signature{0, "version https://git-lfs"sv, ImageFormat::git_lfs_pointer},
@@ -128,6 +133,14 @@ std::string_view format_name(ImageFormat format) {
       return "DDS";
     case ImageFormat::pdf:
       return "PDF";
+    case ImageFormat::postscript:
+      return "PostScript (EPS)";
+    case ImageFormat::icns:
+      return "ICNS";
+    case ImageFormat::pcx:
+      return "PCX";
+    case ImageFormat::sgi:
+      return "SGI";
     case ImageFormat::html:
       return "HTML";
     case ImageFormat::git_lfs_pointer:

@@ -28,7 +28,7 @@ namespace {
   }
 }
 
-Image read(Bytes bytes, const ImageLimits& limits, bool header_only, ImageFormat& format) {
+Image read(Bytes bytes, const ImageLimits& limits, bool header_only, Grey16 grey16, ImageFormat& format) {
   format = detect_format(bytes);
   REPRISE_CHECK(static_cast<std::int64_t>(bytes.size()) <= limits.max_file_bytes,
                 "the image file has {} bytes, at most {} are read", bytes.size(), limits.max_file_bytes);
@@ -36,7 +36,7 @@ Image read(Bytes bytes, const ImageLimits& limits, bool header_only, ImageFormat
     case ImageFormat::jpeg:
       return read_jpeg(bytes, limits, header_only);
     case ImageFormat::png:
-      return read_png(bytes, limits, header_only);
+      return read_png(bytes, limits, header_only, grey16);
     case ImageFormat::bmp:
       return read_bmp(bytes, limits, header_only);
     case ImageFormat::gif:
@@ -44,7 +44,7 @@ Image read(Bytes bytes, const ImageLimits& limits, bool header_only, ImageFormat
     case ImageFormat::webp:
       return read_webp(bytes, limits, header_only);
     case ImageFormat::pnm:
-      return read_pnm(bytes, limits, header_only);
+      return read_pnm(bytes, limits, header_only, grey16);
     default:
       refuse(format);
   }
@@ -62,15 +62,15 @@ void check_size(ImageFormat format, std::int64_t width, std::int64_t height, con
 
 ImageInfo probe_image(std::span<const std::byte> bytes, const ImageLimits& limits) {
   ImageInfo info;
-  const Image image = read(bytes, limits, true, info.format);
+  const Image image = read(bytes, limits, true, Grey16::scale, info.format);
   info.width = image.width;
   info.height = image.height;
   return info;
 }
 
-Image decode_image(std::span<const std::byte> bytes, const ImageLimits& limits) {
+Image decode_image(std::span<const std::byte> bytes, const ImageLimits& limits, Grey16 grey16) {
   ImageFormat format;
-  Image image = read(bytes, limits, false, format);
+  Image image = read(bytes, limits, false, grey16, format);
   REPRISE_INVARIANT(image.rgb.size() == std::size_t{3} * image.width * image.height,
                     "{} of {} x {} has {} values", format_name(format), image.width, image.height,
                     image.rgb.size());

@@ -25,6 +25,10 @@ struct ImageLimits {
   std::int64_t max_file_bytes = 512 << 20;  // of the encoded file
 };
 
+// What becomes of 16-bit grey (PNG, PGM): scaled to 8 bits, or cut off at 255 as Pillow's convert("RGB")
+// does, which leaves a nearly white picture.
+enum class Grey16 : std::uint8_t { scale, clip };
+
 // What a file is by its content; the extension plays no part. Those below `pnm` are known and refused by
 // name.
 enum class ImageFormat : std::uint8_t {
@@ -48,6 +52,10 @@ enum class ImageFormat : std::uint8_t {
   qoi,
   dds,
   pdf,
+  postscript,
+  icns,
+  pcx,
+  sgi,
   html,
   git_lfs_pointer,
   archive,
@@ -69,7 +77,8 @@ REPRISE_API ImageInfo probe_image(std::span<const std::byte> bytes, const ImageL
 
 // The pixels. Throws Error with the reason where the bytes are not an image that this build reads, are broken
 // or cut short, or go beyond the limits.
-REPRISE_API Image decode_image(std::span<const std::byte> bytes, const ImageLimits& limits = {});
+REPRISE_API Image decode_image(std::span<const std::byte> bytes, const ImageLimits& limits = {},
+                               Grey16 grey16 = Grey16::scale);
 
 // For people, one line: "stb_image 2.27, libjpeg-turbo 2.1.5, libwebp 1.2.4".
 REPRISE_API std::string decoder_versions();

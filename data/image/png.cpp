@@ -138,7 +138,7 @@ void check_stream(const Png& png, Bytes stream) {
 
 }  // namespace
 
-Image read_png(Bytes bytes, const ImageLimits& limits, bool header_only) {
+Image read_png(Bytes bytes, const ImageLimits& limits, bool header_only, Grey16 grey16) {
   const Png png = parse(bytes, limits, header_only);
   Image image{png.width, png.height, {}};
   if (header_only) return image;
@@ -153,7 +153,9 @@ Image read_png(Bytes bytes, const ImageLimits& limits, bool header_only) {
   const auto grey = stb_decode_grey16(clean, png.width, png.height);
   image.rgb.assign(3 * grey.size(), 0);
   for (std::size_t i = 0; i < grey.size(); ++i)
-    std::fill_n(image.rgb.data() + 3 * i, 3, scale_to_8_bits(grey[i], 65535));
+    std::fill_n(image.rgb.data() + 3 * i, 3,
+                grey16 == Grey16::scale ? scale_to_8_bits(grey[i], 65535)
+                                        : static_cast<std::uint8_t>(std::min<int>(grey[i], 255)));
   return image;
 }
 

@@ -33,14 +33,14 @@ std::uint32_t read_number(HeaderReader& in, bool last_may_end_file) {
   }
 }
 
-// Half to even, as Pillow rounds.
-std::uint8_t scale(std::uint32_t value, std::uint32_t maximum) {
-  return static_cast<std::uint8_t>(std::nearbyint(static_cast<double>(value) / maximum * 255.0));
+// To 0..largest, half to even, as Pillow rounds.
+double scale(std::uint32_t value, std::uint32_t maximum, double largest) {
+  return std::nearbyint(static_cast<double>(value) / maximum * largest);
 }
 
 }  // namespace
 
-Image read_pnm(Bytes bytes, const ImageLimits& limits, bool header_only) {
+Image read_pnm(Bytes bytes, const ImageLimits& limits, bool header_only, Grey16 grey16) {
   HeaderReader in(bytes, "PNM");
   in.take(1);
   const std::uint32_t kind = in.u8();
@@ -57,11 +57,15 @@ Image read_pnm(Bytes bytes, const ImageLimits& limits, bool header_only) {
   // Checked before memory is taken; a text value needs a digit, and a space between two.
   REPRISE_CHECK(in.left() >= (text ? 2 * values - 1 : values * value_bytes),
                 "the PNM file is cut short: {} values expected", values);
+  const bool clip = grey16 == Grey16::clip && !color && maximum > 255;
   image.rgb.assign(std::size_t{3} * width * height, 0);
   for (std::size_t i = 0; i < values; ++i) {
     const std::uint32_t value = text ? read_number(in, true) : value_bytes == 2 ? in.u16_be() : in.u8();
     REPRISE_CHECK(!text || value <= maximum, "broken PNM: the value {} above the maximum {}", value, maximum);
-    const std::uint8_t v = scale(std::min(value, maximum), maximum);
+    // Pillow takes grey above 8 bits to 16 before it clips.
+    const double scaled = clip ? std::min(scale(std::min(value, maximum), maximum, 65535.0), 255.0)
+                               : scale(std::min(value, maximum), maximum, 255.0);
+    const auto v = static_cast<std::uint8_t>(scaled);
     for (std::size_t c = 0; c < (color ? 1 : 3); ++c) image.rgb[color ? i : 3 * i + c] = v;
   }
   return image;

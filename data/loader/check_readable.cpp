@@ -24,8 +24,8 @@ void drop_until_readable(Task& task, const SetOptions& options, const ReadAll& r
 }
 
 std::unique_ptr<ImageStore> make_store(const std::vector<Sample>& samples, int size,
-                                       const std::string& cache_dir, const TaskImages& known) {
-  auto store = std::make_unique<ImageStore>(samples, size, cache_dir);
+                                       const std::string& cache_dir, Grey16 grey16, const TaskImages& known) {
+  auto store = std::make_unique<ImageStore>(samples, size, cache_dir, grey16);
   for (const auto* other : {&known.train, &known.val, &known.test})
     if (*other) store->adopt(**other);
   return store;
@@ -36,10 +36,11 @@ std::unique_ptr<ImageStore> make_store(const std::vector<Sample>& samples, int s
 TaskImages check_readable(Task& task, const SetOptions& options, int size, const std::string& cache_dir,
                           const Progress& progress) {
   TaskImages images;
+  const Grey16 grey16 = options.clip_grey16 ? Grey16::clip : Grey16::scale;
   drop_until_readable(task, options, [&] {
-    TaskImages now{make_store(task.train, size, cache_dir, images),
-                   make_store(task.val, size, cache_dir, images),
-                   make_store(task.test, size, cache_dir, images)};
+    TaskImages now{make_store(task.train, size, cache_dir, grey16, images),
+                   make_store(task.val, size, cache_dir, grey16, images),
+                   make_store(task.test, size, cache_dir, grey16, images)};
     const std::int64_t total = now.train->missing() + now.val->missing() + now.test->missing();
     std::int64_t before = 0;
     std::vector<Unreadable> bad;

@@ -62,7 +62,8 @@ class ImageStore::Decoding {
         }
     });
     Sha256 hash;
-    hash.update(fmt::format("{}\n{}\n", decoder_id(), store_.size_));
+    hash.update(fmt::format("{}\n{}\n{}", decoder_id(), store_.size_,
+                            store_.grey16_ == Grey16::clip ? "grey16 clipped\n" : ""));
     hash.update(std::as_bytes(std::span(contents)));
     return hash.digest();
   }
@@ -93,7 +94,7 @@ class ImageStore::Decoding {
 
   void decode(std::int64_t i, std::span<std::byte> row, Digest& digest) {
     try {
-      const Image image = resize_bilinear(read_image(path(i)), store_.size_, store_.size_);
+      const Image image = resize_bilinear(read_image(path(i), store_.grey16_), store_.size_, store_.size_);
       REPRISE_INVARIANT(image.rgb.size() == row.size(), "{} bytes for a row of {}", image.rgb.size(),
                         row.size());
       std::memcpy(row.data(), image.rgb.data(), row.size());
@@ -114,14 +115,19 @@ class ImageStore::Decoding {
   std::atomic<std::int64_t> decoded_{0};
 };
 
-ImageStore::ImageStore(std::vector<Sample> samples, int size, std::string cache_dir)
-    : samples_(std::move(samples)), size_(size), cache_dir_(std::move(cache_dir)), rows_(samples_.size()) {
+ImageStore::ImageStore(std::vector<Sample> samples, int size, std::string cache_dir, Grey16 grey16)
+    : samples_(std::move(samples)),
+      size_(size),
+      cache_dir_(std::move(cache_dir)),
+      grey16_(grey16),
+      rows_(samples_.size()) {
   REPRISE_CHECK(size >= 1 && size <= largest_size, "data: an image size of 1 to {} is expected, got {}",
                 largest_size, size);
 }
 
 void ImageStore::adopt(const ImageStore& other) {
-  REPRISE_INVARIANT(other.size_ == size_, "images of {} pixels for a store of {}", other.size_, size_);
+  REPRISE_INVARIANT(other.size_ == size_ && other.grey16_ == grey16_,
+                    "images of {} pixels for a store of {}, or of another 16-bit grey", other.size_, size_);
   std::unordered_map<std::string_view, const Row*> theirs;
   for (std::size_t i = 0; i < other.samples_.size(); ++i)
     if (other.rows_[i].index >= 0) theirs.emplace(other.samples_[i].path, &other.rows_[i]);

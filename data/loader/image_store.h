@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "data/image/image.h"
 #include "data/sets/task.h"
 #include "engine/core/export.h"
 #include "engine/core/tensor.h"
@@ -23,9 +24,9 @@ class REPRISE_API ImageStore {
  public:
   // Images of size x size pixels, RGB. Cache files go to `cache_dir` (made when needed), or to
   // REPRISE_CACHE_DIR where that is set.
-  ImageStore(std::vector<Sample> samples, int size, std::string cache_dir);
+  ImageStore(std::vector<Sample> samples, int size, std::string cache_dir, Grey16 grey16 = Grey16::scale);
 
-  // Takes over what another store of the same size has decoded of the same paths. Before load().
+  // Takes over what another store of the same size and Grey16 has decoded of the same paths. Before load().
   void adopt(const ImageStore& other);
 
   // Decodes on all threads what is not there yet, into memory where all stores together stay within
@@ -63,6 +64,7 @@ class REPRISE_API ImageStore {
   std::vector<Sample> samples_;
   int size_;
   std::string cache_dir_;
+  Grey16 grey16_;
   std::vector<Row> rows_;  // as long as samples_
   std::int64_t decoded_ = 0;
   bool in_cache_file_ = false;

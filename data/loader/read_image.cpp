@@ -14,8 +14,8 @@ std::vector<std::byte> read_image_bytes(const std::string& path) {
   }
 }
 
-Image read_image(const std::string& path) {
-  return decode_image(read_image_bytes(path));
+Image read_image(const std::string& path, Grey16 grey16) {
+  return decode_image(read_image_bytes(path), {}, grey16);
 }
 
 }  // namespace reprise::data

@@ -11,6 +11,6 @@ namespace reprise::data {
 
 // The Error of both is the reason alone, for lists that name the path themselves.
 std::vector<std::byte> read_image_bytes(const std::string& path);
-Image read_image(const std::string& path);
+Image read_image(const std::string& path, Grey16 grey16 = Grey16::scale);
 
 }  // namespace reprise::data

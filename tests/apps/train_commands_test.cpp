@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "apps/clr/task_file.h"
 #include "tests/apps/train_support.h"
@@ -222,6 +223,28 @@ TEST_F(Train, tasks_lists_images_in_the_order_of_their_indices) {
   EXPECT_EQ(epoch("0").size(), list.substr(0, list.find("val\t")).size());
   EXPECT_NE(epoch("0"), epoch("1"));
   EXPECT_EQ(epoch("1"), epoch("1"));
+}
+
+TEST_F(Train, tasks_come_from_a_list_of_images_too) {
+  std::istringstream listed(clr({"tasks", "--data", dir / "data", "--list", "dots"}).out);
+  std::string text;
+  for (std::string split, label, name, path; std::getline(listed, split, '\t');) {
+    std::getline(listed, label, '\t');
+    std::getline(listed, name, '\t');
+    std::getline(listed, path);
+    text += path + " " + name + "\n";
+  }
+  write_text(dir / "dots.txt", text);
+  const std::vector<std::string> command = {"tasks", "--data", dir / "dots.txt", "--list", "dots"};
+  const Outcome checked = clr(command);
+  ASSERT_EQ(checked.status, 0) << checked.err;
+  EXPECT_EQ(std::count(checked.out.begin(), checked.out.end(), '\n'), 18);
+  EXPECT_TRUE(checked.out.starts_with("train\t0\tclass0\t" + dir.path())) << checked.out;
+  auto more = command;
+  more.push_back("--no-check");
+  EXPECT_EQ(clr(more).out, checked.out);
+  more.insert(more.end(), {"--tasks", "dots"});
+  expect_refused(clr(more), 2, "--list names the task already");
 }
 
 TEST_F(Train, order_and_steps_decide_the_batches) {

@@ -39,6 +39,10 @@ INSTANTIATE_TEST_SUITE_P(
                       NoImage{"{\"error\": 1}", "text", ImageFormat::text},
                       NoImage{"II*\0\x08\0\0\0"sv, "TIFF", ImageFormat::tiff},
                       NoImage{"MM\0*\0\0\0\x08"sv, "TIFF", ImageFormat::tiff},
+                      NoImage{"%!PS-Adobe-3.0 EPSF-3.0\n"sv, "PostScript (EPS)", ImageFormat::postscript},
+                      NoImage{"icns\0\0\x12\x34"sv, "ICNS", ImageFormat::icns},
+                      NoImage{"\x0A\x05\x01\x08\0\0\0\0"sv, "PCX", ImageFormat::pcx},
+                      NoImage{"\x01\xDA\x01\x01\0\x03"sv, "SGI", ImageFormat::sgi},
                       NoImage{"8BPS\0\1"sv, "Photoshop", ImageFormat::psd},
                       NoImage{"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n", "Radiance HDR", ImageFormat::hdr},
                       NoImage{"\0\0\0\x20"

@@ -1,6 +1,6 @@
-// decode_images [--clip-grey16]: decodes the files whose paths stand on standard input, one a line. For each it
-// writes a line, "OK width height" followed by the pixels (height * width * 3 bytes of RGB), or "ERR reason".
-// For compare_pillow.py.
+// decode_images [--clip-grey16]: decodes the files whose paths stand on standard input, one a line. For each
+// it writes a line, "OK width height" followed by the pixels (height * width * 3 bytes of RGB), or "ERR
+// reason". For compare_pillow.py.
 #include <cstdio>
 #include <iostream>
 #include <string>
@@ -14,8 +14,8 @@ int main(int count, char** arguments) {
   const bool clip = count > 1 && std::string(arguments[1]) == "--clip-grey16";
   for (std::string path; std::getline(std::cin, path);) {
     try {
-      const data::Image image = data::decode_image(data::read_file(path), {},
-                                                   clip ? data::Grey16::clip : data::Grey16::scale);
+      const data::Image image =
+          data::decode_image(data::read_file(path), {}, clip ? data::Grey16::clip : data::Grey16::scale);
       std::printf("OK %d %d\n", image.width, image.height);
       std::fwrite(image.rgb.data(), 1, image.rgb.size(), stdout);
     } catch (const reprise::Error& error) {
