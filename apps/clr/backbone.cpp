@@ -108,6 +108,15 @@ std::string choose_architecture(const std::string& asked, const data::WeightFile
   return match->arch;
 }
 
+std::map<std::string, std::int64_t> batches_tracked(const std::vector<data::NamedTensor>& tensors) {
+  const std::string suffix = ".num_batches_tracked";
+  std::map<std::string, std::int64_t> counts;
+  for (const auto& [name, tensor] : tensors)
+    if (name.ends_with(suffix) && tensor.dtype() == DType::i64 && tensor.numel() == 1)
+      counts[name.substr(0, name.size() - suffix.size())] = tensor.data<std::int64_t>()[0];
+  return counts;
+}
+
 }  // namespace
 
 Backbone load_backbone(const std::string& path, const std::string& arch, Device device, DType dtype,
@@ -147,6 +156,7 @@ Backbone load_backbone(const std::string& path, const std::string& arch, Device 
     const Tensor t = data::from_file_layout(*in_file.at(e.name), e.layout);
     b.weights[e.name] = t.to(dtype).to(device).sealed_copy();
   }
+  b.batches_tracked = batches_tracked(tensors);
   b.identity = identity_of(tensors, b.arch);
   return b;
 }

@@ -39,9 +39,12 @@ struct Backbone {
   std::string identity;                   // SHA-256 over the body's tensors; see data::backbone_identity
   std::string arch;                       // "resnet20"
   std::map<std::string, Tensor> weights;  // torchvision's names, memory layout, on `device`, all sealed
-  int classes = 0;                        // of its own head; 0 where the file has none that fits
-  int size = 0;                           // image size that the file records, else the architecture's usual
-  std::vector<std::string> class_names;   // where the file records them
+  // What PyTorch counts: the batches that each batch norm has seen, by its path; absent where the file does
+  // not say.
+  std::map<std::string, std::int64_t> batches_tracked;
+  int classes = 0;                       // of its own head; 0 where the file has none that fits
+  int size = 0;                          // image size that the file records, else the architecture's usual
+  std::vector<std::string> class_names;  // where the file records them
   LoadReport report;
   std::map<std::string, std::string> metadata;
   Device device;

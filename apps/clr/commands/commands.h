@@ -15,6 +15,7 @@ void add_pretrain(CLI::App& app, Common& common);
 void add_tasks(CLI::App& app, Common& common);
 void add_info(CLI::App& app, Common& common);
 void add_convert(CLI::App& app, Common& common);
+void add_reproduce(CLI::App& app, Common& common);
 void add_report(CLI::App& app, Common& common);
 void add_demo_data(CLI::App& app, Common& common);
 

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/clr/commands/commands.h"
+#include "apps/clr/reproduce/seed_state_dict.h"
 #include "apps/clr/table.h"
 #include "data/weights/weight_file.h"
 #include "engine/core/check.h"
@@ -11,7 +12,8 @@ namespace reprise::clr {
 namespace {
 
 struct ConvertOptions {
-  std::string in, out;
+  std::string in, out, backbone;
+  std::vector<std::string> classes;
 };
 
 enum class Form { safetensors, pth };
@@ -23,7 +25,32 @@ Form form_of(const std::string& path) {
   throw UsageError(fmt::format("convert: OUT must end with .safetensors, .pth, .th or .pt, got '{}'", path));
 }
 
+// A whole network that the original program wrote, reduced to what the task itself learned.
+void convert_to_task(const Common& common, const ConvertOptions& o) {
+  if (form_of(o.out) != Form::safetensors)
+    throw UsageError(fmt::format(
+        "convert: with --backbone, OUT is a task file and ends with .safetensors, got '{}'", o.out));
+  const Backbone backbone =
+      load_backbone(o.backbone, "auto", common.resolved_device(), common.resolved_dtype());
+  const data::WeightFile file = data::read_weights(o.in);
+  const ErrorScope scope("file", o.in);
+  TaskFile task = task_of_state_dict(backbone, from_seed_state_dict(file.tensors), o.classes);
+  task.task = std::filesystem::path(o.in).stem().string();
+  write_task_file(o.out, task);
+  if (common.json)
+    print_json({{"in", o.in},
+                {"out", o.out},
+                {"method", task.method},
+                {"classes", task.classes.size()},
+                {"tensors", task.tensors.size()}});
+  else
+    print(fmt::format("{} -> {}: method {}, {} classes, {} tensors of {}\n", o.in, o.out, task.method,
+                      task.classes.size(), task.tensors.size(), file.tensors.size()));
+}
+
 void run_convert(const Common& common, const ConvertOptions& o) {
+  if (!o.backbone.empty()) return convert_to_task(common, o);
+  if (!o.classes.empty()) throw UsageError("convert: --classes goes with --backbone");
   const Form form = form_of(o.out);
   const data::WeightFile file = data::read_weights(o.in);
   std::error_code ignored;
@@ -62,6 +89,12 @@ void add_convert(CLI::App& app, Common& common) {
   CLI::App& c = add_command(app, common, "convert", "weight files between .pth, .th, .pt and .safetensors");
   c.add_option("IN", o->in, "the file to read, recognised by its content")->required();
   c.add_option("OUT", o->out, "the file to write; its extension says the form")->required();
+  c.add_option("--backbone", o->backbone,
+               "IN is a whole network as `clr reproduce` and the original program write it: OUT gets what "
+               "the task learned on this backbone");
+  c.add_option("--classes", o->classes,
+               "names of the classes of such a task, divided by commas (default: 0, 1, ...)")
+      ->delimiter(',');
   c.callback([o, &common] { run_convert(common, *o); });
 }
 

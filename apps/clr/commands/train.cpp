@@ -4,7 +4,6 @@
 
 #include "apps/clr/backbone.h"
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/table.h"
 #include "apps/clr/train/estimate.h"
 #include "apps/clr/train/run_folder.h"
 #include "apps/clr/train/session.h"
@@ -22,27 +21,6 @@ struct TrainOptions {
   std::string backbone, arch = "auto";
   bool restart = false, dry_run = false, copy_backbone = false;
 };
-
-void print_summary(const std::vector<TaskOutcome>& outcomes, const Common& common) {
-  if (common.json) {
-    Json tasks = Json::array();
-    for (const auto& o : outcomes) {
-      Json task = {{"name", o.task}, {"status", o.status}};
-      if (o.val_accuracy) task["val_accuracy"] = *o.val_accuracy;
-      if (o.test_accuracy) task["test_accuracy"] = *o.test_accuracy;
-      if (o.best_epoch) task["best_epoch"] = *o.best_epoch;
-      tasks.push_back(task);
-    }
-    print_json({{"tasks", tasks}});
-    return;
-  }
-  Table table({"task", "status", "best epoch", "val", "test"}, {true, true, false, false, false});
-  const auto shown = [](const std::optional<double>& value) { return value ? percent(*value) : "-"; };
-  for (const auto& o : outcomes)
-    table.row({o.task, o.status, o.best_epoch ? std::to_string(*o.best_epoch) : "-", shown(o.val_accuracy),
-               shown(o.test_accuracy)});
-  print(table.text());
-}
 
 void run_train(const TrainOptions& given, Common& common) {
   TrainOptions options = given;
@@ -72,7 +50,7 @@ void run_train(const TrainOptions& given, Common& common) {
     if (common.json) print_json(work.plan());
     return;
   }
-  print_summary(work.run(), common);
+  print_outcomes(work.run(), common.json);
 }
 
 void add_recipe_options(CLI::App& command, Recipe& r) {

@@ -1,6 +1,7 @@
 // One call of `clr train`: all tasks of a folder, one after the other, into a run folder.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,8 @@ struct SessionOptions {
   std::string init, order, log_steps;  // files; empty: none
   bool quiet = false, copy_backbone = false;
   std::vector<std::string> argv;  // for run.json
+  // Called for each task that is finished, now or before, with its file and the path of its log.
+  std::function<void(const data::Task&, const TaskFile&, const std::string& log)> on_finished;
 };
 
 inline constexpr const char *finished_before = "finished before",
@@ -46,6 +49,7 @@ class Session {
   void check_single_task();
   void estimate();
   TaskOutcome learn(const TaskData& data);
+  TaskOutcome learn_and_tell(const TaskData& data);
   TaskOutcome learn_claimed(const TaskData& data);
   TaskOutcome finished(const std::string& task, const std::string& status) const;
   Json context_of(const TaskData& data) const;
@@ -62,6 +66,8 @@ class Session {
   std::optional<Progress> progress_;
 };
 
+// On standard output: a table, or one JSON object.
+void print_outcomes(const std::vector<TaskOutcome>& outcomes, bool json);
 // What run.json tells of a task: classes, images, digests.
 Json facts_of(const TaskData& data);
 // The command line of this process, as the system knows it.

@@ -42,10 +42,10 @@ std::vector<TaskOutcome> Session::run() {
     // A task that another process has is asked for once more at the end: its owner may be gone by then.
     std::vector<std::size_t> waiting;
     for (std::size_t i = 0; i < tasks_.size(); ++i) {
-      outcomes[i] = learn(tasks_[i]);
+      outcomes[i] = learn_and_tell(tasks_[i]);
       if (outcomes[i].status == left_to_another) waiting.push_back(i);
     }
-    for (const std::size_t i : waiting) outcomes[i] = learn(tasks_[i]);
+    for (const std::size_t i : waiting) outcomes[i] = learn_and_tell(tasks_[i]);
   } catch (const Interrupted&) {
     progress_.reset();
     folder_.end(invocation, "interrupted");
@@ -65,6 +65,14 @@ std::vector<TaskOutcome> Session::run() {
 TaskOutcome Session::finished(const std::string& task, const std::string& status) const {
   const TaskFile file = read_task_file(folder_.task_file(task));
   return {task, status, file.val_accuracy, file.test_accuracy, file.best_epoch};
+}
+
+TaskOutcome Session::learn_and_tell(const TaskData& data) {
+  TaskOutcome outcome = learn(data);
+  const std::string& name = data.task.name;
+  if (options_.on_finished && outcome.status != left_to_another)
+    options_.on_finished(data.task, read_task_file(folder_.task_file(name)), folder_.log_file(name));
+  return outcome;
 }
 
 TaskOutcome Session::learn(const TaskData& data) {

@@ -1,0 +1,166 @@
+// clr reproduce, and the state dicts under the original program's names.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "apps/clr/reproduce/seed_outputs.h"
+#include "apps/clr/reproduce/seed_state_dict.h"
+#include "apps/clr/task_file.h"
+#include "data/weights/weight_file.h"
+#include "engine/core/sha256.h"
+#include "layers/network.h"
+#include "layers/reprogramming/method.h"
+#include "tests/apps/train_support.h"
+
+namespace reprise::test {
+namespace {
+
+// As tests/golden/reproduce/state_dicts.py makes it.
+std::string digest_of(const std::vector<data::NamedTensor>& state) {
+  std::multiset<std::string> lines;
+  for (const auto& [name, tensor] : state) {
+    std::string shape = "[";
+    for (int i = 0; i < tensor.rank(); ++i) shape += (i > 0 ? ", " : "") + std::to_string(tensor.dim(i));
+    lines.insert(name + (tensor.dtype() == DType::i64 ? " int64 " : " float32 ") + shape + "]\n");
+  }
+  std::string text;
+  for (const auto& line : lines) text += line;
+  return sha256_hex(std::as_bytes(std::span(text.data(), text.size())));
+}
+
+TEST(SeedStateDict, has_the_names_types_and_shapes_that_pytorch_wants) {
+  std::ifstream in(std::string(REPRISE_SOURCE_DIR) + "/tests/golden/reproduce/state_dicts.tsv");
+  ASSERT_TRUE(in.is_open());
+  int checked = 0;
+  std::string method, arch, sha;
+  for (std::size_t count = 0; in >> method >> arch >> count >> sha; ++checked) {
+    auto network = layers::make_network(arch, 7);
+    layers::apply_method(*network, method);
+    const auto state = clr::seed_state_dict(*network, {});
+    EXPECT_EQ(state.size(), count) << method << " " << arch;
+    EXPECT_EQ(digest_of(state), sha) << method << " " << arch;
+
+    std::vector<std::string> back, own;
+    for (const auto& t : clr::from_seed_state_dict(state)) back.push_back(t.name);
+    for (const auto& e : network->named_tensors()) own.push_back(e.name);
+    EXPECT_EQ(back, own) << method << " " << arch;
+  }
+  EXPECT_EQ(checked, 18);
+}
+
+TEST(SeedStateDict, two_names_for_one_tensor_are_refused) {
+  const Tensor t = zeros({1, 1, 1, 1});
+  EXPECT_THROW(clr::from_seed_state_dict({{"model.a.weight", t}, {"model.a.original_block.weight", t}}),
+               Error);
+}
+
+TEST(SeedOutputs, an_accuracy_is_a_single_precision_quotient_as_python_prints_it) {
+  EXPECT_EQ(clr::seed_accuracy(17, 20), "0.8500000238418579");
+  EXPECT_EQ(clr::seed_accuracy(1, 3), "0.3333333432674408");
+  EXPECT_EQ(clr::seed_accuracy(20, 20), "1.0");
+  EXPECT_EQ(clr::seed_accuracy(0, 20), "0.0");
+  EXPECT_EQ(clr::seed_accuracy(1, 131072), "7.62939453125e-06");
+}
+
+class Reproduce : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto network = layers::make_network("resnet18", 4);
+    network->initialize(5);
+    std::vector<data::NamedTensor> tensors;
+    for (const auto& t : clr::seed_state_dict(*network, {{"bn1", 100}}))
+      tensors.push_back({t.name.substr(std::string("model.").size()), t.tensor});
+    data::write_pth(backbone, tensors);
+    write_task(dir / "data", "circles", 5);
+  }
+  Outcome reproduce(const std::string& method, std::vector<std::string> more = {}) const {
+    std::vector<std::string> arguments{
+        "reproduce", "--data",       dir / "data", "--method", method,     "--result", dir / "result/",
+        "--weight",  dir / "weight", "--size",     "32",       "--epochs", "1",        "--weights-dir",
+        dir.path(),  "--device",     "cpu"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return test::clr(arguments);
+  }
+  const TempDir dir;
+  const std::string backbone = dir / "resnet18-5c106cde.pth";
+};
+
+TEST_F(Reproduce, leaves_what_the_original_program_leaves) {
+  const Outcome o = reproduce("Ghost_reduced_v1");
+  ASSERT_EQ(o.status, 0) << o.err;
+  const std::string stem = "circles_Ghost_reduced_v1_lr0.001_lambda1e-05_gamma0.1_stepsize1";
+  const std::string log = read_text(dir / ("result/" + stem + ".txt"));
+  EXPECT_NE(log.find("epoch 1 lr 0.001 loss "), std::string::npos) << log;
+  const std::string csv = read_text(dir / "result/Ghost_reduced_v1.csv");
+  EXPECT_TRUE(csv.starts_with(",circles,")) << csv;
+
+  const auto file = data::read_weights(dir / ("weight/" + stem + ".pth"));
+  EXPECT_EQ(file.tensors.size(), 139U);
+  ASSERT_NE(file.find("model.layer1.0.conv1.Ghos_Mod.0.weight"), nullptr);
+  EXPECT_EQ(file.find("model.layer1.0.conv1.Ghos_Mod.0.weight")->shape(), (Shape{64, 1, 3, 3}));
+  // 12 training images in batches of 32: one step.
+  const auto learned = clr::read_task_file(dir / "result/Ghost_reduced_v1/tasks/circles.safetensors");
+  EXPECT_EQ(file.find("model.bn1.num_batches_tracked")->item(), 100 + learned.best_epoch);
+
+  // A second run has nothing to do and changes nothing.
+  const Outcome again = reproduce("Ghost_reduced_v1");
+  ASSERT_EQ(again.status, 0) << again.err;
+  EXPECT_EQ(read_text(dir / "result/Ghost_reduced_v1.csv"), csv);
+}
+
+TEST_F(Reproduce, state_dicts_are_read_back_as_the_tasks_they_hold) {
+  for (const std::string method : {"Ghost_reduced_v1", "Ghost", "Ghost_reduced_v2", "Ghost_a", "li18"}) {
+    SCOPED_TRACE(method);
+    const Outcome o = reproduce(method);
+    ASSERT_EQ(o.status, 0) << o.err;
+    const std::string out = dir / (method + ".safetensors");
+    const Outcome back = test::clr(
+        {"convert", dir / ("weight/circles_" + method + "_lr0.001_lambda1e-05_gamma0.1_stepsize1.pth"), out,
+         "--backbone", backbone});
+    ASSERT_EQ(back.status, 0) << back.err;
+    const auto learned = clr::read_task_file(dir / ("result/" + method + "/tasks/circles.safetensors"));
+    const auto read = clr::read_task_file(out);
+    EXPECT_EQ(read.method, learned.method);
+    EXPECT_EQ(read.backbone_identity, learned.backbone_identity);
+    ASSERT_EQ(read.tensors.size(), learned.tensors.size());
+    for (std::size_t i = 0; i < read.tensors.size(); ++i) {
+      EXPECT_EQ(read.tensors[i].name, learned.tensors[i].name);
+      EXPECT_TRUE(
+          std::ranges::equal(read.tensors[i].tensor.raw_bytes(), learned.tensors[i].tensor.raw_bytes()))
+          << read.tensors[i].name;
+    }
+  }
+}
+
+TEST_F(Reproduce, a_state_dict_of_another_backbone_is_refused_by_the_tensor_that_differs) {
+  ASSERT_EQ(reproduce("Ghost_reduced_v1").status, 0);
+  auto network = layers::make_network("resnet18", 4);
+  network->initialize(6);
+  std::vector<data::NamedTensor> tensors = clr::from_seed_state_dict(clr::seed_state_dict(*network, {}));
+  data::write_pth(dir / "other.pth", tensors);
+  const Outcome o = test::clr(
+      {"convert", dir / "weight/circles_Ghost_reduced_v1_lr0.001_lambda1e-05_gamma0.1_stepsize1.pth",
+       dir / "task.safetensors", "--backbone", dir / "other.pth"});
+  EXPECT_EQ(o.status, 1);
+  EXPECT_NE(o.err.find("conv1.weight is not the backbone's"), std::string::npos) << o.err;
+  EXPECT_FALSE(exists(dir / "task.safetensors"));
+}
+
+TEST_F(Reproduce, says_where_a_backbone_is_to_be_had) {
+  const Outcome o = reproduce("Linear");
+  EXPECT_EQ(o.status, 1);
+  EXPECT_NE(o.err.find("swav_800ep_pretrain.pth.tar"), std::string::npos) << o.err;
+  EXPECT_NE(o.err.find("https://"), std::string::npos) << o.err;
+  EXPECT_FALSE(exists(dir / "result"));
+}
+
+TEST_F(Reproduce, an_unknown_method_is_wrong_usage) {
+  const Outcome o = reproduce("Ghosts");
+  EXPECT_EQ(o.status, 2);
+  EXPECT_NE(o.err.find("Ghost_reduced_v1, Ghost, "), std::string::npos) << o.err;
+}
+
+}  // namespace
+}  // namespace reprise::test
