@@ -8,6 +8,7 @@
 #include "apps/clr/reproduce/seed_program.h"
 #include "apps/clr/train/session.h"
 #include "apps/clr/train/signals.h"
+#include "engine/core/check.h"
 #include "engine/core/log.h"
 
 namespace reprise::clr {
@@ -39,10 +40,11 @@ void run_reproduce(const ReproduceOptions& given, Common& common) {
 
   common.begin();
   const SignalGuard signals;
-  const std::string file =
+  const std::string path =
       given.backbone.empty() ? find_published_backbone(program, given.weights_dir) : given.backbone;
-  const Backbone backbone = load_backbone(file, given.backbone.empty() ? std::string(program.arch) : "auto",
-                                          common.resolved_device(), common.resolved_dtype());
+  const Backbone backbone =
+      backbone_for(recipe.method, path, given.backbone.empty() ? std::string(program.arch) : "auto",
+                   common.resolved_device(), common.resolved_dtype());
   session.on_finished = [&](const data::Task& task, const TaskFile& file, const std::string& log) {
     outputs.write(backbone, file, task, log);
   };

@@ -164,6 +164,7 @@ TaskFile task_of_state_dict(const Backbone& backbone, const std::vector<data::Na
   std::optional<Mismatch> nearest;
   std::string nearest_method;
   for (const layers::Method* method : layers::methods()) {
+    if (method->starts_at_random) continue;
     const auto network =
         backbone.instantiate(std::string(method->name), static_cast<int>(count), 0, "state dict");
     const Mismatch wrong = mismatch_of(*network, given);
