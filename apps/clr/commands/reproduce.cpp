@@ -64,6 +64,7 @@ void add_reproduce(CLI::App& app, Common& common) {
   const auto o = std::make_shared<ReproduceOptions>();
   SessionOptions& s = o->session;
   s.recipe.size = 224;
+  s.clip_grey16 = true;
   c.add_option("--data", s.data, "folder with rolling_releases/database_2.sqlite and original_images/")
       ->required();
   c.add_option("--method", o->method, "as the original names it: Ghost_reduced_v1, Ghost, Linear, ...")
@@ -81,6 +82,8 @@ void add_reproduce(CLI::App& app, Common& common) {
   c.add_option("--epochs", s.recipe.epochs, "for a trial; the original trains 60")->capture_default_str();
   c.add_option("--size", s.recipe.size, "for a trial; the original's images are 224 pixels high and wide")
       ->check(CLI::Range(1, 8192))
+      ->capture_default_str();
+  c.add_option("--rng", s.recipe.rng, "random numbers: streams (this program's own), torch (PyTorch's)")
       ->capture_default_str();
   c.add_flag("--skip-bad", s.recipe.skip_bad, "leave out files that cannot be read");
   c.callback([o, &common] { run_reproduce(*o, common); });

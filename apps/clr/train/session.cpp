@@ -72,6 +72,7 @@ void Session::prepare() {
   data.sets.max_images = recipe.max_images;
   data.sets.skip_bad = recipe.skip_bad;
   data.sets.tasks = options_.tasks;
+  data.sets.clip_grey16 = options_.clip_grey16;
   data.size = recipe.size;
   data.cache_dir = folder_.cache_dir();
   data.quiet = options_.quiet;
