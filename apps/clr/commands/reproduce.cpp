@@ -37,6 +37,7 @@ void run_reproduce(const ReproduceOptions& given, Common& common) {
   outputs.result_folder = given.result;
   outputs.weight_folder = given.weight;
   if (session.run.empty()) session.run = (std::filesystem::path(given.result) / outputs.method).string();
+  outputs.lock_file = (std::filesystem::path(session.run) / "run.lock").string();
 
   common.begin();
   const SignalGuard signals;

@@ -28,9 +28,8 @@ std::string text_of_file(const std::string& path) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// Several processes may work on one run folder, each with finished tasks of its own.
-void append_line_once(const std::string& path, const std::string& line) {
-  const FileLock lock = FileLock::wait(path + ".lock");
+void append_line_once(const std::string& path, const std::string& line, const std::string& lock_file) {
+  const FileLock lock = FileLock::wait(lock_file);
   std::string text = text_of_file(path);
   if (!text.empty() && text.back() != '\n') text += '\n';
   if (("\n" + text).find("\n" + line + "\n") == std::string::npos)
@@ -111,9 +110,11 @@ void SeedOutputs::write(const Backbone& backbone, const TaskFile& task, const da
                               log_text(*this, task, data, log));
   REPRISE_CHECK(task.val_accuracy.has_value() && !data.val.empty(),
                 "reproduce: task {} has no validation images", task.task);
-  append_line_once(csv(), fmt::format("{},{},{}", csv_field(data.id), csv_field(task.task),
-                                      seed_accuracy(correct_of(*task.val_accuracy, data.val.size()),
-                                                    static_cast<std::int64_t>(data.val.size()))));
+  append_line_once(csv(),
+                   fmt::format("{},{},{}", csv_field(data.id), csv_field(task.task),
+                               seed_accuracy(correct_of(*task.val_accuracy, data.val.size()),
+                                             static_cast<std::int64_t>(data.val.size()))),
+                   lock_file);
 }
 
 }  // namespace reprise::clr

@@ -14,6 +14,7 @@ namespace reprise::clr {
 struct SeedOutputs {
   std::string method;  // the original program's name
   std::string result_folder, weight_folder;
+  std::string lock_file;  // held while a line goes into the CSV: several processes may work on one run folder
   std::string csv() const;  // <result>/<method>.csv
   // <task>_<method>_lr0.001_lambda1e-05_gamma0.1_stepsize20, with the recipe's values
   std::string stem(const TaskFile& task) const;
