@@ -12,11 +12,16 @@ namespace {
 
 constexpr EnvVariable table[] = {
     {"REPRISE_DEBUG",
-     "1: devices and choices; 2: a line per kernel with time, GFLOP/s, GB/s; 3: shapes as well", "0"},
+     "1: devices and choices; 2: a line per kernel with time, GFLOP/s, GB/s (cuda: waits for each, so an error is "
+     "reported where it arose); 3: shapes as well",
+     "0"},
     {"REPRISE_VALIDATE",
      "1: repeat every kernel on ref in double and compare; the first difference is an error", "0"},
     {"REPRISE_STRICT", "1: a kernel that falls back to ref is an error", "0"},
     {"REPRISE_CPU_ISA", "highest instruction set of the cpu backend: portable, avx2 or avx512", "avx512"},
+    {"REPRISE_TF32", "1: f32 products on cuda may round their operands to TF32 (as --tf32)", "0"},
+    {"REPRISE_CUDA_LIBRARIES",
+     "1: convolutions by cuDNN, linear layers by cuBLASLt; 0: our own plain kernels, slow", "1"},
     {"REPRISE_THREADS", "number of threads; 0 follows the affinity mask and the cgroup quota", "0"},
     {"REPRISE_CACHE_MB", "decoded images kept in memory, in MiB, before a cache file is used", "4096"},
     {"REPRISE_CACHE_DIR", "where the cache files of decoded images go; empty: <run>/cache", ""},

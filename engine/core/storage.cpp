@@ -3,97 +3,45 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <unordered_map>
 #include <vector>
 
+#include "engine/core/block_pool.h"
 #include "engine/core/check.h"
+#include "engine/core/gpu.h"
 #include "engine/core/sha256.h"
 
 namespace reprise {
 namespace {
 
-constexpr std::size_t alignment = 64, guard = 256, huge_page = std::size_t{2} << 20;
+constexpr std::size_t alignment = 64, guard = 256;
 constexpr unsigned char guard_byte = 0xA5;
 
 std::size_t round_up(std::size_t n, std::size_t to) {
   return (n + to - 1) / to * to;
 }
 
-// Freed blocks by size. Sizes repeat from step to step, so after the first step nothing is asked of the
-// system and no page is touched for the first time.
-class HostPool {
- public:
-  std::byte* take(std::size_t bytes) {
-    const std::lock_guard lock(mutex_);
-    auto& list = free_[bytes];
-    std::byte* p = nullptr;
-    if (!list.empty()) {
-      p = list.back();
-      list.pop_back();
-      stats_.cached -= bytes;
-    } else {
-      p = fresh(bytes);
-    }
-    stats_.in_use += bytes;
-    stats_.peak = std::max(stats_.peak, stats_.in_use);
-    return p;
-  }
-  void give(std::byte* p, std::size_t bytes) noexcept {
-    const std::lock_guard lock(mutex_);
-    stats_.in_use -= bytes;
-    try {
-      free_[bytes].push_back(p);
-      stats_.cached += bytes;
-    } catch (...) {
-      std::free(p);
-    }
-  }
-  void release() {
-    const std::lock_guard lock(mutex_);
-    for (auto& [bytes, list] : free_)
-      for (std::byte* p : list) std::free(p);
-    free_.clear();
-    stats_.cached = 0;
-  }
-  MemoryStats stats() {
-    const std::lock_guard lock(mutex_);
-    return stats_;
-  }
-  void reset_peak() {
-    const std::lock_guard lock(mutex_);
-    stats_.peak = stats_.in_use;
-  }
-
- private:
-  std::byte* fresh(std::size_t bytes) {
-    const bool huge = bytes >= huge_page;
-    void* p = std::aligned_alloc(huge ? huge_page : alignment, round_up(bytes, huge ? huge_page : alignment));
-    if (p == nullptr) {
-      for (auto& [size, list] : free_) {
-        for (std::byte* q : list) std::free(q);
-        stats_.cached -= size * list.size();
-        list.clear();
-      }
-      p = std::aligned_alloc(huge ? huge_page : alignment, round_up(bytes, huge ? huge_page : alignment));
-    }
-    REPRISE_CHECK(p != nullptr,
-                  "memory: could not get {} MiB (in use: {} MiB); a smaller --batch or --size needs less",
-                  bytes >> 20, stats_.in_use >> 20);
-    if (huge) madvise(p, bytes, MADV_HUGEPAGE);
-    return static_cast<std::byte*>(p);
-  }
-
-  std::mutex mutex_;
-  std::unordered_map<std::size_t, std::vector<std::byte*>> free_;
-  MemoryStats stats_;
-};
-
-// Never destroyed: tensors of static life may outlast any order of destruction.
-HostPool& pool() {
-  static HostPool* p = new HostPool;
-  return *p;
+// Memory of any device, byte by byte.
+void fill(Device device, std::byte* p, unsigned char byte, std::size_t bytes) {
+  if (device.is_host())
+    std::memset(p, byte, bytes);
+  else
+    gpu::fill(device.index, p, byte, bytes);
+}
+std::vector<std::byte> read_back(Device device, const std::byte* p, std::size_t bytes) {
+  std::vector<std::byte> host(bytes);
+  if (bytes == 0) return host;
+  if (device.is_host())
+    std::memcpy(host.data(), p, bytes);
+  else
+    gpu::copy_out(device.index, host.data(), p, bytes);
+  return host;
+}
+bool all_guard_bytes(Device device, const std::byte* p, std::size_t bytes) {
+  for (const std::byte b : read_back(device, p, bytes))
+    if (b != std::byte{guard_byte}) return false;
+  return true;
 }
 
 std::atomic<bool> debug_memory{false};
@@ -110,32 +58,35 @@ std::size_t block_size(std::size_t bytes) {
   return round_up(bytes == 0 ? 1 : bytes, bytes >= 4096 ? 4096 : alignment);
 }
 
-std::byte* take_block(std::size_t bytes) {
-  if (!debug_memory) return pool().take(block_size(bytes));
+std::byte* take_block(std::size_t bytes, Device device) {
+  BlockPool& pool = pool_of(device);
+  if (!debug_memory) return pool.take(block_size(bytes));
   const std::size_t tail = round_up(bytes, alignment) - bytes + guard;
-  std::byte* p = pool().take(block_size(bytes + 2 * guard + alignment));
-  std::memset(p, guard_byte, guard);
-  std::memset(p + guard, 0xFF, bytes);
-  std::memset(p + guard + bytes, guard_byte, tail);
+  std::byte* p = pool.take(block_size(bytes + 2 * guard + alignment));
+  fill(device, p, guard_byte, guard);
+  fill(device, p + guard, 0xFF, bytes);
+  fill(device, p + guard + bytes, guard_byte, tail);
   const std::lock_guard lock(guarded_mutex);
   guarded()[p + guard] = bytes;
   return p + guard;
 }
 
-void give_block(std::byte* p, std::size_t bytes) noexcept {
+void give_block(std::byte* p, std::size_t bytes, Device device) noexcept {
   {
     const std::lock_guard lock(guarded_mutex);
     if (guarded().erase(p) != 0) {
       const std::size_t tail = round_up(bytes, alignment) - bytes + guard;
-      bool intact = true;
-      for (std::size_t i = 0; i < guard; ++i) intact &= p[i - guard] == std::byte{guard_byte};
-      for (std::size_t i = 0; i < tail; ++i) intact &= p[bytes + i] == std::byte{guard_byte};
+      bool intact = false;
+      try {
+        intact = all_guard_bytes(device, p - guard, guard) && all_guard_bytes(device, p + bytes, tail);
+      } catch (...) {  // a device that no longer answers: counted as damage
+      }
       if (!intact) ++violations;
-      pool().give(p - guard, block_size(bytes + 2 * guard + alignment));
+      pool_of(device).give(p - guard, block_size(bytes + 2 * guard + alignment));
       return;
     }
   }
-  pool().give(p, block_size(bytes));
+  pool_of(device).give(p, block_size(bytes));
 }
 
 std::size_t page_round(std::size_t bytes) {
@@ -153,37 +104,46 @@ void seal(std::byte* p, std::size_t bytes) {
                 "memory: the system refused to make weights read-only");
 }
 
+std::string digest_of(const std::byte* p, std::size_t bytes, Device device) {
+  if (device.is_host()) return sha256_hex({p, bytes});
+  return sha256_hex(read_back(device, p, bytes));
+}
+
 }  // namespace
 
 std::shared_ptr<Storage> Storage::allocate(std::size_t bytes, Device device) {
-  REPRISE_CHECK(device.is_host(), "{}: this build has no memory on that device", to_string(device));
   std::shared_ptr<Storage> s(new Storage);
-  s->data_ = take_block(bytes);
-  s->bytes_ = bytes;
   s->device_ = device;
+  s->data_ = take_block(bytes, device);
+  s->bytes_ = bytes;
   return s;
 }
 
 std::shared_ptr<Storage> Storage::sealed_copy(std::span<const std::byte> bytes, Device device) {
-  REPRISE_CHECK(device.is_host(), "{}: this build has no memory on that device", to_string(device));
   std::shared_ptr<Storage> s(new Storage);
   s->sealed_ = true;
   s->bytes_ = bytes.size();
   s->device_ = device;
-  s->data_ = map_writable(bytes.size());
-  if (!bytes.empty()) std::memcpy(s->data_, bytes.data(), bytes.size());
-  seal(s->data_, bytes.size());
-  s->digest_ = sha256_hex(bytes);
+  if (device.is_host()) {
+    s->data_ = map_writable(bytes.size());
+    if (!bytes.empty()) std::memcpy(s->data_, bytes.data(), bytes.size());
+    seal(s->data_, bytes.size());
+  } else {
+    s->data_ = gpu::seal(device.index, bytes.data(), bytes.size());
+  }
+  s->digest_ = digest_of(s->data_, s->bytes_, device);
   return s;
 }
 
 Storage::~Storage() {
   if (data_ == nullptr) return;
-  if (sealed_) {
+  if (!sealed_) {
+    give_block(data_, bytes_, device_);
+  } else if (device_.is_host()) {
     munmap(data_, page_round(bytes_));
     for (auto& [key, d] : derived_) munmap(d.data, page_round(d.bytes));
   } else {
-    give_block(data_, bytes_);
+    gpu::release_sealed(device_.index, data_);
   }
 }
 
@@ -196,6 +156,7 @@ std::byte* Storage::mutable_data() {
 const std::byte* Storage::derived(const std::string& key, std::size_t bytes,
                                   const std::function<void(std::byte*)>& fill) const {
   REPRISE_INVARIANT(sealed_, "a derived form '{}' of memory that is not sealed", key);
+  REPRISE_INVARIANT(device_.is_host(), "a derived form '{}' of memory on {}", key, to_string(device_));
   const std::lock_guard lock(mutex_);
   if (const auto it = derived_.find(key); it != derived_.end()) return it->second.data;
   std::byte* p = map_writable(bytes);
@@ -208,7 +169,7 @@ const std::byte* Storage::derived(const std::string& key, std::size_t bytes,
 void Storage::verify_seal() const {
   if (!sealed_) return;
   const std::lock_guard lock(mutex_);
-  REPRISE_CHECK(sha256_hex({data_, bytes_}) == digest_,
+  REPRISE_CHECK(digest_of(data_, bytes_, device_) == digest_,
                 "backbone: frozen weights are no longer what was loaded");
   for (const auto& [key, d] : derived_)
     REPRISE_CHECK(sha256_hex({d.data, d.bytes}) == d.digest,
@@ -222,14 +183,14 @@ std::size_t Storage::derived_bytes() const {
   return total;
 }
 
-MemoryStats memory_stats() {
-  return pool().stats();
+MemoryStats memory_stats(Device device) {
+  return pool_of(device).stats();
 }
-void reset_peak_memory() {
-  pool().reset_peak();
+void reset_peak_memory(Device device) {
+  pool_of(device).reset_peak();
 }
-void release_cached_memory() {
-  pool().release();
+void release_cached_memory(Device device) {
+  pool_of(device).release();
 }
 void set_memory_debug(bool on) {
   debug_memory = on;

@@ -18,9 +18,10 @@ namespace reprise {
 
 class REPRISE_API Storage {
  public:
-  // Uninitialised memory, aligned to 64 bytes. Throws Error where there is not enough.
+  // Uninitialised memory, aligned to 64 bytes. Throws Error where there is not enough, or no such device.
   static std::shared_ptr<Storage> allocate(std::size_t bytes, Device device);
-  // A copy in memory that the operating system then makes read-only: a later write ends the process.
+  // A copy of bytes that lie on `device`, in memory that the operating system (or the GPU's driver) then makes
+  // read-only: a later write ends the process (or is a fault that ends all work on that GPU).
   static std::shared_ptr<Storage> sealed_copy(std::span<const std::byte> bytes, Device device);
   ~Storage();
   Storage(const Storage&) = delete;
@@ -29,16 +30,17 @@ class REPRISE_API Storage {
   std::size_t bytes() const { return bytes_; }
   Device device() const { return device_; }
   bool is_sealed() const { return sealed_; }
+  // On a GPU an address there, which the host must not follow.
   const std::byte* data() const { return data_; }
   // Throws Error if sealed. Counts as a change: the version goes up.
   std::byte* mutable_data();
   std::uint64_t version() const { return version_.load(std::memory_order_relaxed); }
 
   // A form computed once from sealed memory (packed, transposed, ...), itself sealed, kept as long as this
-  // storage. `fill` writes all `bytes` of it. Only for sealed storage.
+  // storage. `fill` writes all `bytes` of it. Only for sealed storage of a host device.
   const std::byte* derived(const std::string& key, std::size_t bytes,
                            const std::function<void(std::byte*)>& fill) const;
-  // Hashes this memory and every derived form again; throws Error naming one that is not what was sealed.
+  // Hashes this memory (read back from a GPU) and every derived form again; throws Error naming one that is not what was sealed.
   void verify_seal() const;
   std::size_t derived_bytes() const;
 
@@ -60,13 +62,13 @@ class REPRISE_API Storage {
   mutable std::map<std::string, Derived> derived_;
 };
 
-// The pool's books. Freed blocks are kept for the next tensor of the same size.
+// The books of a device's pool; all host devices share one. Freed blocks are kept for the next tensor of the same size.
 struct MemoryStats {
   std::size_t in_use = 0, peak = 0, cached = 0;
 };
-REPRISE_API MemoryStats memory_stats();
-REPRISE_API void reset_peak_memory();
-REPRISE_API void release_cached_memory();
+REPRISE_API MemoryStats memory_stats(Device device = cpu_device);
+REPRISE_API void reset_peak_memory(Device device = cpu_device);
+REPRISE_API void release_cached_memory(Device device = cpu_device);
 
 // For tests: while on, new memory is filled with 0xFF (NaN as f32 and f64) and has guard zones around it.
 REPRISE_API void set_memory_debug(bool on);

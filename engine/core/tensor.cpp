@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "engine/core/check.h"
+#include "engine/core/gpu.h"
 #include "engine/core/storage.h"
 
 namespace reprise {
@@ -57,7 +58,12 @@ Tensor from_values(const Shape& shape, std::span<const T> values, Device device)
   REPRISE_CHECK(static_cast<std::int64_t>(values.size()) == shape.numel(),
                 "tensor: {} values do not fill the shape {}", values.size(), to_string(shape));
   Tensor t = empty(shape, dtype_of<T>, device);
-  if (!values.empty()) std::memcpy(t.mutable_data<T>(), values.data(), values.size_bytes());
+  if (values.empty()) return t;
+  const MutView to = t.mut_view();
+  if (device.is_host())
+    std::memcpy(to.ptr, values.data(), values.size_bytes());
+  else
+    gpu::copy_in(device.index, to.ptr, values.data(), values.size_bytes());
   return t;
 }
 
@@ -105,11 +111,14 @@ void* Tensor::mutable_raw(DType expected) {
 }
 
 std::span<const std::byte> Tensor::raw_bytes() const {
+  REPRISE_CHECK(device().is_host(), "tensor: the bytes are on {}; copy them to the host first",
+                to_string(device()));
   return {impl().storage->data() + impl().offset, bytes()};
 }
 
 double Tensor::item() const {
   REPRISE_CHECK(numel() == 1, "item: expected one element, got {}", to_string(shape()));
+  if (!device().is_host()) return to(cpu_device).item();
   return with_type(dtype(), [&](auto zero) { return as_double(*data<decltype(zero)>()); });
 }
 
@@ -152,6 +161,7 @@ Tensor Tensor::to(Device target) const {
 
 Tensor Tensor::to(DType target) const {
   if (dtype() == target) return *this;
+  if (!device().is_host()) return to(cpu_device).to(target).to(device());
   Tensor t = empty(shape(), target, device());
   with_type(dtype(), [&](auto from) {
     with_type(target, [&](auto to) {
@@ -168,7 +178,7 @@ Tensor Tensor::sealed_copy() const {
   auto i = std::make_shared<Impl>(impl());
   i->autograd = nullptr;
   i->offset = 0;
-  i->storage = Storage::sealed_copy(raw_bytes(), device());
+  i->storage = Storage::sealed_copy({impl().storage->data() + impl().offset, bytes()}, device());
   return Tensor(i);
 }
 
@@ -192,6 +202,12 @@ Tensor empty(const Shape& shape, DType dtype, Device device) {
 }
 
 Tensor full(const Shape& shape, double value, DType dtype, Device device) {
+  if (!device.is_host() && value == 0) {  // zero is zero bytes in every dtype
+    Tensor t = empty(shape, dtype, device);
+    if (t.numel() != 0) gpu::fill(device.index, t.mut_view().ptr, 0, t.bytes());
+    return t;
+  }
+  if (!device.is_host()) return full(shape, value, dtype, cpu_device).to(device);
   Tensor t = empty(shape, dtype, device);
   with_type(dtype, [&](auto zero) {
     using T = decltype(zero);
@@ -222,9 +238,20 @@ Tensor tensor(const Shape& shape, std::span<const std::uint8_t> v, Device d) {
 void copy_into(Tensor& to, const Tensor& from) {
   REPRISE_CHECK(to.shape() == from.shape() && to.dtype() == from.dtype(), "copy: {} does not fit into {}",
                 describe(from), describe(to));
-  REPRISE_CHECK(to.device().is_host() && from.device().is_host(), "copy: from {} to {} is not in this build",
-                to_string(from.device()), to_string(to.device()));
-  if (to.numel() != 0) std::memmove(to.mut_view().ptr, from.view().ptr, to.bytes());
+  if (to.numel() == 0) return;
+  const Device there = to.device(), here = from.device();
+  void* const target = to.mut_view().ptr;
+  const void* const source = from.view().ptr;
+  if (there.is_host() && here.is_host())
+    std::memmove(target, source, to.bytes());
+  else if (here.is_host())
+    gpu::copy_in(there.index, target, source, to.bytes());
+  else if (there.is_host())
+    gpu::copy_out(here.index, target, source, to.bytes());
+  else if (there == here)
+    gpu::copy_within(here.index, target, source, to.bytes());
+  else
+    copy_into(to, from.to(cpu_device));
 }
 
 std::string describe(const Tensor& t) {

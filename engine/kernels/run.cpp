@@ -8,6 +8,7 @@
 
 #include "engine/core/check.h"
 #include "engine/core/env.h"
+#include "engine/core/gpu.h"
 #include "engine/core/log.h"
 #include "engine/core/tensor.h"
 
@@ -94,20 +95,41 @@ bool watching() {
   return on;
 }
 
-Watch::Watch(const char* name, Device::Kind backend, DType dtype, std::vector<Operand> operands)
+void select_gpu(Device device) {
+  gpu::select(device.index);
+}
+
+void rethrow_named(const Error& error, const char* name, Device device, DType dtype,
+                   const std::vector<Operand>& operands) {
+  std::string shapes;
+  for (const Operand& o : operands)
+    if (o.view) shapes += (o.written ? " -> " : " ") + to_string(o.view.shape);
+  throw Error(fmt::format("{}\n  kernel  {} {} {} {}", error.what(), name, to_string(device), name_of(dtype), shapes));
+}
+
+Watch::Watch(const char* name, Device device, DType dtype, std::vector<Operand> operands)
     : name_(name),
-      backend_(backend),
+      device_(device),
       dtype_(dtype),
       operands_(std::move(operands)),
-      validate_(validate_flag() && backend == Device::Kind::cpu) {}
+      validate_(validate_flag() && device.kind != Device::Kind::ref) {}
+
+View Watch::on_host(const View& v) {
+  if (device_.is_host() || !v) return v;
+  const std::size_t bytes = static_cast<std::size_t>(v.numel()) * size_of(v.dtype);
+  mirrors_.emplace_back(bytes);
+  if (bytes != 0) gpu::copy_out(device_.index, mirrors_.back().data(), v.ptr, bytes);
+  return {mirrors_.back().data(), v.shape, v.dtype};
+}
 
 void Watch::before() {
   if (validate_) {
     memory_.resize(operands_.size());
     for (std::size_t k = 0; k < operands_.size(); ++k) {
-      const View& v = operands_[k].view;
+      const View v = on_host(operands_[k].view);
       if (!v || !is_floating(v.dtype)) {
-        // Integer operands are shared; an integer output is computed again by ref, into the same place.
+        // Integer operands are shared; an integer output is computed again by ref, into the same place (or, from a
+        // GPU, into its copy).
         copies_.push_back({const_cast<void*>(v.ptr), v.shape, v.dtype});
         continue;
       }
@@ -116,12 +138,17 @@ void Watch::before() {
       copies_.push_back({memory_[k].data(), v.shape, DType::f64});
     }
   }
+  if (!device_.is_host()) gpu::synchronize(device_.index);
   start_ = now();
+}
+
+void Watch::finish() {
+  if (!device_.is_host()) gpu::synchronize(device_.index);
+  seconds_ = now() - start_;
 }
 
 void Watch::print() {
   if (debug_level() < 2) return;
-  const double seconds = now() - start_;
   double bytes = 0;
   std::string shapes;
   for (const Operand& o : operands_) {
@@ -130,8 +157,8 @@ void Watch::print() {
     shapes += (o.written ? " -> " : " ") + to_string(o.view.shape);
   }
   log_line(fmt::format("[kernel] {:<22} {:<4} {:<4} {:9.3f} ms {:8.1f} GFLOP/s {:7.1f} GB/s{}", name_,
-                       name_of(backend_), name_of(dtype_), seconds * 1e3,
-                       flop_count(name_, operands_) / seconds * 1e-9, bytes / seconds * 1e-9,
+                       name_of(device_.kind), name_of(dtype_), seconds_ * 1e3,
+                       flop_count(name_, operands_) / seconds_ * 1e-9, bytes / seconds_ * 1e-9,
                        debug_level() >= 3 ? shapes : ""));
 }
 
@@ -140,16 +167,17 @@ void Watch::compare() {
   for (std::size_t k = 0; k < operands_.size(); ++k) {
     const Operand& o = operands_[k];
     if (!o.written || !o.view || !is_floating(o.view.dtype)) continue;
+    const View written = on_host(o.view);
     double largest = 0;
     for (double v : memory_[k]) largest = std::max(largest, std::abs(v));
     for (std::int64_t i = 0; i < o.view.numel(); ++i) {
-      const double got = load(o.view, i), want = memory_[k][static_cast<std::size_t>(i)];
+      const double got = load(written, i), want = memory_[k][static_cast<std::size_t>(i)];
       if (std::isnan(got) && std::isnan(want)) continue;
       REPRISE_CHECK(
           got == want || std::abs(got - want) <= allowance * largest + 1e-30,
           "validate: {} on {} differs from ref in double\n  output  {}  {}\n  element {} is {:.9g}, expected "
           "{:.9g} (largest {:.3g})",
-          name_, name_of(backend_), to_string(o.view.shape), name_of(o.view.dtype), i, got, want, largest);
+          name_, name_of(device_.kind), to_string(o.view.shape), name_of(o.view.dtype), i, got, want, largest);
     }
   }
 }

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/core/error.h"
 #include "engine/core/parallel.h"
 #include "engine/kernels/table.h"
 
@@ -14,28 +15,35 @@ namespace reprise {
 
 namespace detail {
 
-// The backend that will run it; falls back from cpu to ref (counted, logged, an Error in strict mode). Throws
-// Error by name where there is none.
-Device::Kind choose_backend(const char* name, Device device, DType dtype, bool on_device, bool on_ref);
-// Whether any of REPRISE_DEBUG and REPRISE_VALIDATE asks for more than the plain call.
-bool watching();
-
-// An operand seen by the watcher.
+// An operand of a kernel.
 struct Operand {
   View view;
   bool written;
 };
+
+// The backend that will run it; falls back from cpu to ref (counted, logged, an Error in strict mode). Throws
+// Error by name where there is none.
+Device::Kind choose_backend(const char* name, Device device, DType dtype, bool on_device, bool on_ref);
+// Before a kernel of a GPU: its device becomes the current one.
+void select_gpu(Device device);
+// Throws the error again with the kernel's name and shapes.
+[[noreturn]] void rethrow_named(const Error& error, const char* name, Device device, DType dtype,
+                                const std::vector<Operand>& operands);
+// Whether any of REPRISE_DEBUG and REPRISE_VALIDATE asks for more than the plain call.
+bool watching();
+
 // Times the kernel and prints its line; with REPRISE_VALIDATE repeats it on ref in double through `on_ref`,
 // which gets the operands' replacements, and throws Error on a difference.
 using Repeat = void (*)(const void* arguments, const std::vector<void*>& replacements);
 class Watch {
  public:
-  Watch(const char* name, Device::Kind backend, DType dtype, std::vector<Operand> operands);
+  Watch(const char* name, Device device, DType dtype, std::vector<Operand> operands);
   // Before the call: keeps copies in double of what ref will need.
   void before();
-  // After it: the line; then compares with what repeat(copies) computes.
+  // After it (on a GPU waits for it): the line; then compares with what repeat(copies) computes.
   template <class F>
   void after(F&& repeat) {
+    finish();
     print();
     if (!validates()) return;
     repeat(copies_);
@@ -44,15 +52,19 @@ class Watch {
   bool validates() const { return validate_; }
 
  private:
+  void finish();
   void print();
   void compare();
+  // The operand itself, or from a GPU a copy in `mirrors_`.
+  View on_host(const View& v);
   const char* name_;
-  Device::Kind backend_;
+  Device device_;
   DType dtype_;
   std::vector<Operand> operands_;
   std::vector<std::vector<double>> memory_;
   std::vector<MutView> copies_;  // f64 where the operand is floating, else the operand itself
-  double start_ = 0;
+  std::vector<std::vector<std::byte>> mirrors_;
+  double start_ = 0, seconds_ = 0;
   bool validate_ = false;
 };
 
@@ -88,22 +100,37 @@ void run(const kernels::Kernel<void(A...)>& kernel, Device device, DType dtype, 
                                               row[static_cast<int>(device.kind)][column] != nullptr,
                                               row[static_cast<int>(Device::Kind::ref)][column] != nullptr);
   const auto function = row[static_cast<int>(backend)][column];
+  const bool on_gpu = backend == Device::Kind::cuda;
   const FlushDenormals flush;
-  if (!detail::watching()) [[likely]] {
+  if (!on_gpu && !detail::watching()) [[likely]] {
     function(arguments...);
     return;
   }
-  std::vector<detail::Operand> operands;
-  (detail::collect(operands, arguments), ...);
-  detail::Watch watch(kernel.name, backend, dtype, std::move(operands));
-  watch.before();
-  function(arguments...);
-  watch.after([&](const std::vector<MutView>& copies) {
-    std::size_t next = 0;
-    // Braces: the arguments are evaluated from left to right.
-    const std::tuple<std::remove_cvref_t<A>...> replaced{detail::substitute<B>(arguments, copies, next)...};
-    std::apply(row[static_cast<int>(Device::Kind::ref)][static_cast<int>(DType::f64)], replaced);
-  });
+  const auto operands = [&] {
+    std::vector<detail::Operand> list;
+    (detail::collect(list, arguments), ...);
+    return list;
+  };
+  const Device ran_on = on_gpu ? device : Device{backend, 0};
+  try {
+    if (on_gpu) detail::select_gpu(device);
+    if (!detail::watching()) {
+      function(arguments...);
+      return;
+    }
+    detail::Watch watch(kernel.name, ran_on, dtype, operands());
+    watch.before();
+    function(arguments...);
+    watch.after([&](const std::vector<MutView>& copies) {
+      std::size_t next = 0;
+      // Braces: the arguments are evaluated from left to right.
+      const std::tuple<std::remove_cvref_t<A>...> replaced{detail::substitute<B>(arguments, copies, next)...};
+      std::apply(row[static_cast<int>(Device::Kind::ref)][static_cast<int>(DType::f64)], replaced);
+    });
+  } catch (const Error& error) {
+    if (!on_gpu) throw;
+    detail::rethrow_named(error, kernel.name, ran_on, dtype, operands());
+  }
 }
 
 // How often a cpu kernel fell back to ref since the process started.

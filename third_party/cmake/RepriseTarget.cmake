@@ -10,7 +10,10 @@ function(reprise_flags target)
     -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-align -Wunused -Wdouble-promotion -Wimplicit-fallthrough>
     # GCC 12 warns of overlapping and endless copies inside std::string where there are none (GCC bug 105651).
     $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-restrict -Wno-stringop-overflow -Wno-stringop-overread>
-    $<$<AND:$<BOOL:${REPRISE_WERROR}>,$<COMPILE_LANGUAGE:CXX>>:-Werror>)
+    $<$<AND:$<BOOL:${REPRISE_WERROR}>,$<COMPILE_LANGUAGE:CXX>>:-Werror>
+    # CMake before 3.26 has no word for C++20 in CUDA. No contraction on the device either, so that element-wise kernels round as the reference does.
+    $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --extended-lambda -fmad=false -Xcompiler=-Wall,-Wextra,-ffp-contract=off>
+    $<$<AND:$<BOOL:${REPRISE_WERROR}>,$<COMPILE_LANGUAGE:CUDA>>:-Werror=all-warnings>)
 endfunction()
 
 # reprise_precompile(target headers...): the headers that most of a target's files include, read once. Off in the ci
@@ -19,7 +22,8 @@ function(reprise_precompile target)
   if(REPRISE_PCH)
     target_precompile_headers(${target} PRIVATE ${ARGN})
     # Behind a precompiled header GCC 12 raises its false alarm about std::string under one more name.
-    target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds>)
+    target_compile_options(${target} PRIVATE
+      $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-array-bounds>)
   endif()
 endfunction()
 

@@ -1,0 +1,272 @@
+// Convolutions by cuDNN's classic interface, all tensors channels-last. A plan per shape holds the deterministic
+// algorithms that fit the workspace, in the order of cuDNN's heuristic: a choice by the clock could differ from one run
+// to the next, and with it the bits.
+#include <cudnn.h>
+
+#include <array>
+#include <limits>
+#include <map>
+#include <mutex>
+
+#include "engine/core/check.h"
+#include "engine/core/env.h"
+#include "engine/core/gpu.h"
+#include "engine/core/log.h"
+#include "engine/kernels/cuda/libraries.h"
+#include "engine/kernels/cuda/runtime.h"
+
+namespace reprise::kernels::cuda {
+namespace {
+
+// The same for every device and at every time, since the choice hangs on it.
+constexpr std::size_t workspace_limit = std::size_t{512} << 20;
+
+// The functions of the library that are used here.
+struct Cudnn {
+  decltype(&cudnnGetVersion) version;
+  decltype(&cudnnGetErrorString) error_string;
+  decltype(&cudnnCreate) create;
+  decltype(&cudnnSetStream) set_stream;
+  decltype(&cudnnCreateTensorDescriptor) create_tensor;
+  decltype(&cudnnSetTensor4dDescriptor) set_tensor;
+  decltype(&cudnnCreateFilterDescriptor) create_filter;
+  decltype(&cudnnSetFilter4dDescriptor) set_filter;
+  decltype(&cudnnCreateConvolutionDescriptor) create_convolution;
+  decltype(&cudnnSetConvolution2dDescriptor) set_convolution;
+  decltype(&cudnnSetConvolutionGroupCount) set_groups;
+  decltype(&cudnnSetConvolutionMathType) set_math;
+  decltype(&cudnnGetConvolutionForwardAlgorithm_v7) fwd_algorithms;
+  decltype(&cudnnGetConvolutionBackwardDataAlgorithm_v7) dgrad_algorithms;
+  decltype(&cudnnGetConvolutionBackwardFilterAlgorithm_v7) wgrad_algorithms;
+  decltype(&cudnnGetConvolutionForwardWorkspaceSize) fwd_workspace;
+  decltype(&cudnnGetConvolutionBackwardDataWorkspaceSize) dgrad_workspace;
+  decltype(&cudnnGetConvolutionBackwardFilterWorkspaceSize) wgrad_workspace;
+  decltype(&cudnnConvolutionForward) fwd;
+  decltype(&cudnnConvolutionBackwardData) dgrad;
+  decltype(&cudnnConvolutionBackwardFilter) wgrad;
+
+  Cudnn() {
+    const Library lib("cuDNN 9", {"libcudnn.so.9"}, "convolutions",
+                      "package libcudnn9, or nvidia-cudnn for Python");
+    lib.find(version, "cudnnGetVersion");
+    lib.find(error_string, "cudnnGetErrorString");
+    lib.find(create, "cudnnCreate");
+    lib.find(set_stream, "cudnnSetStream");
+    lib.find(create_tensor, "cudnnCreateTensorDescriptor");
+    lib.find(set_tensor, "cudnnSetTensor4dDescriptor");
+    lib.find(create_filter, "cudnnCreateFilterDescriptor");
+    lib.find(set_filter, "cudnnSetFilter4dDescriptor");
+    lib.find(create_convolution, "cudnnCreateConvolutionDescriptor");
+    lib.find(set_convolution, "cudnnSetConvolution2dDescriptor");
+    lib.find(set_groups, "cudnnSetConvolutionGroupCount");
+    lib.find(set_math, "cudnnSetConvolutionMathType");
+    lib.find(fwd_algorithms, "cudnnGetConvolutionForwardAlgorithm_v7");
+    lib.find(dgrad_algorithms, "cudnnGetConvolutionBackwardDataAlgorithm_v7");
+    lib.find(wgrad_algorithms, "cudnnGetConvolutionBackwardFilterAlgorithm_v7");
+    lib.find(fwd_workspace, "cudnnGetConvolutionForwardWorkspaceSize");
+    lib.find(dgrad_workspace, "cudnnGetConvolutionBackwardDataWorkspaceSize");
+    lib.find(wgrad_workspace, "cudnnGetConvolutionBackwardFilterWorkspaceSize");
+    lib.find(fwd, "cudnnConvolutionForward");
+    lib.find(dgrad, "cudnnConvolutionBackwardData");
+    lib.find(wgrad, "cudnnConvolutionBackwardFilter");
+    REPRISE_CHECK(version() / 10000 == 9, "cuda: cuDNN 9 is needed, but version {} was loaded", version());
+  }
+};
+const Cudnn& dnn() {
+  static const Cudnn* functions = new Cudnn;
+  return *functions;
+}
+
+const char* name_of(ConvPass pass) {
+  return pass == ConvPass::fwd ? "forward" : pass == ConvPass::dgrad ? "dgrad" : "wgrad";
+}
+
+std::string text_of(const Convolution& c) {
+  const Conv2dArgs& a = c.args;
+  return fmt::format("{} input {} filter {} output {}, stride {}x{}, padding {}x{}, dilation {}x{}, groups {}",
+                     name_of(c.pass), to_string(c.x_shape), to_string(c.w_shape), to_string(c.y_shape), a.stride[0],
+                     a.stride[1], a.padding[0], a.padding[1], a.dilation[0], a.dilation[1], a.groups);
+}
+
+void check(cudnnStatus_t status, const char* call, const Convolution& c) {
+  REPRISE_CHECK(status == CUDNN_STATUS_SUCCESS, "cuda:{}: {} failed: {}\n  convolution {}", current_device(), call,
+                dnn().error_string(status), text_of(c));
+}
+
+// All statuses of the kind "not supported" lie between 3000 and 3999.
+bool unsupported(cudnnStatus_t status) {
+  return static_cast<int>(status) / 1000 == 3;
+}
+
+cudnnHandle_t handle(const Convolution& c) {
+  static auto* handles = new std::map<int, cudnnHandle_t>;
+  cudnnHandle_t& h = (*handles)[current_device()];
+  if (h == nullptr) {
+    check(dnn().create(&h), "cudnnCreate", c);
+    check(dnn().set_stream(h, stream()), "cudnnSetStream", c);
+  }
+  return h;
+}
+
+struct Choice {
+  int algorithm;  // of the pass's own enumeration
+  std::size_t workspace;
+};
+struct Plan {
+  cudnnTensorDescriptor_t x = nullptr, y = nullptr;
+  cudnnFilterDescriptor_t w = nullptr;
+  cudnnConvolutionDescriptor_t convolution = nullptr;
+  std::vector<Choice> choices;  // the first is used
+};
+
+void describe(const Convolution& c, Plan& plan) {
+  const auto size = [](const Shape& s, int i) { return static_cast<int>(s[i]); };
+  const auto tensor = [&](cudnnTensorDescriptor_t* t, const Shape& s) {
+    check(dnn().create_tensor(t), "cudnnCreateTensorDescriptor", c);
+    check(dnn().set_tensor(*t, CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT, size(s, 0), size(s, 3), size(s, 1), size(s, 2)),
+          "cudnnSetTensor4dDescriptor", c);
+  };
+  tensor(&plan.x, c.x_shape);
+  tensor(&plan.y, c.y_shape);
+  check(dnn().create_filter(&plan.w), "cudnnCreateFilterDescriptor", c);
+  check(dnn().set_filter(plan.w, CUDNN_DATA_FLOAT, CUDNN_TENSOR_NHWC, size(c.w_shape, 0), size(c.w_shape, 3),
+                         size(c.w_shape, 1), size(c.w_shape, 2)),
+        "cudnnSetFilter4dDescriptor", c);
+  const Conv2dArgs& a = c.args;
+  check(dnn().create_convolution(&plan.convolution), "cudnnCreateConvolutionDescriptor", c);
+  check(dnn().set_convolution(plan.convolution, a.padding[0], a.padding[1], a.stride[0], a.stride[1], a.dilation[0],
+                              a.dilation[1], CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
+        "cudnnSetConvolution2dDescriptor", c);
+  check(dnn().set_groups(plan.convolution, a.groups), "cudnnSetConvolutionGroupCount", c);
+  // FMA keeps IEEE products; the default may round operands to TF32.
+  check(dnn().set_math(plan.convolution, gpu::tf32() ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH),
+        "cudnnSetConvolutionMathType", c);
+}
+
+// Keeps what is deterministic and fits; `workspace(algorithm, &bytes)` asks the library.
+template <class Perf, class Workspace>
+void keep(const std::vector<Perf>& offered, int count, Plan& plan, Workspace workspace) {
+  for (int i = 0; i < count; ++i) {
+    const Perf& p = offered[static_cast<std::size_t>(i)];
+    if (p.status != CUDNN_STATUS_SUCCESS || p.determinism != CUDNN_DETERMINISTIC) continue;
+    std::size_t bytes = 0;
+    if (workspace(p.algo, &bytes) != CUDNN_STATUS_SUCCESS || bytes > workspace_limit) continue;
+    plan.choices.push_back({static_cast<int>(p.algo), bytes});
+  }
+}
+
+void choose(const Convolution& c, Plan& plan) {
+  const cudnnHandle_t h = handle(c);
+  int count = 0;
+  if (c.pass == ConvPass::fwd) {
+    std::vector<cudnnConvolutionFwdAlgoPerf_t> offered(CUDNN_CONVOLUTION_FWD_ALGO_COUNT);
+    const auto status = dnn().fwd_algorithms(h, plan.x, plan.w, plan.convolution, plan.y,
+                                             CUDNN_CONVOLUTION_FWD_ALGO_COUNT, &count, offered.data());
+    if (!unsupported(status)) check(status, "cudnnGetConvolutionForwardAlgorithm_v7", c);
+    keep(offered, count, plan, [&](cudnnConvolutionFwdAlgo_t algo, std::size_t* bytes) {
+      return dnn().fwd_workspace(h, plan.x, plan.w, plan.convolution, plan.y, algo, bytes);
+    });
+  } else if (c.pass == ConvPass::dgrad) {
+    std::vector<cudnnConvolutionBwdDataAlgoPerf_t> offered(CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT);
+    const auto status = dnn().dgrad_algorithms(h, plan.w, plan.y, plan.convolution, plan.x,
+                                               CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT, &count, offered.data());
+    if (!unsupported(status)) check(status, "cudnnGetConvolutionBackwardDataAlgorithm_v7", c);
+    keep(offered, count, plan, [&](cudnnConvolutionBwdDataAlgo_t algo, std::size_t* bytes) {
+      return dnn().dgrad_workspace(h, plan.w, plan.y, plan.convolution, plan.x, algo, bytes);
+    });
+  } else {
+    std::vector<cudnnConvolutionBwdFilterAlgoPerf_t> offered(CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT);
+    const auto status = dnn().wgrad_algorithms(h, plan.x, plan.y, plan.convolution, plan.w,
+                                               CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT, &count, offered.data());
+    if (!unsupported(status)) check(status, "cudnnGetConvolutionBackwardFilterAlgorithm_v7", c);
+    keep(offered, count, plan, [&](cudnnConvolutionBwdFilterAlgo_t algo, std::size_t* bytes) {
+      return dnn().wgrad_workspace(h, plan.x, plan.y, plan.convolution, plan.w, algo, bytes);
+    });
+  }
+}
+
+cudnnStatus_t execute(const Convolution& c, const Plan& plan, const Choice& choice) {
+  const float one = 1, zero = 0;
+  const cudnnHandle_t h = handle(c);
+  const Scratch workspace(choice.workspace);
+  switch (c.pass) {
+    case ConvPass::fwd:
+      return dnn().fwd(h, &one, plan.x, c.x, plan.w, c.w, plan.convolution,
+                       static_cast<cudnnConvolutionFwdAlgo_t>(choice.algorithm), workspace.data(),
+                       choice.workspace, &zero, plan.y, c.y);
+    case ConvPass::dgrad:
+      return dnn().dgrad(h, &one, plan.w, c.w, plan.y, c.y, plan.convolution,
+                         static_cast<cudnnConvolutionBwdDataAlgo_t>(choice.algorithm), workspace.data(),
+                         choice.workspace, &zero, plan.x, c.x);
+    case ConvPass::wgrad:
+      return dnn().wgrad(h, &one, plan.x, c.x, plan.y, c.y, plan.convolution,
+                         static_cast<cudnnConvolutionBwdFilterAlgo_t>(choice.algorithm), workspace.data(),
+                         choice.workspace, &zero, plan.w, c.w);
+  }
+  return CUDNN_STATUS_INTERNAL_ERROR;
+}
+
+using Key = std::array<std::int64_t, 22>;
+Key key_of(const Convolution& c) {
+  Key key{};
+  std::size_t at = 0;
+  for (const Shape& s : {c.x_shape, c.w_shape, c.y_shape})
+    for (const std::int64_t d : s.dims()) key[at++] = d;
+  for (const auto& pair : {c.args.stride, c.args.padding, c.args.dilation})
+    for (const int v : pair) key[at++] = v;
+  key[at++] = c.args.groups;
+  key[at++] = static_cast<std::int64_t>(c.pass);
+  key[at++] = current_device();
+  key[at] = gpu::tf32() ? 1 : 0;
+  return key;
+}
+
+// The library takes sizes as int, and memory that is aligned as it comes from the pool.
+bool fits(const Convolution& c) {
+  for (const Shape& s : {c.x_shape, c.w_shape, c.y_shape})
+    for (const std::int64_t d : s.dims())
+      if (d > std::numeric_limits<int>::max()) return false;
+  for (const void* p : {c.x, c.w, c.y})
+    if (reinterpret_cast<std::uintptr_t>(p) % 16 != 0) return false;
+  return true;
+}
+
+void report(const Convolution& c, const Plan& plan) {
+  if (env_int("REPRISE_DEBUG") < 1) return;
+  if (plan.choices.empty())
+    log_line(fmt::format("[cudnn] {}: no deterministic algorithm; our own plain kernel runs it", text_of(c)));
+  else
+    log_line(fmt::format("[cudnn] {}: algorithm {}, workspace {} MiB", text_of(c), plan.choices[0].algorithm,
+                         plan.choices[0].workspace >> 20));
+}
+
+}  // namespace
+
+bool cudnn_convolution(const Convolution& c) {
+  if (!fits(c)) return false;
+  static std::mutex mutex;
+  static auto* plans = new std::map<Key, Plan>;
+  const std::lock_guard lock(mutex);
+  const Key key = key_of(c);
+  auto found = plans->find(key);
+  if (found == plans->end()) {
+    Plan plan;
+    describe(c, plan);
+    choose(c, plan);
+    report(c, plan);
+    found = plans->emplace(key, std::move(plan)).first;
+  }
+  Plan& plan = found->second;
+  while (!plan.choices.empty()) {
+    const cudnnStatus_t status = execute(c, plan, plan.choices.front());
+    if (!unsupported(status)) {
+      check(status, name_of(c.pass), c);
+      return true;
+    }
+    plan.choices.erase(plan.choices.begin());  // the same for every run: the refusal depends on the shape
+    report(c, plan);
+  }
+  return false;
+}
+
+}  // namespace reprise::kernels::cuda

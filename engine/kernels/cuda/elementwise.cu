@@ -1,0 +1,166 @@
+// Element by element, as ../ref/unary.cpp, binary.cpp and images.cpp.
+#include "engine/kernels/cuda/launch.h"
+
+namespace reprise::kernels::cuda {
+namespace {
+
+__device__ inline float apply(UnaryOp op, float x) {
+  switch (op) {
+    case UnaryOp::exp:
+      return expf(x);
+    case UnaryOp::log:
+      return logf(x);
+    case UnaryOp::sqrt:
+      return sqrtf(x);
+    case UnaryOp::tanh:
+      return tanhf(x);
+    case UnaryOp::sigmoid:
+      return 1 / (1 + expf(-x));
+  }
+  return x;
+}
+
+// dy/dx from x (log) or from y (the others).
+__device__ inline float derivative(UnaryOp op, float x, float y) {
+  switch (op) {
+    case UnaryOp::exp:
+      return y;
+    case UnaryOp::log:
+      return 1 / x;
+    case UnaryOp::sqrt:
+      return 1 / (2 * y);
+    case UnaryOp::tanh:
+      return 1 - y * y;
+    case UnaryOp::sigmoid:
+      return y * (1 - y);
+  }
+  return y;
+}
+
+__device__ inline float apply(BinaryOp op, float a, float b) {
+  switch (op) {
+    case BinaryOp::add:
+      return a + b;
+    case BinaryOp::sub:
+      return a - b;
+    case BinaryOp::mul:
+      return a * b;
+    case BinaryOp::div:
+      return a / b;
+  }
+  return a;
+}
+
+// mean and std of a channel, in registers.
+struct Normalize {
+  float mean[4], std[4];
+};
+
+}  // namespace
+
+// NaN stays NaN
+template <class T>
+void relu_fwd(View x, MutView y) {
+  const T* in = x.data<T>();
+  T* out = y.data<T>();
+  each_element(x.numel(), [=] __device__(std::int64_t i) {
+    const T v = in[i];
+    out[i] = v < 0 ? T(0) : v;
+  });
+}
+
+template <class T>
+void relu_bwd(View y, View dy, MutView dx) {
+  const T *at_y = y.data<T>(), *grad = dy.data<T>();
+  T* out = dx.data<T>();
+  each_element(y.numel(), [=] __device__(std::int64_t i) { out[i] = at_y[i] > 0 ? grad[i] : T(0); });
+}
+
+template <class T>
+void unary_fwd(const UnaryArgs& a, View x, MutView y) {
+  const UnaryOp op = a.op;
+  const T* in = x.data<T>();
+  T* out = y.data<T>();
+  each_element(x.numel(), [=] __device__(std::int64_t i) { out[i] = apply(op, in[i]); });
+}
+
+// Of x and y the one that the derivative does not need may be absent.
+template <class T>
+void unary_bwd(const UnaryArgs& a, View x, View y, View dy, MutView dx) {
+  const UnaryOp op = a.op;
+  const T *at_x = x.data<T>(), *at_y = y.data<T>(), *grad = dy.data<T>();
+  T* out = dx.data<T>();
+  each_element(dy.numel(), [=] __device__(std::int64_t i) {
+    const T v = at_x != nullptr ? at_x[i] : T(0), w = at_y != nullptr ? at_y[i] : T(0);
+    out[i] = grad[i] * derivative(op, v, w);
+  });
+}
+
+template <class T>
+void binary(const BinaryArgs& args, View a, View b, MutView y) {
+  const BinaryOp op = args.op;
+  const T *left = a.data<T>(), *right = b.data<T>();
+  T* out = y.data<T>();
+  if (args.broadcast == Broadcast::channel) {
+    const std::int64_t channels = b.numel(), rows = channels == 0 ? 0 : a.numel() / channels;
+    each_in_rows(rows, channels, [=] __device__(std::int64_t row, std::int64_t c) {
+      const std::int64_t i = row * channels + c;
+      out[i] = apply(op, left[i], right[c]);
+    });
+    return;
+  }
+  const bool one = args.broadcast == Broadcast::scalar;
+  each_element(a.numel(),
+               [=] __device__(std::int64_t i) { out[i] = apply(op, left[i], right[one ? 0 : i]); });
+}
+
+template <class T>
+void affine(const AffineArgs& a, View x, MutView y) {
+  const T scale = static_cast<T>(a.scale), shift = static_cast<T>(a.shift);
+  const T* in = x.data<T>();
+  T* out = y.data<T>();
+  each_element(x.numel(), [=] __device__(std::int64_t i) { out[i] = scale * in[i] + shift; });
+}
+
+// y[...,c] = x[c], or x's one value everywhere
+template <class T>
+void expand(View x, MutView y) {
+  const std::int64_t channels = x.numel(), rows = channels == 0 ? 0 : y.numel() / channels;
+  const T* in = x.data<T>();
+  T* out = y.data<T>();
+  if (channels == 1) {
+    each_element(y.numel(), [=] __device__(std::int64_t i) { out[i] = in[0]; });
+    return;
+  }
+  each_in_rows(rows, channels,
+               [=] __device__(std::int64_t row, std::int64_t c) { out[row * channels + c] = in[c]; });
+}
+
+// y = (u/255 - mean[c]) / std[c]
+template <class T>
+void normalize_images(const NormalizeArgs& a, View images, MutView y) {
+  const std::int64_t channels = images.dim(3);
+  Normalize z;
+  for (std::size_t c = 0; c < 4; ++c) {
+    z.mean[c] = a.mean[c];
+    z.std[c] = a.std[c];
+  }
+  const std::uint8_t* in = images.data<std::uint8_t>();
+  T* out = y.data<T>();
+  each_element(y.numel(), [=] __device__(std::int64_t i) {
+    const int c = static_cast<int>(i % channels);
+    const T u = static_cast<T>(in[i]);
+    out[i] = (u / 255 - z.mean[c]) / z.std[c];
+  });
+}
+
+REPRISE_CUDA_KERNEL(relu_fwd);
+REPRISE_CUDA_KERNEL(relu_bwd);
+REPRISE_CUDA_KERNEL(unary_fwd);
+REPRISE_CUDA_KERNEL(unary_bwd);
+REPRISE_CUDA_KERNEL(binary);
+REPRISE_CUDA_KERNEL(affine);
+REPRISE_CUDA_KERNEL(expand);
+REPRISE_CUDA_KERNEL(normalize_images);
+
+}  // namespace reprise::kernels::cuda

@@ -1,0 +1,142 @@
+// Windows over (N,H,W,C), as ../ref/pool.cpp: output (p,q) sees rows p*sh - ph + r and columns q*sw - pw + s.
+#include "engine/kernels/cuda/launch.h"
+#include "engine/kernels/cuda/windows.h"
+
+namespace reprise::kernels::cuda {
+namespace {
+
+// What an average divides by: the whole window, or its pixels inside the image.
+__device__ inline std::int64_t divisor(const Windows& z, bool count_padding, std::int64_t p, std::int64_t q) {
+  if (count_padding) return z.taps_h * z.taps_w;
+  std::int64_t inside = 0;
+  for (std::int64_t r = 0; r < z.taps_h; ++r)
+    for (std::int64_t s = 0; s < z.taps_w; ++s) inside += z.pixel(p, q, r, s) >= 0 ? 1 : 0;
+  return inside;
+}
+
+}  // namespace
+
+// The first largest wins, and NaN wins over every number.
+template <class T>
+void max_pool2d_fwd(const Pool2dArgs& a, View x, MutView y, MutView tap) {
+  const Windows z(x.shape, y.shape, a);
+  const std::int64_t channels = x.dim(3);
+  const T* in = x.data<T>();
+  T* out = y.data<T>();
+  std::uint8_t* winner = tap.data<std::uint8_t>();
+  each_in_rows(y.dim(0) * z.oh, z.ow * channels, [=] __device__(std::int64_t row, std::int64_t j) {
+    const std::int64_t n = row / z.oh, p = row % z.oh, q = j / channels, c = j % channels;
+    T best = 0;
+    std::int64_t best_tap = -1;
+    for (std::int64_t r = 0; r < z.taps_h; ++r)
+      for (std::int64_t s = 0; s < z.taps_w; ++s) {
+        const std::int64_t pixel = z.pixel(p, q, r, s);
+        if (pixel < 0) continue;
+        const T v = in[(n * z.height * z.width + pixel) * channels + c];
+        const bool best_is_nan = best != best, v_is_nan = v != v;
+        if (best_tap >= 0 && !(v > best) && (best_is_nan || !v_is_nan)) continue;
+        best = v;
+        best_tap = r * z.taps_w + s;
+      }
+    const std::int64_t i = row * z.ow * channels + j;
+    out[i] = best;
+    winner[i] = static_cast<std::uint8_t>(best_tap);
+  });
+}
+
+// dx = the sum of dy over the windows that this pixel won
+template <class T>
+void max_pool2d_bwd(const Pool2dArgs& a, View dy, View tap, MutView dx) {
+  const Windows z(dx.shape, dy.shape, a);
+  const std::int64_t channels = dx.dim(3);
+  const T* grad = dy.data<T>();
+  const std::uint8_t* winner = tap.data<std::uint8_t>();
+  T* out = dx.data<T>();
+  each_in_rows(dx.dim(0) * z.height, z.width * channels, [=] __device__(std::int64_t row, std::int64_t j) {
+    const std::int64_t n = row / z.height, h = row % z.height, v = j / channels, c = j % channels;
+    T sum = 0;
+    for (std::int64_t r = 0; r < z.taps_h; ++r)
+      for (std::int64_t s = 0; s < z.taps_w; ++s) {
+        const std::int64_t output = z.output(h, v, r, s);
+        if (output < 0) continue;
+        const std::int64_t k = (n * z.oh * z.ow + output) * channels + c;
+        if (winner[k] == r * z.taps_w + s) sum += grad[k];
+      }
+    out[row * z.width * channels + j] = sum;
+  });
+}
+
+template <class T>
+void avg_pool2d_fwd(const Pool2dArgs& a, View x, MutView y) {
+  const Windows z(x.shape, y.shape, a);
+  const bool count_padding = a.count_include_pad;
+  const std::int64_t channels = x.dim(3);
+  const T* in = x.data<T>();
+  T* out = y.data<T>();
+  each_in_rows(y.dim(0) * z.oh, z.ow * channels, [=] __device__(std::int64_t row, std::int64_t j) {
+    const std::int64_t n = row / z.oh, p = row % z.oh, q = j / channels, c = j % channels;
+    T sum = 0;
+    for (std::int64_t r = 0; r < z.taps_h; ++r)
+      for (std::int64_t s = 0; s < z.taps_w; ++s) {
+        const std::int64_t pixel = z.pixel(p, q, r, s);
+        if (pixel >= 0) sum += in[(n * z.height * z.width + pixel) * channels + c];
+      }
+    out[row * z.ow * channels + j] = sum / static_cast<T>(divisor(z, count_padding, p, q));
+  });
+}
+
+template <class T>
+void avg_pool2d_bwd(const Pool2dArgs& a, View dy, MutView dx) {
+  const Windows z(dx.shape, dy.shape, a);
+  const bool count_padding = a.count_include_pad;
+  const std::int64_t channels = dx.dim(3);
+  const T* grad = dy.data<T>();
+  T* out = dx.data<T>();
+  each_in_rows(dx.dim(0) * z.height, z.width * channels, [=] __device__(std::int64_t row, std::int64_t j) {
+    const std::int64_t n = row / z.height, h = row % z.height, v = j / channels, c = j % channels;
+    T sum = 0;
+    for (std::int64_t r = 0; r < z.taps_h; ++r)
+      for (std::int64_t s = 0; s < z.taps_w; ++s) {
+        const std::int64_t output = z.output(h, v, r, s);
+        if (output < 0) continue;
+        sum += grad[(n * z.oh * z.ow + output) * channels + c] /
+               static_cast<T>(divisor(z, count_padding, output / z.ow, output % z.ow));
+      }
+    out[row * z.width * channels + j] = sum;
+  });
+}
+
+// y[n,c] = sum_{h,w} x[n,h,w,c] / (H*W), the sum taken in double
+template <class T>
+void global_avg_pool_fwd(View x, MutView y) {
+  const std::int64_t pixels = x.dim(1) * x.dim(2), channels = x.dim(3);
+  const T* in = x.data<T>();
+  T* out = y.data<T>();
+  channel_sums<1>(
+      x.dim(0), pixels, channels,
+      [=] __device__(std::int64_t n, std::int64_t i, std::int64_t c, double* sum) {
+        sum[0] += static_cast<double>(in[(n * pixels + i) * channels + c]);
+      },
+      [=] __device__(std::int64_t k, const double* sum) {
+        out[k] = static_cast<T>(sum[0] / static_cast<double>(pixels));
+      });
+}
+
+template <class T>
+void global_avg_pool_bwd(View dy, MutView dx) {
+  const std::int64_t pixels = dx.dim(1) * dx.dim(2), channels = dx.dim(3);
+  const T* grad = dy.data<T>();
+  T* out = dx.data<T>();
+  each_in_rows(dx.dim(0) * pixels, channels, [=] __device__(std::int64_t row, std::int64_t c) {
+    out[row * channels + c] = grad[row / pixels * channels + c] / static_cast<T>(pixels);
+  });
+}
+
+REPRISE_CUDA_KERNEL(max_pool2d_fwd);
+REPRISE_CUDA_KERNEL(max_pool2d_bwd);
+REPRISE_CUDA_KERNEL(avg_pool2d_fwd);
+REPRISE_CUDA_KERNEL(avg_pool2d_bwd);
+REPRISE_CUDA_KERNEL(global_avg_pool_fwd);
+REPRISE_CUDA_KERNEL(global_avg_pool_bwd);
+
+}  // namespace reprise::kernels::cuda

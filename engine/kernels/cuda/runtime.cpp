@@ -1,0 +1,175 @@
+// Devices, streams, copies: the plain calls of the CUDA runtime, each checked.
+#include "engine/kernels/cuda/runtime.h"
+
+#include <cuda_runtime_api.h>
+
+#include <map>
+#include <mutex>
+
+#include "engine/core/block_pool.h"
+#include "engine/core/check.h"
+#include "engine/core/gpu.h"
+
+namespace reprise::kernels::cuda {
+namespace {
+
+thread_local int selected = 0;
+
+std::string remedy(cudaError_t code) {
+  switch (code) {
+    case cudaErrorInsufficientDriver:
+      return fmt::format(
+          "no NVIDIA driver is loaded, or one older than CUDA {}.{} needs; install a newer driver, or use "
+          "--device cpu",
+          CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+    case cudaErrorNoDevice:
+      return "the driver finds no GPU (does CUDA_VISIBLE_DEVICES hide it?); --device cpu works without";
+    case cudaErrorNoKernelImageForDevice:
+    case cudaErrorUnsupportedPtxVersion:
+      return "this build has no code for that GPU; configure with -DCMAKE_CUDA_ARCHITECTURES=native and build again";
+    case cudaErrorMemoryAllocation:
+      return "out of device memory; a smaller --batch or --size needs less";
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchFailure:
+    case cudaErrorMisalignedAddress:
+      return "a kernel went wrong, and the GPU does nothing more for this process; REPRISE_DEBUG=2 names the kernel "
+             "and its shapes";
+    default:
+      return "";
+  }
+}
+
+std::string message(cudaError_t code, const char* what, int index) {
+  const std::string help = remedy(code);
+  return fmt::format("cuda:{}: {}: {} ({}){}{}", index, what, cudaGetErrorString(code), cudaGetErrorName(code),
+                     help.empty() ? "" : "\n  ", help);
+}
+
+void check(cudaError_t code, const char* what, int index) {
+  if (code == cudaSuccess) return;
+  cudaGetLastError();  // an error that is not sticky must not come up again elsewhere
+  throw_error("{}", message(code, what, index));
+}
+
+// The stream of a device, made at first use.
+cudaStream_t stream_of(int index) {
+  static std::mutex mutex;
+  static auto* streams = new std::map<int, cudaStream_t>;
+  check(cudaSetDevice(index), "cudaSetDevice", index);
+  const std::lock_guard lock(mutex);
+  cudaStream_t& s = (*streams)[index];
+  if (s == nullptr) check(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking), "cudaStreamCreate", index);
+  return s;
+}
+
+}  // namespace
+
+int current_device() {
+  return selected;
+}
+CUstream_st* stream() {
+  return stream_of(selected);
+}
+void check_launch() {
+  check(cudaGetLastError(), "launch", selected);
+}
+void check_runtime(int code, const char* what) {
+  check(static_cast<cudaError_t>(code), what, selected);
+}
+
+unsigned grid_size(std::int64_t blocks) {
+  REPRISE_CHECK(blocks < std::int64_t{1} << 31, "cuda:{}: {} blocks are more than a kernel can have; use a smaller batch",
+                selected, blocks);
+  return static_cast<unsigned>(blocks);
+}
+
+Scratch::Scratch(std::size_t bytes)
+    : bytes_((bytes + 511) / 512 * 512), device_{Device::Kind::cuda, selected} {
+  data_ = pool_of(device_).take(bytes_);
+}
+Scratch::~Scratch() {
+  pool_of(device_).give(data_, bytes_);
+}
+
+}  // namespace reprise::kernels::cuda
+
+namespace reprise::gpu {
+
+using namespace reprise::kernels::cuda;
+
+int count() {
+  int n = 0;
+  if (cudaGetDeviceCount(&n) != cudaSuccess) {
+    cudaGetLastError();
+    return 0;
+  }
+  return n;
+}
+
+void require(int index) {
+  int n = 0;
+  check(cudaGetDeviceCount(&n), "no GPU can be used", index);
+  REPRISE_CHECK(index < n, "cuda:{}: there {} only {} GPU{}: cuda:0{}", index, n == 1 ? "is" : "are", n,
+                n == 1 ? "" : "s", n == 1 ? "" : fmt::format(" to cuda:{}", n - 1));
+  stream_of(index);
+}
+
+std::string describe(int index) {
+  require(index);
+  cudaDeviceProp p{};
+  check(cudaGetDeviceProperties(&p, index), "cudaGetDeviceProperties", index);
+  return fmt::format("{}, compute capability {}.{}, {} GiB", p.name, p.major, p.minor,
+                     p.totalGlobalMem >> 30);
+}
+
+void select(int index) {
+  check(cudaSetDevice(index), "cudaSetDevice", index);
+  selected = index;
+}
+
+void synchronize(int index) {
+  check(cudaStreamSynchronize(stream_of(index)), "waiting for the kernels", index);
+}
+
+std::byte* allocate(int index, std::size_t bytes) {
+  stream_of(index);
+  void* p = nullptr;
+  const cudaError_t code = cudaMalloc(&p, bytes);
+  if (code == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    return nullptr;
+  }
+  check(code, "cudaMalloc", index);
+  return static_cast<std::byte*>(p);
+}
+
+void release(int index, std::byte* p) noexcept {
+  // At the process's end the driver may be gone before us; then there is nothing to free.
+  if (cudaSetDevice(index) == cudaSuccess) cudaFree(p);
+  cudaGetLastError();
+}
+
+Room room(int index) {
+  stream_of(index);
+  Room r;
+  check(cudaMemGetInfo(&r.free, &r.total), "cudaMemGetInfo", index);
+  return r;
+}
+
+// From pageable memory the call returns once the bytes are in the driver's own buffer.
+void copy_in(int index, void* to, const void* from, std::size_t bytes) {
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_of(index)), "copy to the device", index);
+}
+void copy_out(int index, void* to, const void* from, std::size_t bytes) {
+  const cudaStream_t s = stream_of(index);
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, s), "copy from the device", index);
+  check(cudaStreamSynchronize(s), "waiting for a copy from the device", index);
+}
+void copy_within(int index, void* to, const void* from, std::size_t bytes) {
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_of(index)), "copy on the device", index);
+}
+void fill(int index, void* to, std::uint8_t byte, std::size_t bytes) {
+  check(cudaMemsetAsync(to, byte, bytes, stream_of(index)), "fill", index);
+}
+
+}  // namespace reprise::gpu
