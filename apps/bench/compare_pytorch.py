@@ -2,8 +2,9 @@
 """Our CLR training step and inference beside PyTorch's, interleaved in one run; prints a Markdown table.
 
     python3 apps/bench/compare_pytorch.py --bench build/release/apps/bench/bench_step [--rounds 3] [--quick]
+    python3 apps/bench/compare_pytorch.py --bench build/cuda/apps/bench/bench_step --device cuda [--tf32] [--rounds 3]
 
-PyTorch gets its fair best on a CPU: the faster of contiguous and channels_last, memory reused between steps (glibc told
+PyTorch gets its fair best. On a GPU: channels_last, cudnn.benchmark, eager and torch.compile (max-autotune). On a CPU: the faster of contiguous and channels_last, memory reused between steps (glibc told
 not to return it). Both sides use the same number of threads, the same shapes, random weights, Adam, the L2-norm penalty.
 The method is written here from its description; nothing of this is used by Reprise itself.
 """
@@ -26,8 +27,12 @@ CASES = [  # arch, method, mode, size, batch
     ("resnet18", "clr", "infer", 224, 1),
 ]
 
+GPU_CASES = [(arch, method, mode, 224, batch)
+             for arch, method in (("resnet18", "clr"), ("resnet50", "clr"), ("resnet50", "clr-full"))
+             for mode in ("train", "infer") for batch in (32, 256)]
 
-def torch_side(arch, method, mode, size, batch, channels_last, steps):
+
+def torch_side(arch, method, mode, size, batch, channels_last, steps, device, tf32, compiled):
     """Runs in a process of its own and prints seconds a step."""
     import torch
     from torch import nn
@@ -79,33 +84,42 @@ def torch_side(arch, method, mode, size, batch, channels_last, steps):
             if isinstance(child, nn.Conv2d) and child.groups == 1 and (child.kernel_size != (1, 1) or method == "clr-full"):
                 setattr(module, name, Reprogrammed(child))
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    net = net.to(memory_format=layout)
-    x = torch.rand(batch, 3, size, size).to(memory_format=layout)
-    y = torch.arange(batch) % 100
+    on_gpu = device != "cpu"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    torch.backends.cudnn.benchmark = on_gpu
+    net = net.to(device).to(memory_format=layout)
+    x = torch.rand(batch, 3, size, size).to(device).to(memory_format=layout)
+    y = (torch.arange(batch) % 100).to(device)
     trained = [p for p in net.parameters() if p.requires_grad]
     adam = torch.optim.Adam(trained, lr=1e-3)
     net.train(mode == "train")
+    run_net = torch.compile(net, mode="max-autotune") if compiled else net
+    finish = torch.cuda.synchronize if on_gpu else lambda: None
 
     def step():
         if mode == "infer":
             with torch.inference_mode():
-                net(x)
+                run_net(x)
             return
-        loss = F.cross_entropy(net(x), y) + 1e-5 * sum(p.norm() for p in trained)
+        loss = F.cross_entropy(run_net(x), y) + 1e-5 * sum(p.norm() for p in trained)
         adam.zero_grad()
         loss.backward()
         adam.step()
 
-    for _ in range(2):
+    for _ in range(5 if on_gpu else 2):
         step()
     seconds = []
     for _ in range(steps):
+        finish()
         start = time.perf_counter()
         step()
+        finish()
         seconds.append(time.perf_counter() - start)
     import resource
     print(json.dumps({"seconds": statistics.median(seconds),
-                      "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "torch": torch.__version__}))
+                      "peak_bytes": torch.cuda.max_memory_allocated() if on_gpu
+                      else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                      "torch": torch.__version__ + (", " + torch.cuda.get_device_name() if on_gpu else "")}))
 
 
 def main():
@@ -113,12 +127,13 @@ def main():
     parser.add_argument("--bench", help="path of bench_step")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--tf32", action="store_true", help="on cuda: both sides may round products to TF32")
     parser.add_argument("--quick", action="store_true", help="the first case alone")
     parser.add_argument("--torch-case", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.torch_case:
-        arch, method, mode, size, batch, channels_last, steps = json.loads(args.torch_case)
-        torch_side(arch, method, mode, size, batch, channels_last, steps)
+        torch_side(*json.loads(args.torch_case))
         return
     if not args.bench:
         parser.error("--bench is needed")
@@ -129,31 +144,44 @@ def main():
             sys.exit(f"{' '.join(command)}\n{done.stderr}")
         return json.loads(done.stdout.strip().splitlines()[-1])
 
+    on_gpu = args.device == "cuda"
+    cases = GPU_CASES if on_gpu else CASES
+    # What PyTorch may choose from, by name: (channels_last, compiled).
+    variants = ({"eager": (True, False), "compiled": (True, True)} if on_gpu
+                else {"contiguous": (False, False), "channels_last": (True, False)})
     rows = []
-    for arch, method, mode, size, batch in CASES[:1] if args.quick else CASES:
-        steps = args.steps if size > 32 and batch > 1 else 10 * args.steps
-        ours, theirs = [], {False: [], True: []}
+    for arch, method, mode, size, batch in cases[:1] if args.quick else cases:
+        steps = 20 * args.steps if on_gpu else args.steps if size > 32 and batch > 1 else 10 * args.steps
+        ours, theirs = [], {name: [] for name in variants}
         for _ in range(args.rounds):
             ours.append(run([args.bench, "--arch", arch, "--method", method, "--mode", mode, "--size", str(size), "--batch",
-                             str(batch), "--steps", str(steps), "--json"], dict(os.environ)))
-            for channels_last in theirs:
-                case = json.dumps([arch, method, mode, size, batch, channels_last, steps])
-                theirs[channels_last].append(run([sys.executable, __file__, "--torch-case", case], {**os.environ, **TUNED}))
-        best = min(theirs, key=lambda k: statistics.median(r["seconds"] for r in theirs[k]))
+                             str(batch), "--steps", str(steps), "--device", args.device, "--json"]
+                            + ["--tf32"] * args.tf32, dict(os.environ)))
+            for name, (channels_last, compiled) in variants.items():
+                case = json.dumps([arch, method, mode, size, batch, channels_last, steps, args.device, args.tf32, compiled])
+                theirs[name].append(run([sys.executable, __file__, "--torch-case", case], {**os.environ, **TUNED}))
         us = statistics.median(r["seconds"] for r in ours)
-        them = statistics.median(r["seconds"] for r in theirs[best])
-        ratios = sorted(t["seconds"] / o["seconds"] for o, t in zip(ours, theirs[best]))
-        rows.append((arch, method, mode, size, batch, us, them, ratios, ours[-1], theirs[best][-1], best))
-        print(f"{arch} {mode}: {batch / us:.1f} against {batch / them:.1f} images/s", file=sys.stderr)
+        them = {name: statistics.median(r["seconds"] for r in of) for name, of in theirs.items()}
+        rows.append((arch, method, mode, size, batch, us, them, ours, theirs))
+        print(f"{arch} {mode}: {batch / us:.1f} against "
+              + ", ".join(f"{batch / t:.1f} ({name})" for name, t in them.items()) + " images/s", file=sys.stderr)
 
-    print(f"PyTorch {rows[0][9]['torch']}, {args.rounds} rounds interleaved, medians; f32; "
-          f"peak {rows[0][8]['machine_gflops']:.0f} GFLOP/s and {rows[0][8]['machine_gbs']:.0f} GB/s measured in this run\n")
-    print("| network | step | size | batch | Reprise images/s | of peak | PyTorch images/s (best layout) | ratio (min-max) |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for arch, method, mode, size, batch, us, them, ratios, ours, _, best in rows:
-        share = 100 * ours["gflops"] / ours["machine_gflops"]
-        print(f"| {arch} {method} | {mode} | {size} | {batch} | {batch / us:.1f} | {share:.0f} % | {batch / them:.1f} "
-              f"({'channels_last' if best else 'contiguous'}) | {statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}) |")
+    first, last = rows[0][7][-1], rows[-1][8]
+    torch_name = next(iter(last.values()))[-1]["torch"]
+    print(f"PyTorch {torch_name}, {args.rounds} rounds interleaved, medians; f32{' with TF32' if args.tf32 else ''}; "
+          f"peak {first['machine_gflops']:.0f} GFLOP/s and {first['machine_gbs']:.0f} GB/s measured in this run\n")
+    names = list(variants)
+    print("| network | step | size | batch | Reprise images/s | of peak | MiB | "
+          + " | ".join(f"PyTorch {n} | ratio (min-max)" for n in names) + " |")
+    print("| --- " * (7 + 2 * len(names)) + "|")
+    for arch, method, mode, size, batch, us, them, ours, theirs in rows:
+        share = 100 * ours[-1]["gflops"] / ours[-1]["machine_gflops"]
+        line = (f"| {arch} {method} | {mode} | {size} | {batch} | {batch / us:.1f} | {share:.0f} % "
+                f"| {ours[-1]['peak_bytes'] / 2**20:.0f} |")
+        for n in names:
+            ratios = sorted(t["seconds"] / o["seconds"] for o, t in zip(ours, theirs[n]))
+            line += f" {batch / them[n]:.1f} | {statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}) |"
+        print(line)
 
 
 if __name__ == "__main__":

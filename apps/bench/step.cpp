@@ -7,6 +7,7 @@
 
 #include "apps/bench/machine.h"
 #include "engine/autograd/autograd.h"
+#include "engine/core/gpu.h"
 #include "engine/core/parallel.h"
 #include "engine/core/random.h"
 #include "engine/core/storage.h"
@@ -21,9 +22,37 @@ namespace {
 
 struct Options {
   std::string arch = "resnet18", method = "clr", mode = "train";
+  std::string device = "cpu";
   int size = 0, batch = 32, steps = 5, warmup = 2, classes = 100;
-  bool json = false;
+  bool json = false, tf32 = false;
 };
+
+// Waits for a GPU; on the host a kernel is done when it returns.
+void finish(Device device) {
+  if (!device.is_host()) gpu::synchronize(device.index);
+}
+
+// What a GPU reaches in a large product and a large copy, as our own steps would get them.
+bench::Machine measure_gpu(Device device) {
+  const NoGrad no_grad;
+  const std::int64_t n = 8192;
+  const Tensor a = ones({n, n}, DType::f32, device);
+  const auto seconds_of = [&](const auto& f) {
+    double best = 1e30;
+    for (int i = 0; i < 6; ++i) {
+      finish(device);
+      const double start = bench::seconds_now();
+      f();
+      finish(device);
+      best = std::min(best, bench::seconds_now() - start);
+    }
+    return best;
+  };
+  bench::Machine machine{};
+  machine.flops = 2.0 * static_cast<double>(n * n * n) / seconds_of([&] { ops::matmul(a, a); });
+  machine.bytes = 2.0 * static_cast<double>(a.bytes()) / seconds_of([&] { a.clone(); });
+  return machine;
+}
 
 Tensor random_images(int batch, int size) {
   Tensor images = empty({batch, size, size, 3}, DType::u8);
@@ -51,19 +80,24 @@ int main(int argc, char** argv) {
   app.add_option("--size", o.size);
   app.add_option("--batch", o.batch);
   app.add_option("--steps", o.steps);
+  app.add_option("--device", o.device);
+  app.add_flag("--tf32", o.tf32);
   app.add_flag("--json", o.json);
   CLI11_PARSE(app, argc, argv);
 
+  const Device device = parse_device(o.device);
+  gpu::set_tf32(o.tf32);
   const auto network = layers::make_network(o.arch, o.classes);
   network->initialize(0);
   layers::apply_method(*network, o.method);
+  network->to(device);
   network->seal_frozen();
   const int size = o.size > 0 ? o.size : network->default_size();
   const double flop = forward_flop(*network, size) * o.batch;
-  const Tensor x = random_images(o.batch, size);
+  const Tensor x = random_images(o.batch, size).to(device);
   std::vector<std::int64_t> label(static_cast<std::size_t>(o.batch));
   for (std::size_t i = 0; i < label.size(); ++i) label[i] = static_cast<std::int64_t>(i) % o.classes;
-  const Tensor labels = tensor({o.batch}, std::span<const std::int64_t>(label));
+  const Tensor labels = tensor({o.batch}, std::span<const std::int64_t>(label), device);
 
   network->train(o.mode == "train");
   optim::Adam adam(network->trained_parameters());
@@ -83,15 +117,18 @@ int main(int argc, char** argv) {
 
   std::vector<double> seconds;
   for (int i = 0; i < o.warmup; ++i) step();
-  reset_peak_memory();
+  finish(device);
+  reset_peak_memory(device);
   for (int i = 0; i < o.steps; ++i) {
     const double start = bench::seconds_now();
     step();
+    finish(device);
     seconds.push_back(bench::seconds_now() - start);
   }
   std::sort(seconds.begin(), seconds.end());
   const double median = seconds[seconds.size() / 2];
-  const bench::Machine machine = bench::measure_machine();
+  const std::size_t peak = memory_stats(device).peak;
+  const bench::Machine machine = device.is_host() ? bench::measure_machine() : measure_gpu(device);
   // A step with frozen convolutions is a forward and a gradient of as many operations.
   const double total = o.mode == "train" ? 2 * flop : flop;
   if (o.json) {
@@ -100,14 +137,16 @@ int main(int argc, char** argv) {
         "{:.6f}, "
         "\"images_per_second\": {:.3f}, \"peak_bytes\": {}, \"gflops\": {:.1f}, \"machine_gflops\": {:.1f}, "
         "\"machine_gbs\": {:.2f}}}\n",
-        o.arch, o.method, o.mode, o.batch, size, median, o.batch / median, memory_stats().peak,
-        total / median * 1e-9, machine.flops * 1e-9, machine.bytes * 1e-9);
+        o.arch, o.method, o.mode, o.batch, size, median, o.batch / median, peak, total / median * 1e-9,
+        machine.flops * 1e-9, machine.bytes * 1e-9);
     return 0;
   }
-  fmt::print("{} {} {} at {}x{}, batch {}, {} threads, {}\n", o.arch, o.method, o.mode, size, size, o.batch,
-             thread_count(), kernels::cpu::name_of(kernels::cpu::cpu_isa()));
+  fmt::print("{} {} {} at {}x{}, batch {}, {}\n", o.arch, o.method, o.mode, size, size, o.batch,
+             device.is_host() ? fmt::format("{} threads, {}", thread_count(),
+                                            kernels::cpu::name_of(kernels::cpu::cpu_isa()))
+                              : gpu::describe(device.index) + (gpu::tf32() ? ", TF32" : ""));
   fmt::print("  {:.1f} ms a step (fastest {:.1f}), {:.1f} images/s, peak memory {:.0f} MiB\n", median * 1e3,
-             seconds.front() * 1e3, o.batch / median, static_cast<double>(memory_stats().peak) / (1 << 20));
+             seconds.front() * 1e3, o.batch / median, static_cast<double>(peak) / (1 << 20));
   fmt::print(
       "  {:.1f} GFLOP a step at {:.1f} GFLOP/s: {:.0f} % of this machine's measured {:.0f}; memory {:.1f} "
       "GB/s\n",

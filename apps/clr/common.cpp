@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/core/check.h"
+#include "engine/core/gpu.h"
 #include "engine/core/log.h"
 #include "engine/core/parallel.h"
 #include "engine/core/tensor.h"
@@ -14,13 +15,13 @@
 namespace reprise::clr {
 namespace {
 
-// Whether memory can be had there: a build or a machine without a GPU says no.
-bool works(Device device) {
+// Why no memory can be had there, as on a machine or in a build without a GPU; empty where it can.
+std::string why_not(Device device) {
   try {
     empty({1}, DType::f32, device);
-    return true;
-  } catch (const Error&) {
-    return false;
+    return {};
+  } catch (const Error& e) {
+    return e.what();
   }
 }
 
@@ -37,7 +38,7 @@ Device Common::resolved_device() const {
   if (device.empty()) {
     if (wants_f64) return ref_device;
     const Device cuda{Device::Kind::cuda, 0};
-    return works(cuda) ? cuda : cpu_device;
+    return why_not(cuda).empty() ? cuda : cpu_device;
   }
   Device chosen;
   try {
@@ -47,7 +48,8 @@ Device Common::resolved_device() const {
   }
   if (wants_f64 && chosen != ref_device)
     throw UsageError(fmt::format("--dtype f64 computes on ref alone, not on --device {}", device));
-  REPRISE_CHECK(works(chosen), "--device {}: this build or this machine has no such device", device);
+  const std::string reason = why_not(chosen);
+  REPRISE_CHECK(reason.empty(), "--device {} cannot be used\n  {}", device, reason);
   return chosen;
 }
 
@@ -64,11 +66,15 @@ DType Common::resolved_dtype() const {
 
 void Common::begin() const {
   if (threads > 0) set_thread_count(threads);
+  if (tf32) gpu::set_tf32(true);
   const Device on = resolved_device();
   const DType in = resolved_dtype();
   if (quiet) return;
-  log_line(fmt::format("device {}, dtype {}, instruction set {}, {} thread{}", to_string(on), name_of(in),
-                       instruction_set(on), thread_count(), thread_count() == 1 ? "" : "s"));
+  const bool is_gpu = on.kind == Device::Kind::cuda;
+  log_line(fmt::format("device {}{}, dtype {}{}, instruction set {}, {} thread{}", to_string(on),
+                       is_gpu ? " (" + gpu::describe(on.index) + ")" : "", name_of(in),
+                       is_gpu && gpu::tf32() ? " (products in TF32)" : "", instruction_set(on),
+                       thread_count(), thread_count() == 1 ? "" : "s"));
 }
 
 namespace {
@@ -94,6 +100,10 @@ CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, co
       ->group(group);
   command.add_option("--seed", common.seed, "seed of every random stream (default: 0)")
       ->check(not_a_seed)
+      ->group(group);
+  command
+      .add_flag("--tf32", common.tf32,
+                "on cuda, let products of f32 round their operands to TF32: faster, other results")
       ->group(group);
   command.add_flag("--quiet", common.quiet, "no progress on standard error")->group(group);
   command.add_flag("--json", common.json, "one JSON object on standard output instead of tables")

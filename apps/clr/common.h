@@ -29,7 +29,7 @@ struct Common {
   std::string dtype = "f32";  // "f32", "bf16", "f64"
   int threads = 0;            // 0: the engine's own choice
   std::uint64_t seed = 0;
-  bool quiet = false, json = false;
+  bool tf32 = false, quiet = false, json = false;
   int exit_status = 0;  // what main returns when the command comes to its end
 
   // Throw UsageError where the text is no device or dtype, or the two do not go together (f64 is for ref

@@ -25,8 +25,9 @@ class HostPool : public BlockPool {
   }
   void drop(std::byte* p) noexcept override { std::free(p); }
   std::string shortage(std::size_t bytes, const MemoryStats& stats) override {
-    return fmt::format("memory: could not get {} MiB (in use: {} MiB); a smaller --batch or --size needs less",
-                       bytes >> 20, stats.in_use >> 20);
+    return fmt::format(
+        "memory: could not get {} MiB (in use: {} MiB); a smaller --batch or --size needs less", bytes >> 20,
+        stats.in_use >> 20);
   }
 };
 

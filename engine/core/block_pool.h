@@ -10,8 +10,9 @@
 
 namespace reprise {
 
-// Sizes repeat from step to step, so after the first step nothing is asked of the system and no page is touched for
-// the first time. On a GPU all work runs in one stream, so a block may be given again before its last kernel ran.
+// Sizes repeat from step to step, so after the first step nothing is asked of the system and no page is
+// touched for the first time. On a GPU all work runs in one stream, so a block may be given again before its
+// last kernel ran.
 class BlockPool {
  public:
   virtual ~BlockPool() = default;

@@ -12,7 +12,8 @@ namespace {
 
 constexpr EnvVariable table[] = {
     {"REPRISE_DEBUG",
-     "1: devices and choices; 2: a line per kernel with time, GFLOP/s, GB/s (cuda: waits for each, so an error is "
+     "1: devices and choices; 2: a line per kernel with time, GFLOP/s, GB/s (cuda: waits for each, so an "
+     "error is "
      "reported where it arose); 3: shapes as well",
      "0"},
     {"REPRISE_VALIDATE",

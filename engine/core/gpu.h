@@ -1,5 +1,6 @@
-// What the engine asks of a GPU, without any CUDA header: devices, memory, copies. kernels/cuda/ answers; in a build
-// without CUDA gpu_absent.cpp does, and says so. Pointers are device addresses, which the host must not follow.
+// What the engine asks of a GPU, without any CUDA header: devices, memory, copies. kernels/cuda/ answers; in
+// a build without CUDA gpu_absent.cpp does, and says so. Pointers are device addresses, which the host must
+// not follow.
 #pragma once
 
 #include <cstddef>
@@ -31,14 +32,15 @@ struct Room {
 };
 Room room(int index);
 
-// All in the order of the device's one stream. copy_in returns when `from` may change, copy_out when `to` is filled.
+// All in the order of the device's one stream. copy_in returns when `from` may change, copy_out when `to` is
+// filled.
 void copy_in(int index, void* to, const void* from, std::size_t bytes);
 void copy_out(int index, void* to, const void* from, std::size_t bytes);
 void copy_within(int index, void* to, const void* from, std::size_t bytes);
 void fill(int index, void* to, std::uint8_t byte, std::size_t bytes);
 
-// A copy of device memory in an arena that kernels can only read: a write is a fault that ends all work on the device.
-// Sealed blocks share pages, so many small ones cost little.
+// A copy of device memory in an arena that kernels can only read: a write is a fault that ends all work on
+// the device. Sealed blocks share pages, so many small ones cost little.
 std::byte* seal(int index, const void* from, std::size_t bytes);
 void release_sealed(int index, std::byte* p) noexcept;
 

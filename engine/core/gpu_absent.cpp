@@ -8,8 +8,9 @@ namespace reprise::gpu {
 namespace {
 
 [[noreturn]] void absent(int index) {
-  throw_error("cuda:{}: this build has no CUDA backend; configure with -DREPRISE_CUDA=ON, or use --device cpu",
-              index);
+  throw_error(
+      "cuda:{}: this build has no CUDA backend; configure with -DREPRISE_CUDA=ON, or use --device cpu",
+      index);
 }
 
 }  // namespace

@@ -20,8 +20,8 @@ class REPRISE_API Storage {
  public:
   // Uninitialised memory, aligned to 64 bytes. Throws Error where there is not enough, or no such device.
   static std::shared_ptr<Storage> allocate(std::size_t bytes, Device device);
-  // A copy of bytes that lie on `device`, in memory that the operating system (or the GPU's driver) then makes
-  // read-only: a later write ends the process (or is a fault that ends all work on that GPU).
+  // A copy of bytes that lie on `device`, in memory that the operating system (or the GPU's driver) then
+  // makes read-only: a later write ends the process (or is a fault that ends all work on that GPU).
   static std::shared_ptr<Storage> sealed_copy(std::span<const std::byte> bytes, Device device);
   ~Storage();
   Storage(const Storage&) = delete;
@@ -40,7 +40,8 @@ class REPRISE_API Storage {
   // storage. `fill` writes all `bytes` of it. Only for sealed storage of a host device.
   const std::byte* derived(const std::string& key, std::size_t bytes,
                            const std::function<void(std::byte*)>& fill) const;
-  // Hashes this memory (read back from a GPU) and every derived form again; throws Error naming one that is not what was sealed.
+  // Hashes this memory (read back from a GPU) and every derived form again; throws Error naming one that is
+  // not what was sealed.
   void verify_seal() const;
   std::size_t derived_bytes() const;
 
@@ -62,7 +63,8 @@ class REPRISE_API Storage {
   mutable std::map<std::string, Derived> derived_;
 };
 
-// The books of a device's pool; all host devices share one. Freed blocks are kept for the next tensor of the same size.
+// The books of a device's pool; all host devices share one. Freed blocks are kept for the next tensor of the
+// same size.
 struct MemoryStats {
   std::size_t in_use = 0, peak = 0, cached = 0;
 };

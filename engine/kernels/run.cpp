@@ -104,7 +104,8 @@ void rethrow_named(const Error& error, const char* name, Device device, DType dt
   std::string shapes;
   for (const Operand& o : operands)
     if (o.view) shapes += (o.written ? " -> " : " ") + to_string(o.view.shape);
-  throw Error(fmt::format("{}\n  kernel  {} {} {} {}", error.what(), name, to_string(device), name_of(dtype), shapes));
+  throw Error(fmt::format("{}\n  kernel  {} {} {} {}", error.what(), name, to_string(device), name_of(dtype),
+                          shapes));
 }
 
 Watch::Watch(const char* name, Device device, DType dtype, std::vector<Operand> operands)
@@ -128,8 +129,8 @@ void Watch::before() {
     for (std::size_t k = 0; k < operands_.size(); ++k) {
       const View v = on_host(operands_[k].view);
       if (!v || !is_floating(v.dtype)) {
-        // Integer operands are shared; an integer output is computed again by ref, into the same place (or, from a
-        // GPU, into its copy).
+        // Integer operands are shared; an integer output is computed again by ref, into the same place (or,
+        // from a GPU, into its copy).
         copies_.push_back({const_cast<void*>(v.ptr), v.shape, v.dtype});
         continue;
       }
@@ -177,7 +178,8 @@ void Watch::compare() {
           got == want || std::abs(got - want) <= allowance * largest + 1e-30,
           "validate: {} on {} differs from ref in double\n  output  {}  {}\n  element {} is {:.9g}, expected "
           "{:.9g} (largest {:.3g})",
-          name_, name_of(device_.kind), to_string(o.view.shape), name_of(o.view.dtype), i, got, want, largest);
+          name_, name_of(device_.kind), to_string(o.view.shape), name_of(o.view.dtype), i, got, want,
+          largest);
     }
   }
 }

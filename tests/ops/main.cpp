@@ -16,6 +16,7 @@
 #include "engine/autograd/autograd.h"
 #include "engine/autograd/gradcheck.h"
 #include "engine/core/check.h"
+#include "engine/core/gpu.h"
 #include "engine/core/parallel.h"
 #include "engine/core/storage.h"
 #include "engine/kernels/run.h"
@@ -74,7 +75,7 @@ class CaseTest : public ::testing::Test {
       }
       set_thread_count(3);
       EXPECT_TRUE(same_bits(got, run_case(c, target)))
-          << to_string(target) << ": other bits with 3 threads than with 1";
+          << to_string(target) << ": other bits in a second run, with 3 threads instead of 1";
       set_thread_count(0);
     }
     EXPECT_EQ(guard_violations(), violations) << "something wrote outside its tensor";
@@ -141,13 +142,24 @@ class TableTest : public ::testing::Test {
  private:
   template <class K>
   void check(const K& kernel) {
-    for (const Device::Kind kind : {Device::Kind::ref, Device::Kind::cpu})
+    for (const Device::Kind kind : {Device::Kind::ref, Device::Kind::cpu, Device::Kind::cuda}) {
+      if (kind == Device::Kind::cuda && gpu::count() == 0) continue;
       for (int d = 0; d < dtype_count; ++d)
         if (kernel.function[static_cast<int>(kind)][d] != nullptr) {
           EXPECT_TRUE(ran().contains({kernel.name, kind, static_cast<DType>(d)}))
               << kernel.name << ": no case ran it on " << name_of(kind) << " in "
               << name_of(static_cast<DType>(d));
         }
+    }
+  }
+};
+
+// A run that left a backend out says so.
+class GpuTest : public ::testing::Test {
+ public:
+  void TestBody() override {
+    if (gpu::count() == 0) GTEST_SKIP() << "no GPU can be used here: the cuda kernels have not run";
+    std::cout << "  " << gpu::describe(0) << "\n";
   }
 };
 
@@ -167,6 +179,9 @@ int run_tests(const Options& options) {
   if (options.op.empty() && options.device.empty() && GTEST_FLAG_GET(filter) == "*")
     ::testing::RegisterTest("table", "every_kernel_has_a_case", nullptr, nullptr, __FILE__, __LINE__,
                             []() -> ::testing::Test* { return new TableTest; });
+  if (options.op.empty() && options.device.empty())
+    ::testing::RegisterTest("cuda", "is_there", nullptr, nullptr, __FILE__, __LINE__,
+                            []() -> ::testing::Test* { return new GpuTest; });
   return RUN_ALL_TESTS();
 }
 

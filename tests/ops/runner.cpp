@@ -1,10 +1,12 @@
 #include "tests/ops/runner.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "engine/autograd/autograd.h"
 #include "engine/core/check.h"
+#include "engine/core/gpu.h"
 
 namespace reprise::testing {
 namespace {
@@ -64,12 +66,14 @@ std::string to_string(const Target& target) {
 }
 
 std::vector<Target> targets(const std::string& device) {
-  const std::vector<Target> all{{ref_device, DType::f32}, {cpu_device, DType::f32}};
+  std::vector<Target> all{{ref_device, DType::f32}, {cpu_device, DType::f32}};
+  for (int i = 0; i < std::min(gpu::count(), 1); ++i) all.push_back({{Device::Kind::cuda, i}, DType::f32});
   if (device.empty()) return all;
   std::vector<Target> some;
   for (const Target& t : all)
     if (t.device == parse_device(device)) some.push_back(t);
-  REPRISE_CHECK(!some.empty(), "test_ops: there is no backend for '{}' in this build", device);
+  REPRISE_CHECK(!some.empty(), "test_ops: there is no backend for '{}' in this build, or no such device",
+                device);
   return some;
 }
 
@@ -115,7 +119,8 @@ double allowance(const Case& c, DType dtype) {
 
 bool same_bits(const std::vector<Result>& a, const std::vector<Result>& b) {
   for (std::size_t i = 0; i < a.size(); ++i) {
-    const auto x = a[i].value.raw_bytes(), y = b[i].value.raw_bytes();
+    const Tensor on_host[] = {a[i].value.to(ref_device), b[i].value.to(ref_device)};
+    const auto x = on_host[0].raw_bytes(), y = on_host[1].raw_bytes();
     if (x.size() != y.size() || (!x.empty() && std::memcmp(x.data(), y.data(), x.size()) != 0)) return false;
   }
   return a.size() == b.size();

@@ -10,6 +10,7 @@
 #include "data/image/image.h"
 #include "data/io/file.h"
 #include "engine/core/check.h"
+#include "engine/core/gpu.h"
 #include "engine/core/log.h"
 #include "engine/core/parallel.h"
 #include "layers/reprogramming/method.h"
@@ -18,10 +19,10 @@ namespace reprise::clr {
 namespace {
 
 Json invocation_record(const SessionOptions& options, Device device) {
-  return {{"argv", options.argv},        {"version", version()},
-          {"compiler", compiler()},      {"flags", build_flags()},
-          {"device", to_string(device)}, {"instruction_set", instruction_set(device)},
-          {"threads", thread_count()},   {"decoders", data::decoder_versions()}};
+  return {
+      {"argv", options.argv},   {"version", version()},        {"compiler", compiler()},
+      {"flags", build_flags()}, {"device", to_string(device)}, {"instruction_set", instruction_set(device)},
+      {"tf32", gpu::tf32()},    {"threads", thread_count()},   {"decoders", data::decoder_versions()}};
 }
 
 }  // namespace

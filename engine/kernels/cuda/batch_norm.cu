@@ -1,5 +1,5 @@
-// y = (x - mean) / sqrt(var + eps) * gamma + beta, per task group and channel; ../ref/batch_norm.cpp defines it. Sums
-// are taken in double.
+// y = (x - mean) / sqrt(var + eps) * gamma + beta, per task group and channel; ../ref/batch_norm.cpp defines
+// it. Sums are taken in double.
 #include "engine/kernels/cuda/launch.h"
 
 namespace reprise::kernels::cuda {

@@ -1,5 +1,5 @@
-// Convolutions: cuDNN, or the plain kernels below where it has no deterministic algorithm for the shape. The definitions
-// are in ../ref/conv2d.cpp.
+// Convolutions: cuDNN, or the plain kernels below where it has no deterministic algorithm for the shape. The
+// definitions are in ../ref/conv2d.cpp.
 #include "engine/kernels/cuda/launch.h"
 #include "engine/kernels/cuda/libraries.h"
 #include "engine/kernels/cuda/windows.h"

@@ -1,6 +1,6 @@
-// Products of matrices by cuBLASLt: one plan per shape, chosen by the library's heuristic. The choice depends on the
-// shape, the alignment and the device alone, and partial sums are only joined in the workspace: equal calls give equal
-// bits.
+// Products of matrices by cuBLASLt: one plan per shape, chosen by the library's heuristic. The choice depends
+// on the shape, the alignment and the device alone, and partial sums are only joined in the workspace: equal
+// calls give equal bits.
 #include <cublasLt.h>
 
 #include <map>
@@ -52,8 +52,8 @@ const CublasLt& lt() {
 }
 
 void check(cublasStatus_t status, const char* call, const Product& p) {
-  REPRISE_CHECK(status == CUBLAS_STATUS_SUCCESS, "cuda:{}: {} failed: {}\n  product [{}, {}] x [{}, {}]{}", current_device(),
-                call, lt().status_string(status), p.m, p.k, p.k, p.n,
+  REPRISE_CHECK(status == CUBLAS_STATUS_SUCCESS, "cuda:{}: {} failed: {}\n  product [{}, {}] x [{}, {}]{}",
+                current_device(), call, lt().status_string(status), p.m, p.k, p.k, p.n,
                 p.bias == nullptr ? "" : " + bias");
 }
 
@@ -87,8 +87,8 @@ cublasLtHandle_t handle() {
   return h;
 }
 
-// The library counts columns first. A row-major [m,n] is its n x m, and y = a b becomes y' = b' a': its left operand is
-// our b, its right one our a.
+// The library counts columns first. A row-major [m,n] is its n x m, and y = a b becomes y' = b' a': its left
+// operand is our b, its right one our a.
 void describe(const Product& p, Plan& plan) {
   const auto compute = gpu::tf32() ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   check(lt().desc_create(&plan.desc, compute, CUDA_R_32F), "cublasLtMatmulDescCreate", p);
@@ -121,7 +121,8 @@ Plan make_plan(const Product& p) {
   cublasLtMatmulPreference_t preference = nullptr;
   check(lt().preference_create(&preference), "cublasLtMatmulPreferenceCreate", p);
   const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t what, const auto& value) {
-    check(lt().preference_set(preference, what, &value, sizeof value), "cublasLtMatmulPreferenceSetAttribute", p);
+    check(lt().preference_set(preference, what, &value, sizeof value), "cublasLtMatmulPreferenceSetAttribute",
+          p);
   };
   const std::uint64_t limit = workspace_limit;
   const std::uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
@@ -145,12 +146,22 @@ Plan make_plan(const Product& p) {
 }  // namespace
 
 bool cublas_product(const Product& p) {
-  if (p.bias != nullptr && alignment_of(p.bias) < 16) return false;  // a later task group's bias of an odd size
+  if (p.bias != nullptr && alignment_of(p.bias) < 16)
+    return false;  // a later task group's bias of an odd size
   static std::mutex mutex;
   static auto* plans = new std::map<Key, Plan>;
   const std::lock_guard lock(mutex);
-  const Key key{current_device(), p.m,      p.n, p.k, p.transpose_a, p.transpose_b, p.bias != nullptr, gpu::tf32(),
-                alignment_of(p.a), alignment_of(p.b), alignment_of(p.y)};
+  const Key key{current_device(),
+                p.m,
+                p.n,
+                p.k,
+                p.transpose_a,
+                p.transpose_b,
+                p.bias != nullptr,
+                gpu::tf32(),
+                alignment_of(p.a),
+                alignment_of(p.b),
+                alignment_of(p.y)};
   auto found = plans->find(key);
   if (found == plans->end()) found = plans->emplace(key, make_plan(p)).first;
   const Plan& plan = found->second;
@@ -160,8 +171,8 @@ bool cublas_product(const Product& p) {
           "cublasLtMatmulDescSetAttribute", p);
   const Scratch workspace(plan.workspace);
   const float one = 1, zero = 0;
-  check(lt().matmul(handle(), plan.desc, &one, p.b, plan.left, p.a, plan.right, &zero, p.y, plan.out, p.y, plan.out,
-                    &plan.algo, workspace.data(), plan.workspace, stream()),
+  check(lt().matmul(handle(), plan.desc, &one, p.b, plan.left, p.a, plan.right, &zero, p.y, plan.out, p.y,
+                    plan.out, &plan.algo, workspace.data(), plan.workspace, stream()),
         "cublasLtMatmul", p);
   return true;
 }

@@ -1,6 +1,6 @@
-// Convolutions by cuDNN's classic interface, all tensors channels-last. A plan per shape holds the deterministic
-// algorithms that fit the workspace, in the order of cuDNN's heuristic: a choice by the clock could differ from one run
-// to the next, and with it the bits.
+// Convolutions by cuDNN's classic interface, all tensors channels-last. A plan per shape holds the
+// deterministic algorithms that fit the workspace, in the order of cuDNN's heuristic: a choice by the clock
+// could differ from one run to the next, and with it the bits.
 #include <cudnn.h>
 
 #include <array>
@@ -80,17 +80,23 @@ const Cudnn& dnn() {
 const char* name_of(ConvPass pass) {
   return pass == ConvPass::fwd ? "forward" : pass == ConvPass::dgrad ? "dgrad" : "wgrad";
 }
+const char* call_of(ConvPass pass) {
+  return pass == ConvPass::fwd     ? "cudnnConvolutionForward"
+         : pass == ConvPass::dgrad ? "cudnnConvolutionBackwardData"
+                                   : "cudnnConvolutionBackwardFilter";
+}
 
 std::string text_of(const Convolution& c) {
   const Conv2dArgs& a = c.args;
-  return fmt::format("{} input {} filter {} output {}, stride {}x{}, padding {}x{}, dilation {}x{}, groups {}",
-                     name_of(c.pass), to_string(c.x_shape), to_string(c.w_shape), to_string(c.y_shape), a.stride[0],
-                     a.stride[1], a.padding[0], a.padding[1], a.dilation[0], a.dilation[1], a.groups);
+  return fmt::format(
+      "{} input {} filter {} output {}, stride {}x{}, padding {}x{}, dilation {}x{}, groups {}",
+      name_of(c.pass), to_string(c.x_shape), to_string(c.w_shape), to_string(c.y_shape), a.stride[0],
+      a.stride[1], a.padding[0], a.padding[1], a.dilation[0], a.dilation[1], a.groups);
 }
 
 void check(cudnnStatus_t status, const char* call, const Convolution& c) {
-  REPRISE_CHECK(status == CUDNN_STATUS_SUCCESS, "cuda:{}: {} failed: {}\n  convolution {}", current_device(), call,
-                dnn().error_string(status), text_of(c));
+  REPRISE_CHECK(status == CUDNN_STATUS_SUCCESS, "cuda:{}: {} failed: {}\n  convolution {}", current_device(),
+                call, dnn().error_string(status), text_of(c));
 }
 
 // All statuses of the kind "not supported" lie between 3000 and 3999.
@@ -123,7 +129,8 @@ void describe(const Convolution& c, Plan& plan) {
   const auto size = [](const Shape& s, int i) { return static_cast<int>(s[i]); };
   const auto tensor = [&](cudnnTensorDescriptor_t* t, const Shape& s) {
     check(dnn().create_tensor(t), "cudnnCreateTensorDescriptor", c);
-    check(dnn().set_tensor(*t, CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT, size(s, 0), size(s, 3), size(s, 1), size(s, 2)),
+    check(dnn().set_tensor(*t, CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT, size(s, 0), size(s, 3), size(s, 1),
+                           size(s, 2)),
           "cudnnSetTensor4dDescriptor", c);
   };
   tensor(&plan.x, c.x_shape);
@@ -134,8 +141,8 @@ void describe(const Convolution& c, Plan& plan) {
         "cudnnSetFilter4dDescriptor", c);
   const Conv2dArgs& a = c.args;
   check(dnn().create_convolution(&plan.convolution), "cudnnCreateConvolutionDescriptor", c);
-  check(dnn().set_convolution(plan.convolution, a.padding[0], a.padding[1], a.stride[0], a.stride[1], a.dilation[0],
-                              a.dilation[1], CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
+  check(dnn().set_convolution(plan.convolution, a.padding[0], a.padding[1], a.stride[0], a.stride[1],
+                              a.dilation[0], a.dilation[1], CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
         "cudnnSetConvolution2dDescriptor", c);
   check(dnn().set_groups(plan.convolution, a.groups), "cudnnSetConvolutionGroupCount", c);
   // FMA keeps IEEE products; the default may round operands to TF32.
@@ -176,8 +183,9 @@ void choose(const Convolution& c, Plan& plan) {
     });
   } else {
     std::vector<cudnnConvolutionBwdFilterAlgoPerf_t> offered(CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT);
-    const auto status = dnn().wgrad_algorithms(h, plan.x, plan.y, plan.convolution, plan.w,
-                                               CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT, &count, offered.data());
+    const auto status =
+        dnn().wgrad_algorithms(h, plan.x, plan.y, plan.convolution, plan.w,
+                               CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT, &count, offered.data());
     if (!unsupported(status)) check(status, "cudnnGetConvolutionBackwardFilterAlgorithm_v7", c);
     keep(offered, count, plan, [&](cudnnConvolutionBwdFilterAlgo_t algo, std::size_t* bytes) {
       return dnn().wgrad_workspace(h, plan.x, plan.y, plan.convolution, plan.w, algo, bytes);
@@ -260,7 +268,7 @@ bool cudnn_convolution(const Convolution& c) {
   while (!plan.choices.empty()) {
     const cudnnStatus_t status = execute(c, plan, plan.choices.front());
     if (!unsupported(status)) {
-      check(status, name_of(c.pass), c);
+      check(status, call_of(c.pass), c);
       return true;
     }
     plan.choices.erase(plan.choices.begin());  // the same for every run: the refusal depends on the shape

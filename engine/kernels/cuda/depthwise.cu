@@ -7,8 +7,8 @@ namespace {
 
 // dw for R x S taps known to the compiler: each thread reads dy once and the pixels under the window.
 template <int R, int S, class T>
-void wgrad_all_taps(const Windows& z, std::int64_t groups, std::int64_t group_rows, std::int64_t channels, const T* x,
-                    const T* dy, T* dw) {
+void wgrad_all_taps(const Windows& z, std::int64_t groups, std::int64_t group_rows, std::int64_t channels,
+                    const T* x, const T* dy, T* dw) {
   const std::int64_t outputs = z.oh * z.ow;
   channel_sums<R * S>(
       groups, group_rows * outputs, channels,
@@ -24,15 +24,14 @@ void wgrad_all_taps(const Windows& z, std::int64_t groups, std::int64_t group_ro
       },
       [=] __device__(std::int64_t k, const double* sum) {
         const std::int64_t t = k / channels, c = k % channels;
-        for (int tap = 0; tap < R * S; ++tap)
-          dw[(t * R * S + tap) * channels + c] = static_cast<T>(sum[tap]);
+        for (int tap = 0; tap < R * S; ++tap) dw[(t * R * S + tap) * channels + c] = static_cast<T>(sum[tap]);
       });
 }
 
 // Any window: one sum per tap.
 template <class T>
-void wgrad_by_tap(const Windows& z, std::int64_t groups, std::int64_t group_rows, std::int64_t channels, const T* x,
-                  const T* dy, T* dw) {
+void wgrad_by_tap(const Windows& z, std::int64_t groups, std::int64_t group_rows, std::int64_t channels,
+                  const T* x, const T* dy, T* dw) {
   const std::int64_t outputs = z.oh * z.ow, taps = z.taps_h * z.taps_w;
   channel_sums<1>(
       groups * taps, group_rows * outputs, channels,

@@ -1,5 +1,5 @@
-// How kernels are launched: one thread per element, per element of a row, or a tree of sums per channel. All cuts
-// follow from the shape alone, never from the device, so results do not depend on it.
+// How kernels are launched: one thread per element, per element of a row, or a tree of sums per channel. All
+// cuts follow from the shape alone, never from the device, so results do not depend on it.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -9,13 +9,13 @@
 #include "engine/kernels/cuda/runtime.h"
 #include "engine/kernels/kernels.h"
 
-// LAUNCH runs threads that never wait for each other; LAUNCH_BLOCKS runs kernels with __syncthreads(). For the compiler
-// of CUDA they are the same; the emulation of the tests runs the former faster.
+// LAUNCH runs threads that never wait for each other; LAUNCH_BLOCKS runs kernels with __syncthreads(). For
+// the compiler of CUDA they are the same; the emulation of the tests runs the former faster.
 #if defined(__CUDACC__)
-#define REPRISE_LAUNCH(kernel, grid, block, ...)                                     \
-  do {                                                                               \
-    kernel<<<grid, block, 0, ::reprise::kernels::cuda::stream()>>>(__VA_ARGS__);     \
-    ::reprise::kernels::cuda::check_launch();                                        \
+#define REPRISE_LAUNCH(kernel, grid, block, ...)                                 \
+  do {                                                                           \
+    kernel<<<grid, block, 0, ::reprise::kernels::cuda::stream()>>>(__VA_ARGS__); \
+    ::reprise::kernels::cuda::check_launch();                                    \
   } while (false)
 #define REPRISE_LAUNCH_BLOCKS REPRISE_LAUNCH
 #endif
@@ -33,7 +33,8 @@ inline unsigned blocks_for(std::int64_t n, std::int64_t per_block) {
 template <class F>
 __global__ void element_kernel(std::int64_t n, F f) {
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += step) f(i);
+  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += step)
+    f(i);
 }
 
 // Calls f(i) for each i of [0,n).
@@ -67,8 +68,8 @@ void each_in_rows(std::int64_t rows, std::int64_t inner, F f) {
   REPRISE_LAUNCH(row_kernel, grid, block, rows, inner, f);
 }
 
-// How the values of (groups, count, channels) are cut for sums over `count`: blocks of 256 threads, `wide` channels
-// times `high` lanes, over chunks of `rows` values.
+// How the values of (groups, count, channels) are cut for sums over `count`: blocks of 256 threads, `wide`
+// channels times `high` lanes, over chunks of `rows` values.
 struct SumShape {
   std::int64_t groups, count, channels;
   std::int64_t tiles, chunks, rows;
@@ -106,13 +107,14 @@ __global__ void sum_kernel(SumShape z, Map map, double* partial) {
       if (lane < half) lanes[thread] += lanes[thread + half * z.wide];
       __syncthreads();
     }
-    if (lane == 0 && c < z.channels) partial[((group * z.chunks + chunk) * z.channels + c) * K + k] = lanes[thread];
+    if (lane == 0 && c < z.channels)
+      partial[((group * z.chunks + chunk) * z.channels + c) * K + k] = lanes[thread];
     __syncthreads();
   }
 }
 
-// For each group g and channel c: sums over i of [0,count), taken in double. map(g, i, c, sum) adds the i-th terms to
-// sum[0..K); finish(g * channels + c, sum) uses the totals.
+// For each group g and channel c: sums over i of [0,count), taken in double. map(g, i, c, sum) adds the i-th
+// terms to sum[0..K); finish(g * channels + c, sum) uses the totals.
 template <int K, class Map, class Finish>
 void channel_sums(std::int64_t groups, std::int64_t count, std::int64_t channels, Map map, Finish finish) {
   if (groups <= 0 || channels <= 0) return;

@@ -12,8 +12,8 @@ bool libraries_wanted() {
   return wanted;
 }
 
-Library::Library(const std::string& library, const std::vector<std::string>& names, const std::string& purpose,
-                 const std::string& package)
+Library::Library(const std::string& library, const std::vector<std::string>& names,
+                 const std::string& purpose, const std::string& package)
     : library_(library) {
   std::string tried;
   for (const std::string& name : names) {

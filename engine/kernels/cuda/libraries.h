@@ -1,5 +1,6 @@
-// The products that NVIDIA's libraries compute: convolutions by cuDNN, matrices by cuBLASLt, both loaded at first use.
-// Each answers false where it cannot serve (then our own plain kernel runs) and throws Error where it fails.
+// The products that NVIDIA's libraries compute: convolutions by cuDNN, matrices by cuBLASLt, both loaded at
+// first use. Each answers false where it cannot serve (then our own plain kernel runs) and throws Error where
+// it fails.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,8 @@ namespace reprise::kernels::cuda {
 // The libraries are on unless REPRISE_CUDA_LIBRARIES=0.
 bool libraries_wanted();
 
-// x (N,H,W,C), w (O,R,S,I), y (N,OH,OW,O); the one that the pass computes is written, the others are read. f32.
+// x (N,H,W,C), w (O,R,S,I), y (N,OH,OW,O); the one that the pass computes is written, the others are read.
+// f32.
 enum class ConvPass : std::uint8_t { fwd, dgrad, wgrad };
 struct Convolution {
   ConvPass pass;
@@ -24,8 +26,8 @@ struct Convolution {
 };
 bool cudnn_convolution(const Convolution& c);
 
-// y[m,n] = sum_k a[m,k] b[k,n] + bias[n], row-major, f32. A transposed operand is stored with its two sizes swapped;
-// bias may be null.
+// y[m,n] = sum_k a[m,k] b[k,n] + bias[n], row-major, f32. A transposed operand is stored with its two sizes
+// swapped; bias may be null.
 struct Product {
   std::int64_t m, n, k;
   bool transpose_a, transpose_b;

@@ -1,5 +1,5 @@
-// Linear layers and products of matrices: cuBLASLt, or the plain kernel below where it cannot serve. The definitions
-// are in ../ref/linear.cpp.
+// Linear layers and products of matrices: cuBLASLt, or the plain kernel below where it cannot serve. The
+// definitions are in ../ref/linear.cpp.
 #include "engine/kernels/cuda/launch.h"
 #include "engine/kernels/cuda/libraries.h"
 
@@ -78,8 +78,8 @@ void linear_bgrad(View dy, MutView db) {
 
 template <class T>
 void matmul(const MatmulArgs& args, View a, View b, MutView y) {
-  product({y.dim(0), y.dim(1), a.dim(args.transpose_a ? 0 : 1), args.transpose_a, args.transpose_b, a.data<T>(),
-           b.data<T>(), nullptr, y.data<T>()});
+  product({y.dim(0), y.dim(1), a.dim(args.transpose_a ? 0 : 1), args.transpose_a, args.transpose_b,
+           a.data<T>(), b.data<T>(), nullptr, y.data<T>()});
 }
 
 REPRISE_CUDA_KERNEL(linear_fwd);

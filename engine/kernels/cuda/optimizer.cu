@@ -9,7 +9,8 @@ template <class T>
 void sgd_step(const SgdArgs& a, View grad, MutView param, MutView momentum) {
   const T lr = static_cast<T>(a.lr), decay = static_cast<T>(a.weight_decay), mu = static_cast<T>(a.momentum),
           take = static_cast<T>(1 - a.dampening);
-  const bool decays = a.weight_decay != 0, remembers = a.momentum != 0, first = a.first, nesterov = a.nesterov;
+  const bool decays = a.weight_decay != 0, remembers = a.momentum != 0, first = a.first,
+             nesterov = a.nesterov;
   const T* gradient = grad.data<T>();
   T *weight = param.data<T>(), *moment = momentum.data<T>();
   each_element(param.numel(), [=] __device__(std::int64_t i) {

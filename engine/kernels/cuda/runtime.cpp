@@ -26,13 +26,15 @@ std::string remedy(cudaError_t code) {
       return "the driver finds no GPU (does CUDA_VISIBLE_DEVICES hide it?); --device cpu works without";
     case cudaErrorNoKernelImageForDevice:
     case cudaErrorUnsupportedPtxVersion:
-      return "this build has no code for that GPU; configure with -DCMAKE_CUDA_ARCHITECTURES=native and build again";
+      return "this build has no code for that GPU; configure with -DCMAKE_CUDA_ARCHITECTURES=native and "
+             "build again";
     case cudaErrorMemoryAllocation:
       return "out of device memory; a smaller --batch or --size needs less";
     case cudaErrorIllegalAddress:
     case cudaErrorLaunchFailure:
     case cudaErrorMisalignedAddress:
-      return "a kernel went wrong, and the GPU does nothing more for this process; REPRISE_DEBUG=2 names the kernel "
+      return "a kernel went wrong, and the GPU does nothing more for this process; REPRISE_DEBUG=2 names the "
+             "kernel "
              "and its shapes";
     default:
       return "";
@@ -41,8 +43,8 @@ std::string remedy(cudaError_t code) {
 
 std::string message(cudaError_t code, const char* what, int index) {
   const std::string help = remedy(code);
-  return fmt::format("cuda:{}: {}: {} ({}){}{}", index, what, cudaGetErrorString(code), cudaGetErrorName(code),
-                     help.empty() ? "" : "\n  ", help);
+  return fmt::format("cuda:{}: {}: {} ({}){}{}", index, what, cudaGetErrorString(code),
+                     cudaGetErrorName(code), help.empty() ? "" : "\n  ", help);
 }
 
 void check(cudaError_t code, const char* what, int index) {
@@ -78,13 +80,13 @@ void check_runtime(int code, const char* what) {
 }
 
 unsigned grid_size(std::int64_t blocks) {
-  REPRISE_CHECK(blocks < std::int64_t{1} << 31, "cuda:{}: {} blocks are more than a kernel can have; use a smaller batch",
-                selected, blocks);
+  REPRISE_CHECK(blocks < std::int64_t{1} << 31,
+                "cuda:{}: {} blocks are more than a kernel can have; use a smaller batch", selected, blocks);
   return static_cast<unsigned>(blocks);
 }
 
 Scratch::Scratch(std::size_t bytes)
-    : bytes_((bytes + 511) / 512 * 512), device_{Device::Kind::cuda, selected} {
+    : bytes_(bytes == 0 ? 512 : (bytes + 511) / 512 * 512), device_{Device::Kind::cuda, selected} {
   data_ = pool_of(device_).take(bytes_);
 }
 Scratch::~Scratch() {
@@ -158,7 +160,8 @@ Room room(int index) {
 
 // From pageable memory the call returns once the bytes are in the driver's own buffer.
 void copy_in(int index, void* to, const void* from, std::size_t bytes) {
-  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_of(index)), "copy to the device", index);
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_of(index)), "copy to the device",
+        index);
 }
 void copy_out(int index, void* to, const void* from, std::size_t bytes) {
   const cudaStream_t s = stream_of(index);
@@ -166,7 +169,8 @@ void copy_out(int index, void* to, const void* from, std::size_t bytes) {
   check(cudaStreamSynchronize(s), "waiting for a copy from the device", index);
 }
 void copy_within(int index, void* to, const void* from, std::size_t bytes) {
-  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_of(index)), "copy on the device", index);
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_of(index)), "copy on the device",
+        index);
 }
 void fill(int index, void* to, std::uint8_t byte, std::size_t bytes) {
   check(cudaMemsetAsync(to, byte, bytes, stream_of(index)), "fill", index);

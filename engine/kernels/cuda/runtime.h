@@ -23,8 +23,8 @@ void check_runtime(int code, const char* what);
 // As a number of blocks; Error where a grid cannot be that large (2^31 - 1).
 unsigned grid_size(std::int64_t blocks);
 
-// Memory for the duration of one kernel, from the device's pool. All work runs in one stream, so whoever gets the
-// block next comes later.
+// Memory for the duration of one kernel, from the device's pool. All work runs in one stream, so whoever gets
+// the block next comes later.
 class Scratch {
  public:
   explicit Scratch(std::size_t bytes);

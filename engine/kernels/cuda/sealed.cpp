@@ -1,6 +1,6 @@
-// Frozen weights in memory that kernels can only read: physical chunks, mapped read-only for good, and for the moment
-// of writing mapped once more, writable, at another address. Many tensors share a chunk, since the driver hands out
-// memory in units of 2 MiB.
+// Frozen weights in memory that kernels can only read: physical chunks, mapped read-only for good, and for
+// the moment of writing mapped once more, writable, at another address. Many tensors share a chunk, since the
+// driver hands out memory in units of 2 MiB.
 #include <cuda.h>
 #include <cudaTypedefs.h>
 #include <cuda_runtime_api.h>
@@ -78,6 +78,16 @@ class Mapping {
     CUresult code = driver().map(at_, bytes, 0, handle, 0);
     const bool mapped = code == CUDA_SUCCESS;
     if (mapped) code = driver().set_access(at_, bytes, &allowed, 1);
+    if (mapped && code != CUDA_SUCCESS && access == CU_MEM_ACCESS_FLAGS_PROT_READ) {
+      static std::once_flag told;
+      std::call_once(told, [] {
+        log_warning(
+            "cuda: this driver cannot make device memory read-only; frozen weights are guarded by their "
+            "digests alone");
+      });
+      allowed.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+      code = driver().set_access(at_, bytes, &allowed, 1);
+    }
     if (code == CUDA_SUCCESS) return;
     if (mapped) driver().unmap(at_, bytes);
     driver().free_address(at_, bytes);
@@ -104,8 +114,8 @@ class PhysicalMemory {
     kind.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
     kind.location.id = index;
     std::size_t unit = 0;
-    check(driver().granularity(&unit, &kind, CU_MEM_ALLOC_GRANULARITY_MINIMUM), "cuMemGetAllocationGranularity",
-          index);
+    check(driver().granularity(&unit, &kind, CU_MEM_ALLOC_GRANULARITY_MINIMUM),
+          "cuMemGetAllocationGranularity", index);
     bytes = round_up(at_least, unit);
     const CUresult code = driver().create(&handle, bytes, &kind, 0);
     REPRISE_CHECK(code != CUDA_ERROR_OUT_OF_MEMORY,
@@ -143,7 +153,8 @@ class Arena {
       chunks_.emplace_back(index_, std::max(usual_chunk, needed));
     Chunk& chunk = chunks_.back();
     if (bytes != 0) {
-      const Mapping writable(index_, chunk.memory.handle, chunk.memory.bytes, CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
+      const Mapping writable(index_, chunk.memory.handle, chunk.memory.bytes,
+                             CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
       gpu::copy_within(index_, writable.data() + chunk.used, from, bytes);
       gpu::synchronize(index_);
     }

@@ -1,5 +1,5 @@
-// softmax and what stands on it, along each row of (M,C); ../ref/softmax.cpp defines them. A block of threads per row;
-// its sums and maxima are joined as a tree.
+// softmax and what stands on it, along each row of (M,C); ../ref/softmax.cpp defines them. A block of threads
+// per row; its sums and maxima are joined as a tree.
 #include "engine/kernels/cuda/launch.h"
 
 namespace reprise::kernels::cuda {
@@ -77,13 +77,15 @@ __global__ void log_softmax_bwd_kernel(std::int64_t n, const float* y, const flo
   for (std::int64_t c = threadIdx.x; c < n; c += row_threads) dx[at + c] = dy[at + c] - expf(y[at + c]) * sum;
 }
 
-// Whether value v at place a comes before value w at place b in the search for the first largest; place -1 is none.
+// Whether value v at place a comes before value w at place b in the search for the first largest; place -1 is
+// none.
 __device__ inline bool before(float v, std::int64_t a, float w, std::int64_t b) {
   if (a < 0 || b < 0) return a >= 0;
   return v > w || (v == w && a < b);
 }
 
-// A NaN in front stays the largest, any other is left out: no number compares greater than it, nor it than any.
+// A NaN in front stays the largest, any other is left out: no number compares greater than it, nor it than
+// any.
 __global__ void argmax_kernel(std::int64_t n, const float* x, std::int64_t* y) {
   __shared__ float value[row_threads];
   __shared__ std::int64_t place[row_threads];
@@ -124,34 +126,36 @@ template <class T>
 void softmax_fwd(View x, MutView y) {
   const unsigned grid = rows_grid(x.shape);
   if (grid == 0) return;
-  REPRISE_LAUNCH_BLOCKS(softmax_fwd_kernel, dim3(grid), dim3(row_threads), x.dim(1), x.data<T>(), y.data<T>());
+  REPRISE_LAUNCH_BLOCKS(softmax_fwd_kernel, dim3(grid), dim3(row_threads), x.dim(1), x.data<T>(),
+                        y.data<T>());
 }
 
 template <class T>
 void softmax_bwd(View y, View dy, MutView dx) {
   const unsigned grid = rows_grid(y.shape);
   if (grid == 0) return;
-  REPRISE_LAUNCH_BLOCKS(softmax_bwd_kernel, dim3(grid), dim3(row_threads), y.dim(1), y.data<T>(), dy.data<T>(),
-                        dx.data<T>());
+  REPRISE_LAUNCH_BLOCKS(softmax_bwd_kernel, dim3(grid), dim3(row_threads), y.dim(1), y.data<T>(),
+                        dy.data<T>(), dx.data<T>());
 }
 
 template <class T>
 void log_softmax_fwd(View x, MutView y) {
   const unsigned grid = rows_grid(x.shape);
   if (grid == 0) return;
-  REPRISE_LAUNCH_BLOCKS(log_softmax_fwd_kernel, dim3(grid), dim3(row_threads), x.dim(1), x.data<T>(), y.data<T>());
+  REPRISE_LAUNCH_BLOCKS(log_softmax_fwd_kernel, dim3(grid), dim3(row_threads), x.dim(1), x.data<T>(),
+                        y.data<T>());
 }
 
 template <class T>
 void log_softmax_bwd(View y, View dy, MutView dx) {
   const unsigned grid = rows_grid(y.shape);
   if (grid == 0) return;
-  REPRISE_LAUNCH_BLOCKS(log_softmax_bwd_kernel, dim3(grid), dim3(row_threads), y.dim(1), y.data<T>(), dy.data<T>(),
-                        dx.data<T>());
+  REPRISE_LAUNCH_BLOCKS(log_softmax_bwd_kernel, dim3(grid), dim3(row_threads), y.dim(1), y.data<T>(),
+                        dy.data<T>(), dx.data<T>());
 }
 
-// loss[t] = mean over the group's rows of -log_probs[n, labels[n]]. Labels lie on the device, where nobody has checked
-// them: one outside the classes makes the loss NaN.
+// loss[t] = mean over the group's rows of -log_probs[n, labels[n]]. Labels lie on the device, where nobody
+// has checked them: one outside the classes makes the loss NaN.
 template <class T>
 void nll_fwd(View log_probs, View labels, MutView loss) {
   const std::int64_t n = log_probs.dim(1), groups = loss.numel(), rows = log_probs.dim(0) / groups;

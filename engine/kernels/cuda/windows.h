@@ -10,25 +10,48 @@
 
 namespace reprise::kernels::cuda {
 
-// x is (N,H,W,C), y (N,OH,OW,·). Row p of y sees the rows p*sh - ph + r*dh of x, r < taps_h; columns likewise.
+// x is (N,H,W,C), y (N,OH,OW,·). Row p of y sees the rows p*sh - ph + r*dh of x, r < taps_h; columns
+// likewise.
 struct Windows {
   std::int64_t height, width, oh, ow;
   std::int64_t taps_h, taps_w, sh, sw, ph, pw, dh, dw;
 
   Windows(const Shape& x, const Shape& y, std::int64_t taps_high, std::int64_t taps_wide, const Conv2dArgs& a)
-      : height(x[1]), width(x[2]), oh(y[1]), ow(y[2]), taps_h(taps_high), taps_w(taps_wide), sh(a.stride[0]),
-        sw(a.stride[1]), ph(a.padding[0]), pw(a.padding[1]), dh(a.dilation[0]), dw(a.dilation[1]) {}
+      : height(x[1]),
+        width(x[2]),
+        oh(y[1]),
+        ow(y[2]),
+        taps_h(taps_high),
+        taps_w(taps_wide),
+        sh(a.stride[0]),
+        sw(a.stride[1]),
+        ph(a.padding[0]),
+        pw(a.padding[1]),
+        dh(a.dilation[0]),
+        dw(a.dilation[1]) {}
   Windows(const Shape& x, const Shape& y, const Pool2dArgs& a)
-      : height(x[1]), width(x[2]), oh(y[1]), ow(y[2]), taps_h(a.kernel[0]), taps_w(a.kernel[1]),
-        sh(a.stride[0]), sw(a.stride[1]), ph(a.padding[0]), pw(a.padding[1]), dh(1), dw(1) {}
+      : height(x[1]),
+        width(x[2]),
+        oh(y[1]),
+        ow(y[2]),
+        taps_h(a.kernel[0]),
+        taps_w(a.kernel[1]),
+        sh(a.stride[0]),
+        sw(a.stride[1]),
+        ph(a.padding[0]),
+        pw(a.padding[1]),
+        dh(1),
+        dw(1) {}
 
   // The pixel of x at tap (r,s) of output (p,q), as its number in the image; -1 outside.
-  __host__ __device__ std::int64_t pixel(std::int64_t p, std::int64_t q, std::int64_t r, std::int64_t s) const {
+  __host__ __device__ std::int64_t pixel(std::int64_t p, std::int64_t q, std::int64_t r,
+                                         std::int64_t s) const {
     const std::int64_t h = p * sh - ph + r * dh, v = q * sw - pw + s * dw;
     return h < 0 || h >= height || v < 0 || v >= width ? -1 : h * width + v;
   }
   // The output whose tap (r,s) is the pixel (h,v), as its number in the image; -1 where there is none.
-  __host__ __device__ std::int64_t output(std::int64_t h, std::int64_t v, std::int64_t r, std::int64_t s) const {
+  __host__ __device__ std::int64_t output(std::int64_t h, std::int64_t v, std::int64_t r,
+                                          std::int64_t s) const {
     const std::int64_t p = h + ph - r * dh, q = v + pw - s * dw;
     if (p < 0 || p % sh != 0 || p / sh >= oh || q < 0 || q % sw != 0 || q / sw >= ow) return -1;
     return p / sh * ow + q / sw;

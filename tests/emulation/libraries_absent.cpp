@@ -1,0 +1,16 @@
+// No cuDNN and no cuBLASLt: the plain kernels run.
+#include "engine/kernels/cuda/libraries.h"
+
+namespace reprise::kernels::cuda {
+
+bool libraries_wanted() {
+  return false;
+}
+bool cudnn_convolution(const Convolution&) {
+  return false;
+}
+bool cublas_product(const Product&) {
+  return false;
+}
+
+}  // namespace reprise::kernels::cuda
