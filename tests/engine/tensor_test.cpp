@@ -59,7 +59,7 @@ TEST(Tensor, RefusesWrongUse) {
   expect_error([&] { t.rows(2, 1); }, "[2, 1)");
   expect_error([] { Tensor().shape(); }, "undefined");
   expect_error([] { tensor({2}, {1, 2, 3}); }, "3 values", "[2]");
-  expect_error([] { empty({2}, DType::f32, {Device::Kind::cuda, 0}); }, "cuda");
+  expect_error([] { empty({2}, DType::f32, {Device::Kind::cuda, 99}); }, "cuda");
   expect_error(
       [&] {
         Tensor to = zeros({3, 2});
