@@ -31,7 +31,7 @@ part memory "$build/tests/cuda/test_cuda"
 part starts_without sh tests/cuda/starts_without.sh "$clr"
 part ops "$ops" --device=cuda
 part ops_without_libraries env REPRISE_CUDA_LIBRARIES=0 "$ops" --device=cuda
-part ops_validated env REPRISE_VALIDATE=1 "$ops" --device=cuda --op=batch_norm
+part ops_validated env REPRISE_VALIDATE=1 "$ops" --device=cuda --op=conv2d
 if command -v compute-sanitizer >/dev/null; then
   for op in depthwise_conv2d batch_norm softmax argmax_rows max_pool2d linear norm; do
     part "memcheck_$op" compute-sanitizer --error-exitcode 9 "$ops" --device=cuda --op=$op
