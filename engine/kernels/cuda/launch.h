@@ -76,10 +76,13 @@ struct SumShape {
   int wide, high;
   SumShape(std::int64_t groups_, std::int64_t count_, std::int64_t channels_)
       : groups(groups_), count(count_), channels(channels_), wide(1) {
-    constexpr std::int64_t most_chunks = 128, least_per_lane = 8;
+    constexpr std::int64_t most_blocks = 4096, least_per_lane = 8;
     while (wide < 32 && wide < channels) wide *= 2;
     high = block_threads / wide;
     tiles = (channels + wide - 1) / wide;
+    // Enough blocks to fill a GPU, few enough that the partial sums stay small.
+    std::int64_t most_chunks = most_blocks / (groups * tiles);
+    most_chunks = most_chunks < 1 ? 1 : most_chunks > 128 ? 128 : most_chunks;
     rows = (count + most_chunks - 1) / most_chunks;
     if (rows < high * least_per_lane) rows = high * least_per_lane;
     chunks = count == 0 ? 0 : (count + rows - 1) / rows;
