@@ -30,7 +30,7 @@ void release(int index, std::byte* p) noexcept;
 struct Room {
   std::size_t free = 0, total = 0;
 };
-Room room(int index);
+REPRISE_API Room room(int index);
 
 // All in the order of the device's one stream. copy_in returns when `from` may change, copy_out when `to` is
 // filled.

@@ -74,7 +74,7 @@ std::unique_ptr<layers::Network> new_network(const PretrainOptions& options, con
   const std::int64_t images = data.images.train->count(), batch = options.recipe.batch;
   const int size = options.recipe.size;
   check_memory(estimate_memory(*network, size, common.resolved_dtype()), std::min(batch, images),
-               available_memory());
+               available_memory(common.resolved_device()));
   check_last_batch({{data.task.name, images}}, batch, least_batch_norm_values(*network, size));
   return network;
 }

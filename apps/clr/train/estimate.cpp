@@ -6,6 +6,8 @@
 
 #include "apps/clr/table.h"
 #include "engine/core/check.h"
+#include "engine/core/gpu.h"
+#include "engine/core/storage.h"
 #include "layers/summary.h"
 
 namespace reprise::clr {
@@ -63,7 +65,9 @@ MemoryEstimate estimate_memory(layers::Network& network, int size, DType dtype) 
   return estimate;
 }
 
-std::int64_t available_memory() {
+std::int64_t available_memory(Device device) {
+  if (!device.is_host())
+    return static_cast<std::int64_t>(gpu::room(device.index).free + memory_stats(device).cached);
   return std::min({system_available(),
                    cgroup_left("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
                    cgroup_left("/sys/fs/cgroup/memory/memory.limit_in_bytes",

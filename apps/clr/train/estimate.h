@@ -17,8 +17,8 @@ struct MemoryEstimate {
 // For training steps on images of size x size.
 MemoryEstimate estimate_memory(layers::Network& network, int size, DType dtype);
 
-// Bytes that this process may still take: what the system and the cgroup leave.
-std::int64_t available_memory();
+// Bytes that this process may still take there: what the system and the cgroup leave, or a GPU's free memory.
+std::int64_t available_memory(Device device);
 
 // Error, naming the largest batch that fits, if this one does not.
 void check_memory(const MemoryEstimate& estimate, std::int64_t batch, std::int64_t available);

@@ -152,7 +152,7 @@ void Session::estimate() {
                          bytes_text(memory_)));
   }
   if (recipe.epochs == 0) return;
-  check_memory(memory, batch, available_memory());
+  check_memory(memory, batch, available_memory(backbone_.device));
   if (order_.empty()) check_last_batch(counts, recipe.batch, least_batch_norm_values(*network, recipe.size));
 }
 
