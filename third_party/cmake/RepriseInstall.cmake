@@ -5,6 +5,7 @@ install(DIRECTORY engine layers optim data DESTINATION ${CMAKE_INSTALL_INCLUDEDI
   FILES_MATCHING PATTERN "*.h"
   PATTERN "engine/kernels/*" EXCLUDE
   PATTERN "check.h" EXCLUDE
+  PATTERN "block_pool.h" EXCLUDE
   PATTERN "operands.h" EXCLUDE)
 install(FILES engine/kernels/args.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/reprise/engine/kernels)
 
