@@ -7,6 +7,7 @@
 #include "layers/module.h"
 #include "layers/network.h"
 #include "layers/observer.h"
+#include "layers/reprogramming/cost.h"
 #include "layers/reprogramming/method.h"
 #include "layers/sequential.h"
 #include "layers/simple.h"

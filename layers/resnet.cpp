@@ -8,9 +8,9 @@
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/layout.h"
 #include "engine/ops/unary.h"
+#include "layers/architectures.h"
 #include "layers/batch_norm.h"
 #include "layers/conv2d.h"
-#include "layers/network.h"
 #include "layers/sequential.h"
 #include "layers/simple.h"
 
@@ -191,24 +191,20 @@ std::array<int, 4> count_blocks(const std::map<std::string, Shape>& file_shapes)
   return count;
 }
 
-}  // namespace
-
-std::unique_ptr<Network> make_network(const std::string& arch, int classes) {
-  std::string known;
-  for (const Spec& s : specs()) {
-    if (s.name == arch) return std::make_unique<ResNet>(s, classes);
-    known += (known.empty() ? "" : ", ") + s.name;
-  }
-  throw_error("unknown architecture '{}'; known are {}", arch, known);
+std::unique_ptr<Network> make_resnet(const std::string& arch, int classes) {
+  const auto spec =
+      std::find_if(specs().begin(), specs().end(), [&](const Spec& s) { return s.name == arch; });
+  REPRISE_INVARIANT(spec != specs().end(), "{} is no ResNet", arch);
+  return std::make_unique<ResNet>(*spec, classes);
 }
 
-std::vector<std::string> known_architectures() {
+std::vector<std::string> resnet_names() {
   std::vector<std::string> names;
   for (const Spec& s : specs()) names.push_back(s.name);
   return names;
 }
 
-std::optional<std::string> guess_architecture(const std::map<std::string, Shape>& file_shapes) {
+std::optional<std::string> guess_resnet(const std::map<std::string, Shape>& file_shapes) {
   const auto stem = file_shapes.find("conv1.weight");
   if (stem == file_shapes.end()) return std::nullopt;
   Family family = Family::basic;
@@ -239,5 +235,9 @@ std::optional<std::string> guess_architecture(const std::map<std::string, Shape>
   }
   return unique && best_equal >= 2 ? best : std::nullopt;
 }
+
+}  // namespace
+
+const ArchitectureFamily resnets = {resnet_names, make_resnet, guess_resnet};
 
 }  // namespace reprise::layers

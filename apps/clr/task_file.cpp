@@ -191,28 +191,11 @@ std::unique_ptr<layers::Network> restore_network(const Backbone& backbone, const
   return network;
 }
 
-TaskCost cost_of(const TaskFile& task) {
+layers::TaskCost cost_of(const TaskFile& task) {
   auto network = layers::make_network(task.arch, static_cast<int>(task.classes.size()));
-  TaskCost cost;
-  std::set<std::string> in_body;
-  const std::string head = network->head_name() + ".";
-  for (const layers::Entry& e : network->named_tensors()) {
-    cost.network_bytes += static_cast<std::int64_t>(e.tensor->bytes());
-    if (!e.is_buffer) cost.network_parameters += e.tensor->numel();
-    if (e.name.starts_with(head)) continue;
-    in_body.insert(e.name);
-    if (!e.is_buffer) cost.body_parameters += e.tensor->numel();
-  }
-  for (const auto& [name, tensor] : task.tensors) {
-    cost.bytes += static_cast<std::int64_t>(tensor.bytes());
-    if (name.starts_with(head))
-      cost.head += tensor.numel();
-    else if (name.ends_with("running_mean") || name.ends_with("running_var"))
-      cost.statistics += tensor.numel();
-    else
-      (in_body.contains(name) ? cost.batch_norm : cost.reprogramming) += tensor.numel();
-  }
-  return cost;
+  if (task.dtype == name_of(DType::f64)) network->to(DType::f64);
+  layers::apply_method(*network, task.method);
+  return layers::cost_of(*network);
 }
 
 }  // namespace reprise::clr

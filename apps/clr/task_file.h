@@ -12,10 +12,7 @@
 #include "apps/clr/backbone.h"
 #include "apps/clr/common.h"
 #include "data/weights/state_dict.h"
-
-namespace reprise::layers {
-class Network;
-}
+#include "layers/reprogramming/cost.h"
 
 namespace reprise::clr {
 
@@ -51,18 +48,7 @@ inline void apply_task(layers::Network& network, const TaskFile& task) {
 // The task's network in evaluation mode. Throws Error where the file was learned on another backbone.
 std::unique_ptr<layers::Network> restore_network(const Backbone& backbone, const TaskFile& task);
 
-// What a task costs beside the backbone. Numbers are counts of scalars; the network is the one that the task
-// would need without a backbone to share: the backbone's body with a head of the task's classes.
-struct TaskCost {
-  std::int64_t reprogramming = 0;  // parameters of the layers that the method adds
-  std::int64_t batch_norm = 0;     // scale and shift
-  std::int64_t head = 0;
-  std::int64_t statistics = 0;  // running mean and variance: stored, not parameters
-  std::int64_t bytes = 0;       // of all these tensors
-  std::int64_t network_parameters = 0, network_bytes = 0;
-  std::int64_t body_parameters = 0;  // the backbone without its head
-  std::int64_t parameters() const { return reprogramming + batch_norm + head; }
-};
-TaskCost cost_of(const TaskFile& task);
+// What the task costs, from its architecture, method and number of classes.
+layers::TaskCost cost_of(const TaskFile& task);
 
 }  // namespace reprise::clr

@@ -188,12 +188,12 @@ TEST_F(TaskFiles, damaged_metadata_is_an_error_that_names_the_key) {
 
 TEST_F(TaskFiles, the_cost_adds_up) {
   const TaskFile task = learned(backbone);
-  const TaskCost cost = cost_of(task);
+  const layers::TaskCost cost = cost_of(task);
   EXPECT_EQ(cost.reprogramming, 9 * (16 + 6 * 16 + 6 * 32 + 6 * 64));
   EXPECT_EQ(cost.batch_norm, 2 * (16 + 6 * 16 + 6 * 32 + 6 * 64));
   EXPECT_EQ(cost.statistics, cost.batch_norm);
   EXPECT_EQ(cost.head, 3 * 65);
-  EXPECT_EQ(cost.bytes, 4 * (cost.parameters() + cost.statistics));
+  EXPECT_EQ(cost.bytes(), 4 * (cost.parameters() + cost.statistics));
   EXPECT_EQ(cost.body_parameters, 269722 - 650);
   EXPECT_EQ(cost.network_parameters, cost.body_parameters + cost.head);
 }

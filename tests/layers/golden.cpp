@@ -35,12 +35,15 @@ Tensor from_file_order(const std::vector<double>& elements, const Shape& memory,
 struct Rule {
   double scale, offset;
 };
-Rule rule_of(const std::string& name, const Shape& shape) {
+Rule rule_of(const std::string& name, const Shape& shape, FileLayout layout, bool active) {
   if (name.ends_with("running_mean")) return {0.2, 0};
   if (name.ends_with("running_var")) return {1, 1};
   if (name.ends_with("reprogram.weight")) return {0.2, 0};
   if (shape.rank() == 4) return {std::sqrt(24.0 / static_cast<double>(shape.drop_front().numel())), 0};
+  if (layout == FileLayout::depthwise) return {std::sqrt(24.0 / static_cast<double>(shape[0] * shape[1])), 0};
   if (shape.rank() == 2) return {std::sqrt(12.0 / static_cast<double>(shape[1])), 0};
+  if (active && name.ends_with("weight")) return {0.025, 0.05};
+  if (active && name.ends_with("bias")) return {0.2, 1};
   if (name.ends_with("weight")) return {0.5, 1};
   return {0.2, 0};
 }
@@ -61,14 +64,14 @@ std::vector<double> values_of(const std::string& name, std::int64_t count) {
   return values;
 }
 
-void fill(layers::Network& network) {
+void fill(layers::Network& network, bool active) {
   for (const layers::Entry& e : network.named_tensors()) {
     std::vector<double> v = values_of(e.name, e.tensor->numel());
-    const Rule rule = rule_of(e.name, e.tensor->shape());
+    const Rule rule = rule_of(e.name, e.tensor->shape(), e.layout, active);
     const std::int64_t taps = e.tensor->numel() / e.tensor->dim(-1);
     for (std::size_t i = 0; i < v.size(); ++i) {
-      const bool centre =
-          e.layout == FileLayout::depthwise && static_cast<std::int64_t>(i) % taps == taps / 2;
+      const bool centre = e.name.ends_with("reprogram.weight") && e.layout == FileLayout::depthwise &&
+                          static_cast<std::int64_t>(i) % taps == taps / 2;
       v[i] = rule.offset + (centre ? 1.0 : 0.0) + rule.scale * v[i];
     }
     copy_into(*e.tensor,

@@ -10,8 +10,8 @@ namespace reprise::test {
 
 // `count` numbers in [-0.5, 0.5), exact in single precision, from the tensor's name.
 std::vector<double> values_of(const std::string& name, std::int64_t count);
-// Gives every tensor of the network its values.
-void fill(layers::Network& network);
+// Gives every tensor of the network its values; if active, those with which nearly every ReLU is open.
+void fill(layers::Network& network, bool active = false);
 // (N,H,W,3) from a shape (N,3,H,W), four times the values named "images".
 Tensor golden_images(const Shape& file_shape, DType dtype, Device device);
 // The tensor's elements in the file's order.

@@ -14,6 +14,12 @@ void add_forward(CLI::App& app, Common& common);
 void add_pretrain(CLI::App& app, Common& common);
 void add_tasks(CLI::App& app, Common& common);
 void add_info(CLI::App& app, Common& common);
+// The cost of a task by method, or of "all", on an architecture; size 0: the architecture's own.
+struct CostQuestion {
+  std::string arch, method;
+  int classes = 10, size = 0;
+};
+void print_costs(const Common& common, const CostQuestion& question);
 void add_convert(CLI::App& app, Common& common);
 void add_reproduce(CLI::App& app, Common& common);
 void add_report(CLI::App& app, Common& common);

@@ -18,8 +18,9 @@ namespace {
 struct InfoOptions {
   std::vector<std::string> files;
   std::string arch = "auto";
+  std::string method;
   bool table = false;
-  int size = 0;
+  int size = 0, classes = 10;
 };
 
 // What is known of a file, gathered before any of it is printed.
@@ -87,7 +88,7 @@ std::string line(std::string_view what, std::string_view value) {
 }
 
 std::string task_text(const TaskFile& t) {
-  const TaskCost cost = cost_of(t);
+  const layers::TaskCost cost = cost_of(t);
   std::string text = line("task", t.task) + line("method", t.method) + line("architecture", t.arch);
   text += line("backbone", t.backbone_identity);
   text += line("classes", fmt::format("{}: {}", t.classes.size(), fmt::join(t.classes, ", ")));
@@ -98,14 +99,16 @@ std::string task_text(const TaskFile& t) {
                                         std::pair("val", t.val_accuracy), std::pair("test", t.test_accuracy)})
     if (accuracy) text += line(fmt::format("{} accuracy", split), percent(*accuracy));
   text += line("recipe", canonical(t.recipe));
-  text += line("cost", fmt::format("{} parameters of its own = {} reprogramming + {} batch norm + {} head",
-                                   grouped(cost.parameters()), grouped(cost.reprogramming),
-                                   grouped(cost.batch_norm), grouped(cost.head)));
+  text +=
+      line("cost", fmt::format("{} parameters of its own = {} reprogramming + {}{} batch norm + {} head",
+                               grouped(cost.parameters()), grouped(cost.reprogramming),
+                               cost.convolutions > 0 ? grouped(cost.convolutions) + " convolutions + " : "",
+                               grouped(cost.batch_norm), grouped(cost.head)));
   text += line("", ratio(cost.parameters(), cost.network_parameters,
                          "parameters of the whole network (backbone body and a head for this task)"));
   text += line("", ratio(cost.reprogramming + cost.batch_norm, cost.body_parameters,
                          "parameters of the backbone's body (the task's head left out)"));
-  text += line("", ratio(cost.bytes, cost.network_bytes, "bytes of tensors of the whole network"));
+  text += line("", ratio(cost.bytes(), cost.network_bytes(), "bytes of tensors of the whole network"));
   return text;
 }
 
@@ -152,7 +155,7 @@ std::string text_of(const Facts& f) {
 }
 
 Json task_json(const TaskFile& t) {
-  const TaskCost cost = cost_of(t);
+  const layers::TaskCost cost = cost_of(t);
   Json json{{"task", t.task},       {"method", t.method},
             {"arch", t.arch},       {"backbone_identity", t.backbone_identity},
             {"classes", t.classes}, {"size", t.size},
@@ -166,12 +169,13 @@ Json task_json(const TaskFile& t) {
   put("test_accuracy", t.test_accuracy);
   json["cost"] = {{"parameters", cost.parameters()},
                   {"reprogramming_parameters", cost.reprogramming},
+                  {"convolution_parameters", cost.convolutions},
                   {"batch_norm_parameters", cost.batch_norm},
                   {"head_parameters", cost.head},
                   {"statistics", cost.statistics},
-                  {"bytes", cost.bytes},
+                  {"bytes", cost.bytes()},
                   {"network_parameters", cost.network_parameters},
-                  {"network_bytes", cost.network_bytes},
+                  {"network_bytes", cost.network_bytes()},
                   {"backbone_body_parameters", cost.body_parameters}};
   return json;
 }
@@ -209,8 +213,26 @@ Json json_of(const Facts& f) {
   return json;
 }
 
+// --method: the question is what tasks cost, on --arch or on the network that a file holds.
+void answer_cost(const Common& common, const InfoOptions& o) {
+  if (o.files.empty() && o.arch == "auto") throw UsageError("--method needs --arch or a FILE");
+  if (o.files.size() > 1) throw UsageError("--method is about one network: give one FILE");
+  CostQuestion question{o.arch, o.method == "all" ? o.method : checked_method(o.method), o.classes, o.size};
+  if (o.arch == "auto") {
+    InfoOptions plain = o;
+    plain.table = false;
+    const Facts f = look_at(o.files[0], plain);
+    REPRISE_CHECK(f.task || f.match, "{}: not a network that clr knows; known are {}", o.files[0],
+                  fmt::join(layers::known_architectures(), ", "));
+    question.arch = f.task ? f.task->arch : f.match->arch;
+  }
+  print_costs(common, question);
+}
+
 void run_info(Common& common, const InfoOptions& o) {
   if (o.arch != "auto") checked_architecture(o.arch);
+  if (!o.method.empty()) return answer_cost(common, o);
+  if (o.files.empty()) throw UsageError("FILE is required (or --method with --arch)");
   Json files = Json::array();
   bool first = true;
   for (const std::string& path : o.files) {
@@ -235,10 +257,18 @@ void run_info(Common& common, const InfoOptions& o) {
 void add_info(CLI::App& app, Common& common) {
   const auto o = std::make_shared<InfoOptions>();
   CLI::App& c = add_command(app, common, "info", "what a weight file or a task file holds");
-  c.add_option("FILE", o->files, "weight files, of a known architecture or not")->required();
+  c.add_option("FILE", o->files, "weight files, of a known architecture or not");
   c.add_option("--arch", o->arch, "compare with this architecture (default: the one that fits best)");
   c.add_flag("--table", o->table, "also the layers: output shapes, parameters, FLOPs");
-  c.add_option("--size", o->size, "image size of --table (default: what the network is made for)")
+  auto* method =
+      c.add_option("--method", o->method,
+                   "instead: what a task costs with this method, or with `all`, on --arch or on the "
+                   "FILE's network");
+  c.add_option("--classes", o->classes, "of that task")
+      ->needs(method)
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  c.add_option("--size", o->size, "image size of both (default: what the network is made for)")
       ->check(CLI::Range(1, 8192));
   c.callback([o, &common] { run_info(common, *o); });
 }

@@ -73,10 +73,10 @@ Run read_run(const std::string& path) {
     const bool test = file.test_accuracy.has_value();
     run.tasks[name] = {file.test_accuracy.value_or(file.val_accuracy.value_or(std::nan(""))),
                        test ? "test" : "val", file.classes.size()};
-    const TaskCost cost = cost_of(file);
-    run.task_bytes += cost.bytes;
+    const layers::TaskCost cost = cost_of(file);
+    run.task_bytes += cost.bytes();
     run.task_parameters += cost.parameters();
-    run.network_bytes += cost.network_bytes;
+    run.network_bytes += cost.network_bytes();
     run.network_parameters += cost.network_parameters;
   }
   read_forgetting(run);

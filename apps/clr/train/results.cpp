@@ -35,13 +35,13 @@ std::string optional_number(const std::optional<double>& value) {
 
 std::string line_of(const TaskFile& file, const Json& facts, const LogTotals& log,
                     std::int64_t backbone_parameters) {
-  const TaskCost cost = cost_of(file);
+  const layers::TaskCost cost = cost_of(file);
   const auto train_images = facts.value("train_images", std::int64_t{0});
   const double rate = log.seconds > 0 ? static_cast<double>(train_images) * log.epochs / log.seconds : 0;
   return fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{:.3f},{:.1f}\n", csv_field(file.task), file.method,
                      file.classes.size(), train_images, facts.value("val_images", std::int64_t{0}),
                      log.epochs, file.best_epoch, optional_number(file.val_accuracy),
-                     optional_number(file.test_accuracy), cost.parameters(), cost.bytes, backbone_parameters,
+                     optional_number(file.test_accuracy), cost.parameters(), cost.bytes(), backbone_parameters,
                      log.seconds, rate);
 }
 

@@ -1,9 +1,11 @@
-"""Golden values for tests/layers from PyTorch and torchvision, in double precision.
+"""Golden values for tests/layers from PyTorch, torchvision and timm, in double precision.
 
 Weights and images are not stored: both sides compute them from the tensor's name and an index (value() below, fill() in
 tests/layers/golden.cpp). Per network one file: for each method the logits, the loss with the seed's penalty, and for
-every trained tensor and every running statistic its norm and 8 samples, one row a tensor, sorted by name. `<method>.noise`
-is how far PyTorch in single precision is from that: the largest distance over the rows, in norms of the row's tensor.
+every trained tensor and every running statistic its norm and 8 samples, one row a tensor, sorted by name. A file `<network>_active` is for weights with which nearly every ReLU is open, and says for single precision what it can
+give: `<method>.noise.*` is how far PyTorch's own is from the above, for logits and each row's tensor in norms of it. (With
+other weights a value within rounding of 0 falls on the other side of a ReLU now and then, which changes gradients by whole
+terms. Evaluation mode is in this file alone: there the other weights let activations grow without bound.)
 
     python3 tests/golden/layers/generate.py        (writes beside itself)
 """
@@ -12,6 +14,7 @@ import hashlib
 import os
 
 import numpy as np
+import timm
 import torch
 import torchvision
 from safetensors.torch import save_file
@@ -19,7 +22,8 @@ from torch import nn
 from torch.nn import functional as F
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-METHODS = ["clr", "clr-full", "clr-mixed", "linear", "bn-only"]
+METHODS = ["clr", "clr-full", "clr-mixed", "clr-residual", "side-conv", "linear", "bn-only", "finetune"]
+EVALUATION_MODE = ["linear", "side-conv"]  # batch norm frozen
 LAMBDA = 1e-5
 
 
@@ -38,7 +42,7 @@ def value(name, count):
     return (z >> np.uint64(40)).astype(np.float64) / 2**24 - 0.5
 
 
-def filled(name, shape):
+def filled(name, shape, active=False):
     """The tensor of that name: batch norm near the identity, kernels near a Dirac, filters of He's variance."""
     v = value(name, int(np.prod(shape))).reshape(shape)
     if name.endswith("running_mean"):
@@ -53,6 +57,10 @@ def filled(name, shape):
         v = np.sqrt(24.0 / np.prod(shape[1:])) * v
     elif len(shape) == 2:
         v = np.sqrt(12.0 / shape[1]) * v
+    elif active and name.endswith("weight"):
+        v = 0.05 + 0.025 * v
+    elif active and name.endswith("bias"):
+        v = 1.0 + 0.2 * v
     elif name.endswith("weight"):
         v = 1.0 + 0.5 * v
     else:
@@ -102,26 +110,47 @@ IMAGENET = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 def make(arch, classes):
     if arch in CIFAR:
         return CifarResNet(int(arch[6:]), classes)
+    if arch == "xception":
+        return timm.create_model("legacy_xception", num_classes=classes)
     return getattr(torchvision.models, arch)(weights=None, num_classes=classes)
 
 
 # ---- methods
 
+class Residual(nn.Module):
+    """y + scale * depthwise3x3(y)"""
+    def __init__(self, channels):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, 1, 3, 3))
+        self.scale = nn.Parameter(torch.empty(channels))
+
+    def forward(self, y):
+        return y + self.scale.view(1, -1, 1, 1) * F.conv2d(y, self.weight, padding=1, groups=y.shape[1])
+
+
 def apply_method(net, method):
-    """Puts the depthwise kernels behind the convolutions; returns the tensors that the penalty counts."""
+    """Puts the method's layers behind the convolutions; returns the tensors that the penalty counts."""
     for p in net.parameters():
-        p.requires_grad = method == "whole"
+        p.requires_grad = method == "finetune"
     blocks, norms = [], []
     for module in list(net.modules()):
         if isinstance(module, nn.Conv2d):
             pointwise = module.kernel_size == (1, 1)
+            if method == "clr-residual":
+                module.reprogram = Residual(module.out_channels)
+                module.register_forward_hook(lambda m, x, y: m.reprogram(y))
+                blocks += [module.weight, module.reprogram.weight]
+            if method == "side-conv":
+                module.side = nn.Conv2d(module.in_channels, module.out_channels, 1, module.stride, bias=False)
+                module.register_forward_hook(lambda m, x, y: y + m.side(x[0]))
+                blocks += [module.weight, module.side.weight]
             k = {"clr": 0 if pointwise else 3, "clr-full": 3, "clr-mixed": 1 if pointwise else 3}.get(method, 0)
             if k:
                 c = module.out_channels
                 module.reprogram = nn.Conv2d(c, c, k, padding=k // 2, groups=c, bias=False)
                 module.register_forward_hook(lambda m, x, y: m.reprogram(y))
                 blocks += [module.weight, module.reprogram.weight]
-        elif isinstance(module, nn.BatchNorm2d) and method != "linear":
+        elif isinstance(module, nn.BatchNorm2d) and method not in EVALUATION_MODE:
             norms += [module.weight, module.bias]
     head = net.linear if hasattr(net, "linear") else net.fc
     for p in [head.weight, head.bias, *norms]:
@@ -134,42 +163,43 @@ def row(t):
     return torch.cat([t.norm()[None], t[[k * t.numel() // 8 for k in range(8)]]])
 
 
-def run(arch, method, classes, shape, dtype):
+def run(arch, method, classes, shape, dtype, active):
     net = make(arch, classes)
     penalised = apply_method(net, method)
     state = net.state_dict()
     for name, t in state.items():
         if not name.endswith("num_batches_tracked"):
-            t.copy_(filled(name, tuple(t.shape)))
-    net = net.to(dtype).train(method != "linear")
+            t.copy_(filled(name, tuple(t.shape), active))
+    net = net.to(dtype).train(method not in EVALUATION_MODE)
     n = shape[0]
     x = torch.from_numpy((4 * value("images", int(np.prod(shape)))).astype(np.float32)).reshape(shape).to(dtype)
     labels = torch.tensor([7 * i % classes for i in range(n)])
     logits = net(x)
     entropy = F.cross_entropy(logits, labels)
-    loss = entropy + LAMBDA * sum(p.norm() for p in penalised if p.norm() > 0)
-    loss.backward()
+    penalty = LAMBDA * sum(p.norm() for p in penalised if p.norm() > 0)
+    (entropy + penalty).backward()
     trained = {name: p for name, p in net.named_parameters() if p.requires_grad}
-    return {
+    tensors = {"grads": [trained[k].grad for k in sorted(trained)],
+               "stats": [t for k, t in sorted(net.state_dict().items()) if "running_" in k],
+               "logits": [logits.detach()]}
+    rows = {
         "logits": logits.detach().double(),
-        "loss": torch.tensor([loss.item(), entropy.item()], dtype=torch.float64),
-        "grads": torch.stack([row(trained[k].grad) for k in sorted(trained)]),
-        "stats": torch.stack([row(t) for k, t in sorted(net.state_dict().items()) if "running_" in k]),
+        "loss": torch.tensor([entropy.item(), penalty.item()], dtype=torch.float64),
+        "grads": torch.stack([row(t) for t in tensors["grads"]]),
+        "stats": torch.stack([row(t) for t in tensors["stats"]]),
     }
+    return rows, tensors
 
 
-def distance(a, b):
-    """The largest difference, in norms: of a row's tensor, or of the whole for logits."""
-    worst = ((a["logits"] - b["logits"]).norm() / b["logits"].norm()).item()
-    for key in ["grads", "stats"]:
-        worst = max(worst, ((a[key] - b[key]).abs().amax(1) / b[key][:, 0]).max().item())
-    return worst
+def distances(a, b):
+    """Of each tensor of a from b's, in norms of the latter."""
+    return {key: torch.stack([(s.double() - t).norm() / t.norm() for s, t in zip(a[key], b[key])]) for key in b}
 
 
 def main():
     torch.manual_seed(0)
     lines = []
-    for arch in IMAGENET + CIFAR:
+    for arch in IMAGENET + CIFAR + ["xception"]:
         with torch.device("meta"):
             net = make(arch, 10)
         names = sorted(f"{k} {list(v.shape)}\n" for k, v in net.state_dict().items() if "num_batches" not in k)
@@ -178,17 +208,22 @@ def main():
     with open(os.path.join(HERE, "names.txt"), "w") as f:
         f.writelines(lines)
 
-    for arch, shape, methods in [("resnet20", (3, 3, 16, 12), ["clr", "linear", "bn-only", "whole"]),
-                                 ("resnet18", (3, 3, 64, 48), METHODS), ("resnet50", (3, 3, 64, 64), METHODS)]:
-        tensors = {"shape": torch.tensor(shape)}
-        for method in methods:
-            exact = run(arch, method, 5, shape, torch.float64)
-            noise = distance(run(arch, method, 5, shape, torch.float32), exact)
-            print(arch, method, "loss", exact["loss"].tolist(), "noise", noise)
-            for key, t in exact.items():
-                tensors[f"{method}.{key}"] = t.contiguous()
-            tensors[f"{method}.noise"] = torch.tensor([noise], dtype=torch.float64)
-        save_file(tensors, os.path.join(HERE, f"{arch}.safetensors"))
+    for arch, shape, methods in [("resnet20", (3, 3, 16, 12), ["clr", "linear", "bn-only", "finetune"]),
+                                 ("resnet18", (3, 3, 64, 48), METHODS), ("resnet50", (3, 3, 48, 32), METHODS),
+                                 ("xception", (2, 3, 48, 40), ["clr-full", "linear", "finetune"])]:
+        for active in [False, True]:
+            tensors = {"shape": torch.tensor(shape)}
+            for method in [m for m in methods if active or m not in EVALUATION_MODE]:
+                rows, exact = run(arch, method, 5, shape, torch.float64, active)
+                print(arch, "active" if active else "", method, rows["loss"].tolist())
+                for key, t in rows.items():
+                    tensors[f"{method}.{key}"] = t.contiguous()
+                if not active:
+                    continue
+                for key, t in distances(run(arch, method, 5, shape, torch.float32, active)[1], exact).items():
+                    print("  noise of", key, t.max().item())
+                    tensors[f"{method}.noise.{key}"] = t.contiguous()
+            save_file(tensors, os.path.join(HERE, f"{arch}{'_active' if active else ''}.safetensors"))
 
 
 if __name__ == "__main__":

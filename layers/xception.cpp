@@ -1,0 +1,138 @@
+// Xception (Chollet, 2017) as timm publishes it under the names xception and legacy_xception: names, shapes
+// and padding are those of its weights.
+#include "engine/ops/arithmetic.h"
+#include "engine/ops/unary.h"
+#include "layers/architectures.h"
+#include "layers/batch_norm.h"
+#include "layers/conv2d.h"
+#include "layers/sequential.h"
+#include "layers/simple.h"
+
+namespace reprise::layers {
+namespace {
+
+const std::string xception_name = "xception";
+
+Conv2dOptions options(int stride, int padding, int groups = 1) {
+  return {.stride = stride,
+          .padding = padding,
+          .groups = groups,
+          .bias = false,
+          .init = Init::kaiming_normal_fan_out};
+}
+
+// A depthwise 3x3, then a pointwise convolution; nothing between them.
+class SeparableConv2d : public Module {
+ public:
+  SeparableConv2d(int in, int out)
+      : conv1_(child<Conv2d>("conv1", in, in, 3, options(1, 1, in))),
+        pointwise_(child<Conv2d>("pointwise", in, out, 1, options(1, 0))) {}
+  std::string_view type() const override { return "SeparableConv2d"; }
+  Tensor forward(const Tensor& x) override { return pointwise_(conv1_(x)); }
+
+ private:
+  Conv2d &conv1_, &pointwise_;
+};
+
+struct BlockSpec {
+  int in, out, convolutions, stride;
+  bool starts_with_relu = true, grows_first = true;
+};
+constexpr BlockSpec block_specs[] = {
+    {64, 128, 2, 2, false}, {128, 256, 2, 2}, {256, 728, 2, 2}, {728, 728, 3, 1},
+    {728, 728, 3, 1},       {728, 728, 3, 1}, {728, 728, 3, 1}, {728, 728, 3, 1},
+    {728, 728, 3, 1},       {728, 728, 3, 1}, {728, 728, 3, 1}, {728, 1024, 2, 2, true, false},
+};
+
+// ReLU, separable convolution, batch norm, so many times; a max pool where it strides; and a shortcut, which
+// is a strided pointwise convolution where shapes change. Nothing follows the sum.
+class XceptionBlock : public Module {
+ public:
+  explicit XceptionBlock(const BlockSpec& s) {
+    if (s.in != s.out || s.stride != 1) {
+      skip_ = &child<Conv2d>("skip", s.in, s.out, 1, options(s.stride, 0));
+      skip_bn_ = &child<BatchNorm2d>("skipbn", s.out);
+    }
+    rep_ = &child<Sequential>("rep");
+    for (int i = 0; i < s.convolutions; ++i) {
+      const int in = i == 0 || !s.grows_first ? s.in : s.out;
+      const int out = s.grows_first || i + 1 == s.convolutions ? s.out : s.in;
+      if (i > 0 || s.starts_with_relu) rep_->add<ReLU>();
+      rep_->add<SeparableConv2d>(in, out);
+      rep_->add<BatchNorm2d>(out);
+    }
+    if (s.stride != 1) rep_->add<MaxPool2d>(Pool2dArgs{{3, 3}, {s.stride, s.stride}, {1, 1}});
+  }
+  std::string_view type() const override { return "XceptionBlock"; }
+  Tensor forward(const Tensor& x) override {
+    const Tensor y = (*rep_)(x);
+    return ops::add(y, skip_ != nullptr ? (*skip_bn_)((*skip_)(x)) : x);
+  }
+
+ private:
+  Conv2d* skip_ = nullptr;
+  BatchNorm2d* skip_bn_ = nullptr;
+  Sequential* rep_ = nullptr;
+};
+
+class Xception : public Network {
+ public:
+  explicit Xception(int classes)
+      : conv1_(child<Conv2d>("conv1", 3, 32, 3, options(2, 0))),
+        bn1_(child<BatchNorm2d>("bn1", 32)),
+        conv2_(child<Conv2d>("conv2", 32, 64, 3, options(1, 0))),
+        bn2_(child<BatchNorm2d>("bn2", 64)) {
+    int number = 0;
+    for (const BlockSpec& s : block_specs)
+      blocks_.push_back(&child<XceptionBlock>("block" + std::to_string(++number), s));
+    conv3_ = &child<SeparableConv2d>("conv3", 1024, 1536);
+    bn3_ = &child<BatchNorm2d>("bn3", 1536);
+    conv4_ = &child<SeparableConv2d>("conv4", 1536, 2048);
+    bn4_ = &child<BatchNorm2d>("bn4", 2048);
+    global_pool_ = &child<GlobalAvgPool>("global_pool");
+    head_ = &child<Linear>("fc", 2048, classes);
+  }
+
+  Tensor features(const Tensor& x) override {
+    Tensor h = ops::relu(bn1_(conv1_(x)));
+    h = ops::relu(bn2_(conv2_(h)));
+    for (XceptionBlock* block : blocks_) h = (*block)(h);
+    h = ops::relu((*bn3_)((*conv3_)(h)));
+    h = ops::relu((*bn4_)((*conv4_)(h)));
+    return (*global_pool_)(h);
+  }
+  Linear& head() override { return *head_; }
+  const std::string& arch() const override { return xception_name; }
+  // The weights were made at 299, but the original program shows every network 224x224.
+  int default_size() const override { return 224; }
+
+ private:
+  Conv2d& conv1_;
+  BatchNorm2d& bn1_;
+  Conv2d& conv2_;
+  BatchNorm2d& bn2_;
+  std::vector<XceptionBlock*> blocks_;
+  SeparableConv2d *conv3_ = nullptr, *conv4_ = nullptr;
+  BatchNorm2d *bn3_ = nullptr, *bn4_ = nullptr;
+  GlobalAvgPool* global_pool_ = nullptr;
+  Linear* head_ = nullptr;
+};
+
+std::unique_ptr<Network> make_xception(const std::string&, int classes) {
+  return std::make_unique<Xception>(classes);
+}
+
+std::optional<std::string> guess_xception(const std::map<std::string, Shape>& file_shapes) {
+  const auto stem = file_shapes.find("conv1.weight");
+  const auto first = file_shapes.find("block1.rep.0.pointwise.weight");
+  const bool fits = stem != file_shapes.end() && stem->second == Shape{32, 3, 3, 3} &&
+                    first != file_shapes.end() && first->second == Shape{128, 64, 1, 1};
+  return fits ? std::optional(xception_name) : std::nullopt;
+}
+
+}  // namespace
+
+const ArchitectureFamily xceptions = {[] { return std::vector{xception_name}; }, make_xception,
+                                      guess_xception};
+
+}  // namespace reprise::layers
