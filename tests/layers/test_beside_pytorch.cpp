@@ -96,7 +96,8 @@ TEST_P(MethodBesidePyTorch, ForwardLossAndGradients) {
   network->to(c.dtype);
   layers::apply_method(*network, c.method);
   fill(*network, c.active);
-  network->seal_frozen();
+  // Sealing hashes the weights, which takes longer than the rest; on ref nothing depends on it.
+  if (!in_double()) network->seal_frozen();
 
   const std::int64_t* s = file_.find("shape")->data<std::int64_t>();
   const Tensor x = golden_images({s[0], s[1], s[2], s[3]}, c.dtype, device);
