@@ -47,7 +47,7 @@ def train_ours(args, task, seed):
 def accuracy(net, images, labels):
     net.eval()
     with torch.no_grad():
-        right = sum(int((net(images[i:i + 16]).argmax(1) == labels[i:i + 16]).sum()) for i in range(0, len(labels), 16))
+        right = sum(int((net(images[i:i + 128]).argmax(1) == labels[i:i + 128]).sum()) for i in range(0, len(labels), 128))
     net.train()
     return right / len(labels)
 
