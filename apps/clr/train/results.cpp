@@ -41,8 +41,8 @@ std::string line_of(const TaskFile& file, const Json& facts, const LogTotals& lo
   return fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{:.3f},{:.1f}\n", csv_field(file.task), file.method,
                      file.classes.size(), train_images, facts.value("val_images", std::int64_t{0}),
                      log.epochs, file.best_epoch, optional_number(file.val_accuracy),
-                     optional_number(file.test_accuracy), cost.parameters(), cost.bytes(), backbone_parameters,
-                     log.seconds, rate);
+                     optional_number(file.test_accuracy), cost.parameters(), cost.bytes(),
+                     backbone_parameters, log.seconds, rate);
 }
 
 }  // namespace
