@@ -34,7 +34,7 @@ def listing(args, task):
 
 
 def split_options(args):
-    return ["--val-fraction", str(args.val_fraction), "--max-images", str(args.max_images)]
+    return ["--val-fraction", str(args.val_fraction)] + (["--max-images", str(args.max_images)] if args.max_images else [])
 
 
 def train_ours(args, task, seed):
@@ -130,7 +130,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--val-fraction", type=float, default=0.25)
-    parser.add_argument("--max-images", type=int, default=0)
+    parser.add_argument("--max-images", type=int, default=0, help="of a task, for training; 0: all")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", choices=["ours", "torch"], help="fill --work with one side's curves, print nothing")
     args = parser.parse_args()
