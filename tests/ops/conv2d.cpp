@@ -62,6 +62,38 @@ const OpCases conv2d("conv2d",
                            1e-6 * std::max(2.0, std::sqrt(static_cast<double>(w[1] * w[2] * w[3])) / 12);
                      });
 
+// A frozen filter: what a backend makes of it once and keeps. Whole numbers stay whole in Winograd's F(4x4,
+// 3x3) only where the filter's are multiples of 576, by which its transform divides.
+const OpCases conv2d_frozen("conv2d_frozen",
+                            {
+                                "x=2x7x5x3 w=5x3x3x3 pad=1",
+                                "x=2x8x12x16 w=16x3x3x16 pad=1",  // whole tiles
+                                "x=3x9x7x16 w=35x3x3x16 pad=1",
+                                "x=1x11x14x35 w=16x3x3x35",
+                                "x=2x10x4x19 w=33x3x3x19 pad=2",
+                                "x=2x5x4x64 w=40x3x3x64 pad=1",
+                                "x=2x9x6x17 w=18x3x3x17 pad=0x1",
+                                "x=1x6x5x16 w=17x3x3x16 pad=3",
+                                "x=5x28x28x16 w=16x3x3x16 pad=1",
+                                "x=2x14x14x64 w=64x3x3x64 pad=1",  // real networks
+                                "x=3x7x7x128 w=96x3x3x128 pad=1",
+                                "x=2x9x7x16 w=16x3x3x16 stride=2 pad=1",
+                                "x=2x5x7x35 w=33x1x1x35",
+                                "x=2x9x6x16 w=16x3x3x8 groups=2 pad=1",
+                                "x=2x9x8x16 w=16x3x3x16 dil=2 pad=2",
+                            },
+                            [](Case& c, const Params& p) {
+                              const Shape w = p.shape("w");
+                              const Conv2dArgs args = conv_args(p);
+                              c.normal("x", p.shape("x"));
+                              c.normal("w", w).constant();
+                              c.run = [args](const std::vector<Tensor>& in) {
+                                return std::vector{ops::conv2d(in[0], in[1].sealed_copy(), args)};
+                              };
+                              // Winograd's form sums terms that are up to ten times larger than the result.
+                              c.tolerance = 4e-6;
+                            });
+
 const OpCases conv2d_bias("conv2d_bias", {"x=2x9x7x3 w=5x3x3x3 pad=1", "x=2x5x7x35 w=3x1x1x35 stride=2x1"},
                           [](Case& c, const Params& p) {
                             const Conv2dArgs args = conv_args(p);

@@ -1,10 +1,12 @@
-// Convolution forward and its gradient with respect to the input, as tap convolutions (tap_conv.h).
+// Convolution forward and its gradient with respect to the input: tap convolutions (tap_conv.h), or
+// Winograd's form where it gains (winograd.h).
 #include <fmt/format.h>
 
 #include <cstring>
 
 #include "engine/core/parallel.h"
 #include "engine/kernels/cpu/tap_conv.h"
+#include "engine/kernels/cpu/winograd.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels::cpu {
@@ -46,6 +48,10 @@ void zero(MutView v) {
 template <>
 void conv2d_fwd<float>(const Conv2dArgs& a, View x, View w, MutView y) {
   if (y.numel() == 0) return;
+  if (winograd_applies(a, w, y.dim(1), y.dim(2))) {
+    winograd_conv(x, w, false, a.padding[0], a.padding[1], y);
+    return;
+  }
   const std::int64_t r = w.dim(1), s = w.dim(2), c = w.dim(3), o = w.dim(0) / a.groups;
   for (std::int64_t g = 0; g < a.groups; ++g) {
     TapConv t;
@@ -71,6 +77,10 @@ void conv2d_fwd<float>(const Conv2dArgs& a, View x, View w, MutView y) {
 template <>
 void conv2d_dgrad<float>(const Conv2dArgs& a, View dy, View w, MutView dx) {
   if (dx.numel() == 0) return;
+  if (winograd_applies(a, w, dx.dim(1), dx.dim(2))) {
+    winograd_conv(dy, w, true, 2 - a.padding[0], 2 - a.padding[1], dx);
+    return;
+  }
   const std::int64_t r = w.dim(1), s = w.dim(2), i = w.dim(3), o = w.dim(0) / a.groups;
   bool covered = true;  // whether every phase has a tap
   for (int ph = 0; ph < a.stride[0]; ++ph)

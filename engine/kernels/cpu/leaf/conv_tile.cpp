@@ -136,13 +136,17 @@ void wgrad(const WgradCall& c) {
 extern const ConvLeaf conv_leaf;
 #if defined(__AVX512F__)
 // 32 registers: 28 sums, 2 weights, 1 input. Maps of 7·2^k pixels fill the first, the others take the second.
-const ConvLeaf conv_leaf{
-    lanes,
-    {{7, 2, 2, tile<7, 2, 2>}, {4, 3, 2, tile<4, 3, 2>}, {7, 3, 1, tile<7, 3, 1>}, {4, 6, 1, tile<4, 6, 1>}},
-    4,
-    14,
-    2,
-    wgrad<14, 2>};
+const ConvLeaf conv_leaf{lanes,
+                         {{7, 2, 2, tile<7, 2, 2>},
+                          {4, 3, 2, tile<4, 3, 2>},
+                          {4, 1, 2, tile<4, 1, 2>},
+                          {7, 3, 1, tile<7, 3, 1>},
+                          {4, 6, 1, tile<4, 6, 1>},
+                          {4, 2, 1, tile<4, 2, 1>}},
+                         6,
+                         14,
+                         2,
+                         wgrad<14, 2>};
 #else
 // 16 registers: 12 sums, 2 weights, 1 input.
 const ConvLeaf conv_leaf{

@@ -45,7 +45,7 @@ struct WgradCall {
 
 struct ConvLeaf {
   int lanes;
-  TileVariant variants[4];
+  TileVariant variants[6];  // of those with as many vectors, the preferred one first
   int variant_count;
   int wgrad_outputs, wgrad_vectors;  // the block of wgrad
   void (*wgrad)(const WgradCall& call);

@@ -1,0 +1,220 @@
+#include "engine/kernels/cpu/winograd.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "engine/core/env.h"
+#include "engine/core/parallel.h"
+#include "engine/core/storage.h"
+#include "engine/kernels/cpu/leaf/conv_tile.h"
+#include "engine/kernels/cpu/leaf/winograd.h"
+#include "engine/kernels/cpu/scratch.h"
+#include "engine/kernels/cpu/tap_conv.h"
+
+namespace reprise::kernels::cpu {
+namespace {
+
+constexpr std::int64_t div_up(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
+}
+
+constexpr int elements = 36;     // of a transformed 6x6 tile
+constexpr int tile_outputs = 4;  // along each axis
+// Between the elements of a tile, so that the 36 do not fall on the same lines of a cache.
+constexpr std::int64_t gap = 16;
+
+// u = G g G^T; a row of G belongs to a point a and is (1, a, a^2) / N, N the product of a's distances to the
+// other points: p^2 q^2 for 0, 2p^2 (p^2 - q^2) for p and -p, 2q^2 (q^2 - p^2) for q and -q. Infinity's is
+// (0, 0, 1).
+std::array<double, 6> transform_taps(double a, double b, double c) {
+  constexpr double p = winograd_p, q = winograd_q, at_p = 2 * p * p * (p * p - q * q),
+                   at_q = 2 * q * q * (q * q - p * p);
+  const double even_p = a + p * p * c, even_q = a + q * q * c;
+  return {a / (p * p * q * q),     (even_p + p * b) / at_p, (even_p - p * b) / at_p,
+          (even_q + q * b) / at_q, (even_q - q * b) / at_q, c};
+}
+
+// The transformed filter in the order in which it is read: [block of outputs][element][input][output in the
+// block], zero where there is no such output.
+void transform_filter(View filter, bool transposed, std::int64_t block, float* to) {
+  const std::int64_t o = filter.dim(0), i = filter.dim(3), outputs = transposed ? i : o,
+                     inputs = transposed ? o : i;
+  parallel_for(div_up(outputs, block), 1, [&](std::int64_t b, std::int64_t) {
+    float* panel = to + b * elements * inputs * block;
+    const std::int64_t count = std::min(block, outputs - b * block);
+    for (std::int64_t in = 0; in < inputs; ++in)
+      for (std::int64_t k = 0; k < block; ++k) {
+        std::array<std::array<double, 6>, 3> rows{};
+        if (k < count) {
+          const std::int64_t out = b * block + k;
+          const float* g = filter.data<float>() + (transposed ? in * 9 * i + out : out * 9 * i + in);
+          for (std::int64_t r = 0; r < 3; ++r) {
+            const auto tap = [&](std::int64_t s) {
+              return static_cast<double>(g[(transposed ? 8 - (3 * r + s) : 3 * r + s) * i]);
+            };
+            rows[static_cast<std::size_t>(r)] = transform_taps(tap(0), tap(1), tap(2));
+          }
+        }
+        for (std::size_t s = 0; s < 6; ++s) {
+          const auto column = transform_taps(rows[0][s], rows[1][s], rows[2][s]);
+          for (std::size_t r = 0; r < 6; ++r)
+            panel[(static_cast<std::int64_t>(6 * r + s) * inputs + in) * block + k] =
+                static_cast<float>(column[r]);
+        }
+      }
+  });
+}
+
+// The work: the tiles of all images in one row, cut into chunks, and for each chunk some of the blocks of
+// outputs.
+struct Plan {
+  std::int64_t tiles_h, tiles_w, tiles;  // of an image; of all
+  std::int64_t block, blocks;            // outputs
+  std::int64_t chunk, chunks;            // tiles
+  std::int64_t block_parts;              // into how many the blocks are cut
+};
+
+Plan make_plan(const MutView& out, std::int64_t inputs) {
+  // What the tile variants of every instruction set divide, or nearly.
+  constexpr std::int64_t step = 14;
+  Plan p{};
+  p.tiles_h = div_up(out.dim(1), tile_outputs);
+  p.tiles_w = div_up(out.dim(2), tile_outputs);
+  p.tiles = out.dim(0) * p.tiles_h * p.tiles_w;
+  p.block = block_outputs(out.dim(3));
+  p.blocks = div_up(out.dim(3), p.block);
+  const std::int64_t steps = div_up(p.tiles, step), wanted = inputs <= 32 ? 6 : 3;
+  p.chunk = div_up(steps, std::max<std::int64_t>(1, steps / wanted)) * step;
+  p.chunks = div_up(p.tiles, p.chunk);
+  p.block_parts = p.chunks >= 12 ? 1 : std::min(p.blocks, div_up(12, p.chunks));
+  return p;
+}
+
+void transform_inputs(View in, const Plan& p, std::int64_t padding_h, std::int64_t padding_w,
+                      std::int64_t begin, std::int64_t end, float* v, std::int64_t element_stride) {
+  const std::int64_t height = in.dim(1), width = in.dim(2), channels = in.dim(3);
+  float* zeros = scratch(2, static_cast<std::size_t>(channels));
+  std::fill_n(zeros, channels, 0.0f);
+  WinogradInput tile{};
+  tile.channels = channels;
+  tile.element_stride = element_stride;
+  for (std::int64_t t = begin; t < end; ++t) {
+    const std::int64_t image = t / (p.tiles_h * p.tiles_w), at = t % (p.tiles_h * p.tiles_w);
+    const std::int64_t row = at / p.tiles_w * tile_outputs - padding_h,
+                       column = at % p.tiles_w * tile_outputs - padding_w;
+    for (std::int64_t i = 0; i < 6; ++i)
+      for (std::int64_t j = 0; j < 6; ++j) {
+        const std::int64_t h = row + i, w = column + j;
+        const bool inside = h >= 0 && h < height && w >= 0 && w < width;
+        tile.pixel[6 * i + j] =
+            inside ? in.data<float>() + ((image * height + h) * width + w) * channels : zeros;
+      }
+    tile.v = v + (t - begin) * channels;
+    winograd_leaf().input(tile);
+  }
+}
+
+void transform_outputs(const float* m, std::int64_t element_stride, const Plan& p, std::int64_t begin,
+                       std::int64_t end, std::int64_t first_output, const MutView& out) {
+  const std::int64_t height = out.dim(1), width = out.dim(2), outputs = out.dim(3);
+  WinogradOutput tile{};
+  tile.element_stride = element_stride;
+  tile.channels = std::min(p.block, outputs - first_output);
+  tile.row_stride = width * outputs;
+  tile.pixel_stride = outputs;
+  for (std::int64_t t = begin; t < end; ++t) {
+    const std::int64_t image = t / (p.tiles_h * p.tiles_w), at = t % (p.tiles_h * p.tiles_w);
+    const std::int64_t row = at / p.tiles_w * tile_outputs, column = at % p.tiles_w * tile_outputs;
+    tile.rows = static_cast<int>(std::min<std::int64_t>(tile_outputs, height - row));
+    tile.columns = static_cast<int>(std::min<std::int64_t>(tile_outputs, width - column));
+    tile.m = m + (t - begin) * p.block;
+    tile.y = out.data<float>() + ((image * height + row) * width + column) * outputs + first_output;
+    winograd_leaf().output(tile);
+  }
+}
+
+// The tile for the next rows: the preferred one while it can be filled, then the smallest that holds the
+// rest.
+const TileVariant& tile_for(int vectors, std::int64_t rows) {
+  const ConvLeaf& leaf = conv_leaf();
+  const TileVariant* best = nullptr;
+  const auto size = [](const TileVariant& v) { return std::int64_t{v.pixels} * v.segments; };
+  for (int i = 0; i < leaf.variant_count; ++i) {
+    const TileVariant& v = leaf.variants[i];
+    if (v.vectors != vectors) continue;
+    if (best == nullptr)
+      best = &v;
+    else if (size(*best) > rows && size(v) >= rows && size(v) < size(*best))
+      best = &v;
+  }
+  return *best;
+}
+
+// m (rows, block) = v (rows, inputs) times a panel, in tiles of registers. A tile that is not full reads on
+// behind the rows, and stores nothing of it.
+void multiply(const float* v, std::int64_t rows, std::int64_t inputs, const float* panel, std::int64_t block,
+              float* m) {
+  const std::int64_t no_offset = 0;
+  TileCall call{};
+  call.in_stride = inputs;
+  call.out_stride = block;
+  call.runs = &no_offset;
+  call.run_count = 1;
+  call.run_length = inputs;
+  call.panel = panel;
+  call.channels = block;
+  for (std::int64_t done = 0; done < rows;) {
+    const TileVariant& t = tile_for(static_cast<int>(block) / conv_leaf().lanes, rows - done);
+    for (int s = 0; s < t.segments; ++s) {
+      const std::int64_t first = done + std::int64_t{s} * t.pixels,
+                         left = std::clamp<std::int64_t>(rows - first, 0, t.pixels);
+      call.in[s] = v + (left > 0 ? first : done) * inputs;
+      call.out[s] = m + first * block;
+      call.valid[s] = static_cast<int>(left);
+    }
+    t.run(call);
+    done += std::int64_t{t.segments} * t.pixels;
+  }
+}
+
+}  // namespace
+
+bool winograd_applies(const Conv2dArgs& args, View filter, std::int64_t out_height, std::int64_t out_width) {
+  static const bool on = env_flag("REPRISE_WINOGRAD");
+  return on && filter.sealed != nullptr && filter.dim(1) == 3 && filter.dim(2) == 3 && args.groups == 1 &&
+         args.stride == std::array{1, 1} && args.dilation == std::array{1, 1} && filter.dim(0) >= 16 &&
+         filter.dim(3) >= 16 && out_height >= 4 && out_width >= 4;
+}
+
+void winograd_conv(View in, View filter, bool transposed, std::int64_t padding_h, std::int64_t padding_w,
+                   MutView out) {
+  const std::int64_t inputs = in.dim(3);
+  const Plan p = make_plan(out, inputs);
+  const auto* panels = reinterpret_cast<const float*>(filter.sealed->derived(
+      fmt::format("winograd4x4/{}/{}", transposed ? "dgrad" : "fwd", p.block),
+      static_cast<std::size_t>(p.blocks * elements * inputs * p.block) * sizeof(float),
+      [&](std::byte* to) { transform_filter(filter, transposed, p.block, reinterpret_cast<float*>(to)); }));
+  constexpr std::int64_t slack = 32;  // rows that a tile may read behind the last
+  const std::int64_t v_stride = p.chunk * inputs + gap, m_stride = p.chunk * p.block + gap;
+  const std::int64_t blocks_each = div_up(p.blocks, p.block_parts);
+  parallel_for(p.chunks * p.block_parts, 1, [&](std::int64_t job, std::int64_t) {
+    const std::int64_t begin = job / p.block_parts * p.chunk, end = std::min(p.tiles, begin + p.chunk),
+                       first_block = job % p.block_parts * blocks_each,
+                       last_block = std::min(p.blocks, first_block + blocks_each);
+    if (first_block >= last_block) return;
+    float* v = scratch(0, static_cast<std::size_t>(elements * v_stride + slack * inputs));
+    float* m = scratch(1, static_cast<std::size_t>(elements * m_stride));
+    transform_inputs(in, p, padding_h, padding_w, begin, end, v, v_stride);
+    for (std::int64_t b = first_block; b < last_block; ++b) {
+      for (std::int64_t e = 0; e < elements; ++e)
+        multiply(v + e * v_stride, end - begin, inputs, panels + (b * elements + e) * inputs * p.block,
+                 p.block, m + e * m_stride);
+      transform_outputs(m, m_stride, p, begin, end, b * p.block, out);
+    }
+  });
+}
+
+}  // namespace reprise::kernels::cpu
