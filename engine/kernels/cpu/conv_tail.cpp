@@ -2,6 +2,7 @@
 // a few image rows at a time, and uses it while it is in cache: nine multiply-adds cost less than memory. The
 // sums run over the same chunks as those of the plain kernels, so fused and plain have the same bits.
 #include <algorithm>
+#include <numeric>
 #include <optional>
 
 #include "engine/core/parallel.h"
@@ -27,14 +28,15 @@ class Filtered {
   std::int64_t row() const { return row_; }  // floats in a row
 
   // Rows [begin, end), one after the other; made in scratch memory of this thread, unless they are x's.
-  const float* rows(std::int64_t begin, std::int64_t end) const {
+  // `next`: the tensor like x whose same rows are wanted then, if any.
+  const float* rows(std::int64_t begin, std::int64_t end, const float* next = nullptr) const {
     if (!w_) return x_.data<float>() + begin * row_;
     float* b = strip(end - begin);
-    for (std::int64_t i = begin; i < end; ++i) into(b + (i - begin) * row_, i);
+    for (std::int64_t i = begin; i < end; ++i) into(b + (i - begin) * row_, i, next);
     return b;
   }
-  void into(float* out, std::int64_t i) const {
-    rows_->gather(x_.data<float>(), 0, w_.data<float>(), i, out);
+  void into(float* out, std::int64_t i, const float* next) const {
+    rows_->gather(x_.data<float>(), 0, w_.data<float>(), i, out, next != nullptr ? next + i * row_ : out);
   }
   void correlate(const float* grad, std::int64_t i, float* taps) const {
     rows_->correlate(x_.data<float>(), 0, grad, i, taps);
@@ -83,7 +85,7 @@ void conv_tail_fwd<float>(const ConvTailArgs& a, View x, View w, View mean, View
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t s = i / group_rows * channels;
       conv_tail_leaf().finish(
-          b.rows(i, i + 1), mean.data<float>() + s, scale.data() + s, beta.data<float>() + s,
+          b.rows(i, i + 1, y.data<float>()), mean.data<float>() + s, scale.data() + s, beta.data<float>() + s,
           residual ? residual.data<float>() + i * row : nullptr, a.relu, y.data<float>() + i * row,
           positive ? positive.data<std::uint8_t>() + i * width * positive.dim(3) : nullptr, width, channels);
     }
@@ -96,13 +98,19 @@ void conv_tail_bwd_params<float>(const ConvTailArgs& a, View x, View w, View dy,
   const GroupChunks z = chunks_of(x.shape, mean.shape);
   const Filtered b(x, w);
   const std::int64_t width = x.dim(2), c = z.channels;
+  // As few image rows at a time as make fours of pixels, in which batch norm's own sums go.
+  const std::int64_t step = 4 / std::gcd(width, std::int64_t{4});
   float* parts = partial_sums(z.total() * 2 * c);
   parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
-    const std::int64_t pixel = z.begin(k), first = pixel / width;
+    const std::int64_t first = z.begin(k) / width, last = first + z.rows(k) / width;
     float* sums = parts + k * 2 * c;
-    conv_tail_leaf().grad_sums(b.rows(first, first + z.rows(k) / width), dy.data<float>() + pixel * c,
-                               bits_at(positive, pixel), mean.data<float>() + z.group(k) * c, sums, sums + c,
-                               z.rows(k), c);
+    std::fill_n(sums, 2 * c, 0.0F);
+    for (std::int64_t i = first, end; i < last; i = end) {
+      end = std::min(last, i + step);
+      conv_tail_leaf().grad_sums(b.rows(i, end, dy.data<float>()), dy.data<float>() + i * width * c,
+                                 bits_at(positive, i * width), mean.data<float>() + z.group(k) * c, sums,
+                                 sums + c, (end - i) * width, c);
+    }
   });
   join_gradient_sums(z, parts, a.eps, var, dgamma, dbeta);
 }
@@ -113,7 +121,7 @@ template <>
 void conv_tail_bwd<float>(const ConvTailArgs& a, View x, View w, View dy, View positive, View mean, View var,
                           View gamma, View dgamma, View dbeta, MutView dx, MutView dw, MutView dresidual) {
   const Shape& images = dy.shape;
-  const GroupChunks z = chunks_of(images, var.shape);
+  const GroupChunks z = GroupChunks::of_images(images, var.dim(0), filter_chunk);
   const std::int64_t height = images[1], width = images[2], c = images[3], row = width * c;
   const bool constants = !dgamma;
   const Filtered b(constants && !dw ? View{nullptr, images} : x, w);
@@ -150,15 +158,18 @@ void conv_tail_bwd<float>(const ConvTailArgs& a, View x, View w, View dy, View p
     const std::int64_t low = std::max(first - reach, first / height * height);
     const std::int64_t high = std::min(last + reach, ((last - 1) / height + 1) * height);
     float* db = b.strip(high - low);
-    for (std::int64_t i = low; i < high; ++i) {
-      float* out = db + (i - low) * row;
-      if (!constants) b.into(out, i);
-      input_gradient_rows(i, 1, out);
-    }
     float* taps = dw ? partial + k * filter : nullptr;
     if (dw) std::fill_n(taps, filter, 0.0F);
+    std::int64_t made = low;  // rows of db
     for (std::int64_t i = first; i < last; ++i) {
-      if (dx) back->gather(db, low, w.data<float>(), i, dx.data<float>() + i * row);
+      for (; made < std::min(high, i + reach + 1); ++made) {
+        float* out = db + (made - low) * row;
+        if (!constants) b.into(out, made, dy.data<float>());
+        input_gradient_rows(made, 1, out);
+      }
+      if (dx)
+        back->gather(db, low, w.data<float>(), i, dx.data<float>() + i * row,
+                     dx.data<float>() + std::min(i + 1, last - 1) * row);
       if (dw) b.correlate(db + (i - low) * row, i, taps);
     }
   });

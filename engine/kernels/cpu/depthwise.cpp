@@ -11,11 +11,12 @@ namespace reprise::kernels::cpu {
 namespace {
 
 void gather(const DepthwiseRows& rows, View in, View w, MutView out) {
-  const std::int64_t row = out.dim(2) * out.dim(3);
+  const std::int64_t row = out.dim(2) * out.dim(3), last = out.dim(0) * out.dim(1) - 1;
   parallel_for(out.dim(0) * out.dim(1), rows_per_chunk(1 << 16, row),
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t i = begin; i < end; ++i)
-                   rows.gather(in.data<float>(), 0, w.data<float>(), i, out.data<float>() + i * row);
+                   rows.gather(in.data<float>(), 0, w.data<float>(), i, out.data<float>() + i * row,
+                               out.data<float>() + std::min(i + 1, last) * row);
                });
 }
 
@@ -37,7 +38,7 @@ void depthwise_wgrad<float>(const Conv2dArgs& a, View x, View dy, MutView dw) {
   const std::int64_t groups = dw.dim(0), width = dy.dim(2), channels = dy.dim(3),
                      filter = dw.numel() / std::max<std::int64_t>(1, groups);
   const DepthwiseRows rows = DepthwiseRows::forward(a, x.shape, dw.shape, dy.shape);
-  const GroupChunks z = GroupChunks::of_images(dy.shape, groups, sum_chunk);
+  const GroupChunks z = GroupChunks::of_images(dy.shape, groups, filter_chunk);
   float* partial = partial_sums(z.total() * filter);
   parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
     float* taps = partial + k * filter;

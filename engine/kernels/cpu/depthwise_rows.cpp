@@ -50,8 +50,8 @@ DepthwiseRows DepthwiseRows::backward(const Conv2dArgs& a, const Shape& dx, cons
           segments(backward_taps(axis_of(a, 1, dx, w, dy)), a.stride[1]), dy, w, dx};
 }
 
-void DepthwiseRows::gather(const float* in, std::int64_t first, const float* w, std::int64_t i,
-                           float* out) const {
+void DepthwiseRows::gather(const float* in, std::int64_t first, const float* w, std::int64_t i, float* out,
+                           const float* next) const {
   const std::int64_t n = i / out_height_;
   const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];
   const float* source = in + (n * in_height_ + row.source - first) * in_width_ * channels_;
@@ -59,7 +59,7 @@ void DepthwiseRows::gather(const float* in, std::int64_t first, const float* w, 
   for (const Segment& run : columns_)
     depthwise_leaf().gather(window_of(row, run, in_width_, filter_width_, channels_),
                             source + run.taps.source * channels_, taps + run.taps.first * channels_,
-                            out + run.begin * channels_);
+                            out + run.begin * channels_, next + run.begin * channels_);
 }
 
 void DepthwiseRows::correlate(const float* in, std::int64_t first, const float* grad, std::int64_t i,

@@ -18,7 +18,10 @@ class DepthwiseRows {
   static DepthwiseRows backward(const Conv2dArgs& a, const Shape& dx, const Shape& w, const Shape& dy);
 
   // Output row i into `out`. `in` holds input rows from `first` on, of which this one's taps must be there.
-  void gather(const float* in, std::int64_t first, const float* w, std::int64_t i, float* out) const;
+  // `next`: another row of that length, which the caller will read or write afterwards; it comes into cache
+  // meanwhile, for the arithmetic here leaves the memory idle.
+  void gather(const float* in, std::int64_t first, const float* w, std::int64_t i, float* out,
+              const float* next) const;
   // taps += what output row i with the gradient `grad` gives one group's filter. Forward alone.
   void correlate(const float* in, std::int64_t first, const float* grad, std::int64_t i, float* taps) const;
 

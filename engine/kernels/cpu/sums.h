@@ -13,6 +13,8 @@ namespace reprise::kernels::cpu {
 
 // Elements in a chunk: 256 KiB, so that a second look at it finds it in cache.
 inline constexpr std::int64_t sum_chunk = 1 << 16;
+// And for a filter's gradient, which looks once; its neighbours' rows are read twice, so larger.
+inline constexpr std::int64_t filter_chunk = 1 << 17;
 
 // Working space for the sums of all chunks: kept by this thread for its next call, undefined at first.
 float* partial_sums(std::int64_t floats);

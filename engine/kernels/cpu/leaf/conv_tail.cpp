@@ -5,11 +5,6 @@
 namespace reprise::kernels::cpu::REPRISE_ISA {
 namespace {
 
-// A compile-time flag as an argument of a generic lambda.
-template <bool value_>
-struct Flag {
-  static constexpr bool value = value_;
-};
 template <class F>
 REPRISE_INLINE void with_flag(bool on, F f) {
   if (on)
@@ -118,7 +113,6 @@ REPRISE_INLINE void grad_sums_block(const float* b, const float* dy, const std::
 
 void grad_sums(const float* b, const float* dy, const std::uint8_t* positive, const float* mean, float* sum,
                float* products, std::int64_t rows, std::int64_t channels) {
-  for (std::int64_t c = 0; c < channels; ++c) sum[c] = products[c] = 0;
   with_flag(positive != nullptr, [&](auto relu) {
     std::int64_t r = 0;
     for (; r + 4 <= rows; r += 4)

@@ -15,7 +15,7 @@ struct ConvTailLeaf {
                  const float* residual, bool relu, float* y, std::uint8_t* positive, std::int64_t rows,
                  std::int64_t channels);
   // In the next three, g = dy where positive, else 0; all of dy if `positive` is null.
-  // sum = sum g,  products = sum g * (b - mean)
+  // sum += sum g,  products += sum g * (b - mean), four rows at a time
   void (*grad_sums)(const float* b, const float* dy, const std::uint8_t* positive, const float* mean,
                     float* sum, float* products, std::int64_t rows, std::int64_t channels);
   // db = scale * ((g - grad_mean) - (b - mean) * slope); db may be b
