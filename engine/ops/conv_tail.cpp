@@ -75,7 +75,7 @@ void check(const char* op, const Tensor& x, const ConvTail& t, const Tensor& mea
 }
 
 // The parts, for a device without the fused kernels.
-Tensor filtered(const Tensor& x, const Tensor& filter) {
+Tensor reprogrammed(const Tensor& x, const Tensor& filter) {
   return filter.defined() ? depthwise_conv2d(x, filter, same_size(filter)) : x;
 }
 Tensor finished(const Tensor& normalised, const ConvTail& t) {
@@ -122,14 +122,16 @@ std::vector<Tensor> Kept::backward(const Tensor& dy, const Needs& needs) const {
           needs[3] ? dbeta.viewed_as(parameters) : Tensor(), dresidual};
 }
 
-// The forward with these statistics, recorded.
+// The forward with these statistics, recorded. `filtered`: what the filter made of x, in memory that becomes
+// y's; undefined where it is still to be made.
 Tensor finish(const std::string& op, const Tensor& x, const ConvTail& t, const Tensor& mean,
-              const Tensor& var, bool constants) {
+              const Tensor& var, bool constants, const Tensor& filtered = {}) {
   const bool wanted = any_requires_grad({x, t.filter, t.gamma, t.beta, t.residual});
-  Tensor y = empty(x.shape(), x.dtype(), x.device()), positive;
+  Tensor y = filtered.defined() ? filtered : empty(x.shape(), x.dtype(), x.device()), positive;
   if (wanted && t.args.relu) positive = empty(x.shape().with(3, (x.dim(3) + 7) / 8), DType::u8, x.device());
-  run(kernels::conv_tail_fwd, y.device(), y.dtype(), t.args, x.view(), filter_view(t.filter), row_view(mean),
-      row_view(var), row_view(t.gamma), row_view(t.beta), view_of(t.residual), y.mut_view(), out(positive));
+  run(kernels::conv_tail_fwd, y.device(), y.dtype(), t.args, filtered.defined() ? y.view() : x.view(),
+      filtered.defined() ? View{} : filter_view(t.filter), row_view(mean), row_view(var), row_view(t.gamma),
+      row_view(t.beta), view_of(t.residual), y.mut_view(), out(positive));
   if (!wanted) return y;
   const bool for_filter = requires_grad(t.filter), for_batch_norm = for_filter || requires_grad(x),
              for_parameters = requires_grad(t.gamma) || requires_grad(t.beta),
@@ -155,7 +157,7 @@ Tensor finish(const std::string& op, const Tensor& x, const ConvTail& t, const T
 BatchNormResult conv_tail(const Tensor& x, const ConvTail& t) {
   check("conv_tail", x, t, {}, {});
   if (!conv_tail_is_fused(x.device(), x.dtype())) {
-    const BatchNormResult parts = batch_norm(filtered(x, t.filter), t.gamma, t.beta, {.eps = t.args.eps});
+    const BatchNormResult parts = batch_norm(reprogrammed(x, t.filter), t.gamma, t.beta, {.eps = t.args.eps});
     return {finished(parts.y, t), parts.mean, parts.var};
   }
   REPRISE_CHECK(x.numel() / t.gamma.numel() > 1,
@@ -164,9 +166,15 @@ BatchNormResult conv_tail(const Tensor& x, const ConvTail& t) {
                 operand_line("input", x, "(N,H,W,C)"), operand_line("gamma", t.gamma, "(T,C)"));
   Tensor mean = empty(grouped(t.gamma, 2), x.dtype(), x.device()),
          var = empty(mean.shape(), x.dtype(), x.device());
-  run(kernels::conv_tail_stats, x.device(), x.dtype(), x.view(), filter_view(t.filter), mean.mut_view(),
-      var.mut_view());
-  const Tensor y = finish("conv_tail", x, t, mean, var, false);
+  Tensor filtered;
+  if (t.filter.defined()) {
+    filtered = empty(x.shape(), x.dtype(), x.device());
+    run(kernels::conv_tail_stats, x.device(), x.dtype(), x.view(), filter_view(t.filter), filtered.mut_view(),
+        mean.mut_view(), var.mut_view());
+  } else {
+    run(kernels::batch_norm_stats, x.device(), x.dtype(), x.view(), mean.mut_view(), var.mut_view());
+  }
+  const Tensor y = finish("conv_tail", x, t, mean, var, false, filtered);
   return {y, mean.viewed_as(t.gamma.shape()), var.viewed_as(t.gamma.shape())};
 }
 
@@ -174,8 +182,8 @@ Tensor conv_tail_eval(const Tensor& x, const Tensor& mean, const Tensor& var, co
   check_operands("conv_tail_eval", {{"input", x}, {"mean", mean}, {"var", var}});
   check("conv_tail_eval", x, t, mean, var);
   if (!conv_tail_is_fused(x.device(), x.dtype()))
-    return finished(batch_norm_eval(filtered(x, t.filter), mean, var, t.gamma, t.beta, {.eps = t.args.eps}),
-                    t);
+    return finished(
+        batch_norm_eval(reprogrammed(x, t.filter), mean, var, t.gamma, t.beta, {.eps = t.args.eps}), t);
   REPRISE_CHECK(!any_requires_grad({mean, var}),
                 "conv_tail_eval: the statistics are constants here, but one of them wants a gradient");
   return finish("conv_tail_eval", x, t, mean, var, true);

@@ -1,6 +1,7 @@
-// What stands behind a convolution, fused: the filter's output b is never stored. Each kernel makes it again,
-// a few image rows at a time, and uses it while it is in cache: nine multiply-adds cost less than memory. The
-// sums run over the same chunks as those of the plain kernels, so fused and plain have the same bits.
+// What stands behind a convolution, fused. The filter's output b is not kept from forward to backward: it is
+// made again, a few image rows at a time, and used while it is in cache, for nine multiply-adds cost less
+// than memory. The sums run over the same chunks as those of the plain kernels, so fused and plain have the
+// same bits.
 #include <algorithm>
 #include <numeric>
 #include <optional>
@@ -28,15 +29,16 @@ class Filtered {
   std::int64_t row() const { return row_; }  // floats in a row
 
   // Rows [begin, end), one after the other; made in scratch memory of this thread, unless they are x's.
-  // `next`: the tensor like x whose same rows are wanted then, if any.
-  const float* rows(std::int64_t begin, std::int64_t end, const float* next = nullptr) const {
+  // `next`: the tensor like x whose same rows the caller touches then.
+  const float* rows(std::int64_t begin, std::int64_t end, const float* next) const {
     if (!w_) return x_.data<float>() + begin * row_;
     float* b = strip(end - begin);
-    for (std::int64_t i = begin; i < end; ++i) into(b + (i - begin) * row_, i, next);
+    for (std::int64_t i = begin; i < end; ++i) into(b + (i - begin) * row_, i, next + i * row_);
     return b;
   }
+  // Row i; `next` is the row that the caller touches then.
   void into(float* out, std::int64_t i, const float* next) const {
-    rows_->gather(x_.data<float>(), 0, w_.data<float>(), i, out, next != nullptr ? next + i * row_ : out);
+    rows_->gather(x_.data<float>(), 0, w_.data<float>(), i, out, next);
   }
   void correlate(const float* grad, std::int64_t i, float* taps) const {
     rows_->correlate(x_.data<float>(), 0, grad, i, taps);
@@ -62,14 +64,17 @@ const std::uint8_t* bits_at(View positive, std::int64_t pixel) {
 }  // namespace
 
 template <>
-void conv_tail_stats<float>(View x, View w, MutView mean, MutView var) {
+void conv_tail_stats<float>(View x, View w, MutView b, MutView mean, MutView var) {
   const GroupChunks z = chunks_of(x.shape, mean.shape);
-  const Filtered b(x, w);
-  const std::int64_t width = x.dim(2), c = z.channels;
+  const Filtered filtered(x, w);
+  const std::int64_t width = x.dim(2), c = z.channels, row = width * c;
   float* parts = partial_sums(z.total() * 3 * c);
   parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
-    const std::int64_t first = z.begin(k) / width;
-    chunk_moments(b.rows(first, first + z.rows(k) / width), z.rows(k), c, parts + k * 3 * c);
+    const std::int64_t first = z.begin(k) / width, last = first + z.rows(k) / width;
+    float* out = b.data<float>();
+    for (std::int64_t i = first; i < last; ++i)
+      filtered.into(out + i * row, i, out + std::min(i + 1, last - 1) * row);
+    chunk_moments(out + first * row, z.rows(k), c, parts + k * 3 * c);
   });
   join_moments(z, parts, mean, var);
 }
@@ -164,7 +169,7 @@ void conv_tail_bwd<float>(const ConvTailArgs& a, View x, View w, View dy, View p
     for (std::int64_t i = first; i < last; ++i) {
       for (; made < std::min(high, i + reach + 1); ++made) {
         float* out = db + (made - low) * row;
-        if (!constants) b.into(out, made, dy.data<float>());
+        if (!constants) b.into(out, made, dy.data<float>() + made * row);
         input_gradient_rows(made, 1, out);
       }
       if (dx)
