@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/kernels/args.h"
+#include "engine/ops/batch_norm.h"
 #include "layers/module.h"
 
 namespace reprise::layers {
@@ -13,6 +14,8 @@ class REPRISE_API BatchNorm2d : public Module {
   explicit BatchNorm2d(int channels, const BatchNormArgs& args = {});
   Tensor forward(const Tensor& x) override;
   std::string_view type() const override { return "BatchNorm2d"; }
+  // Towards those of a training batch, in place.
+  void move_running_statistics(const ops::BatchNormResult& batch);
   std::int64_t flops(const Shape& x, const Shape& y) const override;
 
   Tensor weight, bias;  // gamma, beta

@@ -38,11 +38,12 @@ Conv2d::Conv2d(int in, int out, int kernel, const Conv2dOptions& o)
 }
 
 Tensor Conv2d::forward(const Tensor& x) {
-  const Tensor y = is_depthwise() ? depthwise(x) : ops::conv2d(x, weight, args, bias);
+  const Tensor y = convolve(x);
   return reprogram_ != nullptr ? (*reprogram_)(x, y) : y;
 }
 
-Tensor Conv2d::depthwise(const Tensor& x) const {
+Tensor Conv2d::convolve(const Tensor& x) const {
+  if (!is_depthwise()) return ops::conv2d(x, weight, args, bias);
   const Tensor y = ops::depthwise_conv2d(x, weight, args);
   return bias.defined() ? ops::add(y, bias) : y;
 }

@@ -35,6 +35,8 @@ class REPRISE_API Conv2d : public Module {
  public:
   Conv2d(int in, int out, int kernel, const Conv2dOptions& options = {});
   Tensor forward(const Tensor& x) override;
+  // Without the reprogramming layer behind it.
+  Tensor convolve(const Tensor& x) const;
   std::string_view type() const override { return "Conv2d"; }
   std::int64_t flops(const Shape& x, const Shape& y) const override;
   void reset_parameters(const InitStreams& streams) override;
@@ -53,7 +55,6 @@ class REPRISE_API Conv2d : public Module {
   const Conv2dArgs args;
 
  private:
-  Tensor depthwise(const Tensor& x) const;
   int in_, out_, kernel_;
   Init init_;
   Reprogram* reprogram_ = nullptr;

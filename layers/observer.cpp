@@ -25,6 +25,9 @@ void ForwardObserver::call(const Module& module, const Tensor& input, const Tens
   if (outer_ != nullptr) outer_->call(module, input, output);
   callback_(module, input, output);
 }
+bool ForwardObserver::is_watching() {
+  return innermost != nullptr;
+}
 void ForwardObserver::notify(const Module& module, const Tensor& input, const Tensor& output) {
   if (innermost != nullptr) innermost->call(module, input, output);
 }

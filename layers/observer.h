@@ -18,6 +18,7 @@ class REPRISE_API ForwardObserver {
   ForwardObserver(const ForwardObserver&) = delete;
   ForwardObserver& operator=(const ForwardObserver&) = delete;
 
+  static bool is_watching();  // in this thread
   static void notify(const Module& module, const Tensor& input, const Tensor& output);
 
  private:

@@ -5,12 +5,9 @@
 #include <set>
 
 #include "engine/core/check.h"
-#include "engine/ops/arithmetic.h"
 #include "engine/ops/layout.h"
-#include "engine/ops/unary.h"
 #include "layers/architectures.h"
-#include "layers/batch_norm.h"
-#include "layers/conv2d.h"
+#include "layers/conv_tail.h"
 #include "layers/sequential.h"
 #include "layers/simple.h"
 
@@ -41,12 +38,17 @@ Conv2dOptions conv_options(Family family, int kernel, int stride) {
           .init = family == Family::cifar ? Init::kaiming_normal_fan_in : Init::kaiming_normal_fan_out};
 }
 
-// The block that nearly all of a residual network is made of: conv -> reprogram -> batch norm, then
-// + residual where there is one, then ReLU.
-Tensor conv_bn_relu(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, const Tensor& residual = {}) {
-  const Tensor y = bn(conv(x));
-  return ops::relu(residual.defined() ? ops::add(y, residual) : y);
-}
+// The convolution and batch norm of a shortcut that changes shapes.
+class Downsample : public Sequential {
+ public:
+  Downsample(Family family, int in, int out, int stride)
+      : conv_(add<Conv2d>(in, out, 1, conv_options(family, 1, stride))), bn_(add<BatchNorm2d>(out)) {}
+  Tensor forward(const Tensor& x) override { return conv_bn(conv_, bn_, x, {}, false); }
+
+ private:
+  Conv2d& conv_;
+  BatchNorm2d& bn_;
+};
 
 // Option A: every stride-th pixel, and zeros for the channels that are new, half before and half after.
 class OptionAShortcut : public Module {
@@ -74,16 +76,13 @@ class BasicBlock : public Module {
     if (family == Family::cifar) {
       shortcut_ = &child<OptionAShortcut>("shortcut", in, width, stride);
     } else {
-      auto& downsample = child<Sequential>("downsample");
-      downsample.add<Conv2d>(in, width, 1, conv_options(family, 1, stride));
-      downsample.add<BatchNorm2d>(width);
-      shortcut_ = &downsample;
+      shortcut_ = &child<Downsample>("downsample", family, in, width, stride);
     }
   }
   std::string_view type() const override { return "BasicBlock"; }
   Tensor forward(const Tensor& x) override {
-    const Tensor h = conv_bn_relu(conv1_, bn1_, x);
-    return conv_bn_relu(conv2_, bn2_, h, shortcut_ != nullptr ? (*shortcut_)(x) : x);
+    const Tensor h = conv_bn(conv1_, bn1_, x);
+    return conv_bn(conv2_, bn2_, h, shortcut_ != nullptr ? (*shortcut_)(x) : x);
   }
 
  private:
@@ -105,14 +104,12 @@ class Bottleneck : public Module {
         conv3_(child<Conv2d>("conv3", width, 4 * width, 1, conv_options(Family::bottleneck, 1, 1))),
         bn3_(child<BatchNorm2d>("bn3", 4 * width)) {
     if (stride == 1 && in == 4 * width) return;
-    downsample_ = &child<Sequential>("downsample");
-    downsample_->add<Conv2d>(in, 4 * width, 1, conv_options(Family::bottleneck, 1, stride));
-    downsample_->add<BatchNorm2d>(4 * width);
+    downsample_ = &child<Downsample>("downsample", Family::bottleneck, in, 4 * width, stride);
   }
   std::string_view type() const override { return "Bottleneck"; }
   Tensor forward(const Tensor& x) override {
-    const Tensor h = conv_bn_relu(conv2_, bn2_, conv_bn_relu(conv1_, bn1_, x));
-    return conv_bn_relu(conv3_, bn3_, h, downsample_ != nullptr ? (*downsample_)(x) : x);
+    const Tensor h = conv_bn(conv2_, bn2_, conv_bn(conv1_, bn1_, x));
+    return conv_bn(conv3_, bn3_, h, downsample_ != nullptr ? (*downsample_)(x) : x);
   }
 
  private:
@@ -122,7 +119,7 @@ class Bottleneck : public Module {
   BatchNorm2d& bn2_;
   Conv2d& conv3_;
   BatchNorm2d& bn3_;
-  Sequential* downsample_ = nullptr;
+  Downsample* downsample_ = nullptr;
 };
 
 class ResNet : public Network {
@@ -153,7 +150,7 @@ class ResNet : public Network {
   }
 
   Tensor features(const Tensor& x) override {
-    Tensor h = conv_bn_relu(conv1_, bn1_, x);
+    Tensor h = conv_bn(conv1_, bn1_, x);
     if (maxpool_ != nullptr) h = (*maxpool_)(h);
     for (Sequential* stage : stages_) h = (*stage)(h);
     return (*avgpool_)(h);

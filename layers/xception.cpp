@@ -3,8 +3,7 @@
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/unary.h"
 #include "layers/architectures.h"
-#include "layers/batch_norm.h"
-#include "layers/conv2d.h"
+#include "layers/conv_tail.h"
 #include "layers/sequential.h"
 #include "layers/simple.h"
 
@@ -29,6 +28,12 @@ class SeparableConv2d : public Module {
         pointwise_(child<Conv2d>("pointwise", in, out, 1, options(1, 0))) {}
   std::string_view type() const override { return "SeparableConv2d"; }
   Tensor forward(const Tensor& x) override { return pointwise_(conv1_(x)); }
+  // bn(this(x)) [+ residual], then [ReLU]; conv_bn where that fuses.
+  Tensor with(BatchNorm2d& bn, const Tensor& x, const Tensor& residual, bool relu) {
+    if (fuses_tails()) return conv_bn(pointwise_, bn, conv1_(x), residual, relu);
+    const Tensor y = bn((*this)(x)), sum = residual.defined() ? ops::add(y, residual) : y;
+    return relu ? ops::relu(sum) : sum;
+  }
 
  private:
   Conv2d &conv1_, &pointwise_;
@@ -48,7 +53,7 @@ constexpr BlockSpec block_specs[] = {
 // is a strided pointwise convolution where shapes change. Nothing follows the sum.
 class XceptionBlock : public Module {
  public:
-  explicit XceptionBlock(const BlockSpec& s) {
+  explicit XceptionBlock(const BlockSpec& s) : starts_with_relu_(s.starts_with_relu) {
     if (s.in != s.out || s.stride != 1) {
       skip_ = &child<Conv2d>("skip", s.in, s.out, 1, options(s.stride, 0));
       skip_bn_ = &child<BatchNorm2d>("skipbn", s.out);
@@ -58,21 +63,37 @@ class XceptionBlock : public Module {
       const int in = i == 0 || !s.grows_first ? s.in : s.out;
       const int out = s.grows_first || i + 1 == s.convolutions ? s.out : s.in;
       if (i > 0 || s.starts_with_relu) rep_->add<ReLU>();
-      rep_->add<SeparableConv2d>(in, out);
-      rep_->add<BatchNorm2d>(out);
+      auto& convolution = rep_->add<SeparableConv2d>(in, out);
+      normalised_.emplace_back(convolution, rep_->add<BatchNorm2d>(out));
     }
-    if (s.stride != 1) rep_->add<MaxPool2d>(Pool2dArgs{{3, 3}, {s.stride, s.stride}, {1, 1}});
+    if (s.stride != 1) pool_ = &rep_->add<MaxPool2d>(Pool2dArgs{{3, 3}, {s.stride, s.stride}, {1, 1}});
   }
   std::string_view type() const override { return "XceptionBlock"; }
   Tensor forward(const Tensor& x) override {
+    if (fuses_tails()) return fused(x);
     const Tensor y = (*rep_)(x);
     return ops::add(y, skip_ != nullptr ? (*skip_bn_)((*skip_)(x)) : x);
   }
 
  private:
+  // The same: each ReLU with the batch norm before it, the sum with the last one.
+  Tensor fused(const Tensor& x) {
+    Tensor h = starts_with_relu_ ? ops::relu(x) : x;
+    for (std::size_t i = 0; i < normalised_.size(); ++i) {
+      const bool last = i + 1 == normalised_.size();
+      auto& [convolution, bn] = normalised_[i];
+      h = convolution.with(bn, h, last && skip_ == nullptr ? x : Tensor(), !last);
+    }
+    if (pool_ != nullptr) h = (*pool_)(h);
+    return skip_ != nullptr ? conv_bn(*skip_, *skip_bn_, x, h, false) : h;
+  }
+
+  bool starts_with_relu_;
   Conv2d* skip_ = nullptr;
   BatchNorm2d* skip_bn_ = nullptr;
   Sequential* rep_ = nullptr;
+  std::vector<std::pair<SeparableConv2d&, BatchNorm2d&>> normalised_;
+  MaxPool2d* pool_ = nullptr;
 };
 
 class Xception : public Network {
@@ -94,11 +115,11 @@ class Xception : public Network {
   }
 
   Tensor features(const Tensor& x) override {
-    Tensor h = ops::relu(bn1_(conv1_(x)));
-    h = ops::relu(bn2_(conv2_(h)));
+    Tensor h = conv_bn(conv1_, bn1_, x);
+    h = conv_bn(conv2_, bn2_, h);
     for (XceptionBlock* block : blocks_) h = (*block)(h);
-    h = ops::relu((*bn3_)((*conv3_)(h)));
-    h = ops::relu((*bn4_)((*conv4_)(h)));
+    h = conv3_->with(*bn3_, h, {}, true);
+    h = conv4_->with(*bn4_, h, {}, true);
     return (*global_pool_)(h);
   }
   Linear& head() override { return *head_; }

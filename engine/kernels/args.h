@@ -63,6 +63,12 @@ struct BatchNormArgs {
   double momentum = 0.1;  // of the new value, as PyTorch counts it
 };
 
+// What stands behind a convolution (ops::conv_tail): batch norm's eps, and whether a ReLU ends it.
+struct ConvTailArgs {
+  double eps = 1e-5;
+  bool relu = true;
+};
+
 // A box in a larger tensor: element i of the box lies at begin + i * step, per dimension (only the first
 // `rank` count).
 struct BoxArgs {

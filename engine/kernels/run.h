@@ -133,6 +133,12 @@ void run(const kernels::Kernel<void(A...)>& kernel, Device device, DType dtype, 
   }
 }
 
+// Whether the table lists that kernel for the device and dtype itself (not as a fallback).
+template <class Signature>
+bool has_kernel(const kernels::Kernel<Signature>& kernel, Device device, DType dtype) {
+  return kernel.function[static_cast<int>(device.kind)][static_cast<int>(dtype)] != nullptr;
+}
+
 // How often a cpu kernel fell back to ref since the process started.
 REPRISE_API std::int64_t fallback_count();
 // Strict mode for this process (besides REPRISE_STRICT): a fallback is an Error.

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "engine/core/shape.h"
+
 namespace reprise::kernels::cpu {
 
 // Rows of `channels` values that make about `elements` together; at least one.
@@ -28,6 +30,18 @@ struct GroupChunks {
         group_rows(groups * channels == 0 ? 0 : numel / (groups * channels)),
         chunk_rows(std::min(max_rows, rows_per_chunk(elements, channels))),
         chunks((group_rows + chunk_rows - 1) / chunk_rows) {}
+
+  // Of images (N,H,W,C), where a row is a pixel: whole rows of an image, and whole images where some fit. So
+  // a fused kernel that goes through images row by row sums in the same order as one that takes them flat.
+  static GroupChunks of_images(const Shape& x, std::int64_t groups_, std::int64_t elements) {
+    GroupChunks z(x.numel(), groups_, x[3], elements);
+    const std::int64_t width = std::max<std::int64_t>(1, x[2]),
+                       image = width * std::max<std::int64_t>(1, x[1]);
+    z.chunk_rows = std::max(z.chunk_rows - z.chunk_rows % width, width);
+    if (z.chunk_rows >= image) z.chunk_rows -= z.chunk_rows % image;
+    z.chunks = (z.group_rows + z.chunk_rows - 1) / z.chunk_rows;
+    return z;
+  }
 
   std::int64_t total() const { return groups * chunks; }
   std::int64_t group(std::int64_t chunk) const { return chunk / chunks; }

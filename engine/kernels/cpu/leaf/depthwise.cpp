@@ -29,9 +29,71 @@ void gather_all(const Window& z, const float* in, const float* taps, float* out)
   for (; o < z.count; ++o) gather_block<1, fixed>(z, in + o * z.in_step, taps, out + o * z.out_step);
 }
 
+// The windows of neighbours overlap where a step to the next output is a step to the next column: then each
+// input is loaded once for all of them. Backwards (a gradient) it is the same from the last output on.
+template <int block, int columns>
+REPRISE_INLINE void gather_sliding(const Window& z, const float* in, const float* taps, float* out,
+                                   const float* next, std::int64_t step, std::int64_t out_step) {
+  const float* ahead = z.in_row > 0 ? in + z.rows * z.in_row : in - z.in_row;
+  for_vectors(z.channels, [&](std::int64_t c, auto part) {
+    // The row that the next row of outputs will see first; the machine's own guess fails at this pattern.
+    for (int b = 0; b < block; ++b) {
+      __builtin_prefetch(ahead + b * step + c, 0, 2);
+      __builtin_prefetch(next + b * out_step + c, 0, 2);
+    }
+    Vec sum[block] = {};
+    for (std::int64_t r = 0; r < z.rows; ++r) {
+      Vec tap[columns];
+      for (int s = 0; s < columns; ++s) tap[s] = load(taps + r * z.tap_row + s * z.tap_column + c, part);
+      const float* p = in + r * z.in_row + c;
+      for (int k = 0; k < block + columns - 1; ++k) {
+        const Vec v = load(p + k * step, part);
+        for (int s = 0; s < columns; ++s)
+          if (k - s >= 0 && k - s < block) sum[k - s] = fma(v, tap[s], sum[k - s]);
+      }
+    }
+    for (int b = 0; b < block; ++b) store(out + b * out_step + c, sum[b], part);
+  });
+}
+
+// Calls f.operator()<block>(first output) for blocks that cover `count` outputs.
+template <class F>
+REPRISE_INLINE void in_blocks(std::int64_t count, F f) {
+  std::int64_t o = 0;
+  for (; o + 8 <= count; o += 8) f.template operator()<8>(o);
+  for (; o + 4 <= count; o += 4) f.template operator()<4>(o);
+  for (; o + 2 <= count; o += 2) f.template operator()<2>(o);
+  for (; o < count; ++o) f.template operator()<1>(o);
+}
+
+template <int columns>
+void gather_row(const Window& z, const float* in, const float* taps, float* out, const float* next) {
+  if (z.count > 1 && z.in_step == -z.in_column) {
+    in += (z.count - 1) * z.in_step;
+    out += (z.count - 1) * z.out_step;
+    next += (z.count - 1) * z.out_step;
+    in_blocks(z.count, [&]<int block>(std::int64_t o) {
+      gather_sliding<block, columns>(z, in - o * z.in_step, taps, out - o * z.out_step, next - o * z.out_step,
+                                     z.in_column, -z.out_step);
+    });
+    return;
+  }
+  in_blocks(z.count, [&]<int block>(std::int64_t o) {
+    gather_sliding<block, columns>(z, in + o * z.in_step, taps, out + o * z.out_step, next + o * z.out_step,
+                                   z.in_column, z.out_step);
+  });
+}
+
+bool slides(const Window& z) {
+  return z.columns == 2 || z.columns == 3
+             ? z.count == 1 || z.in_step == z.in_column || z.in_step == -z.in_column
+             : false;
+}
+
 // Every output sums its taps in the same order, in whatever block it lies.
-void gather(const Window& z, const float* in, const float* taps, float* out) {
-  if (z.rows == 3 && z.columns == 3) return gather_all<3>(z, in, taps, out);
+void gather(const Window& z, const float* in, const float* taps, float* out, const float* next) {
+  if (slides(z))
+    return z.columns == 3 ? gather_row<3>(z, in, taps, out, next) : gather_row<2>(z, in, taps, out, next);
   if (z.rows == 1 && z.columns == 1) return gather_all<1>(z, in, taps, out);
   gather_all<0>(z, in, taps, out);
 }
@@ -65,8 +127,39 @@ void correlate_all(const Window& z, const float* in, const float* out, float* ta
   blocks.template operator()<1>();
 }
 
+// Sliding along the run, forward alone: each input and each gradient is loaded once, all taps stay in
+// registers. grad[s] is that of output k - s, which sees column k through tap s.
+template <int rows, int columns>
+void correlate_sliding(const Window& z, const float* in, const float* out, float* taps) {
+  for_vectors(z.channels, [&](std::int64_t c, auto part) {
+    Vec sum[rows][columns], grad[columns] = {};
+    for (int r = 0; r < rows; ++r)
+      for (int s = 0; s < columns; ++s) sum[r][s] = load(taps + r * z.tap_row + s * z.tap_column + c, part);
+    const auto column = [&](std::int64_t k, auto all) {
+      for (int s = columns - 1; s > 0; --s) grad[s] = grad[s - 1];
+      if (k < z.count) grad[0] = load(out + k * z.out_step + c, part);
+      for (int r = 0; r < rows; ++r) {
+        const Vec v = load(in + r * z.in_row + k * z.in_column + c, part);
+        for (int s = 0; s < columns; ++s)
+          if (all.value || (k >= s && k - s < z.count)) sum[r][s] = fma(v, grad[s], sum[r][s]);
+      }
+    };
+    std::int64_t k = 0;
+    for (; k < columns - 1; ++k) column(k, Flag<false>{});
+    for (; k < z.count; ++k) column(k, Flag<true>{});
+    for (; k < z.count + columns - 1; ++k) column(k, Flag<false>{});
+    for (int r = 0; r < rows; ++r)
+      for (int s = 0; s < columns; ++s) store(taps + r * z.tap_row + s * z.tap_column + c, sum[r][s], part);
+  });
+}
+
 void correlate(const Window& z, const float* in, const float* out, float* taps) {
-  if (z.rows == 3 && z.columns == 3) return correlate_all<3>(z, in, out, taps);
+  if (slides(z) && (z.count == 1 || z.in_step == z.in_column)) {
+    if (z.rows == 3 && z.columns == 3) return correlate_sliding<3, 3>(z, in, out, taps);
+    if (z.rows == 3 && z.columns == 2) return correlate_sliding<3, 2>(z, in, out, taps);
+    if (z.rows == 2 && z.columns == 3) return correlate_sliding<2, 3>(z, in, out, taps);
+    if (z.rows == 2 && z.columns == 2) return correlate_sliding<2, 2>(z, in, out, taps);
+  }
   if (z.rows == 1 && z.columns == 1) return correlate_all<1>(z, in, out, taps);
   correlate_all<0>(z, in, out, taps);
 }

@@ -8,7 +8,8 @@ namespace reprise::kernels::cpu {
 
 struct DepthwiseLeaf {
   // out[o] = sum over taps of in[o + tap] * taps[tap], channel by channel. Forward and dgrad.
-  void (*gather)(const Window& z, const float* in, const float* taps, float* out);
+  // Meanwhile `next`, memory of out's form that the caller will touch then, is fetched into cache.
+  void (*gather)(const Window& z, const float* in, const float* taps, float* out, const float* next);
   // taps[tap] += sum over o of in[o + tap] * out[o]. wgrad.
   void (*correlate)(const Window& z, const float* in, const float* out, float* taps);
 };

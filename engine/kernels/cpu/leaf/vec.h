@@ -108,6 +108,12 @@ REPRISE_INLINE void for_vectors(std::int64_t n, F f) {
   if (i < n) f(i, First{n - i});
 }
 
+// A compile-time flag as an argument of a generic lambda.
+template <bool value_>
+struct Flag {
+  static constexpr bool value = value_;
+};
+
 REPRISE_INLINE Vec absolute(Vec v) {
   return (Vec)((VecInt)v & 0x7fffffff);
 }

@@ -1,0 +1,75 @@
+#include "engine/kernels/cpu/depthwise_rows.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/kernels/cpu/leaf/depthwise.h"
+
+namespace reprise::kernels::cpu {
+namespace {
+
+Axis axis_of(const Conv2dArgs& a, int d, const Shape& x, const Shape& w, const Shape& y) {
+  const auto k = static_cast<std::size_t>(d);
+  return {x[1 + d], y[1 + d], w[1 + d], a.stride[k], a.padding[k], a.dilation[k]};
+}
+
+Window window_of(const AxisTaps& row, const Segment& run, std::int64_t in_width, std::int64_t filter_width,
+                 std::int64_t channels) {
+  return {run.count,
+          run.step * channels,
+          run.source_step * channels,
+          row.count,
+          run.taps.count,
+          row.source_step * in_width * channels,
+          run.taps.source_step * channels,
+          row.step * filter_width * channels,
+          run.taps.step * channels,
+          channels};
+}
+
+}  // namespace
+
+DepthwiseRows::DepthwiseRows(std::vector<AxisTaps> rows, std::vector<Segment> columns, const Shape& in,
+                             const Shape& w, const Shape& out)
+    : rows_(std::move(rows)),
+      columns_(std::move(columns)),
+      in_height_(in[1]),
+      in_width_(in[2]),
+      out_height_(out[1]),
+      channels_(in[3]),
+      filter_width_(w[2]),
+      filter_(w[1] * w[2] * w[3]),
+      group_images_(std::max<std::int64_t>(1, in[0] / w[0])) {}
+
+DepthwiseRows DepthwiseRows::forward(const Conv2dArgs& a, const Shape& x, const Shape& w, const Shape& y) {
+  return {forward_taps(axis_of(a, 0, x, w, y)), segments(forward_taps(axis_of(a, 1, x, w, y)), 1), x, w, y};
+}
+
+DepthwiseRows DepthwiseRows::backward(const Conv2dArgs& a, const Shape& dx, const Shape& w, const Shape& dy) {
+  return {backward_taps(axis_of(a, 0, dx, w, dy)),
+          segments(backward_taps(axis_of(a, 1, dx, w, dy)), a.stride[1]), dy, w, dx};
+}
+
+void DepthwiseRows::gather(const float* in, std::int64_t first, const float* w, std::int64_t i, float* out,
+                           const float* next) const {
+  const std::int64_t n = i / out_height_;
+  const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];
+  const float* source = in + (n * in_height_ + row.source - first) * in_width_ * channels_;
+  const float* taps = w + n / group_images_ * filter_ + row.first * filter_width_ * channels_;
+  for (const Segment& run : columns_)
+    depthwise_leaf().gather(window_of(row, run, in_width_, filter_width_, channels_),
+                            source + run.taps.source * channels_, taps + run.taps.first * channels_,
+                            out + run.begin * channels_, next + run.begin * channels_);
+}
+
+void DepthwiseRows::correlate(const float* in, std::int64_t first, const float* grad, std::int64_t i,
+                              float* taps) const {
+  const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];
+  const float* source = in + (i / out_height_ * in_height_ + row.source - first) * in_width_ * channels_;
+  for (const Segment& run : columns_)
+    depthwise_leaf().correlate(window_of(row, run, in_width_, filter_width_, channels_),
+                               source + run.taps.source * channels_, grad + run.begin * channels_,
+                               taps + (row.first * filter_width_ + run.taps.first) * channels_);
+}
+
+}  // namespace reprise::kernels::cpu

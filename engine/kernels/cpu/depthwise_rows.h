@@ -1,0 +1,38 @@
+// A depthwise convolution row by row, for kernels that do more with a row while it is in cache.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/core/shape.h"
+#include "engine/kernels/args.h"
+#include "engine/kernels/cpu/windows.h"
+
+namespace reprise::kernels::cpu {
+
+// Rows of images are counted through the whole batch: row i of (N,H,W,C) is row i % H of image i / H.
+class DepthwiseRows {
+ public:
+  // y gathers from x, or dx from dy; w (T,R,S,C). Which taps meet is all that the two differ in.
+  static DepthwiseRows forward(const Conv2dArgs& a, const Shape& x, const Shape& w, const Shape& y);
+  static DepthwiseRows backward(const Conv2dArgs& a, const Shape& dx, const Shape& w, const Shape& dy);
+
+  // Output row i into `out`. `in` holds input rows from `first` on, of which this one's taps must be there.
+  // `next`: another row of that length, which the caller will read or write afterwards; it comes into cache
+  // meanwhile, for the arithmetic here leaves the memory idle.
+  void gather(const float* in, std::int64_t first, const float* w, std::int64_t i, float* out,
+              const float* next) const;
+  // taps += what output row i with the gradient `grad` gives one group's filter. Forward alone.
+  void correlate(const float* in, std::int64_t first, const float* grad, std::int64_t i, float* taps) const;
+
+ private:
+  DepthwiseRows(std::vector<AxisTaps> rows, std::vector<Segment> columns, const Shape& in, const Shape& w,
+                const Shape& out);
+
+  std::vector<AxisTaps> rows_;
+  std::vector<Segment> columns_;
+  std::int64_t in_height_, in_width_, out_height_, channels_;
+  std::int64_t filter_width_, filter_, group_images_;
+};
+
+}  // namespace reprise::kernels::cpu

@@ -1,0 +1,156 @@
+#include "engine/kernels/cpu/leaf/conv_tail.h"
+
+#include "engine/kernels/cpu/leaf/vec.h"
+
+namespace reprise::kernels::cpu::REPRISE_ISA {
+namespace {
+
+template <class F>
+REPRISE_INLINE void with_flag(bool on, F f) {
+  if (on)
+    f(Flag<true>{});
+  else
+    f(Flag<false>{});
+}
+
+REPRISE_INLINE std::int64_t bytes_of(std::int64_t channels) {
+  return (channels + 7) / 8;
+}
+
+// Bit i says whether lane i is above 0.
+REPRISE_INLINE unsigned positive_bits(Vec v) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_ps_mask((__m512)v, _mm512_setzero_ps(), _CMP_GT_OQ);
+#elif defined(__AVX2__)
+  return static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps((__m256)v, _mm256_setzero_ps(), _CMP_GT_OQ)));
+#else
+  unsigned bits = 0;
+  for (int i = 0; i < lanes; ++i) bits |= v[i] > 0 ? 1u << i : 0u;
+  return bits;
+#endif
+}
+// The lanes whose bit is set; 0 elsewhere.
+REPRISE_INLINE Vec where(unsigned bits, Vec v) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_maskz_mov_ps(static_cast<__mmask16>(bits), (__m512)v);
+#else
+  VecInt lane{};
+  for (int i = 0; i < lanes; ++i) lane[i] = 1 << i;
+  return select((lane & static_cast<std::int32_t>(bits)) != 0, v, Vec{});
+#endif
+}
+
+// The bits of the vector that starts at channel c of a pixel, whose bits start at `pixel`. With four lanes
+// two vectors share a byte, and the first to come clears it.
+REPRISE_INLINE void store_bits(std::uint8_t* pixel, std::int64_t c, unsigned bits, std::int64_t count) {
+  std::uint8_t* p = pixel + c / 8;
+  if constexpr (lanes < 8) {
+    *p = static_cast<std::uint8_t>(c % 8 == 0 ? bits : *p | bits << 4);
+  } else {
+    *p = static_cast<std::uint8_t>(bits);
+    if (count > 8) p[1] = static_cast<std::uint8_t>(bits >> 8);
+  }
+}
+REPRISE_INLINE unsigned load_bits(const std::uint8_t* pixel, std::int64_t c, std::int64_t count) {
+  const std::uint8_t* p = pixel + c / 8;
+  if constexpr (lanes < 8) return static_cast<unsigned>(*p) >> c % 8 & 15u;
+  return count > 8 ? p[0] | static_cast<unsigned>(p[1]) << 8 : p[0];
+}
+REPRISE_INLINE std::int64_t count_of(All) {
+  return lanes;
+}
+REPRISE_INLINE std::int64_t count_of(First part) {
+  return part.n;
+}
+
+void finish(const float* b, const float* mean, const float* scale, const float* shift, const float* residual,
+            bool relu, float* y, std::uint8_t* positive, std::int64_t rows, std::int64_t channels) {
+  with_flag(residual != nullptr, [&](auto add) {
+    with_flag(relu, [&](auto rectify) {
+      with_flag(positive != nullptr, [&](auto keep) {
+        for (std::int64_t r = 0; r < rows; ++r)
+          for_vectors(channels, [&](std::int64_t c, auto part) {
+            const std::int64_t i = r * channels + c;
+            Vec v =
+                fma(load(b + i, part) - load(mean + c, part), load(scale + c, part), load(shift + c, part));
+            if constexpr (add.value) v += load(residual + i, part);
+            if constexpr (keep.value)
+              store_bits(positive + r * bytes_of(channels), c, positive_bits(v), count_of(part));
+            if constexpr (rectify.value) v = select(v < Vec{}, Vec{}, v);
+            store(y + i, v, part);
+          });
+      });
+    });
+  });
+}
+
+// dy, or where a ReLU followed what it let through.
+template <bool relu, class Part>
+REPRISE_INLINE Vec gradient(const float* dy, const std::uint8_t* positive, std::int64_t row,
+                            std::int64_t channels, std::int64_t c, Part part) {
+  const Vec g = load(dy + row * channels + c, part);
+  if constexpr (!relu) return g;
+  return where(load_bits(positive + row * bytes_of(channels), c, count_of(part)), g);
+}
+
+// The sums take rows in the same fours as batch norm's own.
+template <int block, bool relu>
+REPRISE_INLINE void grad_sums_block(const float* b, const float* dy, const std::uint8_t* positive,
+                                    const float* mean, float* sum, float* products, std::int64_t row,
+                                    std::int64_t channels) {
+  for_vectors(channels, [&](std::int64_t c, auto part) {
+    const Vec middle = load(mean + c, part);
+    Vec s{}, p{};
+    for (std::int64_t r = row; r < row + block; ++r) {
+      const Vec g = gradient<relu>(dy, positive, r, channels, c, part);
+      s += g;
+      p = fma(g, load(b + r * channels + c, part) - middle, p);
+    }
+    store(sum + c, load(sum + c, part) + s, part);
+    store(products + c, load(products + c, part) + p, part);
+  });
+}
+
+void grad_sums(const float* b, const float* dy, const std::uint8_t* positive, const float* mean, float* sum,
+               float* products, std::int64_t rows, std::int64_t channels) {
+  with_flag(positive != nullptr, [&](auto relu) {
+    std::int64_t r = 0;
+    for (; r + 4 <= rows; r += 4)
+      grad_sums_block<4, relu.value>(b, dy, positive, mean, sum, products, r, channels);
+    for (; r < rows; ++r) grad_sums_block<1, relu.value>(b, dy, positive, mean, sum, products, r, channels);
+  });
+}
+
+void grad_input(const float* b, const float* dy, const std::uint8_t* positive, const float* mean,
+                const float* grad_mean, const float* slope, const float* scale, float* db, std::int64_t rows,
+                std::int64_t channels) {
+  with_flag(positive != nullptr, [&](auto relu) {
+    for (std::int64_t r = 0; r < rows; ++r)
+      for_vectors(channels, [&](std::int64_t c, auto part) {
+        const Vec d = load(b + r * channels + c, part) - load(mean + c, part);
+        const Vec g = gradient<relu.value>(dy, positive, r, channels, c, part) - load(grad_mean + c, part);
+        store(db + r * channels + c, (g - d * load(slope + c, part)) * load(scale + c, part), part);
+      });
+  });
+}
+
+void masked(const float* dy, const std::uint8_t* positive, const float* scale, float* out, std::int64_t rows,
+            std::int64_t channels) {
+  with_flag(positive != nullptr, [&](auto relu) {
+    with_flag(scale != nullptr, [&](auto scaled) {
+      for (std::int64_t r = 0; r < rows; ++r)
+        for_vectors(channels, [&](std::int64_t c, auto part) {
+          Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
+          if constexpr (scaled.value) g = g * load(scale + c, part);
+          store(out + r * channels + c, g, part);
+        });
+    });
+  });
+}
+
+}  // namespace
+
+extern const ConvTailLeaf conv_tail_leaf;
+const ConvTailLeaf conv_tail_leaf{finish, grad_sums, grad_input, masked};
+
+}  // namespace reprise::kernels::cpu::REPRISE_ISA

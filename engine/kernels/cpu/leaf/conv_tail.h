@@ -1,0 +1,31 @@
+// What stands behind a convolution, over `rows` pixels of `channels` values. b is the input of batch norm; a
+// bit of `positive` says for each element whether the result was above 0: bit c % 8 of byte c / 8, and a
+// pixel starts a new byte.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/kernels/cpu/isa.h"
+
+namespace reprise::kernels::cpu {
+
+struct ConvTailLeaf {
+  // y = (b - mean) * scale + shift [+ residual], then [relu], whose positive places are kept if asked for.
+  void (*finish)(const float* b, const float* mean, const float* scale, const float* shift,
+                 const float* residual, bool relu, float* y, std::uint8_t* positive, std::int64_t rows,
+                 std::int64_t channels);
+  // In the next three, g = dy where positive, else 0; all of dy if `positive` is null.
+  // sum += sum g,  products += sum g * (b - mean), four rows at a time
+  void (*grad_sums)(const float* b, const float* dy, const std::uint8_t* positive, const float* mean,
+                    float* sum, float* products, std::int64_t rows, std::int64_t channels);
+  // db = scale * ((g - grad_mean) - (b - mean) * slope); db may be b
+  void (*grad_input)(const float* b, const float* dy, const std::uint8_t* positive, const float* mean,
+                     const float* grad_mean, const float* slope, const float* scale, float* db,
+                     std::int64_t rows, std::int64_t channels);
+  // out = g * scale, or g itself if `scale` is null
+  void (*masked)(const float* dy, const std::uint8_t* positive, const float* scale, float* out,
+                 std::int64_t rows, std::int64_t channels);
+};
+REPRISE_LEAF(ConvTailLeaf, conv_tail_leaf)
+
+}  // namespace reprise::kernels::cpu

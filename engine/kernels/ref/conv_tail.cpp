@@ -1,0 +1,110 @@
+// A fused op means its parts, one after the other: b = depthwise(x, w), batch norm, + residual, ReLU.
+#include <vector>
+
+#include "engine/kernels/ref/loops.h"
+
+namespace reprise::kernels::ref {
+namespace {
+
+// A tensor between two parts.
+template <class T>
+class Between {
+ public:
+  explicit Between(const Shape& shape) : shape_(shape), values_(static_cast<std::size_t>(shape.numel())) {}
+  MutView out() { return {values_.data(), shape_, dtype_of<T>}; }
+  operator View() const { return {values_.data(), shape_, dtype_of<T>}; }  // NOLINT: implicit on purpose
+
+ private:
+  Shape shape_;
+  std::vector<T> values_;
+};
+
+Conv2dArgs same_size(View w) {
+  return {.padding = {static_cast<int>(w.dim(1) / 2), static_cast<int>(w.dim(2) / 2)}};
+}
+
+// Calls f with the input of batch norm: the filter's output, or x.
+template <class T, class F>
+void with_filtered(View x, View w, F f) {
+  if (!w) return f(x);
+  Between<T> b(x.shape);
+  depthwise_fwd<T>(same_size(w), x, w, b.out());
+  f(View(b));
+}
+
+// Calls f with dy, or where a ReLU followed with what it lets through.
+template <class T, class F>
+void with_gradient(View dy, View positive, F f) {
+  if (!positive) return f(dy);
+  Between<T> g(dy.shape);
+  const std::int64_t channels = dy.dim(3), bytes = positive.dim(3);
+  each_output(dy.numel(), 4, [&](std::int64_t i) {
+    const std::int64_t c = i % channels;
+    const bool open = positive.data<std::uint8_t>()[i / channels * bytes + c / 8] >> c % 8 & 1;
+    g.out().template data<T>()[i] = open ? dy.data<T>()[i] : T(0);
+  });
+  f(View(g));
+}
+
+}  // namespace
+
+template <class T>
+void conv_tail_stats(View x, View w, MutView b, MutView mean, MutView var) {
+  depthwise_fwd<T>(same_size(w), x, w, b);
+  batch_norm_stats<T>({b.ptr, b.shape, b.dtype}, mean, var);
+}
+
+template <class T>
+void conv_tail_fwd(const ConvTailArgs& a, View x, View w, View mean, View var, View gamma, View beta,
+                   View residual, MutView y, MutView positive) {
+  Between<T> h(x.shape);
+  with_filtered<T>(x, w, [&](View b) {
+    batch_norm_fwd<T>({.eps = a.eps}, b, mean, var, gamma, beta, residual || a.relu ? h.out() : y);
+  });
+  if (residual) binary<T>({BinaryOp::add, Broadcast::none}, View(h), residual, a.relu ? h.out() : y);
+  if (a.relu) relu_fwd<T>(View(h), y);
+  if (!positive) return;
+  const std::int64_t channels = y.dim(3), bytes = positive.dim(3);
+  each_output(positive.numel(), 8, [&](std::int64_t i) {
+    const T* pixel = y.data<T>() + i / bytes * channels;
+    unsigned byte = 0;
+    for (std::int64_t c = i % bytes * 8; c < channels && c < i % bytes * 8 + 8; ++c)
+      if (pixel[c] > 0) byte |= 1u << c % 8;
+    positive.data<std::uint8_t>()[i] = static_cast<std::uint8_t>(byte);
+  });
+}
+
+template <class T>
+void conv_tail_bwd_params(const ConvTailArgs& a, View x, View w, View dy, View positive, View mean, View var,
+                          MutView dgamma, MutView dbeta) {
+  with_gradient<T>(dy, positive, [&](View g) {
+    with_filtered<T>(
+        x, w, [&](View b) { batch_norm_bwd_params<T>({.eps = a.eps}, b, g, mean, var, dgamma, dbeta); });
+  });
+}
+
+template <class T>
+void conv_tail_bwd(const ConvTailArgs& a, View x, View w, View dy, View positive, View mean, View var,
+                   View gamma, View dgamma, View dbeta, MutView dx, MutView dw, MutView dresidual) {
+  const BatchNormArgs norm{.eps = a.eps};
+  with_gradient<T>(dy, positive, [&](View g) {
+    if (dresidual) affine<T>({}, g, dresidual);
+    if (!dx && !dw) return;
+    Between<T> db(dy.shape);
+    const MutView to = w ? db.out() : dx;
+    if (!dgamma)
+      batch_norm_bwd_eval<T>(norm, g, var, gamma, to);
+    else
+      with_filtered<T>(
+          x, w, [&](View b) { batch_norm_bwd_train<T>(norm, b, g, mean, var, gamma, dgamma, dbeta, to); });
+    if (w && dx) depthwise_dgrad<T>(same_size(w), View(db), w, dx);
+    if (w && dw) depthwise_wgrad<T>(same_size(w), x, View(db), dw);
+  });
+}
+
+REPRISE_REF_KERNEL(conv_tail_stats);
+REPRISE_REF_KERNEL(conv_tail_fwd);
+REPRISE_REF_KERNEL(conv_tail_bwd_params);
+REPRISE_REF_KERNEL(conv_tail_bwd);
+
+}  // namespace reprise::kernels::ref

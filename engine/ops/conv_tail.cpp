@@ -1,0 +1,199 @@
+#include "engine/ops/conv_tail.h"
+
+#include "engine/autograd/record.h"
+#include "engine/kernels/run.h"
+#include "engine/ops/arithmetic.h"
+#include "engine/ops/conv2d.h"
+#include "engine/ops/operands.h"
+#include "engine/ops/unary.h"
+
+namespace reprise::ops {
+namespace {
+
+// With a leading dimension of task groups, which may be left out.
+Shape grouped(const Tensor& t, int rank) {
+  return t.rank() == rank ? t.shape() : t.shape().prepend(1);
+}
+View view_of(const Tensor& t) {
+  return t.defined() ? t.view() : View{};
+}
+View filter_view(const Tensor& filter) {
+  return filter.defined() ? filter.viewed_as(grouped(filter, 4)).view() : View{};
+}
+View row_view(const Tensor& statistics) {
+  return statistics.viewed_as(grouped(statistics, 2)).view();
+}
+MutView out(Tensor& t) {
+  return t.defined() ? t.mut_view() : MutView{};
+}
+
+Conv2dArgs same_size(const Tensor& filter) {
+  return {.padding = {static_cast<int>(filter.dim(-3) / 2), static_cast<int>(filter.dim(-2) / 2)}};
+}
+
+// Of mean and var only those that are defined are looked at.
+void check(const char* op, const Tensor& x, const ConvTail& t, const Tensor& mean, const Tensor& var) {
+  const auto lines = [&] {
+    std::string text = operand_line("input", x, "(N,H,W,C)");
+    if (t.filter.defined()) text += operand_line("filter", t.filter, "(T,R,S,C)");
+    text += operand_line("gamma", t.gamma, "(T,C)") + operand_line("beta", t.beta, "(T,C)");
+    if (mean.defined()) text += operand_line("mean", mean, "(T,C)") + operand_line("var", var, "(T,C)");
+    if (t.residual.defined()) text += operand_line("residual", t.residual, "(N,H,W,C)");
+    return text;
+  };
+  check_operands(op, {{"input", x}, {"gamma", t.gamma}, {"beta", t.beta}});
+  REPRISE_CHECK(x.rank() == 4 && (t.gamma.rank() == 1 || t.gamma.rank() == 2),
+                "{}: expected an input of rank 4 and a gamma of rank 1 or 2{}", op, lines());
+  REPRISE_CHECK(t.gamma.dim(-1) == x.dim(3) && t.gamma.numel() >= 1,
+                "{}: the input's channels do not match the gamma{}", op, lines());
+  for (const auto& [name, row] :
+       std::initializer_list<NamedTensor>{{"beta", t.beta}, {"mean", mean}, {"var", var}}) {
+    if (!row.defined()) continue;
+    check_operands(op, {{"input", x}, {name, row}});
+    REPRISE_CHECK(row.shape() == t.gamma.shape(), "{}: the {} has another shape than the gamma{}", op, name,
+                  lines());
+  }
+  const std::int64_t groups = grouped(t.gamma, 2)[0];
+  REPRISE_CHECK(x.dim(0) % groups == 0, "{}: the batch cannot be split into {} task groups{}", op, groups,
+                lines());
+  if (t.filter.defined()) {
+    check_operands(op, {{"input", x}, {"filter", t.filter}});
+    REPRISE_CHECK(t.filter.rank() == 3 || t.filter.rank() == 4, "{}: expected a filter of rank 3 or 4{}", op,
+                  lines());
+    REPRISE_CHECK(t.filter.dim(-1) == x.dim(3), "{}: the input's channels do not match the filter{}", op,
+                  lines());
+    REPRISE_CHECK(grouped(t.filter, 4)[0] == groups, "{}: the filter has other task groups than the gamma{}",
+                  op, lines());
+    REPRISE_CHECK(t.filter.dim(-2) % 2 == 1 && t.filter.dim(-3) % 2 == 1,
+                  "{}: a filter of even size has no middle{}", op, lines());
+  }
+  if (t.residual.defined()) {
+    check_operands(op, {{"input", x}, {"residual", t.residual}});
+    REPRISE_CHECK(t.residual.shape() == x.shape(), "{}: the residual has another shape than the input{}", op,
+                  lines());
+  }
+}
+
+// The parts, for a device without the fused kernels.
+Tensor reprogrammed(const Tensor& x, const Tensor& filter) {
+  return filter.defined() ? depthwise_conv2d(x, filter, same_size(filter)) : x;
+}
+Tensor finished(const Tensor& normalised, const ConvTail& t) {
+  const Tensor sum = t.residual.defined() ? add(normalised, t.residual) : normalised;
+  return t.args.relu ? relu(sum) : sum;
+}
+
+// What backward needs. Nothing between x and y is kept: where the ReLU was open is a bit per element, and the
+// filter's output is made again.
+struct Kept {
+  ConvTailArgs args;
+  bool constants;  // the statistics
+  bool for_filter, for_parameters, for_batch_norm;
+  Saved x, filter, gamma, mean, var;
+  Tensor positive;
+
+  // Gradients of x, filter, gamma, beta, residual.
+  std::vector<Tensor> backward(const Tensor& dy, const Needs& needs) const;
+};
+
+// g = dy where y > 0 (without ReLU: dy).   dresidual = g.   dgamma, dbeta and the gradient db of the filter's
+// output b are those of batch norm from b and g, dx and dfilter those of a depthwise convolution from db.
+std::vector<Tensor> Kept::backward(const Tensor& dy, const Needs& needs) const {
+  const auto new_tensor = [&](const Shape& shape) { return empty(shape, dy.dtype(), dy.device()); };
+  const View bits = view_of(positive), w = filter_view(filter), input = view_of(x);
+  Tensor dx, dfilter, dgamma, dbeta, dresidual;
+  if (for_parameters || (for_batch_norm && !constants)) {
+    dgamma = new_tensor(grouped(mean, 2));
+    dbeta = new_tensor(grouped(mean, 2));
+    run(kernels::conv_tail_bwd_params, dy.device(), dy.dtype(), args, input, w, dy.view(), bits,
+        row_view(mean), row_view(var), dgamma.mut_view(), dbeta.mut_view());
+  }
+  if (needs[0]) dx = new_tensor(dy.shape());
+  if (needs[1]) dfilter = new_tensor(w.shape);
+  if (needs[4]) dresidual = args.relu ? new_tensor(dy.shape()) : dy;
+  const bool masks = needs[4] && args.relu;
+  if (needs[0] || needs[1] || masks)
+    run(kernels::conv_tail_bwd, dy.device(), dy.dtype(), args, input, w, dy.view(), bits, row_view(mean),
+        row_view(var), row_view(gamma), constants ? View{} : view_of(dgamma),
+        constants ? View{} : view_of(dbeta), out(dx), out(dfilter), masks ? dresidual.mut_view() : MutView{});
+  const Shape& parameters = gamma.get().shape();
+  return {dx, needs[1] ? dfilter.viewed_as(filter.get().shape()) : dfilter,
+          needs[2] ? dgamma.viewed_as(parameters) : Tensor(),
+          needs[3] ? dbeta.viewed_as(parameters) : Tensor(), dresidual};
+}
+
+// The forward with these statistics, recorded. `filtered`: what the filter made of x, in memory that becomes
+// y's; undefined where it is still to be made.
+Tensor finish(const std::string& op, const Tensor& x, const ConvTail& t, const Tensor& mean,
+              const Tensor& var, bool constants, const Tensor& filtered = {}) {
+  const bool wanted = any_requires_grad({x, t.filter, t.gamma, t.beta, t.residual});
+  Tensor y = filtered.defined() ? filtered : empty(x.shape(), x.dtype(), x.device()), positive;
+  if (wanted && t.args.relu) positive = empty(x.shape().with(3, (x.dim(3) + 7) / 8), DType::u8, x.device());
+  run(kernels::conv_tail_fwd, y.device(), y.dtype(), t.args, filtered.defined() ? y.view() : x.view(),
+      filtered.defined() ? View{} : filter_view(t.filter), row_view(mean), row_view(var), row_view(t.gamma),
+      row_view(t.beta), view_of(t.residual), y.mut_view(), out(positive));
+  if (!wanted) return y;
+  const bool for_filter = requires_grad(t.filter), for_batch_norm = for_filter || requires_grad(x),
+             for_parameters = requires_grad(t.gamma) || requires_grad(t.beta),
+             reads_x = for_filter || for_parameters || (for_batch_norm && !constants);
+  const Kept kept{t.args,
+                  constants,
+                  for_filter,
+                  for_parameters,
+                  for_batch_norm,
+                  Saved(reads_x ? x : Tensor(), op + ": input"),
+                  Saved(t.filter, op + ": filter"),
+                  Saved(t.gamma, op + ": gamma"),
+                  Saved(mean, op + ": mean"),
+                  Saved(var, op + ": variance"),
+                  positive};
+  record(op, {x, t.filter, t.gamma, t.beta, t.residual}, y,
+         [kept](const Tensor& dy, const Needs& needs) { return kept.backward(dy, needs); });
+  return y;
+}
+
+}  // namespace
+
+BatchNormResult conv_tail(const Tensor& x, const ConvTail& t) {
+  check("conv_tail", x, t, {}, {});
+  if (!conv_tail_is_fused(x.device(), x.dtype())) {
+    const BatchNormResult parts = batch_norm(reprogrammed(x, t.filter), t.gamma, t.beta, {.eps = t.args.eps});
+    return {finished(parts.y, t), parts.mean, parts.var};
+  }
+  REPRISE_CHECK(x.numel() / t.gamma.numel() > 1,
+                "conv_tail: one value per channel has no variance; use more images in the batch or larger "
+                "ones, or normalise with running statistics{}{}",
+                operand_line("input", x, "(N,H,W,C)"), operand_line("gamma", t.gamma, "(T,C)"));
+  Tensor mean = empty(grouped(t.gamma, 2), x.dtype(), x.device()),
+         var = empty(mean.shape(), x.dtype(), x.device());
+  Tensor filtered;
+  if (t.filter.defined()) {
+    filtered = empty(x.shape(), x.dtype(), x.device());
+    run(kernels::conv_tail_stats, x.device(), x.dtype(), x.view(), filter_view(t.filter), filtered.mut_view(),
+        mean.mut_view(), var.mut_view());
+  } else {
+    run(kernels::batch_norm_stats, x.device(), x.dtype(), x.view(), mean.mut_view(), var.mut_view());
+  }
+  const Tensor y = finish("conv_tail", x, t, mean, var, false, filtered);
+  return {y, mean.viewed_as(t.gamma.shape()), var.viewed_as(t.gamma.shape())};
+}
+
+Tensor conv_tail_eval(const Tensor& x, const Tensor& mean, const Tensor& var, const ConvTail& t) {
+  check_operands("conv_tail_eval", {{"input", x}, {"mean", mean}, {"var", var}});
+  check("conv_tail_eval", x, t, mean, var);
+  if (!conv_tail_is_fused(x.device(), x.dtype()))
+    return finished(
+        batch_norm_eval(reprogrammed(x, t.filter), mean, var, t.gamma, t.beta, {.eps = t.args.eps}), t);
+  REPRISE_CHECK(!any_requires_grad({mean, var}),
+                "conv_tail_eval: the statistics are constants here, but one of them wants a gradient");
+  return finish("conv_tail_eval", x, t, mean, var, true);
+}
+
+bool conv_tail_is_fused(Device device, DType dtype) {
+  return has_kernel(kernels::conv_tail_stats, device, dtype) &&
+         has_kernel(kernels::conv_tail_fwd, device, dtype) &&
+         has_kernel(kernels::conv_tail_bwd_params, device, dtype) &&
+         has_kernel(kernels::conv_tail_bwd, device, dtype);
+}
+
+}  // namespace reprise::ops

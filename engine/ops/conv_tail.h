@@ -1,0 +1,31 @@
+// What stands behind a frozen convolution, as one op: reprogramming filter, batch norm, residual, ReLU.
+#pragma once
+
+#include "engine/core/tensor.h"
+#include "engine/kernels/args.h"
+#include "engine/ops/batch_norm.h"
+
+namespace reprise::ops {
+
+// y = [relu](batch_norm(depthwise_conv2d(x, filter), gamma, beta) [+ residual])
+struct ConvTail {
+  Tensor filter;  // (R,S,C), or (T,R,S,C) for T task groups; odd R and S, "same" padding; may be undefined
+  Tensor gamma, beta;  // (C), or (T,C), with the filter's T
+  Tensor residual;     // like x; may be undefined
+  ConvTailArgs args;
+};
+
+// x (N,H,W,C), the convolution's output. Normalises with the batch's own statistics, which it returns too.
+// The same as its parts one after the other, forward and backward, to the bit on one device; fused it keeps x
+// and a bit per element for backward, nothing between. Error where one of the parts would give one.
+REPRISE_API BatchNormResult conv_tail(const Tensor& x, const ConvTail& tail);
+
+// The same with given statistics (C) or (T,C), which are constants. An image's result does not depend on its
+// batch.
+REPRISE_API Tensor conv_tail_eval(const Tensor& x, const Tensor& mean, const Tensor& var,
+                                  const ConvTail& tail);
+
+// Whether there are kernels that fuse it there; else the parts run one by one.
+REPRISE_API bool conv_tail_is_fused(Device device, DType dtype);
+
+}  // namespace reprise::ops

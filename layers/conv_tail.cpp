@@ -1,0 +1,46 @@
+#include "layers/conv_tail.h"
+
+#include "engine/autograd/autograd.h"
+#include "engine/core/env.h"
+#include "engine/core/error.h"
+#include "engine/ops/arithmetic.h"
+#include "engine/ops/conv_tail.h"
+#include "engine/ops/unary.h"
+#include "layers/observer.h"
+#include "layers/reprogramming/depthwise.h"
+
+namespace reprise::layers {
+namespace {
+
+// The convolution, and of what stands behind it all but a filter that the fused op can apply itself.
+Tensor before_tail(Conv2d& conv, const Tensor& x, Tensor& filter) {
+  const ErrorScope scope("layer", conv.path());
+  const Tensor y = conv.convolve(x);
+  if (const auto* depthwise = dynamic_cast<const DepthwiseReprogram*>(conv.reprogram())) {
+    filter = depthwise->weight;
+    return y;
+  }
+  return conv.reprogram() != nullptr ? (*conv.reprogram())(x, y) : y;
+}
+
+}  // namespace
+
+bool fuses_tails() {
+  return !ForwardObserver::is_watching() && env_flag("REPRISE_FUSE");
+}
+
+Tensor conv_bn(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, const Tensor& residual, bool relu) {
+  if (!fuses_tails()) {
+    const Tensor y = bn(conv(x)), sum = residual.defined() ? ops::add(y, residual) : y;
+    return relu ? ops::relu(sum) : sum;
+  }
+  ops::ConvTail tail{{}, bn.weight, bn.bias, residual, {.eps = bn.args.eps, .relu = relu}};
+  const Tensor y = before_tail(conv, x, tail.filter);
+  const ErrorScope scope("layer", bn.path());
+  if (!bn.is_training()) return ops::conv_tail_eval(y, bn.running_mean, bn.running_var, tail);
+  const ops::BatchNormResult batch = ops::conv_tail(y, tail);
+  bn.move_running_statistics(batch);
+  return batch.y;
+}
+
+}  // namespace reprise::layers

@@ -1,0 +1,19 @@
+// A convolution with what stands behind it: reprogramming, batch norm, residual, ReLU.
+#pragma once
+
+#include "layers/batch_norm.h"
+#include "layers/conv2d.h"
+
+namespace reprise::layers {
+
+// bn(conv(x)) [+ residual], then [ReLU]; residual may be undefined. What follows the convolution is one fused
+// op (ops::conv_tail) unless fuses_tails() says no. Batch norm's running statistics move as in its forward.
+// The modules' names stand in errors either way.
+REPRISE_API Tensor conv_bn(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, const Tensor& residual = {},
+                           bool relu = true);
+
+// False while an observer wants to see every module's output, and where REPRISE_FUSE=0. The results are the
+// same, to the bit.
+REPRISE_API bool fuses_tails();
+
+}  // namespace reprise::layers

@@ -1,0 +1,99 @@
+#include "engine/ops/conv_tail.h"
+
+#include "engine/autograd/autograd.h"
+#include "tests/ops/cases.h"
+
+namespace reprise::testing {
+namespace {
+
+// The inputs after x, in this order where they are there: filter (w=3x5: its size), gamma, beta, residual
+// (res=1); groups=T: (T,C).
+struct Drawn {
+  bool filter, residual;
+  ConvTailArgs args;
+
+  ops::ConvTail tail(const std::vector<Tensor>& in, std::size_t next) const {
+    ops::ConvTail t;
+    t.args = args;
+    if (filter) t.filter = in[next++];
+    t.gamma = in[next++];
+    t.beta = in[next++];
+    if (residual) t.residual = in[next++];
+    return t;
+  }
+};
+
+Drawn draw(Case& c, const Params& p) {
+  const Shape x = p.shape("x");
+  const std::int64_t groups = p.integer("groups", 0);
+  const auto row = [&](Shape shape) { return groups == 0 ? shape : shape.prepend(groups); };
+  Drawn d{p.has("w"),
+          p.integer("res", 0) == 1,
+          {.eps = p.number("eps", 1e-5), .relu = p.integer("relu", 1) == 1}};
+  // frozen=1: the input wants no gradient, as at the stem of a network.
+  const bool frozen = p.integer("frozen", 0) == 1;
+  if (frozen) c.inputs.back().constant();
+  if (d.filter) {
+    const Shape size = p.shape("w");
+    c.normal("filter", row({size[0], size[1], x[3]}));
+  }
+  c.uniform("gamma", row({x[3]}), 0.5, 2);
+  c.normal("beta", row({x[3]}));
+  if (d.residual) c.normal("residual", x);
+  return d;
+}
+
+const std::vector<std::string> cases{
+    "x=2x7x5x1 w=3x3",
+    "x=2x7x5x3 w=3x3 res=1",
+    "x=3x5x4x35 w=3x3",
+    "x=3x5x4x35 w=3x3 relu=0",
+    "x=3x5x4x35 w=3x3 relu=0 res=1",
+    "x=3x5x4x35",
+    "x=3x5x4x35 res=1",
+    "x=3x5x4x35 relu=0",
+    "x=2x3x5x12 w=1x1 res=1",
+    "x=2x6x5x17 w=5x3",
+    "x=2x1x1x3 w=3x3",
+    "x=6x5x4x3 w=3x3 groups=3",
+    "x=3x3x7x35 w=3x3 groups=3 res=1",
+    "x=3x4x3x20 groups=3 res=1",
+    "x=2x7x5x19 w=3x3 frozen=1",
+    "x=2x7x5x19 w=3x3 eps=0.1",
+    "x=2x28x28x64 w=3x3 res=1",  // real networks
+    "x=3x14x14x256 w=3x3 groups=3",
+    "x=5x7x7x512 w=3x3 res=1",
+    "x=2x56x56x64 w=3x3",  // chunks that begin inside an image
+    "x=2x14x14x1024 res=1",
+};
+
+const OpCases conv_tail("conv_tail", cases, [](Case& c, const Params& p) {
+  c.normal("x", p.shape("x"));
+  const Drawn d = draw(c, p);
+  c.run = [d](const std::vector<Tensor>& in) {
+    const auto [y, mean, var] = ops::conv_tail(in[0], d.tail(in, 1));
+    return std::vector{y, mean, var};
+  };
+  c.tolerance = 5e-6;
+  // With two values the terms of a gradient cancel to next to nothing.
+  if (p.shape("x").numel() == 2 * p.shape("x")[-1]) c.terms = 1;
+  // And with one tap, which batch norm undoes, those of its gradient do.
+  if (d.filter && c.inputs[1].value.numel() == p.shape("x")[-1])
+    c.terms = static_cast<double>(p.shape("x").numel() / p.shape("x")[-1]);
+});
+
+const OpCases conv_tail_eval("conv_tail_eval", cases, [](Case& c, const Params& p) {
+  c.normal("x", p.shape("x"));
+  const Drawn d = draw(c, p);
+  const Shape row = c.inputs[d.filter ? 2 : 1].value.shape();
+  c.normal("mean", row).constant();
+  c.uniform("var", row, 0.25, 4).constant();
+  c.run = [d](const std::vector<Tensor>& in) {
+    const std::size_t n = in.size();
+    return std::vector{ops::conv_tail_eval(in[0], in[n - 2], in[n - 1], d.tail(in, 1))};
+  };
+  c.tolerance = 3e-6;
+});
+
+}  // namespace
+}  // namespace reprise::testing

@@ -1,0 +1,160 @@
+// conv_tail beside its parts, to the bit, on every instruction set; where it is not fused; what it refuses.
+#include "engine/ops/conv_tail.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <limits>
+
+#include "engine/autograd/autograd.h"
+#include "engine/core/error.h"
+#include "engine/ops/arithmetic.h"
+#include "engine/ops/conv2d.h"
+#include "engine/ops/unary.h"
+#include "tests/ops/cases.h"
+
+namespace reprise {
+namespace {
+
+struct Setting {
+  Shape x, filter;  // no filter: rank 0
+  bool residual, relu, eval;
+};
+
+std::vector<Tensor> inputs(const Setting& s, Device device, DType dtype) {
+  testing::Case c("conv_tail beside its parts");
+  const bool grouped = s.filter.rank() == 4;
+  const Shape row = grouped ? Shape{s.filter[0], s.x[3]} : Shape{s.x[3]};
+  c.normal("x", s.x);
+  c.normal("filter", s.filter);
+  c.uniform("gamma", row, 0.5, 2);
+  c.normal("beta", row);
+  c.normal("residual", s.x);
+  c.normal("mean", row);
+  c.uniform("var", row, 0.25, 4);
+  std::vector<Tensor> made;
+  for (const testing::Input& in : c.inputs) {
+    made.push_back(in.value.to(dtype).to(device).clone());
+    if (made.size() <= 5) set_requires_grad(made.back());
+  }
+  if (s.filter.rank() == 0) made[1] = {};
+  if (!s.residual) made[4] = {};
+  return made;
+}
+
+ops::BatchNormResult parts(const Setting& s, const std::vector<Tensor>& in) {
+  Tensor b = in[0];
+  if (in[1].defined())
+    b = ops::depthwise_conv2d(
+        b, in[1], {.padding = {static_cast<int>(in[1].dim(-3) / 2), static_cast<int>(in[1].dim(-2) / 2)}});
+  ops::BatchNormResult r =
+      s.eval ? ops::BatchNormResult{ops::batch_norm_eval(b, in[5], in[6], in[2], in[3]), {}, {}}
+             : ops::batch_norm(b, in[2], in[3]);
+  if (in[4].defined()) r.y = ops::add(r.y, in[4]);
+  if (s.relu) r.y = ops::relu(r.y);
+  return r;
+}
+
+ops::BatchNormResult fused(const Setting& s, const std::vector<Tensor>& in) {
+  const ops::ConvTail t{in[1], in[2], in[3], in[4], {.relu = s.relu}};
+  if (s.eval) return {ops::conv_tail_eval(in[0], in[5], in[6], t), {}, {}};
+  return ops::conv_tail(in[0], t);
+}
+
+void expect_same_bits(const Tensor& a, const Tensor& b, const char* what) {
+  ASSERT_EQ(a.defined(), b.defined()) << what;
+  if (!a.defined()) return;
+  const auto x = a.raw_bytes(), y = b.raw_bytes();
+  EXPECT_TRUE(x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size()) == 0) << what;
+}
+
+// Forward and backward of both, on that device.
+void expect_equal(const Setting& s, Device device, DType dtype) {
+  SCOPED_TRACE(to_string(s.x) + " filter " + to_string(s.filter) + (s.residual ? " residual" : "") +
+               (s.relu ? " relu" : "") + (s.eval ? " eval" : ""));
+  const std::vector<Tensor> a = inputs(s, device, dtype), b = inputs(s, device, dtype);
+  const auto one = fused(s, a), other = parts(s, b);
+  expect_same_bits(one.y, other.y, "y");
+  expect_same_bits(one.mean, other.mean, "mean");
+  expect_same_bits(one.var, other.var, "var");
+  testing::Case seed("seed of conv_tail");
+  const Tensor dy = seed.normal("dy", s.x).value.to(dtype).to(device);
+  backward(one.y, dy);
+  backward(other.y, dy);
+  const char* names[] = {"dx", "dfilter", "dgamma", "dbeta", "dresidual"};
+  for (std::size_t i = 0; i < 5; ++i) expect_same_bits(grad(a[i]), grad(b[i]), names[i]);
+}
+
+TEST(ConvTail, HasTheBitsOfItsParts) {
+  const std::pair<Shape, Shape> sizes[] = {
+      {{2, 7, 5, 3}, {3, 3, 3}},     {{3, 5, 4, 35}, {3, 3, 35}},    {{2, 6, 7, 17}, {5, 3, 17}},
+      {{2, 4, 3, 20}, {1, 1, 20}},   {{6, 5, 4, 19}, {3, 3, 3, 19}}, {{5, 7, 7, 512}, {3, 3, 512}},
+      {{1, 60, 56, 64}, {3, 3, 64}}, {{3, 14, 14, 256}, {}},         {{2, 31, 33, 130}, {3, 3, 130}},
+      {{2, 70, 2050, 1}, {3, 3, 1}},
+  };
+  for (const auto& [x, filter] : sizes)
+    for (const bool residual : {false, true})
+      for (const bool relu : {false, true})
+        for (const bool eval : {false, true})
+          expect_equal({x, filter, residual, relu, eval}, cpu_device, DType::f32);
+}
+
+// A NaN or an infinity goes the way that it goes through the parts.
+TEST(ConvTail, PassesNotANumberOn) {
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    const Setting s{{1, 5, 20, 18}, {3, 3, 18}, true, true, true};
+    std::vector<Tensor> a = inputs(s, cpu_device, DType::f32), b = inputs(s, cpu_device, DType::f32);
+    for (std::vector<Tensor>* in : {&a, &b}) (*in)[0].mutable_data<float>()[18 * 30 + 5] = bad;
+    const Tensor y = fused(s, a).y, want = parts(s, b).y;
+    expect_same_bits(y, want, "y");
+    backward(y, ones(s.x));
+    backward(want, ones(s.x));
+    for (std::size_t i = 0; i < 5; ++i) expect_same_bits(grad(a[i]), grad(b[i]), "gradient");
+  }
+}
+
+TEST(ConvTail, RunsItsPartsWhereNothingFusesThem) {
+  EXPECT_TRUE(ops::conv_tail_is_fused(cpu_device, DType::f32));
+  EXPECT_TRUE(ops::conv_tail_is_fused(ref_device, DType::f64));
+  EXPECT_FALSE(ops::conv_tail_is_fused({Device::Kind::cuda, 0}, DType::f32));
+  ASSERT_FALSE(ops::conv_tail_is_fused(cpu_device, DType::f64));
+  for (const bool eval : {false, true})
+    expect_equal({{2, 5, 4, 3}, {3, 3, 3}, true, true, eval}, cpu_device, DType::f64);
+}
+
+TEST(ConvTail, KeepsNothingBetween) {
+  const Setting s{{2, 9, 8, 16}, {3, 3, 16}, false, true, false};
+  std::vector<Tensor> in = inputs(s, cpu_device, DType::f32);
+  const Tensor y = fused(s, in).y;
+  in[0].mutable_data<float>()[0] = 1;
+  try {
+    backward(y, ones(s.x));
+    FAIL() << "a changed input was not noticed";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("conv_tail: input"), std::string::npos) << e.what();
+  }
+}
+
+TEST(ConvTail, RefusesWhatDoesNotFit) {
+  const Tensor x = zeros({2, 4, 4, 3}), row = ones({3});
+  const auto refuses = [&](const ops::ConvTail& t, const char* why, const Tensor& input) {
+    try {
+      ops::conv_tail(input, t);
+      ADD_FAILURE() << "no error: " << why;
+    } catch (const Error& e) {
+      EXPECT_NE(std::string(e.what()).find(why), std::string::npos) << e.what();
+    }
+  };
+  refuses({{}, ones({4}), ones({4}), {}, {}}, "channels do not match the gamma", x);
+  refuses({{}, row, ones({4}), {}, {}}, "beta has another shape", x);
+  refuses({zeros({3, 3, 4}), row, row, {}, {}}, "channels do not match the filter", x);
+  refuses({zeros({3, 2, 3}), row, row, {}, {}}, "even size", x);
+  refuses({zeros({2, 3, 3, 3}), row, row, {}, {}}, "other task groups", x);
+  refuses({{}, ones({4, 3}), ones({4, 3}), {}, {}}, "4 task groups", x);
+  refuses({{}, row, row, zeros({2, 4, 3, 3}), {}}, "residual has another shape", x);
+  refuses({{}, row, row, {}, {}}, "rank 4", zeros({2, 3}));
+  refuses({{}, row, row, {}, {}}, "one value per channel", zeros({1, 1, 1, 3}));
+}
+
+}  // namespace
+}  // namespace reprise
