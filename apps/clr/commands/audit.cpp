@@ -1,0 +1,29 @@
+// clr audit: the tool for people who examine numerical behaviour.
+#include "apps/clr/audit/parts.h"
+#include "apps/clr/commands/commands.h"
+#include "engine/core/log.h"
+
+namespace reprise::clr {
+
+void add_audit(CLI::App& app, Common& common) {
+  CLI::App& audit = *app.add_subcommand("audit", "examine the numbers: kernels, gradients, layers, runs");
+  audit.require_subcommand(0, 1);
+  audit.callback([&audit] {
+    if (!audit.get_subcommands().empty()) return;
+    std::string parts;
+    for (const CLI::App* part : audit.get_subcommands({}))
+      parts += (parts.empty() ? "" : ", ") + part->get_name();
+    throw UsageError("audit: which part? There are " + parts);
+  });
+  audit.footer(
+      "Each part says on standard error what it will cost, and prints a table or, with --json, one object.\n"
+      "Exit status 1: something was found. `clr audit PART --help` lists a part's options.");
+  add_audit_verify(audit, common);
+  add_audit_repeat(audit, common);
+}
+
+void tell_cost(const Common& common, const std::string& what) {
+  if (!common.quiet) log_line("cost: " + what);
+}
+
+}  // namespace reprise::clr
