@@ -7,15 +7,6 @@
 
 namespace reprise::clr {
 
-std::string place_text(const Shape& shape, std::int64_t flat) {
-  std::string text;
-  for (int i = shape.rank() - 1; i >= 0; --i) {
-    text = std::to_string(flat % shape[i]) + (text.empty() ? "" : ", ") + text;
-    flat /= shape[i];
-  }
-  return "[" + text + "]";
-}
-
 std::string element_text(const View& view, std::int64_t flat) {
   switch (view.dtype) {
     case DType::f32:

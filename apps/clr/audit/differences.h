@@ -9,8 +9,6 @@
 
 namespace reprise::clr {
 
-// "[2, 0, 14]": the place of element `flat` of a tensor of that shape.
-std::string place_text(const Shape& shape, std::int64_t flat);
 // The element as text that reads back exactly.
 std::string element_text(const View& view, std::int64_t flat);
 

@@ -15,7 +15,4 @@ void add_audit_drift(CLI::App& audit, Common& common);
 void add_audit_nan(CLI::App& audit, Common& common);
 void add_audit_verify(CLI::App& audit, Common& common);
 
-// "cost: ..." on standard error, before the work begins, unless --quiet.
-void tell_cost(const Common& common, const std::string& what);
-
 }  // namespace reprise::clr

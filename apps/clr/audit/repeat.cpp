@@ -1,6 +1,7 @@
 // clr audit repeat: the same steps several times, with other numbers of threads, compared to the bit.
 #include <nlohmann/json.hpp>
 
+#include "apps/clr/audit/cost.h"
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/audit/trace.h"
 #include "apps/clr/audit/trial.h"

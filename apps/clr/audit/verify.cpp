@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "apps/clr/audit/cost.h"
 #include "apps/clr/audit/differences.h"
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/backbone_search.h"
@@ -171,11 +172,11 @@ class Verification {
           seconds += std::strtod(fields[6].c_str(), nullptr);
       images += record_["tasks"][task].value("train_images", std::int64_t{0});
     }
-    log_line(
-        fmt::format("cost: trains {} task{} again in a scratch folder, {} images, at most {} epochs; "
-                    "the first time took {} in all",
-                    tasks_.size(), tasks_.size() == 1 ? "" : "s", grouped(images), recipe_.epochs,
-                    duration_text(seconds)));
+    clr::tell_cost(common_,
+                   fmt::format("trains {} task{} again in a scratch folder, {} images, at most {} epochs; "
+                               "the first time took {} in all",
+                               tasks_.size(), tasks_.size() == 1 ? "" : "s", grouped(images), recipe_.epochs,
+                               duration_text(seconds)));
   }
 
   void condition(const std::string& name, const std::string& recorded, const std::string& here,

@@ -1,7 +1,6 @@
 // clr audit: the tool for people who examine numerical behaviour.
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/commands/commands.h"
-#include "engine/core/log.h"
 
 namespace reprise::clr {
 
@@ -20,10 +19,8 @@ void add_audit(CLI::App& app, Common& common) {
       "Exit status 1: something was found. `clr audit PART --help` lists a part's options.");
   add_audit_verify(audit, common);
   add_audit_repeat(audit, common);
-}
-
-void tell_cost(const Common& common, const std::string& what) {
-  if (!common.quiet) log_line("cost: " + what);
+  add_audit_layers(audit, common);
+  add_audit_nan(audit, common);
 }
 
 }  // namespace reprise::clr
