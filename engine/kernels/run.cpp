@@ -11,6 +11,7 @@
 #include "engine/core/gpu.h"
 #include "engine/core/log.h"
 #include "engine/core/tensor.h"
+#include "engine/kernels/allowance.h"
 
 namespace reprise {
 namespace {
@@ -167,7 +168,7 @@ void Watch::print() {
 }
 
 void Watch::compare() {
-  const double allowance = dtype_ == DType::f64 ? 1e-12 : dtype_ == DType::bf16 ? 2e-2 : 1e-4;
+  const double allowance = kernel_allowance(dtype_);
   for (std::size_t k = 0; k < operands_.size(); ++k) {
     const Operand& o = operands_[k];
     if (!o.written || !o.view || !is_floating(o.view.dtype)) continue;
@@ -197,6 +198,10 @@ void Watch::show() {
 }
 
 }  // namespace detail
+
+double kernel_allowance(DType dtype) {
+  return dtype == DType::f64 ? 1e-12 : dtype == DType::bf16 ? 2e-2 : 1e-4;
+}
 
 KernelProbe::~KernelProbe() = default;
 KernelProbe* set_kernel_probe(KernelProbe* next) {

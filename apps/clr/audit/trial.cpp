@@ -9,6 +9,7 @@
 #include "data/loader/order.h"
 #include "data/sets/find_tasks.h"
 #include "engine/core/check.h"
+#include "layers/summary.h"
 
 namespace reprise::clr {
 namespace {
@@ -25,13 +26,13 @@ Recipe checked_recipe(Recipe recipe, const Common& common) {
 
 }  // namespace
 
-void add_trial_options(CLI::App& c, TrialOptions& o) {
+CLI::Option* add_trial_options(CLI::App& c, TrialOptions& o) {
   Recipe& r = o.recipe;
   c.add_option("--backbone", o.backbone,
                "weight file of the pretrained network; none for the method scratch");
   c.add_option("--arch", o.arch, "its architecture (auto: the one that fits its file)")
       ->capture_default_str();
-  c.add_option("--data", o.data, data_help)->required();
+  CLI::Option* data = c.add_option("--data", o.data, data_help)->required();
   c.add_option("--task", o.task, "train on this task of the data (default: the first)");
   c.add_option("--method", r.method, "as of `clr train`")->capture_default_str();
   c.add_option("--size", r.size, "height and width of the images (default: what the backbone was made for)")
@@ -41,6 +42,7 @@ void add_trial_options(CLI::App& c, TrialOptions& o) {
   c.add_option("--optimizer", r.optimizer, "adam, sgd (momentum 0.9)")->capture_default_str();
   c.add_option("--penalty", r.penalty, "norms added to the loss: l2, l1, l12, none")->capture_default_str();
   c.add_option("--steps", r.steps, "how many steps")->check(CLI::Range(1, 1 << 30))->capture_default_str();
+  return data;
 }
 
 Trial::Trial(TrialOptions options, const Common& common) : options_(std::move(options)) {
@@ -81,6 +83,16 @@ std::int64_t Trial::memory() const {
   const auto network =
       backbone_.instantiate(r.method, static_cast<int>(data_->task.classes.size()), r.seed, "estimate");
   return estimate_memory(*network, r.size, backbone_.dtype).of_batch(r.batch);
+}
+
+double Trial::flops() const {
+  const Recipe& r = options_.recipe;
+  const auto network =
+      backbone_.instantiate(r.method, static_cast<int>(data_->task.classes.size()), r.seed, "estimate");
+  double one_image = 0;
+  for (const layers::LayerRow& row : layers::summarize(*network, r.size, r.size))
+    one_image += static_cast<double>(row.flops);
+  return 3 * one_image * static_cast<double>(r.batch * r.steps);
 }
 
 Training::Training(const Trial& trial)

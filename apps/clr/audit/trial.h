@@ -21,7 +21,8 @@ struct TrialOptions {
   }
 };
 // --backbone, --arch, --data, --task, --method, --size, --batch, --lr, --optimizer, --penalty, --steps.
-void add_trial_options(CLI::App& command, TrialOptions& options);
+// Returns that of --data, which is required.
+CLI::Option* add_trial_options(CLI::App& command, TrialOptions& options);
 
 // The backbone and the images, shared by all trainings of a trial.
 class Trial {
@@ -36,6 +37,7 @@ class Trial {
   // dots".
   std::string describe() const;
   std::int64_t memory() const;  // bytes that one training takes
+  double flops() const;         // of all steps of one training, forward and back
 
  private:
   friend class Training;

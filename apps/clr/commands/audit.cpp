@@ -21,6 +21,9 @@ void add_audit(CLI::App& app, Common& common) {
   add_audit_repeat(audit, common);
   add_audit_layers(audit, common);
   add_audit_nan(audit, common);
+  add_audit_drift(audit, common);
+  add_audit_ops(audit, common);
+  add_audit_grad(audit, common);
 }
 
 }  // namespace reprise::clr
