@@ -1,6 +1,7 @@
 #include "apps/clr/audit/child.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -38,11 +39,16 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
 std::string read_to_end(int descriptor, pid_t child) {
   std::string text;
   char buffer[4096];
+  // A signal interrupts poll, whatever its handler says of other calls: then the child is told.
   for (;;) {
+    pollfd ready{descriptor, POLLIN, 0};
+    if (poll(&ready, 1, -1) < 0 && errno == EINTR) {
+      if (pending_signal() != 0) kill(child, pending_signal());
+      continue;
+    }
     const ssize_t got = read(descriptor, buffer, sizeof buffer);
-    if (got > 0) text.append(buffer, static_cast<std::size_t>(got));
-    if (got < 0 && errno == EINTR && pending_signal() != 0) kill(child, pending_signal());
-    if (got == 0 || (got < 0 && errno != EINTR)) return text;
+    if (got <= 0) return text;
+    text.append(buffer, static_cast<std::size_t>(got));
   }
 }
 

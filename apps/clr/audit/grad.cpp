@@ -104,9 +104,9 @@ void print_rows(const std::vector<Row>& rows, const Common& common) {
                       {"report", r.result.report}});
     return print_json({{"checks", list}});
   }
-  Table table({"gradient of", "tensors", "elements", "of allowance", ""}, {true, false, false, false, true});
+  Table table({"gradient of", "tensors", "elements", "error/allowed", ""}, {true, false, false, false, true});
   for (const Row& r : rows)
-    table.row({r.name, grouped(r.tensors), grouped(r.elements), percent(r.result.worst, 2),
+    table.row({r.name, grouped(r.tensors), grouped(r.elements), fmt::format("{:.1e}", r.result.worst),
                r.result.passed ? "as differences say" : "WRONG"});
   print(table.text());
   for (const Row& r : rows)

@@ -31,8 +31,9 @@ void print_result(const Common& common, const Trial& trial, const AnomalyWatch& 
   }
   Table table({"kernel", "calls", "values read", "min", "max"});
   for (const auto& [name, read] : watch.read())
-    table.row({name, grouped(read.calls), grouped(read.values), fmt::format("{:.3g}", read.min),
-               fmt::format("{:.3g}", read.max)});
+    if (read.values > 0)
+      table.row({name, grouped(read.calls), grouped(read.values), fmt::format("{:.3g}", read.min),
+                 fmt::format("{:.3g}", read.max)});
   print(table.text());
   print(anomaly.empty() ? fmt::format("{} steps: every value is finite\n", steps)
                         : fmt::format("after {} whole steps, {}\n", steps, anomaly));
