@@ -247,7 +247,16 @@ TEST_F(Audit, wrong_usage) {
   expect(clr({"audit", "repeat", "--backbone", dir / "backbone.safetensors"}), 2, {"--data"});
   expect(trial("repeat", {"--method", "no-such"}), 2, {"no-such"});
   expect(trial("nan", {"--lr", "-1"}), 2, {"--lr"});
-  expect(trial("nan", {"--size", "4", "--batch", "7"}), 1, {"--batch 6 works"});
+  expect(clr({"audit", "nan", "--backbone", dir / "backbone.safetensors", "--data", dir / "data", "--size",
+              "4", "--batch", "7"}),
+         1, {"--batch 6 works"});
+  expect(trial("nan", {"--backbone", dir / "absent.safetensors"}), 2, {"--backbone"});
+  expect(clr({"audit", "nan", "--backbone", dir / "absent.safetensors", "--data", dir / "data"}), 1,
+         {"absent.safetensors"});
+  if (clr({"audit", "ops", "--device", "cuda"}).status != 0)
+    expect(clr({"audit", "layers", "--backbone", dir / "backbone.safetensors", "--images", dir / "data",
+                "--device", "cuda"}),
+           1, {"--device cuda cannot be used"});
   expect(trial("repeat", {"--thread-counts", "0"}), 2, {"--thread-counts"});
 }
 

@@ -35,7 +35,7 @@ TEST(Run, AFallbackIsCountedAndStrictModeForbidsIt) {
 }
 
 struct Seen : KernelProbe {
-  explicit Seen(bool reference) : reference(reference) {}
+  explicit Seen(bool wanted) : reference(wanted) {}
   bool wants_reference() const override { return reference; }
   void after(const KernelCall& call) override {
     names.emplace_back(call.name);
