@@ -172,6 +172,9 @@ TEST_F(Audit, layers_of_a_task) {
   const Outcome o = layers({"--task", dir / "run/tasks/dots.safetensors", "--device", "cpu", "--count", "3"});
   expect(o, 0, {"conv1.reprogram", "own error", "cpu f32 against ref f64"});
   expect(layers({"--task", dir / "run/tasks/dots.safetensors", "--eval", "--quiet"}), 0, {"layer3.2.bn2"});
+  expect(clr({"audit", "layers", "--method", "scratch", "--arch", "resnet20", "--images", dir / "data",
+              "--size", "8"}),
+         0, {"linear "});
   expect(clr({"audit", "layers", "--backbone", dir / "backbone.safetensors", "--images", dir / "nowhere"}), 1,
          {"nowhere"});
   std::filesystem::create_directory(dir / "empty");
@@ -226,6 +229,8 @@ TEST_F(Audit, ops_reaches_every_kernel) {
   const json j = json::parse(o.out);
   EXPECT_EQ(j["not_called"].size(), 0u) << j["not_called"];
   for (const json& k : j["kernels"]) EXPECT_LE(k["share_of_allowance"], 1) << k;
+  const json exact = json::parse(clr({"audit", "ops", "--dtype", "f64", "--quiet", "--json"}).out);
+  for (const json& k : exact["kernels"]) EXPECT_EQ(k["largest_ulps"], 0) << k;
   expect(trial("ops"), 0, {"conv2d_fwd", "adam_step", "not called: "});
   expect(clr({"audit", "ops", "--backbone", dir / "backbone.safetensors"}), 2, {"--data"});
 }

@@ -14,7 +14,9 @@ namespace {
 // The distance to the next number of that dtype at the size of `value`.
 double ulp(double value, DType dtype) {
   const int digits = dtype == DType::f64 ? 53 : dtype == DType::bf16 ? 8 : 24;
-  const int smallest = dtype == DType::f64 ? -1022 : -126;  // the exponent of the smallest normal number
+  // The exponent of the smallest normal number; in double a little more, so that the distance is normal
+  // itself.
+  const int smallest = dtype == DType::f64 ? -960 : -126;
   const int exponent = value == 0 ? smallest : std::max(std::ilogb(value), smallest);
   return std::ldexp(1.0, exponent - digits + 1);
 }
@@ -34,7 +36,7 @@ void compare(KernelErrors& e, const View& got, const double* want, DType dtype) 
     const double error = alike ? 0 : std::abs(value - want[i]);
     // Not finite where the reference is finite: as wrong as can be.
     worst = std::isnan(error) ? HUGE_VAL : std::max(worst, error);
-    const double ulps = error / ulp(want[i], got.dtype);
+    const double ulps = error == 0 ? 0 : error / ulp(want[i], got.dtype);
     e.largest_ulps = std::isnan(ulps) ? HUGE_VAL : std::max(e.largest_ulps, ulps);
     e.sum_ulps += ulps;
   }

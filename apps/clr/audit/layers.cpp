@@ -87,9 +87,13 @@ class LayersAudit {
     const std::string arch = task_ && o_.arch == "auto" ? task_->arch : o_.arch;
     const Backbone backbone = backbone_for(method_, o_.backbone, arch, device, dtype);
     identity_ = backbone.identity;
-    auto made = task_ ? restore_network(backbone, *task_) : backbone.pretrained(method_, common_.seed);
-    REPRISE_CHECK(task_ || backbone.classes > 0, "{} has no head of its own, so no loss; give --task",
-                  o_.backbone);
+    const bool has_head = task_ || backbone.classes > 0;
+    REPRISE_CHECK(has_head || !method_.empty(),
+                  "{} has no head of its own, so no loss; give --task or --method", o_.backbone);
+    constexpr int drawn_classes = 10;
+    auto made = task_      ? restore_network(backbone, *task_)
+                : has_head ? backbone.pretrained(method_, common_.seed)
+                           : backbone.instantiate(method_, drawn_classes, common_.seed, "audit");
     size_ = o_.size > 0 ? o_.size : task_ ? task_->size : backbone.size;
     // Without a method every parameter is trained, in memory of its own.
     if (method_.empty())

@@ -359,7 +359,11 @@ void add_audit_verify(CLI::App& audit, Common& common) {
   c.callback([o, &common] {
     const SignalGuard signals;
     Verification verification(*o, common);
-    verification.run();
+    try {
+      verification.run();
+    } catch (const Interrupted&) {
+      throw Interrupted(pending_signal(), "interrupted; the scratch folder is gone, the run as it was");
+    }
     verification.print_result();
     if (!verification.same()) common.exit_status = 1;
   });
