@@ -1,10 +1,13 @@
 #include "apps/clr/train/anomaly.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <cstring>
 
 #include "apps/clr/table.h"
 #include "engine/core/check.h"
+#include "engine/core/parallel.h"
 
 namespace reprise::clr {
 namespace {
@@ -50,6 +53,30 @@ Range range_of(const View& v) {
   return {};
 }
 
+// Whether an exponent has all its bits set, which infinities and NaNs have and nothing else. `mask`: those
+// bits.
+template <class Bits>
+bool all_finite(const View& v, Bits mask) {
+  std::atomic<bool> finite{true};
+  parallel_for(v.numel(), 1 << 16, [&](std::int64_t begin, std::int64_t end) {
+    const auto* bytes = v.data<std::byte>();
+    bool bad = false;
+    for (std::int64_t i = begin; i < end; ++i) {
+      Bits bits;
+      std::memcpy(&bits, bytes + static_cast<std::size_t>(i) * sizeof bits, sizeof bits);
+      bad |= (bits & mask) == mask;
+    }
+    if (bad) finite = false;
+  });
+  return finite;
+}
+
+bool all_finite(const View& v) {
+  if (v.dtype == DType::f64) return all_finite<std::uint64_t>(v, 0x7FF0000000000000);
+  if (v.dtype == DType::bf16) return all_finite<std::uint16_t>(v, 0x7F80);
+  return all_finite<std::uint32_t>(v, 0x7F800000);
+}
+
 std::string value_text(const View& v, std::int64_t i) {
   const double value = v.dtype == DType::f32   ? static_cast<double>(v.data<float>()[i])
                        : v.dtype == DType::f64 ? v.data<double>()[i]
@@ -59,7 +86,7 @@ std::string value_text(const View& v, std::int64_t i) {
 
 }  // namespace
 
-AnomalyWatch::AnomalyWatch(layers::Network& network) {
+AnomalyWatch::AnomalyWatch(layers::Network& network, bool ranges) : ranges_(ranges) {
   for (const layers::Entry& e : network.named_tensors())
     if (e.tensor->device().is_host()) names_[e.tensor->view().ptr] = e.name;
   before_ = set_kernel_probe(this);
@@ -74,8 +101,12 @@ void AnomalyWatch::after(const KernelCall& call) {
   for (std::size_t k = 0; k < call.operands.size(); ++k) {
     const auto& [view, written] = call.operands[k];
     if (!written || !view || !is_floating(view.dtype) || view.numel() == 0) continue;
+    if (!all_finite(view)) {
+      const Range r = range_of(view);
+      report(call, k, r.first_bad, r.not_finite);
+    }
+    if (!ranges_) continue;
     const Range r = range_of(view);
-    if (r.not_finite > 0) report(call, k, r.first_bad, r.not_finite);
     read.min = read.values == 0 ? r.min : std::min(read.min, r.min);
     read.max = read.values == 0 ? r.max : std::max(read.max, r.max);
     read.values += view.numel();

@@ -15,14 +15,14 @@ namespace reprise::clr {
 // layer (in backward too), task and step. Where no AnomalyWatch lives, nothing is read and nothing costs.
 class AnomalyWatch : public KernelProbe {
  public:
-  // Of the network's own tensors (on the host) the message says the names.
-  explicit AnomalyWatch(layers::Network& network);
+  // Of the network's own tensors (on the host) the message says the names. `ranges`: keep read() too, slower.
+  explicit AnomalyWatch(layers::Network& network, bool ranges = false);
   ~AnomalyWatch() override;
   AnomalyWatch(const AnomalyWatch&) = delete;
   AnomalyWatch& operator=(const AnomalyWatch&) = delete;
   void after(const KernelCall& call) override;
 
-  // What was read so far, a line a kernel.
+  // What was read so far, by kernel.
   struct Read {
     std::int64_t calls = 0, values = 0;
     double min = 0, max = 0;  // of all its outputs
@@ -35,6 +35,7 @@ class AnomalyWatch : public KernelProbe {
                            std::int64_t bad) const;
   std::map<const void*, std::string> names_;
   std::map<std::string, Read> read_;
+  bool ranges_;
   KernelProbe* before_;
 };
 
