@@ -52,6 +52,7 @@ void add_commands(CLI::App& app, Common& common) {
   add_convert(app, common);
   add_report(app, common);
   add_reproduce(app, common);
+  add_audit(app, common);
   add_demo_data(app, common);
 }
 

@@ -82,6 +82,15 @@ std::string bytes_text(std::int64_t bytes) {
   return fmt::format("{:.1f} {}", value, units[unit]);
 }
 
+std::string place_text(const Shape& shape, std::int64_t flat) {
+  std::string text;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    text = std::to_string(flat % shape[i]) + (text.empty() ? "" : ", ") + text;
+    flat /= shape[i];
+  }
+  return "[" + text + "]";
+}
+
 std::string exact(double number) {
   return shortest(number);
 }

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/core/shape.h"
+
 namespace reprise::clr {
 
 // Columns are as wide as their widest cell; the first is aligned to the left, the others to the right unless
@@ -25,6 +27,8 @@ class Table {
 std::string percent(double fraction, int digits = 1);  // 0.917 -> "91.7 %"; NaN -> "-"
 std::string grouped(std::int64_t number);              // 1234567 -> "1,234,567"
 std::string bytes_text(std::int64_t bytes);            // "12.3 KiB"
+// "[2, 0, 14]": the place of element `flat` of a tensor of that shape.
+std::string place_text(const Shape& shape, std::int64_t flat);
 // The shortest text that reads back as the same number: for files.
 std::string exact(double number);
 std::string exact(float number);

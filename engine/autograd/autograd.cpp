@@ -4,6 +4,7 @@
 #include <atomic>
 #include <iterator>
 #include <map>
+#include <optional>
 
 #include "engine/autograd/record.h"
 #include "engine/core/check.h"
@@ -14,7 +15,7 @@ namespace reprise {
 // One op that was run. Ids grow, so walking them downwards visits every consumer before its producer.
 struct Node {
   std::uint64_t id;
-  std::string op;
+  std::string op, layer;  // layer: the scope's in which it ran, for messages
   struct Edge {
     std::shared_ptr<AutogradMeta> meta;  // null where no gradient is wanted
     Shape shape;
@@ -25,8 +26,8 @@ struct Node {
 };
 
 struct AutogradMeta {
-  bool leaf = false;
-  Tensor grad;                 // of a leaf
+  bool leaf = false, retained = false;
+  Tensor grad;                 // of a leaf, or of a result that retains it
   std::shared_ptr<Node> node;  // of a result
 };
 
@@ -80,6 +81,9 @@ Tensor grad(const Tensor& leaf) {
 void clear_grad(const Tensor& leaf) {
   if (requires_grad(leaf)) leaf.autograd_meta()->grad = Tensor();
 }
+void retain_grad(const Tensor& result) {
+  if (requires_grad(result)) result.autograd_meta()->retained = true;
+}
 
 NoGrad::NoGrad() : saved_(recording) {
   recording = false;
@@ -120,6 +124,7 @@ void record(const std::string& op, const std::vector<Tensor>& inputs, const Tens
   auto node = std::make_shared<Node>();
   node->id = ++last_id;
   node->op = op;
+  node->layer = error_context_of("layer");
   node->backward = std::move(backward);
   for (const Tensor& t : inputs)
     node->inputs.push_back(t.defined() ? Node::Edge{t.autograd_meta(), t.shape()} : Node::Edge{});
@@ -155,6 +160,9 @@ void backward(const Tensor& root, const Tensor& seed) {
     Node& node = *meta->node;
     REPRISE_CHECK(node.backward != nullptr, "backward: the record of '{}' was freed by an earlier backward",
                   node.op);
+    if (meta->retained) meta->grad = dy;
+    std::optional<ErrorScope> layer;
+    if (!node.layer.empty()) layer.emplace("layer", node.layer);
     Needs needs;
     for (const Node::Edge& e : node.inputs) needs.push_back(e.meta != nullptr);
     const std::vector<Tensor> grads = std::exchange(node.backward, nullptr)(dy, needs);

@@ -13,9 +13,12 @@ REPRISE_API void set_requires_grad(const Tensor& leaf, bool on = true);
 // Whether a gradient flows to this tensor: a marked leaf, or the result of an op on one.
 REPRISE_API bool requires_grad(const Tensor& t);
 
-// The gradient that backward left in a leaf; undefined where there is none yet.
+// The gradient that backward left in a leaf, or in a result that was to retain it; undefined where there is
+// none yet.
 REPRISE_API Tensor grad(const Tensor& leaf);
 REPRISE_API void clear_grad(const Tensor& leaf);
+// The next backward leaves the gradient in this result of an op too. Nothing happens where none flows to it.
+REPRISE_API void retain_grad(const Tensor& result);
 
 // Computes d(root)/d(leaf) for every marked leaf and adds it to the leaf's gradient. `seed` is
 // d(loss)/d(root), of root's shape; it may be left out where root has one element. What was recorded is freed

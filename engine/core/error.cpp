@@ -25,6 +25,12 @@ std::string error_context() {
   return text;
 }
 
+std::string error_context_of(std::string_view what) {
+  for (const ErrorScope* s = innermost; s != nullptr; s = s->outer_)
+    if (s->what_ == what) return std::string(s->value_);
+  return {};
+}
+
 void raise_error(std::string message) {
   throw Error(message + error_context());
 }

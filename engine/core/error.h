@@ -33,11 +33,14 @@ class REPRISE_API ErrorScope {
 
  private:
   friend std::string error_context();
+  friend std::string error_context_of(std::string_view what);
   std::string_view what_, value_;
   ErrorScope* outer_;
 };
 
 // The lines of all scopes of this thread; empty outside any.
 REPRISE_API std::string error_context();
+// The value of the innermost scope with this <what>; empty where there is none.
+REPRISE_API std::string error_context_of(std::string_view what);
 
 }  // namespace reprise

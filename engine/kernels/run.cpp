@@ -11,6 +11,7 @@
 #include "engine/core/gpu.h"
 #include "engine/core/log.h"
 #include "engine/core/tensor.h"
+#include "engine/kernels/allowance.h"
 
 namespace reprise {
 namespace {
@@ -18,6 +19,7 @@ namespace {
 std::atomic<bool> strict{false};
 std::atomic<std::int64_t> fallbacks{0};
 std::atomic<KernelObserver> observer{nullptr};
+std::atomic<KernelProbe*> probe{nullptr};
 
 int debug_level() {
   static const int level = static_cast<int>(env_int("REPRISE_DEBUG"));
@@ -92,7 +94,7 @@ Device::Kind choose_backend(const char* name, Device device, DType dtype, bool o
 
 bool watching() {
   static const bool on = debug_level() >= 2 || validate_flag();
-  return on;
+  return on || probe.load(std::memory_order_relaxed) != nullptr;
 }
 
 void select_gpu(Device device) {
@@ -113,7 +115,9 @@ Watch::Watch(const char* name, Device device, DType dtype, std::vector<Operand> 
       device_(device),
       dtype_(dtype),
       operands_(std::move(operands)),
-      validate_(validate_flag() && device.kind != Device::Kind::ref) {}
+      probe_(probe),
+      validate_(validate_flag() && device.kind != Device::Kind::ref),
+      repeats_(validate_ || (probe_ != nullptr && probe_->wants_reference())) {}
 
 View Watch::on_host(const View& v) {
   if (device_.is_host() || !v) return v;
@@ -124,7 +128,7 @@ View Watch::on_host(const View& v) {
 }
 
 void Watch::before() {
-  if (validate_) {
+  if (repeats_) {
     memory_.resize(operands_.size());
     for (std::size_t k = 0; k < operands_.size(); ++k) {
       const View v = on_host(operands_[k].view);
@@ -164,7 +168,7 @@ void Watch::print() {
 }
 
 void Watch::compare() {
-  const double allowance = dtype_ == DType::f64 ? 1e-12 : dtype_ == DType::bf16 ? 2e-2 : 1e-4;
+  const double allowance = kernel_allowance(dtype_);
   for (std::size_t k = 0; k < operands_.size(); ++k) {
     const Operand& o = operands_[k];
     if (!o.written || !o.view || !is_floating(o.view.dtype)) continue;
@@ -184,7 +188,25 @@ void Watch::compare() {
   }
 }
 
+void Watch::show() {
+  std::vector<Operand> operands = operands_;
+  for (Operand& o : operands) o.view = on_host(o.view);
+  std::vector<View> reference;
+  if (repeats_)
+    for (const MutView& v : copies_) reference.push_back({v.ptr, v.shape, v.dtype});
+  probe_->after({name_, device_, dtype_, operands, reference});
+}
+
 }  // namespace detail
+
+double kernel_allowance(DType dtype) {
+  return dtype == DType::f64 ? 1e-12 : dtype == DType::bf16 ? 2e-2 : 1e-4;
+}
+
+KernelProbe::~KernelProbe() = default;
+KernelProbe* set_kernel_probe(KernelProbe* next) {
+  return probe.exchange(next);
+}
 
 std::int64_t fallback_count() {
   return fallbacks;

@@ -9,17 +9,14 @@
 
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
+#include "engine/kernels/probe.h"
 #include "engine/kernels/table.h"
 
 namespace reprise {
 
 namespace detail {
 
-// An operand of a kernel.
-struct Operand {
-  View view;
-  bool written;
-};
+using Operand = KernelCall::Operand;
 
 // The backend that will run it; falls back from cpu to ref (counted, logged, an Error in strict mode). Throws
 // Error by name where there is none.
@@ -29,11 +26,11 @@ void select_gpu(Device device);
 // Throws the error again with the kernel's name and shapes.
 [[noreturn]] void rethrow_named(const Error& error, const char* name, Device device, DType dtype,
                                 const std::vector<Operand>& operands);
-// Whether any of REPRISE_DEBUG and REPRISE_VALIDATE asks for more than the plain call.
+// Whether REPRISE_DEBUG, REPRISE_VALIDATE or a probe asks for more than the plain call.
 bool watching();
 
 // Times the kernel and prints its line; with REPRISE_VALIDATE repeats it on ref in double through `on_ref`,
-// which gets the operands' replacements, and throws Error on a difference.
+// which gets the operands' replacements, and throws Error on a difference. Shows the call to the probe.
 using Repeat = void (*)(const void* arguments, const std::vector<void*>& replacements);
 class Watch {
  public:
@@ -45,16 +42,16 @@ class Watch {
   void after(F&& repeat) {
     finish();
     print();
-    if (!validates()) return;
-    repeat(copies_);
-    compare();
+    if (repeats_) repeat(copies_);
+    if (validate_) compare();
+    if (probe_ != nullptr) show();
   }
-  bool validates() const { return validate_; }
 
  private:
   void finish();
   void print();
   void compare();
+  void show();
   // The operand itself, or from a GPU a copy in `mirrors_`.
   View on_host(const View& v);
   const char* name_;
@@ -65,7 +62,8 @@ class Watch {
   std::vector<MutView> copies_;  // f64 where the operand is floating, else the operand itself
   std::vector<std::vector<std::byte>> mirrors_;
   double start_ = 0, seconds_ = 0;
-  bool validate_ = false;
+  KernelProbe* probe_;
+  bool validate_, repeats_;
 };
 
 template <class A>

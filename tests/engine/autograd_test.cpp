@@ -32,6 +32,29 @@ TEST(Autograd, ATensorUsedTwiceGetsBothGradients) {
   EXPECT_EQ(values_of(grad(x)), (std::vector<float>{7, 11}));
 }
 
+TEST(Autograd, AResultRetainsItsGradientWhereAsked) {
+  const Tensor x = leaf({2}, {3, 5});
+  const Tensor y = x * 2., z = y * y;
+  retain_grad(y);
+  backward(ops::sum(z + y));
+  EXPECT_EQ(values_of(grad(y)), (std::vector<float>{13, 21}));
+  EXPECT_FALSE(grad(z).defined());
+  EXPECT_EQ(values_of(grad(x)), (std::vector<float>{26, 42}));
+  retain_grad(tensor({1}, {1}));  // no gradient flows there
+}
+
+TEST(Autograd, BackwardKnowsTheLayerOfAnOp) {
+  const Tensor x = leaf({2}, {3, 5});
+  Tensor y;
+  {
+    const ErrorScope scope("layer", "layer9.conv");
+    y = x * x;
+  }
+  Tensor changed = x;
+  changed.mutable_data<float>()[0] = 4;
+  expect_error([&] { backward(ops::sum(y)); }, "has changed since", "layer9.conv");
+}
+
 TEST(Autograd, GradientsAddUpUntilCleared) {
   const Tensor x = leaf({2}, {3, 5});
   backward(ops::sum(x * 2.));

@@ -34,6 +34,38 @@ TEST(Run, AFallbackIsCountedAndStrictModeForbidsIt) {
   EXPECT_EQ(fallback_count(), before + 1);
 }
 
+struct Seen : KernelProbe {
+  explicit Seen(bool wanted) : reference(wanted) {}
+  bool wants_reference() const override { return reference; }
+  void after(const KernelCall& call) override {
+    names.emplace_back(call.name);
+    if (names.size() > 1) return;
+    ASSERT_EQ(call.operands.size(), 2u);
+    EXPECT_FALSE(call.operands[0].written);
+    EXPECT_TRUE(call.operands[1].written);
+    EXPECT_EQ(call.operands[1].view.data<float>()[1], 0.1F);
+    ASSERT_EQ(call.reference.size(), reference ? 2u : 0u);
+    if (reference) {
+      EXPECT_EQ(call.reference[1].data<double>()[1], static_cast<double>(0.1F));
+    }
+  }
+  bool reference;
+  std::vector<std::string> names;
+};
+
+TEST(Run, AProbeSeesEveryCallAndOnRequestTheReference) {
+  const Tensor x = tensor({2}, {-1, 0.1F});
+  for (const bool reference : {false, true}) {
+    Seen seen(reference);
+    {
+      const ProbeScope scope(seen);
+      ops::add(ops::relu(x), x);
+    }
+    ops::relu(x);  // not seen any more
+    EXPECT_EQ(seen.names, (std::vector<std::string>{"relu_fwd", "binary"}));
+  }
+}
+
 TEST(Run, TheMatrixHasALinePerKernel) {
   const std::string matrix = support_matrix();
   std::vector<std::string> names;

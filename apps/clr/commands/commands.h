@@ -23,6 +23,7 @@ void print_costs(const Common& common, const CostQuestion& question);
 void add_convert(CLI::App& app, Common& common);
 void add_reproduce(CLI::App& app, Common& common);
 void add_report(CLI::App& app, Common& common);
+void add_audit(CLI::App& app, Common& common);
 void add_demo_data(CLI::App& app, Common& common);
 
 }  // namespace reprise::clr

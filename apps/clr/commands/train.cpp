@@ -99,6 +99,10 @@ void add_train(CLI::App& app, Common& common) {
   command.add_option("--init", s.init, "start values by name, from a task file (one task only)");
   command.add_option("--order", s.order, "file with one epoch's image indices a line (one task only)");
   command.add_option("--log-steps", s.log_steps, "CSV with the loss of every step (one task only)");
+  command.add_flag(
+      "--anomaly", s.anomaly,
+      "read what every kernel writes and stop at the first value that is not finite, naming kernel, "
+      "layer, element and the inputs' ranges (half as slow again; the results are the same)");
   command.add_flag("--dry-run", options->dry_run, "check everything, train nothing, write nothing");
   command.add_flag("--copy-backbone", options->copy_backbone,
                    "put a copy of the backbone into the run folder");

@@ -36,6 +36,48 @@ Json to_json(const Recipe& r) {
   return json;
 }
 
+Recipe recipe_of(const Json& recorded, const std::string& where) {
+  Recipe r;
+  const auto read = [&](const char* key, auto& value, bool may_be_absent = false) {
+    if (may_be_absent && !recorded.contains(key)) return;
+    REPRISE_CHECK(recorded.contains(key), "{}: damaged: the recipe has no '{}'", where, key);
+    try {
+      recorded[key].get_to(value);
+    } catch (const Json::exception&) {
+      throw_error("{}: damaged: '{}' of the recipe is {}", where, key, recorded[key].dump());
+    }
+  };
+  read("method", r.method);
+  read("size", r.size);
+  read("epochs", r.epochs);
+  read("batch", r.batch);
+  read("lr", r.lr);
+  read("lr-step", r.lr_step);
+  read("gamma", r.gamma);
+  read("penalty", r.penalty);
+  read("lambda", r.lambda);
+  read("patience", r.patience);
+  read("optimizer", r.optimizer);
+  read("val-fraction", r.val_fraction);
+  read("max-images", r.max_images);
+  read("skip-bad", r.skip_bad);
+  read("steps", r.steps);
+  read("seed", r.seed);
+  read("device", r.device);
+  read("dtype", r.dtype);
+  read("init", r.init_sha256);
+  read("order", r.order_sha256);
+  read("momentum", r.momentum, true);
+  read("weight-decay", r.weight_decay, true);
+  read("schedule", r.schedule, true);
+  read("rng", r.rng, true);
+  // What this version does not know would be trained otherwise than the run was.
+  const Json known = to_json(r);
+  for (const auto& [key, value] : recorded.items())
+    REPRISE_CHECK(known.contains(key), "{}: this clr does not know '{}' of the recipe", where, key);
+  return r;
+}
+
 void check(const Recipe& r) {
   const auto in_range = [](bool ok, const char* option, const auto& value, const char* range) {
     if (!ok) throw UsageError(fmt::format("--{} {}: expected {}", option, value, range));

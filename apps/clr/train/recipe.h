@@ -39,6 +39,8 @@ struct Recipe {
 
 // The values under the names of the options ("lr-step"), those alone that matter for the method of training.
 Json to_json(const Recipe& recipe);
+// The way back, from a run.json. Error, naming the value, where one is missing or of another kind.
+Recipe recipe_of(const Json& recorded, const std::string& where);
 // Throws UsageError naming the option that is out of range.
 void check(const Recipe& recipe);
 // Throws Error naming the first option in which they differ. `where` is the run folder.

@@ -21,6 +21,7 @@ struct SessionOptions {
   std::string init, order, log_steps;  // files; empty: none
   bool quiet = false, copy_backbone = false;
   bool clip_grey16 = false;       // of data::SetOptions
+  bool anomaly = false;           // stop at the first value that is not finite: see AnomalyWatch
   std::vector<std::string> argv;  // for run.json
   // Called for each task that is finished, now or before, with its file and the path of its log.
   std::function<void(const data::Task&, const TaskFile&, const std::string& log)> on_finished;

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "apps/clr/train/anomaly.h"
 #include "apps/clr/train/session.h"
 #include "apps/clr/train/signals.h"
 #include "apps/clr/train/step.h"
@@ -114,6 +115,8 @@ TaskOutcome Session::learn_claimed(const TaskData& data) {
   const auto network = generator ? backbone_.instantiate(recipe.method, classes, *generator)
                                  : backbone_.instantiate(recipe.method, classes, recipe.seed, name);
   if (!init_.empty()) apply_task(*network, init_);
+  std::optional<AnomalyWatch> watch;
+  if (options_.anomaly) watch.emplace(*network);
 
   TrainingJob job;
   job.task = name;

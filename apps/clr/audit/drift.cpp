@@ -1,0 +1,172 @@
+// clr audit drift: the same first steps of a training in every arithmetic that there is, side by side.
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "apps/clr/audit/child.h"
+#include "apps/clr/audit/cost.h"
+#include "apps/clr/audit/parts.h"
+#include "apps/clr/audit/trial.h"
+#include "apps/clr/table.h"
+#include "apps/clr/train/progress.h"
+#include "apps/clr/train/session.h"
+#include "apps/clr/train/signals.h"
+#include "engine/core/check.h"
+#include "engine/core/log.h"
+
+namespace reprise::clr {
+namespace {
+
+struct DriftOptions {
+  TrialOptions trial;
+  bool only = false;
+};
+
+// A column of the table: an arithmetic to compute in. Another one is another line here.
+struct Column {
+  std::string title, device, dtype;
+  Environment switches;
+};
+const Column columns[] = {
+    {"ref f64", "ref", "f64", {}},  // the first is what the others are compared with
+    {"cpu f32 avx512", "cpu", "f32", {{"REPRISE_CPU_ISA", "avx512"}}},
+    {"cpu f32 avx2", "cpu", "f32", {{"REPRISE_CPU_ISA", "avx2"}}},
+    {"cpu f32 portable", "cpu", "f32", {{"REPRISE_CPU_ISA", "portable"}}},
+    {"cpu bf16", "cpu", "bf16", {}},
+    {"cuda f32", "cuda", "f32", {}},
+    {"cuda bf16", "cuda", "bf16", {}},
+};
+
+struct Curve {
+  std::string title;
+  std::vector<double> losses;  // of each step
+};
+
+// Why this machine or build does not have the column; empty where it does.
+std::string why_not(const Column& column) {
+  Common common;
+  common.device = column.device;
+  common.dtype = column.dtype;
+  try {
+    common.resolved_dtype();
+  } catch (const Error& e) {
+    const std::string text = e.what();
+    return text.substr(0, text.find('\n'));
+  }
+  // The levels are ordered, and this process has the highest that may be used.
+  const auto level = [](const std::string& isa) { return isa == "avx512" ? 2 : isa == "avx2" ? 1 : 0; };
+  for (const auto& [name, value] : column.switches)
+    if (name == "REPRISE_CPU_ISA" && level(value) > level(instruction_set(cpu_device)))
+      return fmt::format("this machine, or REPRISE_CPU_ISA, stops at {}", instruction_set(cpu_device));
+  return {};
+}
+
+Curve steps_here(const TrialOptions& o, const Common& common) {
+  const Trial trial(o, common);
+  Training training(trial);
+  Curve curve{fmt::format("{} {}", to_string(common.resolved_device()), name_of(common.resolved_dtype())),
+              {}};
+  for (std::int64_t s = 0; s < trial.recipe().steps; ++s) {
+    if (pending_signal() != 0) throw Interrupted(pending_signal(), "interrupted; nothing was changed");
+    curve.losses.push_back(training.step().loss);
+  }
+  return curve;
+}
+
+// The same command for one column, in a process of its own.
+Curve steps_of(const Column& column, const Common& common) {
+  std::vector<std::string> arguments = arguments_of_process();
+  arguments.erase(arguments.begin());
+  std::erase(arguments, "--json");
+  std::erase(arguments, "--quiet");
+  for (const std::string& word :
+       {std::string("--only"), std::string("--json"), std::string("--quiet"), std::string("--device"),
+        column.device, std::string("--dtype"), column.dtype})
+    arguments.push_back(word);
+  const Json json = Json::parse(run_self(arguments, column.switches), nullptr, false);
+  REPRISE_CHECK(json.is_object() && json.contains("losses"), "{}: the column's process said nothing",
+                column.title);
+  const Curve curve{column.title, json["losses"].get<std::vector<double>>()};
+  if (!common.quiet) log_line(fmt::format("{}: {} steps", column.title, curve.losses.size()));
+  return curve;
+}
+
+double largest_difference(const Curve& curve, const Curve& truth, std::size_t steps) {
+  double largest = 0;
+  for (std::size_t s = 0; s < steps; ++s)
+    largest = std::max(largest, std::abs(curve.losses[s] - truth.losses[s]) / std::abs(truth.losses[s]));
+  return largest;
+}
+
+void print_curves(const std::vector<Curve>& curves, const Common& common, const std::string& what) {
+  const Curve& truth = curves.front();
+  const std::size_t steps = truth.losses.size();
+  if (common.json) {
+    Json list = Json::array();
+    for (const Curve& c : curves)
+      list.push_back({{"name", c.title},
+                      {"losses", c.losses},
+                      {"largest_relative_difference", largest_difference(c, truth, steps)}});
+    return print_json({{"trial", what}, {"columns", list}});
+  }
+  std::vector<std::string> titles{"step"};
+  for (const Curve& c : curves) titles.push_back(c.title);
+  Table table(titles);
+  for (std::size_t s = 1; s <= steps; ++s) {
+    if (s > 2 && s != 5 && s % 10 != 0 && s != steps) continue;
+    std::vector<std::string> cells{std::to_string(s)};
+    for (const Curve& c : curves) cells.push_back(fmt::format("{:.9f}", c.losses[s - 1]));
+    table.row(cells);
+  }
+  table.rule();
+  for (const std::size_t upto : {std::size_t{1}, std::size_t{10}, steps}) {
+    if (upto > steps || (upto == 10 && steps == 10)) continue;
+    std::vector<std::string> cells{fmt::format("off, to step {}", upto)};
+    for (const Curve& c : curves)
+      cells.push_back(&c == &truth ? "-" : fmt::format("{:.1e}", largest_difference(c, truth, upto)));
+    table.row(cells);
+  }
+  print(table.text());
+  print("loss as training reports it; off: the largest difference from " + truth.title +
+        " so far, relative\n");
+}
+
+void run_drift(const DriftOptions& o, Common& common) {
+  const SignalGuard signals;
+  if (o.only) {
+    const Curve curve = steps_here(o.trial, common);
+    if (common.json) return print_json({{"name", curve.title}, {"losses", curve.losses}});
+    return print_curves({curve}, common, curve.title);
+  }
+  if (!common.device.empty() || common.dtype != "f32")
+    throw UsageError("audit drift runs on every device and dtype; --only with --device and --dtype runs one");
+  std::vector<const Column*> present;
+  for (const Column& column : columns) {
+    const std::string reason = why_not(column);
+    if (reason.empty()) present.push_back(&column);
+    if (!reason.empty() && !common.quiet) log_line(fmt::format("{}: left out: {}", column.title, reason));
+  }
+  Common plain = common;  // reads and checks everything once, before the first process starts
+  plain.device = "cpu";
+  const Trial trial(o.trial, plain);
+  tell_cost(common, fmt::format("{}, in {} arithmetics; ref in double takes about {} of it", trial.describe(),
+                                present.size(), duration_text(seconds_on_ref(trial.flops()))));
+  std::vector<Curve> curves;
+  for (const Column* column : present) curves.push_back(steps_of(*column, common));
+  print_curves(curves, common, trial.describe());
+}
+
+}  // namespace
+
+void add_audit_drift(CLI::App& audit, Common& common) {
+  CLI::App& c =
+      add_command(audit, common, "drift",
+                  "the loss of the first steps in every device, dtype and instruction set, side by side");
+  const auto o = std::make_shared<DriftOptions>();
+  o->trial.recipe.steps = 50;
+  add_trial_options(c, o->trial);
+  c.add_flag("--only", o->only, "one column alone: that of --device and --dtype");
+  c.callback([o, &common] { run_drift(*o, common); });
+}
+
+}  // namespace reprise::clr

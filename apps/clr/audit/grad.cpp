@@ -1,0 +1,163 @@
+// clr audit grad: gradients against differences, in double on the reference: every op, and a whole network.
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "apps/clr/audit/cost.h"
+#include "apps/clr/audit/op_cases.h"
+#include "apps/clr/audit/parts.h"
+#include "apps/clr/backbone.h"
+#include "apps/clr/table.h"
+#include "apps/clr/train/progress.h"
+#include "apps/clr/train/signals.h"
+#include "engine/autograd/autograd.h"
+#include "engine/autograd/gradcheck.h"
+#include "engine/core/check.h"
+#include "engine/core/random.h"
+#include "engine/ops/softmax.h"
+#include "layers/network.h"
+#include "layers/reprogramming/method.h"
+#include "layers/summary.h"
+
+namespace reprise::clr {
+namespace {
+
+struct GradOptions {
+  std::string arch = "resnet20", method = "clr";
+  int size = 12, elements = 2;
+};
+constexpr std::int64_t images_of_network = 3;
+constexpr int classes_of_network = 4;
+
+struct Row {
+  std::string name;
+  std::int64_t tensors = 0, elements = 0;
+  GradCheckResult result;
+};
+
+Tensor random_images(int size) {
+  Tensor images = empty({images_of_network, size, size, 3}, DType::f64, ref_device);
+  RandomStream random(0, "audit/images");
+  for (std::int64_t i = 0; i < images.numel(); ++i) images.mutable_data<double>()[i] = random.normal();
+  return images;
+}
+
+std::int64_t checked_elements(const std::vector<Tensor>& inputs, std::int64_t at_most) {
+  std::int64_t count = 0;
+  for (const Tensor& t : inputs) count += std::min(t.numel(), at_most);
+  return count;
+}
+
+Row check_op(const OpCase& c) {
+  const GradCheckOptions options;
+  const auto inputs = draw_inputs(c, /*small=*/true, DType::f64, ref_device);
+  return {c.name, static_cast<std::int64_t>(inputs.size()), checked_elements(inputs, options.max_elements),
+          check_gradients(c.call, inputs, options)};
+}
+
+std::unique_ptr<layers::Network> small_network(const GradOptions& o, std::uint64_t seed) {
+  auto network = layers::make_network(checked_architecture(o.arch), classes_of_network);
+  network->initialize(seed);
+  layers::apply_method(*network, checked_method(o.method));
+  layers::start_values(*network, seed);
+  network->to(DType::f64);
+  network->to(ref_device);
+  return network;
+}
+
+// Every trained tensor of the network is an input of the function that is checked.
+Row check_network(const GradOptions& o, layers::Network& network) {
+  std::vector<layers::Entry> trained;
+  std::vector<Tensor> values;
+  for (const layers::Entry& e : network.named_tensors())
+    if (requires_grad(*e.tensor)) {
+      trained.push_back(e);
+      values.push_back(*e.tensor);
+    }
+  const Tensor images = random_images(o.size),
+               labels =
+                   tensor({images_of_network},
+                          std::span<const std::int64_t>(std::array<std::int64_t, 3>{0, 2, 3}), ref_device);
+  GradCheckOptions options;
+  // A network is full of kinks (ReLU): small steps cross few of them.
+  options.step = 1e-7;
+  options.tolerance = 1e-5;
+  options.max_elements = o.elements;
+  const auto loss = [&](const std::vector<Tensor>& inputs) {
+    for (std::size_t i = 0; i < trained.size(); ++i) *trained[i].tensor = inputs[i];
+    return ops::cross_entropy(network(images), labels);
+  };
+  return {fmt::format("{} with {}, {}x{}", o.arch, o.method, o.size, o.size),
+          static_cast<std::int64_t>(values.size()), checked_elements(values, options.max_elements),
+          check_gradients(loss, values, options)};
+}
+
+void print_rows(const std::vector<Row>& rows, const Common& common) {
+  if (common.json) {
+    Json list = Json::array();
+    for (const Row& r : rows)
+      list.push_back({{"name", r.name},
+                      {"tensors", r.tensors},
+                      {"elements", r.elements},
+                      {"share_of_allowance", r.result.worst},
+                      {"passed", r.result.passed},
+                      {"report", r.result.report}});
+    return print_json({{"checks", list}});
+  }
+  Table table({"gradient of", "tensors", "elements", "error/allowed", ""}, {true, false, false, false, true});
+  for (const Row& r : rows)
+    table.row({r.name, grouped(r.tensors), grouped(r.elements), fmt::format("{:.1e}", r.result.worst),
+               r.result.passed ? "as differences say" : "WRONG"});
+  print(table.text());
+  for (const Row& r : rows)
+    if (!r.result.passed) print(fmt::format("{}:\n{}", r.name, r.result.report));
+}
+
+void run_grad(const GradOptions& o, Common& common) {
+  if ((!common.device.empty() && common.device != "ref") || (common.dtype != "f32" && common.dtype != "f64"))
+    throw UsageError(
+        "audit grad computes in double on ref alone; the other backends are compared with it by audit ops");
+  common.device = "ref";
+  common.dtype = "f64";
+  const SignalGuard signals;
+  const auto network = small_network(o, common.seed);
+  common.begin();
+  double flops = 0;
+  for (const layers::LayerRow& row : layers::summarize(*network, o.size, o.size))
+    flops += static_cast<double>(row.flops);
+  const std::int64_t tensors = static_cast<std::int64_t>(network->trained_parameters().size());
+  const double passes = 2.0 * static_cast<double>(tensors * o.elements + 2);
+  tell_cost(common,
+            fmt::format("{} ops, then {} with {}: {} elements of {} tensors, two passes each: about {}",
+                        op_cases().size(), o.arch, o.method, tensors * o.elements, tensors,
+                        duration_text(seconds_on_ref(flops * images_of_network * passes))));
+  std::vector<Row> rows;
+  for (const OpCase& c : op_cases()) {
+    if (pending_signal() != 0) throw Interrupted(pending_signal(), "interrupted; nothing was changed");
+    if (c.differentiable) rows.push_back(check_op(c));
+  }
+  rows.push_back(check_network(o, *network));
+  print_rows(rows, common);
+  for (const Row& r : rows)
+    if (!r.result.passed) common.exit_status = 1;
+}
+
+}  // namespace
+
+void add_audit_grad(CLI::App& audit, Common& common) {
+  CLI::App& c = add_command(audit, common, "grad",
+                            "gradients of every op and of a whole network against differences, in double");
+  const auto o = std::make_shared<GradOptions>();
+  c.add_option("--arch", o->arch, "the network's architecture")->capture_default_str();
+  c.add_option("--method", o->method, "in this method's form: what it trains is checked")
+      ->capture_default_str();
+  c.add_option("--size", o->size, "height and width of its three images")
+      ->check(CLI::Range(8, 512))
+      ->capture_default_str();
+  c.add_option("--elements", o->elements, "of each of the network's tensors so many elements are moved")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  c.callback([o, &common] { run_grad(*o, common); });
+}
+
+}  // namespace reprise::clr

@@ -1,0 +1,130 @@
+// clr audit ops: every kernel beside ref in double, from the same inputs.
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "apps/clr/audit/cost.h"
+#include "apps/clr/audit/kernel_errors.h"
+#include "apps/clr/audit/op_cases.h"
+#include "apps/clr/audit/parts.h"
+#include "apps/clr/audit/trial.h"
+#include "apps/clr/table.h"
+#include "apps/clr/train/progress.h"
+#include "apps/clr/train/signals.h"
+#include "engine/autograd/autograd.h"
+#include "engine/core/check.h"
+#include "engine/kernels/allowance.h"
+
+namespace reprise::clr {
+namespace {
+
+struct OpsOptions {
+  TrialOptions trial;
+};
+
+void call_every_op(Device device, DType dtype) {
+  for (const OpCase& c : op_cases()) {
+    if (pending_signal() != 0) throw Interrupted(pending_signal(), "interrupted; nothing was changed");
+    const ErrorScope scope("case", c.name);
+    const Tensor y = c.call(draw_inputs(c, /*small=*/false, dtype, device));
+    // Weights of alternating sign, so that gradients do not vanish where the op's outputs have a constant
+    // sum.
+    if (!c.differentiable) continue;
+    Tensor seed = empty(y.shape(), DType::f64, ref_device);
+    for (std::int64_t i = 0; i < seed.numel(); ++i)
+      seed.mutable_data<double>()[i] = static_cast<double>((i * 7919) % 17 - 8) / 8;
+    backward(y, seed.to(dtype).to(device));
+  }
+}
+
+std::vector<std::string> kernels_not_in(const ErrorProbe& probe) {
+  std::set<std::string> seen;
+  for (const auto& [key, errors] : probe.kernels) seen.insert(key.first);
+  std::vector<std::string> others;
+#define KERNEL(name_, ...) \
+  if (!seen.contains(#name_)) others.push_back(#name_);
+#include "engine/kernels/kernels.def"
+#undef KERNEL
+  return others;
+}
+
+std::string ulps_text(double ulps) {
+  return ulps < 100 ? fmt::format("{:.2f}", ulps) : fmt::format("{:.2g}", ulps);
+}
+Json finite(double value) {
+  return std::isfinite(value) ? Json(value) : Json("not finite");
+}
+
+void print_result(const Common& common, const ErrorProbe& probe, const std::string& from) {
+  const auto others = kernels_not_in(probe);
+  if (common.json) {
+    Json list = Json::array();
+    for (const auto& [key, e] : probe.kernels)
+      list.push_back({{"kernel", e.name},
+                      {"ran_on", e.ran_on},
+                      {"calls", e.calls},
+                      {"values", e.values},
+                      {"largest_ulps", finite(e.largest_ulps)},
+                      {"mean_ulps", finite(e.values > 0 ? e.sum_ulps / static_cast<double>(e.values) : 0)},
+                      {"largest_relative", finite(e.relative)},
+                      {"share_of_allowance", finite(e.share)}});
+    return print_json({{"from", from}, {"kernels", list}, {"not_called", others}});
+  }
+  Table table({"kernel", "ran on", "calls", "values", "ulps max", "ulps mean", "relative", "of allowance"},
+              {true, true, false, false, false, false, false, false});
+  for (const auto& [key, e] : probe.kernels)
+    table.row({e.name, e.ran_on, grouped(e.calls), grouped(e.values), ulps_text(e.largest_ulps),
+               e.values > 0 ? ulps_text(e.sum_ulps / static_cast<double>(e.values)) : "-",
+               fmt::format("{:.1e}", e.relative), percent(e.share, 2)});
+  print(table.text());
+  print(fmt::format(
+      "each call beside ref in double on the same inputs, {}\nulps: of each element's own size; relative: of "
+      "the output's largest value, of which {:g} is allowed\n",
+      from, kernel_allowance(common.resolved_dtype())));
+  if (!others.empty()) print(fmt::format("not called: {}\n", fmt::join(others, ", ")));
+}
+
+void run_ops(const OpsOptions& o, Common& common) {
+  const SignalGuard signals;
+  ErrorProbe probe;
+  std::string from = "from a call of every op, forward and back";
+  if (o.trial.data.empty()) {
+    if (!o.trial.backbone.empty())
+      throw UsageError("--backbone: with --data, whose first steps are then examined");
+    common.begin();
+    constexpr double flops_of_all_cases = 0.7e9;
+    tell_cost(
+        common,
+        fmt::format("{} ops forward and back, and each of their kernels again by ref in double: about {}",
+                    op_cases().size(), duration_text(seconds_on_ref(flops_of_all_cases))));
+    const ProbeScope scope(probe);
+    call_every_op(common.resolved_device(), common.resolved_dtype());
+  } else {
+    const Trial trial(o.trial, common);
+    from = "from " + trial.describe();
+    tell_cost(common, fmt::format("{}, and each of their kernels again by ref in double: about {}",
+                                  trial.describe(), duration_text(seconds_on_ref(trial.flops()))));
+    Training training(trial);
+    const ProbeScope scope(probe);
+    for (std::int64_t s = 0; s < trial.recipe().steps; ++s) training.step();
+  }
+  print_result(common, probe, from);
+  for (const auto& [key, e] : probe.kernels)
+    if (!(e.share <= 1)) common.exit_status = 1;
+}
+
+}  // namespace
+
+void add_audit_ops(CLI::App& audit, Common& common) {
+  CLI::App& c =
+      add_command(audit, common, "ops",
+                  "every kernel's error beside ref in double, by a call of every op, or with --data "
+                  "by training steps");
+  const auto o = std::make_shared<OpsOptions>();
+  o->trial.recipe.steps = 1;
+  add_trial_options(c, o->trial)->required(false);
+  c.callback([o, &common] { run_ops(*o, common); });
+}
+
+}  // namespace reprise::clr

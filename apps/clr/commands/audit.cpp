@@ -1,0 +1,29 @@
+// clr audit: the tool for people who examine numerical behaviour.
+#include "apps/clr/audit/parts.h"
+#include "apps/clr/commands/commands.h"
+
+namespace reprise::clr {
+
+void add_audit(CLI::App& app, Common& common) {
+  CLI::App& audit = *app.add_subcommand("audit", "examine the numbers: kernels, gradients, layers, runs");
+  audit.require_subcommand(0, 1);
+  audit.callback([&audit] {
+    if (!audit.get_subcommands().empty()) return;
+    std::string parts;
+    for (const CLI::App* part : audit.get_subcommands({}))
+      parts += (parts.empty() ? "" : ", ") + part->get_name();
+    throw UsageError("audit: which part? There are " + parts);
+  });
+  audit.footer(
+      "Each part says on standard error what it will cost, and prints a table or, with --json, one object.\n"
+      "Exit status 1: something was found. `clr audit PART --help` lists a part's options.");
+  add_audit_verify(audit, common);
+  add_audit_repeat(audit, common);
+  add_audit_layers(audit, common);
+  add_audit_nan(audit, common);
+  add_audit_drift(audit, common);
+  add_audit_ops(audit, common);
+  add_audit_grad(audit, common);
+}
+
+}  // namespace reprise::clr

@@ -1,0 +1,181 @@
+// What `clr audit` is made of, called as functions, with faults planted that it must find.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "apps/clr/audit/kernel_errors.h"
+#include "apps/clr/audit/statistics.h"
+#include "apps/clr/audit/trace.h"
+#include "apps/clr/train/anomaly.h"
+#include "engine/autograd/autograd.h"
+#include "engine/core/error.h"
+#include "engine/ops/ops.h"
+#include "layers/network.h"
+
+namespace reprise::test {
+namespace {
+
+using namespace reprise::clr;
+
+Tensor ramp(std::int64_t n) {
+  Tensor t = empty({2, n / 2});
+  for (std::int64_t i = 0; i < n; ++i) t.mutable_data<float>()[i] = static_cast<float>(i) - 3;
+  return t;
+}
+
+// Steps of two kernels, the second in a layer; `fault` may change x before a step.
+struct Steps {
+  Tensor x = ramp(8);
+  int step = 0;
+  std::function<void(int step, Tensor& x)> fault = [](int, Tensor&) {};
+  void operator()() {
+    fault(++step, x);
+    const Tensor y = ops::affine(x, 2);
+    const ErrorScope scope("layer", "layer1.relu");
+    ops::relu(y);
+  }
+};
+
+std::vector<TracedResult> compare(Steps& first, Steps& second, const NamesByAddress& names = {}) {
+  return compare_runs({{"first", std::ref(first)}, {"second", std::ref(second)}}, 3, names);
+}
+
+TEST(Trace, EqualRunsAreEqual) {
+  Steps a, b;
+  const auto results = compare(a, b);
+  ASSERT_EQ(results.size(), 2u);
+  EXPECT_FALSE(results[1].finding);
+  EXPECT_EQ(results[1].steps, 3);
+  EXPECT_EQ(results[1].kernels, 6);
+  EXPECT_EQ(results[1].values, 48);
+}
+
+TEST(Trace, OneFlippedBitIsFoundWhereItFirstShows) {
+  Steps a, b;
+  b.fault = [](int step, Tensor& x) {
+    if (step == 2) x.mutable_data<float>()[5] = std::nextafter(x.data<float>()[5], 9.F);
+  };
+  const auto results = compare(a, b);
+  ASSERT_TRUE(results[1].finding);
+  EXPECT_EQ(results[1].finding->step, 2);
+  EXPECT_EQ(results[1].finding->kernel, "affine");
+  EXPECT_EQ(results[1].finding->difference->element, 5);
+  EXPECT_EQ(results[1].finding->difference->count, 1);
+  EXPECT_NE(results[1].finding->text().find("element [1, 1] was 4 and is 4.000000"), std::string::npos)
+      << results[1].finding->text();
+}
+
+TEST(Differences, BitsCountNotValues) {
+  const Tensor zero = tensor({2}, {1, 0.F}), minus = tensor({2}, {1, -0.F});
+  EXPECT_FALSE(first_difference(zero.view(), zero.clone().view()));
+  const auto found = first_difference(zero.view(), minus.view());
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->text({2}), "element [1] was 0 and is -0; 1 of 2 elements differ");
+}
+
+TEST(Trace, OtherKernelsAreFound) {
+  Steps a, b;
+  int calls = 0;
+  const auto more = [&] {
+    b();
+    if (++calls == 2) ops::relu(b.x);
+  };
+  const auto longer = compare_runs({{"first", std::ref(a)}, {"second", more}}, 3);
+  ASSERT_TRUE(longer[1].finding);
+  EXPECT_EQ(longer[1].finding->call, 3);
+  EXPECT_FALSE(longer[1].finding->difference);
+  calls = 0;
+  const auto shorter = compare_runs({{"first", more}, {"second", std::ref(a)}}, 3);
+  ASSERT_TRUE(shorter[1].finding);
+  EXPECT_EQ(shorter[1].finding->step, 2);
+}
+
+TEST(Trace, ATensorIsNamed) {
+  Tensor mean = zeros({2}), other = zeros({2});
+  const auto step = [](Tensor& running, float by) {
+    return [&running, by] {
+      Tensor var = ones({2});
+      const Tensor batch = full({2}, static_cast<double>(by));
+      ops::update_running_stats({{}, batch, ones({2})}, 4, running, var);
+    };
+  };
+  const auto results = compare_runs({{"first", step(mean, 1)}, {"second", step(other, 2)}}, 1,
+                                    {{other.view().ptr, "bn1.running_mean"}});
+  ASSERT_TRUE(results[1].finding);
+  EXPECT_EQ(results[1].finding->tensor, "bn1.running_mean");
+}
+
+TEST(KernelErrors, AWrongValueUsesUpTheAllowance) {
+  float got[] = {1, 2, 4.001F};
+  double want[] = {1, 2, 4};
+  const KernelCall::Operand operands[] = {{View{got, Shape{3}, DType::f32}, true}};
+  const View reference[] = {View{want, Shape{3}, DType::f64}};
+  ErrorProbe probe;
+  const KernelCall call{"made_up", ref_device, DType::f32, operands, reference};
+  probe.after(call);
+  const KernelErrors& e = probe.kernels.begin()->second;
+  EXPECT_NEAR(e.relative, 0.001 / 4, 1e-7);
+  EXPECT_NEAR(e.share, 2.5, 1e-2);
+  EXPECT_NEAR(e.largest_ulps, 0.001 / (4 * 0x1p-23), 1);
+  got[0] = std::numeric_limits<float>::quiet_NaN();
+  probe.after(call);
+  EXPECT_TRUE(std::isinf(probe.kernels.begin()->second.share));
+}
+
+// The gradient of a root at 0 is infinite: it arises in backward, whose layer is still known.
+TEST(Anomaly, BackwardNamesTheLayerToo) {
+  const auto network = layers::make_network("resnet20", 2);
+  Tensor x = tensor({2, 2}, {1, 4, 0, 9});
+  set_requires_grad(x);
+  Tensor y;
+  const AnomalyWatch watch(*network);
+  {
+    const ErrorScope scope("layer", "layer1.root");
+    y = ops::sqrt(x);
+  }
+  try {
+    backward(ops::sum(y));
+    FAIL() << "no anomaly";
+  } catch (const Error& e) {
+    const std::string text = e.what();
+    for (const char* word :
+         {"unary_bwd", "element [1, 0] of [2, 2]", "infinity (1 of 4)", "layer   layer1.root", "0 to 3"})
+      EXPECT_NE(text.find(word), std::string::npos) << word << "\n" << text;
+  }
+}
+
+TEST(Anomaly, TensorsOfTheNetworkAreNamedAndNothingIsWatchedAfterwards) {
+  const auto network = layers::make_network("resnet20", 2);
+  const Tensor bad = tensor({1}, {-1});
+  {
+    const AnomalyWatch watch(*network);
+    Tensor& bias = network->head().bias;
+    copy_into(bias, tensor({2}, {1, std::numeric_limits<float>::infinity()}));
+    try {
+      ops::affine(bias, 2);
+      FAIL() << "no anomaly";
+    } catch (const Error& e) {
+      EXPECT_NE(std::string(e.what()).find("input   [2] f32 linear.bias, 1 to 1, 1 of 2 not finite"),
+                std::string::npos)
+          << e.what();
+    }
+  }
+  EXPECT_TRUE(std::isnan(ops::log(bad).item()));
+}
+
+TEST(Statistics, OfValuesAndDifferences) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const Statistics s = statistics_of(tensor({5}, {0, -2, 6, infinity, 0}));
+  EXPECT_EQ(s.min, -2);
+  EXPECT_EQ(s.max, 6);
+  EXPECT_EQ(s.mean, 1);
+  EXPECT_EQ(s.zero_share, 0.4);
+  EXPECT_EQ(s.not_finite, 1);
+  EXPECT_DOUBLE_EQ(relative_error(tensor({2}, {3, 4}), tensor({2}, {3, 5})), 1 / std::sqrt(34.));
+  EXPECT_EQ(relative_error(tensor({1}, {infinity}), tensor({1}, {infinity})), 0);
+  EXPECT_TRUE(std::isinf(relative_error(tensor({1}, {infinity}), tensor({1}, {1}))));
+}
+
+}  // namespace
+}  // namespace reprise::test

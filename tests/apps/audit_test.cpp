@@ -1,0 +1,269 @@
+// The parts of `clr audit` as a user calls them, with faults planted that they must find.
+#include <gtest/gtest.h>
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "apps/clr/common.h"
+#include "data/weights/weight_file.h"
+#include "tests/apps/train_support.h"
+
+namespace reprise::test {
+namespace {
+
+using nlohmann::json;
+using Words = std::vector<std::string>;
+
+class Audit : public testing::Test {
+ protected:
+  void SetUp() override {
+    write_tiny_backbone(dir / "backbone.safetensors");
+    for (const std::string task : {"circles", "dots"}) write_task(dir / "data", task);
+  }
+  Outcome train(Words more = {}, const std::string& run = "run") const {
+    Words words{"train",    "--backbone", dir / "backbone.safetensors",
+                "--data",   dir / "data", "--run",
+                dir / run,  "--size",     "8",
+                "--epochs", "2",          "--batch",
+                "5",        "--quiet"};
+    words.insert(words.end(), more.begin(), more.end());
+    return clr(words);
+  }
+  // A part that trains a few steps of the task dots.
+  Outcome trial(const std::string& part, Words more = {}) const {
+    Words words{"audit",  part,         "--backbone", dir / "backbone.safetensors",
+                "--data", dir / "data", "--task",     "dots",
+                "--size", "8",          "--batch",    "5"};
+    words.insert(words.end(), more.begin(), more.end());
+    return clr(words);
+  }
+  Outcome layers(Words more = {}) const {
+    Words words{"audit",    "layers",          "--backbone", dir / "backbone.safetensors",
+                "--images", dir / "data/dots", "--size",     "8"};
+    words.insert(words.end(), more.begin(), more.end());
+    return clr(words);
+  }
+  static void expect(const Outcome& o, int status, const Words& naming) {
+    EXPECT_EQ(o.status, status) << o.out << o.err;
+    for (const std::string& word : naming)
+      EXPECT_NE((o.out + o.err).find(word), std::string::npos) << word << "\n" << o.out << o.err;
+  }
+  const TempDir dir;
+};
+
+TEST_F(Audit, verify_trains_a_run_again_to_the_same_bytes) {
+  ASSERT_EQ(train({"--device", "cpu"}).status, 0);
+  const Outcome o = clr({"audit", "verify", dir / "run", "--json", "--scratch", dir.path()});
+  expect(o, 0, {"cost: trains 2 tasks again"});
+  const json j = json::parse(o.out);
+  EXPECT_TRUE(j["same"]);
+  EXPECT_EQ(j["tasks"].size(), 2u);
+  for (const json& condition : j["conditions"]) EXPECT_TRUE(condition["met"]) << condition;
+}
+
+TEST_F(Audit, verify_names_the_first_tensor_with_one_flipped_bit) {
+  ASSERT_EQ(train({"--tasks", "dots", "--device", "cpu"}).status, 0);
+  const std::string path = dir / "run/tasks/dots.safetensors";
+  std::string bytes = read_text(path);
+  const std::string last = data::read_weights(path).tensors.back().name;
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  write_text(path, bytes);
+  expect(clr({"audit", "verify", dir / "run", "--quiet"}), 1, {last + ": element [", "1 of "});
+  bytes.resize(bytes.size() - 1);
+  write_text(path, bytes);
+  expect(clr({"audit", "verify", dir / "run", "--quiet"}), 1, {"the run's file cannot be read"});
+}
+
+TEST_F(Audit, verify_says_which_condition_is_not_met) {
+  ASSERT_EQ(train({"--tasks", "dots", "--device", "cpu"}).status, 0);
+  if (reprise::clr::instruction_set(cpu_device) != "portable") {
+    setenv("REPRISE_CPU_ISA", "portable", 1);
+    const Outcome o = clr({"audit", "verify", dir / "run", "--quiet"});
+    unsetenv("REPRISE_CPU_ISA");
+    expect(o, 1, {"condition not met: instruction set", "portable", "--anyway"});
+  }
+  write_image(dir / "data/dots/class1/3.ppm", 8, 2, 99);
+  expect(clr({"audit", "verify", dir / "run", "--quiet"}), 1, {"condition not met: data of dots, "});
+  write_tiny_backbone(dir / "other.safetensors", 7);
+  expect(clr({"audit", "verify", dir / "run", "--backbone", dir / "other.safetensors", "--quiet"}), 1,
+         {"condition not met: backbone\n"});
+}
+
+TEST_F(Audit, verify_refuses_what_is_no_run) {
+  expect(clr({"audit", "verify", dir / "nowhere"}), 1, {"not a run folder"});
+  ASSERT_EQ(train({"--tasks", "dots", "--device", "cpu"}).status, 0);
+  expect(clr({"audit", "verify", dir / "run", "--tasks", "squares"}), 1, {"squares", "dots"});
+  expect(clr({"audit", "verify", dir / "run", "--data", dir / "nowhere"}), 1, {"nowhere"});
+  expect(clr({"audit", "verify", dir / "run", "--device", "ref"}), 2, {"--device ref", "cpu"});
+  expect(clr({"audit", "verify", dir / "run", "--scratch", dir / "nowhere"}), 1, {"--scratch"});
+  json record = json::parse(read_text(dir / "run/run.json"));
+  record["recipe"].erase("lr");
+  write_text(dir / "run/run.json", record.dump());
+  expect(clr({"audit", "verify", dir / "run"}), 1, {"no 'lr'"});
+}
+
+TEST_F(Audit, repeat_finds_the_same_bits_for_any_number_of_threads) {
+  const Outcome o = trial("repeat", {"--steps", "2", "--thread-counts", "1,3", "--json", "--threads", "2"});
+  expect(o, 0, {"cost: 2 steps of 5 images of 8x8"});
+  const json j = json::parse(o.out);
+  EXPECT_TRUE(j["same"]);
+  ASSERT_EQ(j["runs"].size(), 4u);
+  EXPECT_GT(j["runs"][3]["kernels"], 200);
+  EXPECT_EQ(j["runs"][3]["values"], j["runs"][0]["values"]);
+}
+
+TEST_F(Audit, layers_agree_with_the_reference_and_with_forward) {
+  const Outcome o = layers({"--json", "--dump", dir / "dump.safetensors"});
+  expect(o, 0, {"cost: 4 images of 8x8"});
+  const json j = json::parse(o.out);
+  ASSERT_GT(j["layers"].size(), 40u);
+  for (const json& row : j["layers"]) {
+    EXPECT_LT(row["error"], 1e-4) << row;
+    EXPECT_LT(row["own_error"], 1e-5) << row;
+    EXPECT_LT(row["gradient_error"], 1e-2) << row;
+    EXPECT_EQ(row["activation"]["not_finite"], 0) << row;
+  }
+  EXPECT_GT(j["layers"][0]["error"], 0);
+  // The same step by `clr forward`, on the images of the dump, whose labels are 0, 1, 2, 3.
+  const data::WeightFile dump = data::read_weights(dir / "dump.safetensors");
+  const Tensor* images = dump.find("images");
+  ASSERT_NE(images, nullptr);
+  data::write_safetensors(dir / "in.safetensors", {{"images", *images}, {"labels", labels_in_turn(4, 10)}});
+  const std::string device = j["computed"].get<std::string>().substr(0, 3);
+  ASSERT_EQ(clr({"forward", "--backbone", dir / "backbone.safetensors", "--device", device, "--input",
+                 dir / "in.safetensors", "--output", dir / "out.safetensors", "--train-step"})
+                .status,
+            0);
+  const data::WeightFile out = data::read_weights(dir / "out.safetensors");
+  std::string column = j["computed"];
+  column.replace(column.find(' '), 1, "_");
+  int compared = 0;
+  for (const auto& [name, tensor] : out.tensors) {
+    if (!name.starts_with("grad.")) continue;
+    const Tensor* same = dump.find(column + ".parameter_gradient." + name.substr(5));
+    ASSERT_NE(same, nullptr) << name;
+    EXPECT_EQ(relative_difference(*same, tensor), 0) << name;
+    ++compared;
+  }
+  EXPECT_GT(compared, 50);
+  ASSERT_NE(dump.find("ref_f64.activation.layer1.0"), nullptr);
+  EXPECT_EQ(dump.find("ref_f64.gradient.layer1.0")->dtype(), DType::f64);
+}
+
+TEST_F(Audit, layers_shows_where_values_stop_being_finite) {
+  auto tensors = tiny_backbone();
+  for (auto& [name, tensor] : tensors)
+    if (name == "layer2.0.conv1.weight") tensor.mutable_data<float>()[0] = 3e38F;
+  data::write_safetensors(dir / "backbone.safetensors", tensors);
+  const Outcome o = layers({"--json", "--device", "cpu"});
+  expect(o, 1, {});
+  for (const json& row : json::parse(o.out)["layers"]) {
+    if (row["layer"] == "layer2.0.conv1") break;
+    EXPECT_EQ(row["activation"]["not_finite"], 0) << row;
+  }
+  EXPECT_NE(o.out.find("\"not finite\""), std::string::npos);
+}
+
+TEST_F(Audit, layers_of_a_task) {
+  ASSERT_EQ(train({"--tasks", "dots", "--device", "cpu"}).status, 0);
+  const Outcome o = layers({"--task", dir / "run/tasks/dots.safetensors", "--device", "cpu", "--count", "3"});
+  expect(o, 0, {"conv1.reprogram", "own error", "cpu f32 against ref f64"});
+  expect(layers({"--task", dir / "run/tasks/dots.safetensors", "--eval", "--quiet"}), 0, {"layer3.2.bn2"});
+  expect(clr({"audit", "layers", "--method", "scratch", "--arch", "resnet20", "--images", dir / "data",
+              "--size", "8"}),
+         0, {"linear "});
+  expect(clr({"audit", "layers", "--backbone", dir / "backbone.safetensors", "--images", dir / "nowhere"}), 1,
+         {"nowhere"});
+  std::filesystem::create_directory(dir / "empty");
+  expect(clr({"audit", "layers", "--backbone", dir / "backbone.safetensors", "--images", dir / "empty"}), 1,
+         {"no image"});
+}
+
+TEST_F(Audit, nan_names_kernel_layer_element_and_ranges) {
+  expect(trial("nan", {"--steps", "3"}), 0, {"adam_step", "3 steps: every value is finite"});
+  expect(trial("nan", {"--steps", "3", "--lr", "1e30"}), 1,
+         {"anomaly: ", "not finite: element [", "layer   ", "task    dots, step 2", "\n  input   [", " to "});
+}
+
+TEST_F(Audit, train_in_anomaly_mode_stops_there_and_changes_no_bit) {
+  const Outcome o = train({"--tasks", "dots", "--lr", "1e30", "--anomaly"}, "broken");
+  expect(o, 1, {"anomaly: ", "layer   ", "task    dots, epoch 1, step 2"});
+  EXPECT_FALSE(exists(dir / "broken/tasks/dots.safetensors"));
+  ASSERT_EQ(train({"--tasks", "dots"}).status, 0);
+  ASSERT_EQ(train({"--tasks", "dots", "--anomaly"}, "watched").status, 0);
+  EXPECT_EQ(read_text(dir / "run/tasks/dots.safetensors"), read_text(dir / "watched/tasks/dots.safetensors"));
+}
+
+TEST_F(Audit, drift_has_the_losses_of_train) {
+  const Outcome o = trial("drift", {"--steps", "3", "--json"});
+  expect(o, 0, {"cost: 3 steps of 5 images of 8x8"});
+  const json j = json::parse(o.out);
+  ASSERT_GE(j["columns"].size(), 2u);
+  EXPECT_EQ(j["columns"][0]["name"], "ref f64");
+  const std::string here = "cpu f32 " + reprise::clr::instruction_set(cpu_device);
+  ASSERT_EQ(
+      train({"--tasks", "dots", "--device", "cpu", "--steps", "3", "--log-steps", dir / "steps.csv"}).status,
+      0);
+  const std::string log = read_text(dir / "steps.csv");
+  bool found = false;
+  for (const json& column : j["columns"]) {
+    EXPECT_LT(column["largest_relative_difference"], 1e-3) << column;
+    if (column["name"] != here) continue;
+    found = true;
+    for (const double loss : column["losses"])
+      EXPECT_NE(log.find(fmt::format(",{:.17g},", loss)), std::string::npos) << log << column;
+  }
+  EXPECT_TRUE(found) << o.out;
+  const json alone = json::parse(
+      trial("drift", {"--steps", "3", "--json", "--only", "--device", "ref", "--dtype", "f64"}).out);
+  EXPECT_EQ(alone["losses"], j["columns"][0]["losses"]);
+  expect(trial("drift", {"--device", "ref"}), 2, {"--only"});
+}
+
+TEST_F(Audit, ops_reaches_every_kernel) {
+  const Outcome o = clr({"audit", "ops", "--device", "cpu", "--json"});
+  expect(o, 0, {"cost: "});
+  const json j = json::parse(o.out);
+  EXPECT_EQ(j["not_called"].size(), 0u) << j["not_called"];
+  for (const json& k : j["kernels"]) EXPECT_LE(k["share_of_allowance"], 1) << k;
+  const json exact = json::parse(clr({"audit", "ops", "--dtype", "f64", "--quiet", "--json"}).out);
+  for (const json& k : exact["kernels"]) EXPECT_EQ(k["largest_ulps"], 0) << k;
+  expect(trial("ops"), 0, {"conv2d_fwd", "adam_step", "not called: "});
+  expect(clr({"audit", "ops", "--backbone", dir / "backbone.safetensors"}), 2, {"--data"});
+}
+
+TEST_F(Audit, grad_checks_every_op_and_a_network) {
+  const Outcome o = clr({"audit", "grad", "--elements", "1", "--size", "8", "--json"});
+  expect(o, 0, {"cost: "});
+  const json checks = json::parse(o.out)["checks"];
+  EXPECT_GT(checks.size(), 40u);
+  for (const json& c : checks) EXPECT_TRUE(c["passed"]) << c;
+  EXPECT_EQ(checks.back()["name"], "resnet20 with clr, 8x8");
+  expect(clr({"audit", "grad", "--device", "cpu"}), 2, {"ref alone"});
+  expect(clr({"audit", "grad", "--method", "none"}), 2, {"none"});
+}
+
+TEST_F(Audit, wrong_usage) {
+  expect(clr({"audit"}), 2, {"verify", "repeat", "layers", "nan", "drift", "ops", "grad"});
+  expect(clr({"audit", "everything"}), 2, {"everything"});
+  expect(clr({"audit", "repeat", "--backbone", dir / "backbone.safetensors"}), 2, {"--data"});
+  expect(trial("repeat", {"--method", "no-such"}), 2, {"no-such"});
+  expect(trial("nan", {"--lr", "-1"}), 2, {"--lr"});
+  expect(clr({"audit", "nan", "--backbone", dir / "backbone.safetensors", "--data", dir / "data", "--size",
+              "4", "--batch", "7"}),
+         1, {"--batch 6 works"});
+  expect(trial("nan", {"--backbone", dir / "absent.safetensors"}), 2, {"--backbone"});
+  expect(clr({"audit", "nan", "--backbone", dir / "absent.safetensors", "--data", dir / "data"}), 1,
+         {"absent.safetensors"});
+  if (clr({"audit", "ops", "--device", "cuda"}).status != 0)
+    expect(clr({"audit", "layers", "--backbone", dir / "backbone.safetensors", "--images", dir / "data",
+                "--device", "cuda"}),
+           1, {"--device cuda cannot be used"});
+  expect(trial("repeat", {"--thread-counts", "0"}), 2, {"--thread-counts"});
+}
+
+}  // namespace
+}  // namespace reprise::test
