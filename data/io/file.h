@@ -24,6 +24,10 @@ REPRISE_API std::vector<std::byte> read_file(const std::string& path,
 REPRISE_API void write_file_atomically(const std::string& path, std::span<const std::byte> bytes);
 REPRISE_API void write_file_atomically(const std::string& path, std::string_view text);
 
+// Removes the temporaries in a folder whose processes were killed while they wrote. Never those that are
+// being written: they are locked.
+REPRISE_API void remove_abandoned_files(const std::string& folder);
+
 // The same in pieces: nothing appears at `path` before commit(), and nothing is left without it.
 class REPRISE_API AtomicFile {
  public:

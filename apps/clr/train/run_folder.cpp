@@ -88,7 +88,11 @@ void RunFolder::update(Change change) {
 }
 
 std::size_t RunFolder::begin(const Json& backbone, const Json& recipe, Json invocation) {
-  for (const char* folder : {"", "/tasks", "/state", "/log"}) make_folder(path_ + folder);
+  for (const char* folder : {"", "/tasks", "/state", "/log"}) {
+    make_folder(path_ + folder);
+    data::remove_abandoned_files(path_ + folder);
+  }
+  data::remove_abandoned_files(cache_dir());
   std::size_t place = 0;
   update([&](Json& json) {
     if (json.is_null())
@@ -122,8 +126,21 @@ bool RunFolder::is_finished(const std::string& task) const {
   return fs::exists(task_file(task));
 }
 
+std::string RunFolder::lock_file(const std::string& task) const {
+  return path_ + "/state/" + file_name(task) + ".lock";
+}
+
 std::optional<FileLock> RunFolder::claim(const std::string& task) const {
-  return FileLock::try_lock(path_ + "/state/" + file_name(task) + ".lock");
+  return FileLock::try_lock(lock_file(task));
+}
+
+void RunFolder::tidy(const std::string& task) const {
+  if (!fs::exists(state_file(task)) && !fs::exists(lock_file(task))) return;
+  if (auto lock = claim(task)) {
+    std::error_code ignored;  // it is in nobody's way
+    fs::remove(state_file(task), ignored);
+    lock->remove();
+  }
 }
 
 std::vector<std::string> RunFolder::finished_tasks() const {
@@ -144,7 +161,7 @@ void RunFolder::restart() const {
     REPRISE_CHECK(!fs::exists(path_ + "/state") || claim(name), "{}: another process is learning {} here",
                   path_, name);
     for (const auto& file : {task_file(name), state_file(name), log_file(name)}) files.push_back(file);
-    files.push_back(path_ + "/state/" + file_name(name) + ".lock");
+    files.push_back(lock_file(name));
   }
   if (const std::string copy = json["backbone"].value("copy", ""); !copy.empty())
     files.push_back(path_ + "/" + fs::path(copy).filename().string());
@@ -156,9 +173,12 @@ void RunFolder::restart() const {
     fs::remove(file, error);
     REPRISE_CHECK(!error, "{}: cannot be removed: {}", file, error.message());
   }
+  data::remove_abandoned_files(path_);
   // Only those that are empty now.
-  for (const auto& folder : {path_ + "/tasks", path_ + "/state", path_ + "/log", cache_dir()})
+  for (const auto& folder : {path_ + "/tasks", path_ + "/state", path_ + "/log", cache_dir()}) {
+    data::remove_abandoned_files(folder);
     fs::remove(folder, error);
+  }
 }
 
 std::string timestamp() {
