@@ -1,5 +1,6 @@
 #include "data/io/file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -10,7 +11,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
+#include <memory>
 #include <utility>
 
 #include "engine/core/check.h"
@@ -73,6 +74,19 @@ std::vector<std::byte> read_file(const std::string& path, std::uint64_t max_byte
   return bytes;
 }
 
+std::vector<std::string> names_in(const std::string& folder) {
+  // Not std::filesystem's iterator: libstdc++'s ends the program where memory runs out.
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(folder.c_str()), ::closedir);
+  REPRISE_CHECK(listing, "the folder cannot be listed: {}\n  folder  {}", std::strerror(errno), folder);
+  std::vector<std::string> names;
+  for (errno = 0; const dirent* entry = ::readdir(listing.get()); errno = 0) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  REPRISE_CHECK(errno == 0, "the folder cannot be listed: {}\n  folder  {}", std::strerror(errno), folder);
+  return names;
+}
+
 namespace {
 
 constexpr std::string_view temporary_begin = ".reprise-", temporary_end = ".tmp";
@@ -88,13 +102,13 @@ bool lock_own(int descriptor) {
 }  // namespace
 
 void remove_abandoned_files(const std::string& folder) {
-  std::error_code error;
-  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
+  struct stat info {};
+  if (::stat(folder.c_str(), &info) != 0) return;
+  for (const std::string& name : names_in(folder)) {
     if (!name.starts_with(temporary_begin) || !name.ends_with(temporary_end)) continue;
-    const Descriptor d{::open(entry->path().c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
-    if (d.fd >= 0 && ::flock(d.fd, LOCK_EX | LOCK_NB) == 0) ::unlink(entry->path().c_str());
+    const std::string path = folder + "/" + name;
+    const Descriptor d{::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
+    if (d.fd >= 0 && ::flock(d.fd, LOCK_EX | LOCK_NB) == 0) ::unlink(path.c_str());
   }
 }
 

@@ -23,7 +23,8 @@ void state_file(Bytes bytes) {
 void run_json(Bytes bytes) {
   file_of(bytes, "run/run.json");
   const RunFolder folder(scratch_folder() + "/run");
-  folder.check_same({{"identity", ""}, {"path", ""}}, Json::object());
+  const Json record = folder.record();
+  folder.check_same(record["backbone"], record["recipe"]);
   folder.finished_tasks();
   folder.rebuild_results();
 }

@@ -1,6 +1,7 @@
 // Feeds every target its seeds, whole and damaged in ways drawn from a fixed stream: the same inputs in every
 // run and with every compiler. Without libFuzzer nothing guides the damage; with it see libfuzzer.cpp.
-//   test_fuzz [--mutations=N] [TARGET…]   N damaged forms of each seed (default 100)
+//   test_fuzz [--mutations=N] [TARGET…]   N damaged forms of each seed (default 100); 0 says why seeds are
+//   refused
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <string>
 
 #include "data/io/file.h"
+#include "engine/core/error.h"
 #include "engine/core/random.h"
 #include "tests/fuzz/seeds.h"
 
@@ -56,9 +58,19 @@ void damage(Buffer& bytes, RandomStream& random) {
   }
 }
 
+void explain(const Target& target, const std::string& file) {
+  try {
+    target.run(data::read_file(file));
+  } catch (const Error& e) {
+    fmt::print("{}\n  {}\n", file.substr(file.rfind('/') + 1), e.what());
+  }
+}
+
 void run(const Target& target, int mutations) {
   std::int64_t executions = 0, accepted = 0;
   const auto files = seed_files(target);
+  if (mutations == 0)
+    for (const std::string& file : files) explain(target, file);
   for (const std::string& file : files) {
     const Buffer seed = data::read_file(file);
     RandomStream random(0, std::string(target.name) + file.substr(file.rfind('/')));

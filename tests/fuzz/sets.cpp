@@ -52,18 +52,18 @@ class RowSource {
   explicit RowSource(Bytes bytes) : bytes_(bytes) {}
   bool left() const { return !bytes_.empty(); }
   void bind(sqlite3_stmt* statement, int place) {
-    const unsigned kind = byte();
-    const std::size_t n = std::min<std::size_t>(byte(), bytes_.size());
+    const unsigned kind = byte(), number = byte();
+    const std::size_t n = std::min<std::size_t>(number, bytes_.size());
     const auto* data = reinterpret_cast<const char*>(bytes_.data());
     switch (kind % 5) {
       case 0:
         sqlite3_bind_null(statement, place);
         return;
       case 1:
-        sqlite3_bind_int64(statement, place, static_cast<std::int64_t>(n) - 2);
+        sqlite3_bind_int64(statement, place, std::int64_t{number} - 2);
         return;
       case 2:
-        sqlite3_bind_double(statement, place, static_cast<double>(n) * 1e17);
+        sqlite3_bind_double(statement, place, number * 1e17);
         return;
       case 3:
         sqlite3_bind_blob(statement, place, data, static_cast<int>(n), SQLITE_TRANSIENT);

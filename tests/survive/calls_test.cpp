@@ -69,5 +69,29 @@ TEST_F(Calls, making_folders_fails) {
   fail_each("mkdir", "error", 1);
 }
 
+// There are tens of thousands of allocations: the first ones, then ever fewer.
+TEST_F(Calls, an_allocation_fails) {
+  if (is_sanitized()) GTEST_SKIP() << "a sanitizer has an allocator of its own";
+  whole();
+  int failures = 0, harmless = 0;
+  // Some may fail without harm, as a sort's buffer; several in a row are behind the last.
+  for (long at = 1; harmless < 4; at += 1 + at / 6) {
+    const std::string run = "malloc" + std::to_string(at);
+    const Outcome o = with_failure("malloc", "error", at, run);
+    SCOPED_TRACE("allocation " + std::to_string(at) + "\n" + o.err);
+    expect_nothing_torn(run, true);
+    if (o.status == 0) {
+      ASSERT_TRUE(task_files(run) == whole());
+      ++harmless;
+      continue;
+    }
+    ++failures;
+    harmless = 0;
+    ASSERT_TRUE(o.status == 1 && o.err.find("clr: ") != std::string::npos) << o.status;
+  }
+  std::printf("allocations: %d\n", failures);
+  EXPECT_GT(failures, 30);
+}
+
 }  // namespace
 }  // namespace reprise::test

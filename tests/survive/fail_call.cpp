@@ -2,7 +2,7 @@
 //   FAIL_CALL   write, fsync, rename, open (for writing), flock, mkdir, unlink or malloc
 //   FAIL_AT     which of these calls, from 1
 //   FAIL_HOW    error: it does nothing and fails; kill: SIGKILL before it, in a write after half the bytes
-//   FAIL_UNDER  only calls for files below this folder count (not for malloc)
+//   FAIL_UNDER  only calls for files below this folder count (not for malloc, which counts from main on)
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -21,6 +21,13 @@ namespace {
 
 // Nothing here may allocate: malloc is one of the calls.
 std::atomic<long> calls{0};
+std::atomic<bool> in_main{false};
+int (*real_main)(int, char**, char**) = nullptr;
+
+int entered_main(int argc, char** argv, char** environment) {
+  in_main = true;
+  return real_main(argc, argv, environment);
+}
 
 bool is_under(const char* path) {
   const char* folder = getenv("FAIL_UNDER");
@@ -63,6 +70,8 @@ bool fails(const char* name, int error) {
 }  // namespace
 
 extern "C" {
+
+int __libc_start_main(int (*)(int, char**, char**), int, char**, void (*)(), void (*)(), void (*)(), void*);
 
 ssize_t write(int fd, const void* bytes, size_t n) {
   static const auto call = real<ssize_t(int, const void*, size_t)>("write");
@@ -114,6 +123,13 @@ int open(const char* path, int flags, ...) {
 void* malloc(size_t n) {
   static void* (*call)(size_t) = nullptr;
   if (call == nullptr) call = real<void*(size_t)>("malloc");
-  return fails("malloc", ENOMEM) ? nullptr : call(n);
+  return in_main && fails("malloc", ENOMEM) ? nullptr : call(n);
+}
+
+int __libc_start_main(int (*main)(int, char**, char**), int argc, char** argv, void (*init)(), void (*fini)(),
+                      void (*end)(), void* stack) {
+  real_main = main;
+  return real<decltype(__libc_start_main)>("__libc_start_main")(entered_main, argc, argv, init, fini, end,
+                                                                stack);
 }
 }
