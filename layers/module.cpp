@@ -96,7 +96,9 @@ std::vector<Tensor> Module::trained_parameters() {
 }
 
 void Module::train(bool on) {
-  for (Module* m : modules()) m->training_ = on;
+  // Without allocating: destructors put the mode back.
+  training_ = on;
+  for (auto& [name, module] : children_) module->train(on);
 }
 
 void Module::set_requires_grad(bool on) {

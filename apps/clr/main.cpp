@@ -1,7 +1,9 @@
 // clr: learns any number of image classification tasks on one immutable backbone.
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <new>
+#include <string_view>
 
 #include "apps/clr/commands/commands.h"
 #include "apps/clr/train/signals.h"
@@ -95,11 +97,25 @@ int run(int argc, char** argv) {
   return common.exit_status;
 }
 
+// Where an exception can go no further, as out of a library's destructor: a message and exit 1 here too.
+[[noreturn]] void end_at_once() {
+  std::string_view text = "clr: internal error, please report it: an exception where none may be\n";
+  try {
+    if (const auto e = std::current_exception()) std::rethrow_exception(e);
+  } catch (const std::bad_alloc&) {
+    text = "clr: out of memory\n";
+  } catch (...) {
+  }
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::_Exit(exit_failed);
+}
+
 }  // namespace
 }  // namespace reprise::clr
 
 int main(int argc, char** argv) {
   using namespace reprise;
+  std::set_terminate(clr::end_at_once);
   try {
     return clr::run(argc, argv);
   } catch (const clr::Interrupted& e) {

@@ -52,9 +52,9 @@ Bmp parse(Bytes bytes, const ImageLimits& limits) {
   bmp.bottom_up = height > 0;
   in.take(2);
   bmp.bits = in.u16_le();
-  REPRISE_CHECK(
-      std::string_view("\1\4\10\20\30\40").find(static_cast<char>(bmp.bits)) != std::string_view::npos,
-      "a BMP of {} bits a pixel is not read", bmp.bits);
+  constexpr std::array<std::uint32_t, 6> depths = {1, 4, 8, 16, 24, 32};
+  REPRISE_CHECK(std::find(depths.begin(), depths.end(), bmp.bits) != depths.end(),
+                "a BMP of {} bits a pixel is not read", bmp.bits);
   const std::uint32_t compression = os2 ? no_compression : in.u32_le();
   const bool deep = bmp.bits == 16 || bmp.bits == 32;
   REPRISE_CHECK(compression == no_compression || (compression == bit_fields && deep),

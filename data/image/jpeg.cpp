@@ -196,7 +196,7 @@ void check_markers(Bytes bytes) {
 
 Image read_jpeg(Bytes bytes, const ImageLimits& limits, bool header_only) {
   Image image;
-  if (!header_only) check_markers(bytes);
+  check_markers(bytes);  // the header alone holds Huffman tables too
   REPRISE_CHECK(stb_size(bytes, image.width, image.height),
                 "the JPEG is broken or of a kind that this build, without libjpeg-turbo, does not read");
   check_size(ImageFormat::jpeg, image.width, image.height, limits);

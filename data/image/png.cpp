@@ -144,6 +144,7 @@ Image read_png(Bytes bytes, const ImageLimits& limits, bool header_only, Grey16 
   if (header_only) return image;
   std::vector<std::byte> stream;
   for (const Bytes part : png.pixel_data) stream.insert(stream.end(), part.begin(), part.end());
+  REPRISE_CHECK(!stream.empty(), "broken PNG: its IDAT chunks are empty");
   if (!png.pixel_data_intact) check_stream(png, stream);
   const std::vector<std::byte> clean = clean_file(png, bytes, stream);
   if (png.color != 0 || png.depth != 16) {

@@ -1,6 +1,8 @@
 #include "data/io/file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +11,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <memory>
+#include <utility>
 
 #include "engine/core/check.h"
 
@@ -70,17 +74,56 @@ std::vector<std::byte> read_file(const std::string& path, std::uint64_t max_byte
   return bytes;
 }
 
+std::vector<std::string> names_in(const std::string& folder) {
+  // Not std::filesystem's iterator: libstdc++'s ends the program where memory runs out.
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(folder.c_str()), ::closedir);
+  REPRISE_CHECK(listing, "the folder cannot be listed: {}\n  folder  {}", std::strerror(errno), folder);
+  std::vector<std::string> names;
+  for (errno = 0; const dirent* entry = ::readdir(listing.get()); errno = 0) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  REPRISE_CHECK(errno == 0, "the folder cannot be listed: {}\n  folder  {}", std::strerror(errno), folder);
+  return names;
+}
+
+namespace {
+
+constexpr std::string_view temporary_begin = ".reprise-", temporary_end = ".tmp";
+
+// Whether the file is ours alone: its lock was free, and its name is still there. Where the file system knows
+// no locks nobody removes anything.
+bool lock_own(int descriptor) {
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) return errno != EWOULDBLOCK;
+  struct stat info {};
+  return ::fstat(descriptor, &info) != 0 || info.st_nlink > 0;
+}
+
+}  // namespace
+
+void remove_abandoned_files(const std::string& folder) {
+  struct stat info {};
+  if (::stat(folder.c_str(), &info) != 0) return;
+  for (const std::string& name : names_in(folder)) {
+    if (!name.starts_with(temporary_begin) || !name.ends_with(temporary_end)) continue;
+    const std::string path = folder + "/" + name;
+    const Descriptor d{::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
+    if (d.fd >= 0 && ::flock(d.fd, LOCK_EX | LOCK_NB) == 0) ::unlink(path.c_str());
+  }
+}
+
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   static std::atomic<unsigned> count{0};
   const std::string folder = folder_of(path_);
-  do {
-    temporary_ = fmt::format("{}/.reprise-{}-{}.tmp", folder, ::getpid(), count++);
+  for (;;) {
+    temporary_ = fmt::format("{}/{}{}-{}{}", folder, temporary_begin, ::getpid(), count++, temporary_end);
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  } while (descriptor_ < 0 && errno == EEXIST);
-  if (descriptor_ < 0) {
-    temporary_.clear();
-    fail("cannot be created");
+    if (descriptor_ >= 0 && lock_own(descriptor_)) return;
+    if (descriptor_ < 0 && errno != EEXIST) break;
+    if (descriptor_ >= 0) ::close(descriptor_);
   }
+  temporary_.clear();
+  fail("cannot be created");
 }
 
 AtomicFile::~AtomicFile() {
@@ -105,11 +148,10 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 void AtomicFile::commit() {
   REPRISE_INVARIANT(descriptor_ >= 0, "{}: committed twice", path_);
   if (::fsync(descriptor_) != 0) fail("cannot be written");
-  const int closed = ::close(descriptor_);
-  descriptor_ = -1;
-  if (closed != 0) fail("cannot be written");
+  // Closed after it has its name: until then the lock says that it is not abandoned.
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot be put in place");
   temporary_.clear();
+  ::close(std::exchange(descriptor_, -1));
   if (!sync_folder(folder_of(path_))) fail("its folder cannot be synced");
 }
 

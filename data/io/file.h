@@ -19,10 +19,17 @@ inline constexpr std::uint64_t default_max_file_bytes = std::uint64_t{1} << 33; 
 REPRISE_API std::vector<std::byte> read_file(const std::string& path,
                                              std::uint64_t max_bytes = default_max_file_bytes);
 
+// What a folder holds, in no order, without "." and "..". Throws Error where it cannot be listed.
+REPRISE_API std::vector<std::string> names_in(const std::string& folder);
+
 // Writes under a temporary name in the same folder, syncs, renames, syncs the folder. On any failure the
 // temporary is removed, what stood at `path` is untouched, and Error says what the system said.
 REPRISE_API void write_file_atomically(const std::string& path, std::span<const std::byte> bytes);
 REPRISE_API void write_file_atomically(const std::string& path, std::string_view text);
+
+// Removes the temporaries in a folder whose processes were killed while they wrote. Never those that are
+// being written: they are locked.
+REPRISE_API void remove_abandoned_files(const std::string& folder);
 
 // The same in pieces: nothing appears at `path` before commit(), and nothing is left without it.
 class REPRISE_API AtomicFile {

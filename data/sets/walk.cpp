@@ -4,6 +4,7 @@
 #include <array>
 #include <filesystem>
 
+#include "data/io/file.h"
 #include "data/sets/files.h"
 #include "engine/core/check.h"
 
@@ -38,16 +39,12 @@ bool is_skipped_name(const std::string& name) {
 }
 
 Listing list_folder(const std::string& path) {
-  std::error_code error;
   Listing listing;
-  fs::directory_iterator entry(path, error);
-  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
+  for (const std::string& name : names_in(path)) {
     if (is_skipped_name(name)) continue;
     std::error_code ignored;  // a broken link is a file that cannot be read
-    (entry->is_directory(ignored) ? listing.folders : listing.files).push_back(name);
+    (fs::is_directory(path + "/" + name, ignored) ? listing.folders : listing.files).push_back(name);
   }
-  REPRISE_CHECK(!error, "data: the folder cannot be listed: {}\n  folder  {}", error.message(), path);
   std::sort(listing.folders.begin(), listing.folders.end());
   std::sort(listing.files.begin(), listing.files.end());
   return listing;

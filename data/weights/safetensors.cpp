@@ -41,6 +41,8 @@ json parse_header(std::string_view text) {
     return header;
   } catch (const json::parse_error& e) {
     throw_error("safetensors: the header is not valid JSON at its byte {}", e.byte);
+  } catch (const json::out_of_range&) {
+    throw_error("safetensors: the header holds a number that is beyond all measure");
   }
 }
 

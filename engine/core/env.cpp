@@ -28,6 +28,8 @@ constexpr EnvVariable table[] = {
     {"REPRISE_CUDA_LIBRARIES",
      "1: convolutions by cuDNN, linear layers by cuBLASLt; 0: our own plain kernels, slow", "1"},
     {"REPRISE_THREADS", "number of threads; 0 follows the affinity mask and the cgroup quota", "0"},
+    {"REPRISE_SAVE_SECONDS", "least seconds between two saved states of a training; 0: after every epoch",
+     "5"},
     {"REPRISE_CACHE_MB", "decoded images kept in memory, in MiB, before a cache file is used", "4096"},
     {"REPRISE_CACHE_DIR", "where the cache files of decoded images go; empty: <run>/cache", ""},
 };

@@ -139,6 +139,37 @@ TEST(ImageLimits, AreCheckedBeforeMemoryIsTaken) {
   EXPECT_NE(reason(read(golden + "rgb.png"), small).find("at most 100"), std::string::npos);
 }
 
+// Found by fuzzing.
+TEST(Broken, BmpOfABitDepthBeyondAByte) {
+  auto bytes = read(golden + "rgb.bmp");
+  ASSERT_EQ(bytes.at(28), std::byte{24});
+  for (const unsigned depth : {1U, 8U, 24U, 32U}) {
+    bytes[28] = static_cast<std::byte>(depth);
+    bytes[29] = std::byte{1};
+    EXPECT_NE(reason(bytes).find(std::to_string(256 + depth) + " bits"), std::string::npos) << reason(bytes);
+  }
+}
+
+TEST(Broken, PngWithoutAByteOfPixels) {
+  const auto whole = encode_png({1, 1, {1, 2, 3}});
+  std::vector<std::byte> bytes(whole.begin(), whole.begin() + 33);  // up to the end of IHDR
+  for (const char c : "\0\0\0\0IDAT\x35\xAF\x06\x1E\0\0\0\0IEND\xAE\x42\x60\x82"sv)
+    bytes.push_back(static_cast<std::byte>(c));
+  EXPECT_NE(reason(bytes).find("empty"), std::string::npos) << reason(bytes);
+}
+
+// stb_image writes behind its table of 257 entries, also where it is asked for the size alone.
+TEST(Broken, JpegWithAHuffmanTableOfTooManySymbols) {
+  const auto whole = read(golden + "420.jpg");
+  std::vector<std::byte> bytes(whole.begin(), whole.begin() + 2);
+  for (const unsigned v : {0xFFU, 0xC4U, 0x03U, 0x0FU, 0x00U}) bytes.push_back(static_cast<std::byte>(v));
+  for (int length = 0; length < 16; ++length) bytes.push_back(static_cast<std::byte>(length < 3 ? 0xFC : 0));
+  bytes.resize(bytes.size() + std::size_t{3} * 0xFC);
+  bytes.insert(bytes.end(), whole.begin() + 2, whole.end());
+  EXPECT_NE(reason(bytes), "");
+  EXPECT_THROW(probe_image(bytes), Error);
+}
+
 // A zlib stream of fixed Huffman codes: one zero, then copies of it, 258 at a time.
 std::vector<std::byte> zeros_deflated(std::size_t copies) {
   std::vector<std::byte> out{std::byte{0x78}, std::byte{0x01}};

@@ -140,5 +140,24 @@ TEST(File, NothingAppearsBeforeCommit) {
   EXPECT_THROW(file.write("three"), InternalError);
 }
 
+TEST(File, OnlyAbandonedTemporariesAreRemoved) {
+  const TemporaryFolder folder;
+  folder.write(".reprise-1-0.tmp", "of a process that was killed");
+  folder.write(".reprise-notes", "somebody's");
+  folder.write("a.tmp", "somebody's");
+  folder.folder(".reprise-1-1.tmp");
+  {
+    AtomicFile file(folder.path("a"));
+    file.write("being written");
+    EXPECT_EQ(entries(folder.path()), 5u);
+    remove_abandoned_files(folder.path());
+    EXPECT_EQ(entries(folder.path()), 4u);
+    file.commit();
+  }
+  EXPECT_EQ(content(folder.path("a")), "being written");
+  EXPECT_FALSE(std::filesystem::exists(folder.path(".reprise-1-0.tmp")));
+  remove_abandoned_files(folder.path("absent"));
+}
+
 }  // namespace
 }  // namespace reprise::data

@@ -27,6 +27,40 @@ std::string file_name(const std::string& task) {
   return name;
 }
 
+// Whether what an object holds under the keys of `sample` has the types that are there.
+bool fits(const Json& object, const Json& sample) {
+  if (!object.is_object()) return false;
+  for (const auto& [key, value] : sample.items()) {
+    if (!object.contains(key)) continue;
+    const Json& given = object[key];
+    const bool same = value.is_number_integer() ? given.is_number_integer()
+                      : value.is_number()       ? given.is_number()
+                                                : given.type() == value.type();
+    if (!same) return false;
+  }
+  return true;
+}
+
+// Nothing where run.json can be used, else what is wrong with it.
+std::string damage_of(const Json& json) {
+  if (!json.is_object() || !json.contains("format") || json["format"] != run_format)
+    return "or of another version";
+  const Json backbone = {{"path", ""}, {"copy", ""},      {"file_sha256", ""}, {"identity", ""},
+                         {"arch", ""}, {"parameters", 0}, {"bytes", 0}},
+             task = {{"classes", 0}, {"train_images", 0}, {"val_images", 0}, {"test_images", 0}};
+  for (const char* key : {"backbone", "recipe", "tasks", "invocations"})
+    if (!json.contains(key)) return fmt::format("no {}", key);
+  if (!fits(json["backbone"], backbone)) return "its backbone";
+  if (!fits(json["recipe"], to_json(Recipe{}))) return "its recipe";
+  if (!json["tasks"].is_object()) return "its tasks";
+  for (const auto& [name, facts] : json["tasks"].items())
+    if (!fits(facts, task)) return fmt::format("its task {}", name);
+  if (!json["invocations"].is_array()) return "its invocations";
+  for (const Json& invocation : json["invocations"])
+    if (!invocation.is_object()) return "its invocations";
+  return {};
+}
+
 void make_folder(const std::string& path) {
   std::error_code error;
   fs::create_directories(path, error);
@@ -60,10 +94,8 @@ Json RunFolder::record() const {
   const Json json = Json::parse(reinterpret_cast<const char*>(bytes.data()),
                                 reinterpret_cast<const char*>(bytes.data()) + bytes.size(), nullptr,
                                 /*allow_exceptions=*/false);
-  REPRISE_CHECK(json.is_object() && json.value("format", "") == run_format,
-                "{}: damaged, or of another version", file);
-  for (const char* key : {"backbone", "recipe", "tasks"})
-    REPRISE_CHECK(json.contains(key) && json[key].is_object(), "{}: damaged: no {}", file, key);
+  const std::string damage = damage_of(json);
+  REPRISE_CHECK(damage.empty(), "{}: damaged: {}", file, damage);
   return json;
 }
 
@@ -88,7 +120,11 @@ void RunFolder::update(Change change) {
 }
 
 std::size_t RunFolder::begin(const Json& backbone, const Json& recipe, Json invocation) {
-  for (const char* folder : {"", "/tasks", "/state", "/log"}) make_folder(path_ + folder);
+  for (const char* folder : {"", "/tasks", "/state", "/log"}) {
+    make_folder(path_ + folder);
+    data::remove_abandoned_files(path_ + folder);
+  }
+  data::remove_abandoned_files(cache_dir());
   std::size_t place = 0;
   update([&](Json& json) {
     if (json.is_null())
@@ -122,8 +158,21 @@ bool RunFolder::is_finished(const std::string& task) const {
   return fs::exists(task_file(task));
 }
 
+std::string RunFolder::lock_file(const std::string& task) const {
+  return path_ + "/state/" + file_name(task) + ".lock";
+}
+
 std::optional<FileLock> RunFolder::claim(const std::string& task) const {
-  return FileLock::try_lock(path_ + "/state/" + file_name(task) + ".lock");
+  return FileLock::try_lock(lock_file(task));
+}
+
+void RunFolder::tidy(const std::string& task) const {
+  if (!fs::exists(state_file(task)) && !fs::exists(lock_file(task))) return;
+  if (auto lock = claim(task)) {
+    std::error_code ignored;  // it is in nobody's way
+    fs::remove(state_file(task), ignored);
+    lock->remove();
+  }
 }
 
 std::vector<std::string> RunFolder::finished_tasks() const {
@@ -144,7 +193,7 @@ void RunFolder::restart() const {
     REPRISE_CHECK(!fs::exists(path_ + "/state") || claim(name), "{}: another process is learning {} here",
                   path_, name);
     for (const auto& file : {task_file(name), state_file(name), log_file(name)}) files.push_back(file);
-    files.push_back(path_ + "/state/" + file_name(name) + ".lock");
+    files.push_back(lock_file(name));
   }
   if (const std::string copy = json["backbone"].value("copy", ""); !copy.empty())
     files.push_back(path_ + "/" + fs::path(copy).filename().string());
@@ -156,9 +205,12 @@ void RunFolder::restart() const {
     fs::remove(file, error);
     REPRISE_CHECK(!error, "{}: cannot be removed: {}", file, error.message());
   }
+  data::remove_abandoned_files(path_);
   // Only those that are empty now.
-  for (const auto& folder : {path_ + "/tasks", path_ + "/state", path_ + "/log", cache_dir()})
+  for (const auto& folder : {path_ + "/tasks", path_ + "/state", path_ + "/log", cache_dir()}) {
+    data::remove_abandoned_files(folder);
     fs::remove(folder, error);
+  }
 }
 
 std::string timestamp() {

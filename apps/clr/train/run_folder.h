@@ -55,6 +55,8 @@ class RunFolder {
   bool is_finished(const std::string& task) const;
   // The right to learn this task, or nothing while another process has it.
   std::optional<FileLock> claim(const std::string& task) const;
+  // Removes what the owner of a finished task has left, if it was ended before it could.
+  void tidy(const std::string& task) const;
   // Names of the learned tasks: those of run.json that have a task file, in the order they were added.
   std::vector<std::string> finished_tasks() const;
 
@@ -67,6 +69,7 @@ class RunFolder {
  private:
   template <class Change>
   void update(Change change);
+  std::string lock_file(const std::string& task) const;
   std::string path_;
 };
 

@@ -79,7 +79,10 @@ TaskOutcome Session::learn_and_tell(const TaskData& data) {
 
 TaskOutcome Session::learn(const TaskData& data) {
   const std::string& name = data.task.name;
-  if (folder_.is_finished(name)) return finished(name, finished_before);
+  if (folder_.is_finished(name)) {
+    folder_.tidy(name);
+    return finished(name, finished_before);
+  }
   auto lock = folder_.claim(name);
   if (!lock) {
     progress_->line(fmt::format("{}: another process is learning it", name));

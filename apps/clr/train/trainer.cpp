@@ -13,6 +13,7 @@
 #include "data/io/file.h"
 #include "data/loader/order.h"
 #include "engine/core/check.h"
+#include "engine/core/env.h"
 #include "layers/reprogramming/method.h"
 #include "optim/schedules.h"
 
@@ -169,7 +170,7 @@ class Trainer {
     state_.step = state_.correct = state_.seen = 0;
     state_.loss_sum = state_.seconds = 0;
     // A crash loses a few seconds of work, and nothing of the result.
-    if (seconds_between(saved_, Clock::now()) > 5) save();
+    if (seconds_between(saved_, Clock::now()) > save_seconds_) save();
   }
 
   [[noreturn]] void interrupt() {
@@ -211,6 +212,7 @@ class Trainer {
   std::optional<Inputs> val_;
   StepLog steps_log_;
   Clock::time_point epoch_begin_, saved_ = Clock::now();
+  const double save_seconds_ = static_cast<double>(env_int("REPRISE_SAVE_SECONDS"));
 };
 
 }  // namespace

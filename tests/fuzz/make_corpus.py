@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""Writes the hand-made seeds of corpus/: lists, databases, rows, logs, orders. What fuzzing found lies beside them."""
+import os
+import sqlite3
+
+here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
+
+
+def path(name):
+    return os.path.join(here, name)
+
+
+def write(name, content):
+    with open(path(name), "wb") as file:
+        file.write(content)
+
+
+def database(name, sql):
+    if os.path.exists(path(name)):
+        os.remove(path(name))
+    connection = sqlite3.connect(path(name))
+    connection.executescript("PRAGMA page_size = 512;" + sql)
+    connection.commit()
+    connection.close()
+
+
+write("list/labels", b"# two classes\na.pgm cat\nb.pgm dog\nc c.pgm cat\n")
+write("list/numbers", b"\xef\xbb\xbfa.pgm\t10\r\n\r\n./b.pgm\t9\r\nabsent.pgm 9\n")
+database("skill_database/small", """
+CREATE TABLE datasets(dataset_id INTEGER PRIMARY KEY, dataset_name TEXT, good INTEGER);
+CREATE TABLE files(path TEXT, filename TEXT, class_id INTEGER, dataset_id INTEGER, problem INTEGER, "set" INTEGER);
+INSERT INTO datasets VALUES (1, 'one', 1), (7, 'seven', 0);
+INSERT INTO files VALUES ('/', 'a.pgm', 3, 1, 0, 0), ('/', 'b.pgm', 12, 1, 0, 0), ('/', 'c c.pgm', 3, 1, 0, 1),
+  ('/', 'b.pgm', 12, 1, 0, 1);
+""")
+database("collection_database/small", """
+CREATE TABLE images(dataset TEXT, class_id INTEGER, relative_path TEXT, problem INTEGER, set_id INTEGER);
+INSERT INTO images VALUES ('one', 0, 'a.pgm', 0, 0), ('one', 1, 'b.pgm', 0, 0), ('one', 1, 'c c.pgm', 0, 1),
+  ('one', 0, 'a.pgm', 0, 1), ('one', 1, 'd.pgm', 0, -1);
+""")
+
+
+def row(*values):
+    """As the target takes a row: a kind, then a number or a length and so many bytes."""
+    out = b""
+    for v in values:
+        out += bytes([0, 0]) if v is None else bytes([1, v + 2]) if isinstance(v, int) else bytes([4, len(v)]) + v
+    return out
+
+
+write("database_rows/plain", row(2, b"two", 1) + row(b"/", b"a.pgm", 1) + row(b"/", b"b.pgm", 2)
+      + row(b"", b"c c.pgm", 1) + row(b"/..", b"a.pgm", 2) + row(None, b"a.pgm", b"2") + 3 * row(b"/", b"a.pgm", 1)
+      + row(b"/", b"a.pgm", 1, 1, 0, 1) + row(b"/", b"b.pgm", 2, 1, 0, 1))
+write("log_file/quoted", b'a,"b ""c"", d",,e\r\n')
+write("order_file/two", b"0 1 2,3\n\n6 5 4\n")

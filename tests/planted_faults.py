@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""Breaks the code on purpose, one place at a time, and shows that a test catches each.
+
+  tests/planted_faults.py BUILD [WORD...]    BUILD: a configured build folder of this very tree; WORDs choose faults
+
+Every fault replaces one place in one source, builds the one test program named with it and runs it: it must fail to
+build or to pass. The source is put back, whatever happens; a tree with changes of its own is refused. Run it in a
+worktree made for it (`git worktree add`), with a compiler cache: each fault costs a compilation and a test.
+Exit status 1 where a fault survived, with its list.
+"""
+import os
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+REF = "engine/kernels/ref/"
+
+# (file, what stands there once, what is put there, test program, its arguments)
+FAULTS = [
+    # The reference kernels: signs, indices, dropped terms.
+    (REF + "batch_norm.cpp", "squares += d * d;", "squares += d;", "ops", "--op=batch_norm"),
+    (REF + "batch_norm.cpp", "- xhat * (dgamma.data<T>()[k] / count)", "+ xhat * (dgamma.data<T>()[k] / count)", "ops", "--op=batch_norm"),
+    (REF + "batch_norm.cpp", "- dbeta.data<T>()[k] / count ", "", "ops", "--op=batch_norm"),
+    (REF + "batch_norm.cpp", "static_cast<double>(count - 1)", "static_cast<double>(count)", "ops", "--op=update_running_stats"),
+    (REF + "softmax.cpp", "grad[c] - dot", "grad[c] + dot", "ops", "--op=softmax"),
+    (REF + "softmax.cpp", "if (x[c] > x[best]) best = c;", "if (x[c] >= x[best]) best = c;", "ops", "--op=argmax_rows"),
+    (REF + "softmax.cpp", "- onehot) * scale", "- onehot)", "ops", "--op=cross_entropy"),
+    (REF + "softmax.cpp", "in[c] - largest - log_sum", "in[c] - log_sum", "ops", "--op=log_softmax"),
+    (REF + "pool.cpp", "r * a.kernel[1] + s);\n    }\n}\n\n// Calls f(offset in y", "r * a.kernel[0] + s);\n    }\n}\n\n// Calls f(offset in y", "ops", "--op=max_pool2d"),
+    (REF + "pool.cpp", "p / a.stride[0] >= y[1]", "p / a.stride[0] > y[1]", "ops", "--op=avg_pool2d"),
+    (REF + "pool.cpp", "(std::isnan(best) || !std::isnan(v))", "true", "ops", "--op=max_pool2d_edges"),
+    (REF + "linear.cpp", "for (std::int64_t o = 0; o < out; ++o)", "for (std::int64_t o = 1; o < out; ++o)", "ops", "--op=linear"),
+    (REF + "linear.cpp", "row = n / group_rows * out + o;", "row = o;", "ops", "--op=linear"),
+    (REF + "depthwise.cpp", "if (h < 0 || h >= height || v < 0 || v >= width) continue;\n        sum += x.data<T>()[((n * height + h)", "if (h < 0 || h >= height || v < 0 || v >= height) continue;\n        sum += x.data<T>()[((n * height + h)", "ops", "--op=depthwise_conv2d"),
+    (REF + "depthwise.cpp", "if (q < 0 || q % a.stride[1] ||", "if (q < 0 ||", "ops", "--op=depthwise_conv2d"),
+    (REF + "optimizer.cpp", "take2 * g * g", "take2 * g", "ops", "--op=adam_step"),
+    (REF + "optimizer.cpp", "a.nesterov ? g + mu * m : m", "a.nesterov ? mu * m : m", "ops", "--op=sgd_step"),
+    (REF + "optimizer.cpp", "a.first ? g : mu * m", "mu * m", "ops", "--op=sgd_step"),
+    (REF + "reduce.cpp", "norm == 0 ? 0 : v / norm", "v / norm", "ops", "--op=norm_of_zeros"),
+    (REF + "reduce.cpp", "return kind == NormKind::l12 && x.rank() > 1 ? x[0] : 1;", "return 1;", "ops", "--op=norm"),
+    # Optimizers and schedules.
+    ("optim/schedules.cpp", "i < epoch / step", "i <= epoch / step", "optim", ""),
+    ("optim/schedules.cpp", "(1 + std::cos(", "(1 - std::cos(", "optim", ""),
+    ("optim/optimizer.cpp", "++slot.steps;", "", "optim", ""),
+    ("optim/optimizer.cpp", "slots_[i].steps = steps[i];", "", "optim", ""),
+    ("optim/penalties.cpp", "std::size_t i = 1; i < tensors.size()", "std::size_t i = 2; i < tensors.size()", "optim", ""),
+    # Layers and methods.
+    ("layers/reprogramming/depthwise.cpp", "taps / 2 * channels", "taps / 2", "layers", ""),
+    ("layers/reprogramming/depthwise.cpp", "{half, half}", "{half, 0}", "layers", ""),
+    ("layers/reprogramming/clr.cpp", "if (conv.is_pointwise()) return nullptr;", "", "layers", ""),
+    ("layers/reprogramming/clr_mixed.cpp", "conv.is_pointwise() ? 1 : 3", "3", "layers", ""),
+    ("layers/reprogramming/clr_residual.cpp", "return {weight_};", "return {weight_, scale_};", "layers", ""),
+    ("layers/reprogramming/side_conv.cpp", "{.stride = stride_}", "{}", "layers", ""),
+    ("layers/reprogramming/method.cpp", "network.train(method.train_mode);", "", "layers", ""),
+    ("layers/reprogramming/method.cpp", "conv->set_requires_grad(method.trains_convolutions);", "conv->set_requires_grad(true);", "layers", ""),
+    ("layers/reprogramming/cost.cpp", "if (e.is_buffer) continue;", "", "layers", ""),
+    # Memory, threads, random numbers.
+    ("engine/core/random.cpp", "round < 10", "round < 9", "engine", ""),
+    ("engine/core/random.cpp", "bits() >> 6", "bits() >> 5", "engine", ""),
+    ("engine/core/storage.cpp", "digest_of(data_, bytes_, device_) == digest_", "true", "engine", ""),
+    ("engine/core/storage.cpp", "sha256_hex({d.data, d.bytes}) == d.digest", "true", "engine", ""),
+    ("engine/core/parallel.cpp", "chunks((n_ + grain_ - 1) / grain_)", "chunks(n_ / grain_)", "engine", ""),
+    # Weight files.
+    ("data/weights/identity.cpp", "for (std::int64_t d : tensor.shape().dims()) add_number(hash, static_cast<std::uint64_t>(d));", "", "data", ""),
+    ("data/weights/identity.cpp", "hash.update(tensor.raw_bytes());", "", "data", ""),
+    ("data/weights/layout.cpp", "return permuted(tensor, {0, 2, 3, 1});\n  }\n  check_rank(tensor, 4, 5", "return permuted(tensor, {0, 3, 2, 1});\n  }\n  check_rank(tensor, 4, 5", "data", ""),
+    ("data/weights/safetensors.cpp", "e.begin == at", "e.begin >= at", "data", ""),
+    ("data/weights/safetensors.cpp", "keys.back().insert(key).second", "true", "data", ""),
+    ("data/weights/safetensors.cpp", "header_bytes <= max_safetensors_header", "true", "data", ""),
+    ("data/weights/tar.cpp", "i < 156 ? ' '", "i < 155 ? ' '", "data", ""),
+    ("data/weights/tar.cpp", "(block - *size % block) % block", "block - *size % block", "data", ""),
+    ("data/weights/zip.cpp", "extents[i - 1].second <= extents[i].first", "true", "data", ""),
+    ("data/weights/zip.cpp", "crc32(bytes) == crc", "true", "data", ""),
+    ("data/weights/pickle.cpp", "if (!raw.empty() && raw.size() < 8 && (raw.back() & 0x80) != 0)", "if (false)", "data", ""),
+    ("data/weights/pickle.cpp", "__builtin_bswap64(reader_.number<std::uint64_t>())", "reader_.number<std::uint64_t>()", "data", ""),
+    # Images.
+    ("data/image/bmp.cpp", "std::find(depths.begin(), depths.end(), bmp.bits) != depths.end()", "true", "data", ""),
+    ("data/image/bmp.cpp", "bmp.bottom_up ? height - 1 - y : y", "height - 1 - y", "data", ""),
+    ("data/image/png.cpp", "pixels || chunk.intact", "true", "data", ""),
+    ("data/image/png.cpp", "tail.u32_be() == adler32(raw)", "true", "data", ""),
+    ("data/image/gif.cpp", "put({frame.interlaced});", "put({0});", "data", ""),
+    ("data/image/image.cpp", "width * height <= limits.max_pixels", "true", "data", ""),
+    ("data/image/resize.cpp", "(i + 0.5) * scale", "i * scale", "data", ""),
+    # Files, tasks, splits, orders.
+    ("data/io/file.cpp", "if (::fsync(descriptor_) != 0) fail(\"cannot be written\");", "", "survive", "--gtest_filter=Calls.syncs_fail"),
+    ("data/io/file.cpp", "if (!temporary_.empty()) ::unlink(temporary_.c_str());", "", "data", ""),
+    ("data/io/file.cpp", "::flock(d.fd, LOCK_EX | LOCK_NB) == 0", "true", "data", ""),
+    ("data/sets/split.cpp", "a.key != b.key ? a.key < b.key : a", "a", "data", ""),
+    ("data/sets/split.cpp", "std::clamp<std::int64_t>(rounded, 1, n - 1)", "rounded", "data", ""),
+    ("data/sets/list_file.cpp", "return std::stoll(a) < std::stoll(b);", "return a < b;", "data", ""),
+    ("data/loader/order.cpp", "generator.random_seed();  // the loader's base seed", "// the loader's base seed", "data", ""),
+    ("data/loader/order.cpp", "static_cast<std::uint64_t>(epoch))\n        .permutation", "0)\n        .permutation", "data", ""),
+    ("data/loader/pixel_cache.cpp", "if (!all_rows_intact(*rows))", "if (false)", "data", ""),
+    # The program.
+    ("apps/clr/task_file.cpp", "task.backbone_identity == backbone.identity", "true", "survive", "--gtest_filter=BackboneFile.*flipped*"),
+    ("apps/clr/train/session_run.cpp", "  backbone_.verify();\n", "", "survive", "--gtest_filter=BackboneFile.changed*"),
+    ("apps/clr/train/session_run.cpp", "    folder_.tidy(name);\n", "", "survive", "--gtest_filter=Calls.killed*"),
+    ("apps/clr/train/trainer.cpp", "learner_.optimizer().load_state(buffers);", "", "survive", "--gtest_filter=Calls.killed*"),
+    ("apps/clr/train/run_folder.cpp", "const FileLock lock = FileLock::wait(path_ + \"/run.lock\");", "", "apps", "--gtest_filter=Resume.several*"),
+    ("apps/clr/train/step.cpp", "result.loss /= static_cast<double>(n);", "", "apps", "--gtest_filter=Train*:Trainer*:Step*"),
+    ("apps/clr/train/state.cpp", "state.best = take(file, \"best/\");", "", "survive", "--gtest_filter=Calls.killed*"),
+]
+
+
+def run(command, log, limit=300):
+    try:
+        with open(log, "w") as out:
+            return subprocess.run(command, stdout=out, stderr=out, cwd=ROOT, timeout=limit).returncode
+    except subprocess.TimeoutExpired:
+        return 124
+
+
+def first_failure(log):
+    with open(log, errors="replace") as file:
+        for line in file:
+            if line.startswith("[  FAILED  ]") or "error:" in line or "SUMMARY" in line:
+                return line.strip()[:100]
+    return "it ended early"
+
+
+def try_fault(build, fault, log):
+    """'caught', 'SURVIVED' or 'cannot be planted', and how."""
+    file, before, after, target, arguments = fault
+    path = os.path.join(ROOT, file)
+    with open(path) as source:
+        text = source.read()
+    if text.count(before) != 1:
+        return "cannot be planted", f"{text.count(before)} places"
+    try:
+        with open(path, "w") as source:
+            source.write(text.replace(before, after))
+        if run(["ninja", "-C", build, f"test_{target}"], log, 900) != 0:
+            return "caught", "by the compiler: " + first_failure(log)
+        status = run([os.path.join(build, "tests", target, f"test_{target}"), *arguments.split()], log)
+        return ("SURVIVED", "") if status == 0 else ("caught", first_failure(log))
+    finally:
+        with open(path, "w") as source:
+            source.write(text)
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    build, words = os.path.abspath(sys.argv[1]), sys.argv[2:]
+    changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "engine", "layers", "optim", "data", "apps"], cwd=ROOT)
+    if changed.returncode != 0:
+        sys.exit("planted_faults: the tree has changes of its own; commit them or use another worktree")
+    chosen = [f for f in FAULTS if not words or any(w in " ".join(f) for w in words)]
+    counts, log = {}, os.path.join(build, "planted_fault.log")
+    for number, fault in enumerate(chosen, 1):
+        begin = time.time()
+        result, how = try_fault(build, fault, log)
+        counts[result] = counts.get(result, 0) + 1
+        change = f"{' '.join(fault[1].split())[:50]} -> {' '.join(fault[2].split())[:40] or '(nothing)'}"
+        print(f"{number:3} {result:9} {time.time() - begin:4.0f}s {fault[0]}: {change}\n      {how}", flush=True)
+    print(", ".join(f"{n} {what}" for what, n in counts.items()) + f", of {len(chosen)}")
+    sys.exit(0 if set(counts) == {"caught"} else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+// Every n-th call that can fail fails, or is where the program is killed, for n = 1, 2, 3, ...: never a torn
+// or lost file, always a message, and the same command goes on to the same bytes.
+#include <signal.h>
+
+#include <cstdlib>
+
+#include "tests/survive/survive.h"
+
+namespace reprise::test {
+namespace {
+
+class Calls : public Survive {
+ protected:
+  Outcome with_failure(const std::string& call, const std::string& how, long at,
+                       const std::string& run) const {
+    const Environment what("FAIL_CALL", call), which("FAIL_AT", std::to_string(at)), way("FAIL_HOW", how),
+        where("FAIL_UNDER", dir / run), preload("LD_PRELOAD", FAIL_CALL_LIBRARY),
+        order("ASAN_OPTIONS", "verify_asan_link_order=0");
+    return clr(train(run));
+  }
+
+  // Until no call is left to fail. Only every `stride`-th run is resumed to its end, which takes longest.
+  void fail_each(const std::string& call, const std::string& how, int stride) {
+    int failures = 0;
+    for (long at = 1;; ++at) {
+      const std::string run = call + how + std::to_string(at);
+      const Outcome o = with_failure(call, how, at, run);
+      SCOPED_TRACE(call + " " + std::to_string(at) + " " + how + "\n" + o.err);
+      expect_nothing_torn(run, how == "error" && call != "unlink");
+      if (o.status == 0 && task_files(run) == whole() && o.err.find("clr: ") == std::string::npos) {
+        // Either nothing failed any more, or it did not matter.
+        if (with_failure(call, how, at + 1, run + "next").status == 0) break;
+        continue;
+      }
+      ++failures;
+      if (how == "kill") {
+        EXPECT_EQ(o.status, 128 + SIGKILL);
+      } else {
+        EXPECT_TRUE(o.status == 1 && o.err.find("clr: ") != std::string::npos);
+      }
+      if (at % stride == 0 || at < 4) expect_goes_on(run);
+      if (HasFailure()) return;
+    }
+    RecordProperty(call + "_" + how, failures);
+    std::printf("%s, %s: %d\n", call.c_str(), how.c_str(), failures);
+    EXPECT_GT(failures, 0);
+  }
+};
+
+TEST_F(Calls, writes_fail) {
+  fail_each("write", "error", 5);
+}
+TEST_F(Calls, killed_in_the_middle_of_a_write) {
+  fail_each("write", "kill", 3);
+}
+TEST_F(Calls, syncs_fail) {
+  fail_each("fsync", "error", 10);
+}
+TEST_F(Calls, renames_fail) {
+  fail_each("rename", "error", 5);
+}
+TEST_F(Calls, killed_at_a_rename) {
+  fail_each("rename", "kill", 3);
+}
+TEST_F(Calls, opening_for_writing_fails) {
+  fail_each("open", "error", 10);
+}
+TEST_F(Calls, making_folders_fails) {
+  fail_each("mkdir", "error", 1);
+}
+
+// There are tens of thousands of allocations: the first ones, then ever fewer.
+TEST_F(Calls, an_allocation_fails) {
+  if (is_sanitized()) GTEST_SKIP() << "a sanitizer has an allocator of its own";
+  whole();
+  int failures = 0, harmless = 0;
+  // Some may fail without harm, as a sort's buffer; several in a row are behind the last.
+  for (long at = 1; harmless < 4; at += 1 + at / 6) {
+    const std::string run = "malloc" + std::to_string(at);
+    const Outcome o = with_failure("malloc", "error", at, run);
+    SCOPED_TRACE("allocation " + std::to_string(at) + "\n" + o.err);
+    expect_nothing_torn(run, true);
+    if (o.status == 0) {
+      ASSERT_TRUE(task_files(run) == whole());
+      ++harmless;
+      continue;
+    }
+    ++failures;
+    harmless = 0;
+    ASSERT_TRUE(o.status == 1 && o.err.find("clr: ") != std::string::npos) << o.status;
+  }
+  std::printf("allocations: %d\n", failures);
+  EXPECT_GT(failures, 30);
+}
+
+}  // namespace
+}  // namespace reprise::test
