@@ -83,13 +83,16 @@ Tensor finished(const Tensor& normalised, const ConvTail& t) {
   return t.args.relu ? relu(sum) : sum;
 }
 
-// What backward needs. Nothing between x and y is kept: where the ReLU was open is a bit per element, and the
-// filter's output is made again.
+// A filter's output b of up to so many bytes is kept for backward: caches hold it, and making it again would
+// cost more. The bits are the same.
+constexpr std::size_t kept_bytes = std::size_t{4} << 20;
+
+// What backward needs. Where the ReLU was open is a bit per element; a large b is made again.
 struct Kept {
   ConvTailArgs args;
   bool constants;  // the statistics
   bool for_filter, for_parameters, for_batch_norm;
-  Saved x, filter, gamma, mean, var;
+  Saved x, b, filter, gamma, mean, var;
   Tensor positive;
 
   // Gradients of x, filter, gamma, beta, residual.
@@ -100,21 +103,22 @@ struct Kept {
 // output b are those of batch norm from b and g, dx and dfilter those of a depthwise convolution from db.
 std::vector<Tensor> Kept::backward(const Tensor& dy, const Needs& needs) const {
   const auto new_tensor = [&](const Shape& shape) { return empty(shape, dy.dtype(), dy.device()); };
-  const View bits = view_of(positive), w = filter_view(filter), input = view_of(x);
+  const View bits = view_of(positive), w = filter_view(filter), input = view_of(x), filtered = view_of(b);
   Tensor dx, dfilter, dgamma, dbeta, dresidual;
   if (for_parameters || (for_batch_norm && !constants)) {
     dgamma = new_tensor(grouped(mean, 2));
     dbeta = new_tensor(grouped(mean, 2));
-    run(kernels::conv_tail_bwd_params, dy.device(), dy.dtype(), args, input, w, dy.view(), bits,
-        row_view(mean), row_view(var), dgamma.mut_view(), dbeta.mut_view());
+    run(kernels::conv_tail_bwd_params, dy.device(), dy.dtype(), args, filtered ? filtered : input,
+        filtered ? View{} : w, dy.view(), bits, row_view(mean), row_view(var), dgamma.mut_view(),
+        dbeta.mut_view());
   }
   if (needs[0]) dx = new_tensor(dy.shape());
   if (needs[1]) dfilter = new_tensor(w.shape);
   if (needs[4]) dresidual = args.relu ? new_tensor(dy.shape()) : dy;
   const bool masks = needs[4] && args.relu;
   if (needs[0] || needs[1] || masks)
-    run(kernels::conv_tail_bwd, dy.device(), dy.dtype(), args, input, w, dy.view(), bits, row_view(mean),
-        row_view(var), row_view(gamma), constants ? View{} : view_of(dgamma),
+    run(kernels::conv_tail_bwd, dy.device(), dy.dtype(), args, input, filtered, w, dy.view(), bits,
+        row_view(mean), row_view(var), row_view(gamma), constants ? View{} : view_of(dgamma),
         constants ? View{} : view_of(dbeta), out(dx), out(dfilter), masks ? dresidual.mut_view() : MutView{});
   const Shape& parameters = gamma.get().shape();
   return {dx, needs[1] ? dfilter.viewed_as(filter.get().shape()) : dfilter,
@@ -122,26 +126,29 @@ std::vector<Tensor> Kept::backward(const Tensor& dy, const Needs& needs) const {
           needs[3] ? dbeta.viewed_as(parameters) : Tensor(), dresidual};
 }
 
-// The forward with these statistics, recorded. `filtered`: what the filter made of x, in memory that becomes
-// y's; undefined where it is still to be made.
+// The forward with these statistics, recorded. `filtered`: what the filter made of x, whose memory becomes
+// y's unless backward keeps it; undefined where it is still to be made.
 Tensor finish(const std::string& op, const Tensor& x, const ConvTail& t, const Tensor& mean,
               const Tensor& var, bool constants, const Tensor& filtered = {}) {
   const bool wanted = any_requires_grad({x, t.filter, t.gamma, t.beta, t.residual});
-  Tensor y = filtered.defined() ? filtered : empty(x.shape(), x.dtype(), x.device()), positive;
+  const bool keeps = wanted && filtered.defined() && filtered.bytes() <= kept_bytes;
+  Tensor y = filtered.defined() && !keeps ? filtered : empty(x.shape(), x.dtype(), x.device()), positive;
   if (wanted && t.args.relu) positive = empty(x.shape().with(3, (x.dim(3) + 7) / 8), DType::u8, x.device());
-  run(kernels::conv_tail_fwd, y.device(), y.dtype(), t.args, filtered.defined() ? y.view() : x.view(),
+  run(kernels::conv_tail_fwd, y.device(), y.dtype(), t.args, filtered.defined() ? filtered.view() : x.view(),
       filtered.defined() ? View{} : filter_view(t.filter), row_view(mean), row_view(var), row_view(t.gamma),
       row_view(t.beta), view_of(t.residual), y.mut_view(), out(positive));
   if (!wanted) return y;
   const bool for_filter = requires_grad(t.filter), for_batch_norm = for_filter || requires_grad(x),
              for_parameters = requires_grad(t.gamma) || requires_grad(t.beta),
-             reads_x = for_filter || for_parameters || (for_batch_norm && !constants);
+             reads_b = for_parameters || (for_batch_norm && !constants),
+             reads_x = for_filter || (reads_b && !keeps);
   const Kept kept{t.args,
                   constants,
                   for_filter,
                   for_parameters,
                   for_batch_norm,
                   Saved(reads_x ? x : Tensor(), op + ": input"),
+                  Saved(keeps ? filtered : Tensor(), op + ": filter's output"),
                   Saved(t.filter, op + ": filter"),
                   Saved(t.gamma, op + ": gamma"),
                   Saved(mean, op + ": mean"),

@@ -1,7 +1,7 @@
-// What stands behind a convolution, fused. The filter's output b is not kept from forward to backward: it is
-// made again, a few image rows at a time, and used while it is in cache, for nine multiply-adds cost less
-// than memory. The sums run over the same chunks as those of the plain kernels, so fused and plain have the
-// same bits.
+// What stands behind a convolution, fused. A large output b of the filter is not kept from forward to
+// backward: it is made again, a few image rows at a time, and used while it is in cache, for nine
+// multiply-adds cost less than memory. The sums run over the same chunks as those of the plain kernels, so
+// fused and plain have the same bits.
 #include <algorithm>
 #include <numeric>
 #include <optional>
@@ -123,13 +123,14 @@ void conv_tail_bwd_params<float>(const ConvTailArgs& a, View x, View w, View dy,
 // The gradient db of the filter's output is made in scratch memory too, with the rows above and below that
 // the filter reaches; dx and the chunk's part of dw come from it.
 template <>
-void conv_tail_bwd<float>(const ConvTailArgs& a, View x, View w, View dy, View positive, View mean, View var,
-                          View gamma, View dgamma, View dbeta, MutView dx, MutView dw, MutView dresidual) {
+void conv_tail_bwd<float>(const ConvTailArgs& a, View x, View b, View w, View dy, View positive, View mean,
+                          View var, View gamma, View dgamma, View dbeta, MutView dx, MutView dw,
+                          MutView dresidual) {
   const Shape& images = dy.shape;
   const GroupChunks z = GroupChunks::of_images(images, var.dim(0), filter_chunk);
   const std::int64_t height = images[1], width = images[2], c = images[3], row = width * c;
   const bool constants = !dgamma;
-  const Filtered b(constants && !dw ? View{nullptr, images} : x, w);
+  const Filtered filtered(x ? x : View{nullptr, images}, w);
   const std::optional<DepthwiseRows> back =
       w ? std::optional(DepthwiseRows::backward(same_size(w), images, w.shape, images)) : std::nullopt;
   const std::vector<float> scale = normal_scale(gamma, var, a.eps);
@@ -141,15 +142,19 @@ void conv_tail_bwd<float>(const ConvTailArgs& a, View x, View w, View dy, View p
   parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
     const std::int64_t s = z.group(k) * c, first = z.begin(k) / width, last = first + z.rows(k) / width;
     const ConvTailLeaf& leaf = conv_tail_leaf();
-    // db of `rows` image rows from row i on; made of b, which lies in `out` where there is a filter.
+    // db of `rows` image rows from row i on; made of b, which is kept, or lies in `out`, or is x without a
+    // filter.
     const auto input_gradient_rows = [&](std::int64_t i, std::int64_t rows, float* out) {
       const float* grads = dy.data<float>() + i * row;
       const std::uint8_t* bits = bits_at(positive, i * width);
       if (constants)
         leaf.masked(grads, bits, scale.data() + s, out, rows * width, c);
       else
-        leaf.grad_input(w ? out : x.data<float>() + i * row, grads, bits, mean.data<float>() + s,
-                        g.grad_mean.data() + s, g.slope.data() + s, scale.data() + s, out, rows * width, c);
+        leaf.grad_input(b   ? b.data<float>() + i * row
+                        : w ? out
+                            : x.data<float>() + i * row,
+                        grads, bits, mean.data<float>() + s, g.grad_mean.data() + s, g.slope.data() + s,
+                        scale.data() + s, out, rows * width, c);
     };
     if (dresidual)
       leaf.masked(dy.data<float>() + first * row, bits_at(positive, first * width), nullptr,
@@ -162,20 +167,20 @@ void conv_tail_bwd<float>(const ConvTailArgs& a, View x, View w, View dy, View p
     const std::int64_t reach = dx ? w.dim(1) / 2 : 0;
     const std::int64_t low = std::max(first - reach, first / height * height);
     const std::int64_t high = std::min(last + reach, ((last - 1) / height + 1) * height);
-    float* db = b.strip(high - low);
+    float* db = filtered.strip(high - low);
     float* taps = dw ? partial + k * filter : nullptr;
     if (dw) std::fill_n(taps, filter, 0.0F);
     std::int64_t made = low;  // rows of db
     for (std::int64_t i = first; i < last; ++i) {
       for (; made < std::min(high, i + reach + 1); ++made) {
         float* out = db + (made - low) * row;
-        if (!constants) b.into(out, made, dy.data<float>() + made * row);
+        if (!constants && !b) filtered.into(out, made, dy.data<float>() + made * row);
         input_gradient_rows(made, 1, out);
       }
       if (dx)
         back->gather(db, low, w.data<float>(), i, dx.data<float>() + i * row,
                      dx.data<float>() + std::min(i + 1, last - 1) * row);
-      if (dw) b.correlate(db + (i - low) * row, i, taps);
+      if (dw) filtered.correlate(db + (i - low) * row, i, taps);
     }
   });
   if (dw) join_sums(z, partial, filter, dw.data<float>());

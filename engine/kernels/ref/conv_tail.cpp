@@ -84,7 +84,7 @@ void conv_tail_bwd_params(const ConvTailArgs& a, View x, View w, View dy, View p
 }
 
 template <class T>
-void conv_tail_bwd(const ConvTailArgs& a, View x, View w, View dy, View positive, View mean, View var,
+void conv_tail_bwd(const ConvTailArgs& a, View x, View b, View w, View dy, View positive, View mean, View var,
                    View gamma, View dgamma, View dbeta, MutView dx, MutView dw, MutView dresidual) {
   const BatchNormArgs norm{.eps = a.eps};
   with_gradient<T>(dy, positive, [&](View g) {
@@ -95,8 +95,9 @@ void conv_tail_bwd(const ConvTailArgs& a, View x, View w, View dy, View positive
     if (!dgamma)
       batch_norm_bwd_eval<T>(norm, g, var, gamma, to);
     else
-      with_filtered<T>(
-          x, w, [&](View b) { batch_norm_bwd_train<T>(norm, b, g, mean, var, gamma, dgamma, dbeta, to); });
+      with_filtered<T>(b ? b : x, b ? View{} : w, [&](View h) {
+        batch_norm_bwd_train<T>(norm, h, g, mean, var, gamma, dgamma, dbeta, to);
+      });
     if (w && dx) depthwise_dgrad<T>(same_size(w), View(db), w, dx);
     if (w && dw) depthwise_wgrad<T>(same_size(w), x, View(db), dw);
   });
