@@ -10,6 +10,7 @@
 #include "engine/core/parallel.h"
 #include "engine/core/tensor.h"
 #include "engine/kernels/cpu/isa.h"
+#include "engine/kernels/cpu/winograd.h"
 #include "engine/ops/unary.h"
 
 namespace reprise::clr {
@@ -67,6 +68,7 @@ DType Common::resolved_dtype() const {
 void Common::begin() const {
   if (threads > 0) set_thread_count(threads);
   if (tf32) gpu::set_tf32(true);
+  if (!winograd.empty()) kernels::cpu::set_winograd(winograd == "on");
   const Device on = resolved_device();
   const DType in = resolved_dtype();
   if (quiet) return;
@@ -104,6 +106,11 @@ CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, co
   command
       .add_flag("--tf32", common.tf32,
                 "on cuda, let products of f32 round their operands to TF32: faster, other results")
+      ->group(group);
+  command
+      .add_option("--winograd", common.winograd,
+                  "on or off: 3x3 convolutions with frozen filters on cpu in Winograd's form (default: on)")
+      ->check(CLI::IsMember({"on", "off"}))
       ->group(group);
   command.add_flag("--quiet", common.quiet, "no progress on standard error")->group(group);
   command.add_flag("--json", common.json, "one JSON object on standard output instead of tables")
@@ -143,6 +150,11 @@ std::string build_flags() {
   std::string flags = REPRISE_BUILD_FLAGS;
   while (!flags.empty() && flags.back() == ' ') flags.pop_back();
   return flags;
+}
+
+std::string winograd_state(Device device) {
+  if (device.kind != Device::Kind::cpu) return "-";
+  return kernels::cpu::winograd_enabled() ? "on" : "off";
 }
 
 std::string instruction_set(Device device) {

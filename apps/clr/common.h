@@ -29,6 +29,7 @@ struct Common {
   std::string dtype = "f32";  // "f32", "bf16", "f64"
   int threads = 0;            // 0: the engine's own choice
   std::uint64_t seed = 0;
+  std::string winograd;  // "on", "off"; empty: what REPRISE_WINOGRAD says
   bool tf32 = false, quiet = false, json = false;
   int exit_status = 0;  // what main returns when the command comes to its end
 
@@ -55,6 +56,9 @@ std::string canonical(const Json& json);
 std::string version();
 std::string compiler();
 std::string build_flags();
+// "on" where 3x3 convolutions with frozen filters run in Winograd's form on the device, "off", or "-" where
+// it has no such form.
+std::string winograd_state(Device device);
 // The instruction set that the device computes with: "avx2"; for ref and cuda "-".
 std::string instruction_set(Device device);
 

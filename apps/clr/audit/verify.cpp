@@ -194,6 +194,7 @@ class Verification {
   void check_surroundings() {
     const Device device = common_.resolved_device();
     condition("instruction set", recorded_fact("instruction_set"), instruction_set(device));
+    condition("winograd", recorded_fact("winograd"), winograd_state(device));
     // Another build or decoder may well give the same bits; if not, here is a reason.
     condition("version", recorded_fact("version"), version(), false);
     condition("compiler", recorded_fact("compiler"), compiler(), false);

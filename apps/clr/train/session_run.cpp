@@ -20,10 +20,16 @@ namespace reprise::clr {
 namespace {
 
 Json invocation_record(const SessionOptions& options, Device device) {
-  return {
-      {"argv", options.argv},   {"version", version()},        {"compiler", compiler()},
-      {"flags", build_flags()}, {"device", to_string(device)}, {"instruction_set", instruction_set(device)},
-      {"tf32", gpu::tf32()},    {"threads", thread_count()},   {"decoders", data::decoder_versions()}};
+  return {{"argv", options.argv},
+          {"version", version()},
+          {"compiler", compiler()},
+          {"flags", build_flags()},
+          {"device", to_string(device)},
+          {"instruction_set", instruction_set(device)},
+          {"winograd", winograd_state(device)},
+          {"tf32", gpu::tf32()},
+          {"threads", thread_count()},
+          {"decoders", data::decoder_versions()}};
 }
 
 }  // namespace
@@ -106,6 +112,7 @@ Json Session::context_of(const TaskData& data) const {
           {"backbone", backbone_.identity},
           {"recipe", to_json(options_.recipe)},
           {"data", data.digests},
+          {"winograd", winograd_state(backbone_.device)},
           {"instruction set", instruction_set(backbone_.device)}};
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <vector>
 
 #include "engine/core/env.h"
@@ -180,13 +181,24 @@ void multiply(const float* v, std::int64_t rows, std::int64_t inputs, const floa
   }
 }
 
+std::atomic<bool>& enabled() {
+  static std::atomic<bool> on = env_flag("REPRISE_WINOGRAD");
+  return on;
+}
+
 }  // namespace
 
+bool winograd_enabled() {
+  return enabled();
+}
+void set_winograd(bool on) {
+  enabled() = on;
+}
+
 bool winograd_applies(const Conv2dArgs& args, View filter, std::int64_t out_height, std::int64_t out_width) {
-  static const bool on = env_flag("REPRISE_WINOGRAD");
-  return on && filter.sealed != nullptr && filter.dim(1) == 3 && filter.dim(2) == 3 && args.groups == 1 &&
-         args.stride == std::array{1, 1} && args.dilation == std::array{1, 1} && filter.dim(0) >= 16 &&
-         filter.dim(3) >= 16 && out_height >= 4 && out_width >= 4;
+  return winograd_enabled() && filter.sealed != nullptr && filter.dim(1) == 3 && filter.dim(2) == 3 &&
+         args.groups == 1 && args.stride == std::array{1, 1} && args.dilation == std::array{1, 1} &&
+         filter.dim(0) >= 16 && filter.dim(3) >= 16 && out_height >= 4 && out_width >= 4;
 }
 
 void winograd_conv(View in, View filter, bool transposed, std::int64_t padding_h, std::int64_t padding_w,

@@ -5,14 +5,18 @@
 
 #include <cstdint>
 
+#include "engine/core/export.h"
 #include "engine/core/view.h"
 #include "engine/kernels/args.h"
 
 namespace reprise::kernels::cpu {
 
+// Whether the form may be used at all: REPRISE_WINOGRAD, until set_winograd says otherwise for this process.
+REPRISE_API bool winograd_enabled();
+REPRISE_API void set_winograd(bool on);
+
 // Whether these convolutions are computed so: the filter (O,3,3,I) is sealed, so that its transform is made
 // once; the map and the channels are large enough to gain. A question of shapes alone, not of the batch.
-// REPRISE_WINOGRAD=0 says no to all.
 bool winograd_applies(const Conv2dArgs& args, View filter, std::int64_t out_height, std::int64_t out_width);
 
 // out (N,OH,OW,O) from in (N,H,W,I), zero outside, the first output's taps beginning `padding` pixels before
