@@ -165,9 +165,16 @@ namespace {
 void check_huffman_tables(HeaderReader segment) {
   while (segment.left() > 0) {
     segment.take(1);
-    std::uint32_t symbols = 0;
-    for (int length = 0; length < 16; ++length) symbols += segment.u8();
+    std::uint32_t symbols = 0, short_codes = 0;
+    for (int length = 1; length <= 16; ++length) {
+      symbols += segment.u8();
+      if (length <= 9) short_codes = symbols;
+    }
     REPRISE_CHECK(symbols <= 256, "broken JPEG: a Huffman table of {} symbols, at most 256 exist", symbols);
+    // In its table of codes up to 9 bits the 256th symbol has the mark of a longer code, and is read past the
+    // end.
+    REPRISE_CHECK(short_codes <= 255, "broken JPEG: a Huffman table of {} symbols of at most 9 bits",
+                  short_codes);
     segment.take(symbols);
   }
 }
