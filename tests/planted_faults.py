@@ -86,7 +86,7 @@ FAULTS = [
     ("data/image/image.cpp", "width * height <= limits.max_pixels", "true", "data", ""),
     ("data/image/resize.cpp", "(i + 0.5) * scale", "i * scale", "data", ""),
     # Files, tasks, splits, orders.
-    ("data/io/file.cpp", "if (::fsync(descriptor_) != 0) fail(\"cannot be written\");", "", "survive", "--gtest_filter=Calls.syncs_fail"),
+    ("data/io/file.cpp", "if (::fsync(descriptor_) != 0) fail(\"cannot be written\");", "", "survive", "--gtest_filter=Calls.syncs_and_renames_fail"),
     ("data/io/file.cpp", "if (!temporary_.empty()) ::unlink(temporary_.c_str());", "", "data", ""),
     ("data/io/file.cpp", "::flock(d.fd, LOCK_EX | LOCK_NB) == 0", "true", "data", ""),
     ("data/sets/split.cpp", "a.key != b.key ? a.key < b.key : a", "a", "data", ""),
