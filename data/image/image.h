@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "data/limits.h"
 #include "engine/core/export.h"
 
 namespace reprise::data {
@@ -20,9 +21,9 @@ struct Image {
 
 // What a file may ask for; checked against its header before memory for pixels is taken.
 struct ImageLimits {
-  int max_side = 65500;                     // the largest JPEG
-  std::int64_t max_pixels = 178'956'970;    // 512 MiB of RGB
-  std::int64_t max_file_bytes = 512 << 20;  // of the encoded file
+  int max_side = limits::image_side;
+  std::int64_t max_pixels = limits::image_pixels;
+  std::int64_t max_file_bytes = limits::image_file_bytes;  // of the encoded file
 };
 
 // What becomes of 16-bit grey (PNG, PGM): scaled to 8 bits, or cut off at 255 as Pillow's convert("RGB")

@@ -2,6 +2,7 @@
 // are Pillow's; where it is absent, stb_image behind a check of the markers.
 #include "data/image/decoders.h"
 #include "data/image/stb_decode.h"
+#include "data/limits.h"
 #include "engine/core/check.h"
 
 #ifdef REPRISE_WITH_JPEG
@@ -13,10 +14,6 @@
 
 namespace reprise::data {
 namespace {
-
-// Progressive files may repeat scans over a large canvas at almost no cost in bytes.
-constexpr int max_scans = 500;
-constexpr long max_working_bytes = 2L << 30;
 
 // All that a decode touches lives here, outside the function that longjmp leaves, and nothing between setjmp
 // and longjmp has a destructor.
@@ -62,7 +59,7 @@ void skip_bytes(j_decompress_ptr jpeg, long n) {
 }
 
 void on_progress(j_common_ptr jpeg) {
-  if (reinterpret_cast<j_decompress_ptr>(jpeg)->input_scan_number > max_scans)
+  if (reinterpret_cast<j_decompress_ptr>(jpeg)->input_scan_number > limits::jpeg_scans)
     fail(*decoder_of(jpeg), "it has too many scans");
 }
 
@@ -87,7 +84,7 @@ bool read_header(Decoder& d, Bytes bytes) {
   d.jpeg.src = &d.source;
   d.progress.progress_monitor = on_progress;
   d.jpeg.progress = &d.progress;
-  d.jpeg.mem->max_memory_to_use = max_working_bytes;
+  d.jpeg.mem->max_memory_to_use = limits::jpeg_working_bytes;
   jpeg_read_header(&d.jpeg, TRUE);
   if (d.jpeg.data_precision != 8) fail(d, "samples of other than 8 bits are not read");
   return true;
@@ -168,9 +165,16 @@ namespace {
 void check_huffman_tables(HeaderReader segment) {
   while (segment.left() > 0) {
     segment.take(1);
-    std::uint32_t symbols = 0;
-    for (int length = 0; length < 16; ++length) symbols += segment.u8();
+    std::uint32_t symbols = 0, short_codes = 0;
+    for (int length = 1; length <= 16; ++length) {
+      symbols += segment.u8();
+      if (length <= 9) short_codes = symbols;
+    }
     REPRISE_CHECK(symbols <= 256, "broken JPEG: a Huffman table of {} symbols, at most 256 exist", symbols);
+    // In its table of codes up to 9 bits the 256th symbol has the mark of a longer code, and is read past the
+    // end.
+    REPRISE_CHECK(short_codes <= 255, "broken JPEG: a Huffman table of {} symbols of at most 9 bits",
+                  short_codes);
     segment.take(symbols);
   }
 }

@@ -15,7 +15,8 @@ thread_local std::int64_t budget_left = 0;
 
 void* budget_malloc(std::size_t size) {
   if (budget_left < 0 || size > static_cast<std::uint64_t>(budget_left)) return nullptr;
-  auto* block = static_cast<unsigned char*>(std::malloc(size + block_header));
+  // Zeroed: stb_image decodes with Huffman tables that a JPEG names and never defines.
+  auto* block = static_cast<unsigned char*>(std::calloc(1, size + block_header));
   if (block == nullptr) return nullptr;
   std::memcpy(block, &size, sizeof size);
   budget_left -= static_cast<std::int64_t>(size);

@@ -8,16 +8,15 @@
 #include <string_view>
 #include <vector>
 
+#include "data/limits.h"
 #include "engine/core/export.h"
 
 namespace reprise::data {
 
-inline constexpr std::uint64_t default_max_file_bytes = std::uint64_t{1} << 33;  // 8 GiB
-
 // The file's bytes. Throws Error, with the path, where it does not exist, is a directory, may not be read,
 // or is larger than max_bytes.
 REPRISE_API std::vector<std::byte> read_file(const std::string& path,
-                                             std::uint64_t max_bytes = default_max_file_bytes);
+                                             std::uint64_t max_bytes = limits::file_bytes);
 
 // What a folder holds, in no order, without "." and "..". Throws Error where it cannot be listed.
 REPRISE_API std::vector<std::string> names_in(const std::string& folder);

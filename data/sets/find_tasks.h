@@ -5,19 +5,20 @@
 #include <string>
 #include <vector>
 
+#include "data/limits.h"
 #include "data/sets/task.h"
 #include "engine/core/export.h"
 
 namespace reprise::data {
 
 struct SetOptions {
-  double val_fraction = 0.1;            // of a class's images, where there is no val split; in (0,1)
-  std::int64_t max_images = 0;          // training images of a task, equally per class; 0: all
-  bool skip_bad = false;                // leave out what cannot be read
-  std::vector<std::string> tasks;       // only these, in this order, by name or id; empty: all
-  bool absent_allowed = false;          // what `tasks` names and the data lack is no error
-  std::int64_t max_files = 10'000'000;  // of one task; more is an error
-  bool clip_grey16 = false;             // 16-bit grey as Pillow converts it: see Grey16 in data/image/image.h
+  double val_fraction = 0.1;                    // of a class's images, where there is no val split; in (0,1)
+  std::int64_t max_images = 0;                  // training images of a task, equally per class; 0: all
+  bool skip_bad = false;                        // leave out what cannot be read
+  std::vector<std::string> tasks;               // only these, in this order, by name or id; empty: all
+  bool absent_allowed = false;                  // what `tasks` names and the data lack is no error
+  std::int64_t max_files = limits::task_files;  // of one task; more is an error
+  bool clip_grey16 = false;  // 16-bit grey as Pillow converts it: see Grey16 in data/image/image.h
 };
 
 // The tasks at a path. The first layout that fits holds:

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "data/io/file.h"
+#include "data/limits.h"
 #include "data/sets/files.h"
 #include "data/sets/printable.h"
 #include "data/sets/split.h"
@@ -35,9 +36,9 @@ Line parse_line(std::string_view text, std::int64_t number, const std::string& f
   REPRISE_CHECK(gap != text.npos, "{}: line {} has no label, expected 'path label': {}", file, number,
                 escaped(text));
   const std::string_view path = trimmed(text.substr(0, gap)), label = text.substr(gap + 1);
-  REPRISE_CHECK(path.size() <= 4096 && path.find('\0') == path.npos, "{}: line {} holds no path: {}", file,
-                number, escaped(path));
-  REPRISE_CHECK(label.size() <= 255 && is_printable(label),
+  REPRISE_CHECK(path.size() <= limits::list_path_bytes && path.find('\0') == path.npos,
+                "{}: line {} holds no path: {}", file, number, escaped(path));
+  REPRISE_CHECK(label.size() <= limits::list_label_bytes && is_printable(label),
                 "{}: the label of line {} is not printable UTF-8: {}", file, number, escaped(label));
   return {std::string(path), std::string(label), number};
 }

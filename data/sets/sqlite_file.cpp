@@ -4,6 +4,7 @@
 #include <array>
 #include <filesystem>
 
+#include "data/limits.h"
 #include "data/sets/find_tasks.h"
 #include "engine/core/check.h"
 
@@ -32,8 +33,6 @@ std::string SqliteValue::why_no_text() const {
 #ifdef REPRISE_WITH_SQLITE
 
 namespace {
-
-constexpr int longest_value = 64 << 20;  // bytes of a value or row that SQLite takes into memory
 
 // An absolute file: URI, so that no character of the path is taken for an option.
 std::string uri_of(const std::string& path) {
@@ -146,7 +145,7 @@ SqliteFile::SqliteFile(std::string path) : path_(std::move(path)) {
                               SQLITE_DBCONFIG_DQS_DDL};
   for (const int option : on) sqlite3_db_config(opened, option, 1, nullptr);
   for (const int option : off) sqlite3_db_config(opened, option, 0, nullptr);
-  sqlite3_limit(opened, SQLITE_LIMIT_LENGTH, longest_value);
+  sqlite3_limit(opened, SQLITE_LIMIT_LENGTH, limits::database_value_bytes);
   sqlite3_limit(opened, SQLITE_LIMIT_ATTACHED, 0);
   select("PRAGMA cell_size_check = 1", std::vector<std::int64_t>{}, [](auto) {});
 }

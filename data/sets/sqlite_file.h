@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "data/limits.h"
+
 struct sqlite3;
 
 namespace reprise::data {
@@ -18,7 +20,7 @@ struct SqliteValue {
   std::int64_t integer = 0;
   std::string text;       // of a text, its first `most_text` bytes
   std::int64_t size = 0;  // bytes of a text or blob
-  static constexpr std::int64_t most_text = 4096;
+  static constexpr std::int64_t most_text = limits::database_text_bytes;
 
   // Why the value is no text to work with: another kind, too long, a zero byte in it. Empty where it is one.
   std::string why_no_text() const;

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "data/io/file.h"
+#include "data/limits.h"
 #include "data/sets/files.h"
 #include "engine/core/check.h"
 
@@ -12,8 +13,6 @@ namespace reprise::data {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int max_depth = 64;
 
 std::string lower_case(std::string text) {
   for (char& c : text)
@@ -65,8 +64,9 @@ ClassFiles Walker::walk(const std::string& folder) {
 }
 
 void Walker::walk(const std::string& folder, const std::string& below, int depth, ClassFiles& found) {
-  if (depth > max_depth) {
-    found.unreadable.push_back({folder, fmt::format("folders nested deeper than {}", max_depth)});
+  if (depth > limits::folder_nesting) {
+    found.unreadable.push_back(
+        {folder, fmt::format("folders nested deeper than {}", limits::folder_nesting)});
     return;
   }
   Listing listing;

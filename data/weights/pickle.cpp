@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "data/io/byte_reader.h"
+#include "data/limits.h"
 #include "data/weights/recognise.h"
 
 namespace reprise::data {
@@ -10,7 +11,6 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-constexpr std::size_t max_values = 2'000'000;  // for about 100,000 tensors
 constexpr int max_protocol = 5;
 
 // The opcodes of a state dict, of all protocols that torch.save can be told to use.
@@ -164,7 +164,8 @@ std::string_view Machine::line() {
   ByteReader ahead = reader_;
   std::size_t n = 0;
   while (ahead.number<char>() != '\n')
-    REPRISE_CHECK(++n <= 256, "pickle: a name of more than 256 bytes at byte {}", begin);
+    REPRISE_CHECK(++n <= limits::pickle_name_bytes, "pickle: a name of more than {} bytes at byte {}",
+                  limits::pickle_name_bytes, begin);
   const std::string_view text = reader_.take_text(n);
   reader_.take(1);
   return text;
@@ -337,8 +338,8 @@ bool Machine::step() {
 
 PickleValue* PickleHeap::make(PickleValue value) {
   items_ += value.items.size();
-  REPRISE_CHECK(values_.size() < max_values && items_ <= 2 * max_values, "pickle: more than {} values",
-                max_values);
+  REPRISE_CHECK(values_.size() < limits::pickle_values && items_ <= 2 * limits::pickle_values,
+                "pickle: more than {} values", limits::pickle_values);
   return &values_.emplace_back(std::move(value));
 }
 

@@ -1,6 +1,7 @@
 // The closed list of globals that a state dict is made of, and what calling them means here.
 #include <array>
 
+#include "data/limits.h"
 #include "data/weights/pickle.h"
 #include "data/weights/recognise.h"
 #include "engine/core/check.h"
@@ -48,8 +49,6 @@ std::string_view reason_for(std::string_view module, std::string_view name) {
     return "the file holds a whole module, not a state dict; save model.state_dict() instead";
   return "a state dict does not need it, and nothing else is read";
 }
-
-constexpr std::size_t max_key = 256;
 
 bool is_integer(const PickleValue* v) {
   return v->kind == Kind::integer;
@@ -143,7 +142,7 @@ void build_object(PickleValue& object, const PickleValue& state, std::size_t at)
 
 // ('storage', type, key, location, elements[, view]), or a key of heap.known.
 PickleValue* load_persistent(PickleHeap& heap, const PickleValue& id, std::size_t at) {
-  if ((id.kind == Kind::text && id.text.size() <= max_key) || id.kind == Kind::integer) {
+  if ((id.kind == Kind::text && id.text.size() <= limits::pickle_name_bytes) || id.kind == Kind::integer) {
     const std::string key = id.kind == Kind::text ? id.text : std::to_string(id.integer);
     const auto found = heap.known.find(key);
     REPRISE_CHECK(found != heap.known.end(), "pickle: the persistent id {} at byte {} is unknown",
@@ -160,7 +159,7 @@ PickleValue* load_persistent(PickleHeap& heap, const PickleValue& id, std::size_
   REPRISE_CHECK(
       a[0]->text == "storage" && (a.size() == 5 || a.size() == 6) && a[1]->kind == Kind::global &&
           (a[1]->global == PickleGlobal::storage || a[1]->global == PickleGlobal::unsupported_storage) &&
-          a[2]->kind == Kind::text && a[2]->text.size() <= max_key && is_integer(a[4]),
+          a[2]->kind == Kind::text && a[2]->text.size() <= limits::pickle_name_bytes && is_integer(a[4]),
       "pickle: the persistent id at byte {} is not a storage", at);
   REPRISE_CHECK(a.size() == 5 || a[5]->kind == Kind::none,
                 "pickle: the storage at byte {} is a view of another, which is not supported", at);

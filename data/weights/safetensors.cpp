@@ -7,6 +7,7 @@
 
 #include "data/io/byte_reader.h"
 #include "data/io/file.h"
+#include "data/limits.h"
 #include "data/weights/element_type.h"
 #include "data/weights/weight_file.h"
 
@@ -137,9 +138,9 @@ bool is_safetensors(std::span<const std::byte> bytes) {
 void read_safetensors(std::span<const std::byte> bytes, WeightFile& file) {
   ByteReader reader(bytes, "safetensors");
   const auto header_bytes = reader.number<std::uint64_t>();
-  REPRISE_CHECK(header_bytes <= max_safetensors_header,
+  REPRISE_CHECK(header_bytes <= limits::safetensors_header_bytes,
                 "safetensors: a header of {} bytes; at most {} are read", header_bytes,
-                max_safetensors_header);
+                limits::safetensors_header_bytes);
   const json header = parse_header(reader.take_text(header_bytes));
   std::vector<Entry> entries;
   for (const auto& [name, value] : header.items()) {
@@ -183,9 +184,9 @@ std::vector<std::byte> to_safetensors(const std::vector<NamedTensor>& tensors,
     throw_error("safetensors: a name or a metadata value is not valid UTF-8");
   }
   text.resize((text.size() + 7) / 8 * 8, ' ');
-  REPRISE_CHECK(text.size() <= max_safetensors_header,
+  REPRISE_CHECK(text.size() <= limits::safetensors_header_bytes,
                 "safetensors: the header would take {} bytes; at most {}", text.size(),
-                max_safetensors_header);
+                limits::safetensors_header_bytes);
 
   std::vector<std::byte> bytes(8 + text.size() + static_cast<std::size_t>(at));
   const std::uint64_t length = text.size();

@@ -9,8 +9,6 @@
 
 namespace reprise::data {
 
-inline constexpr std::uint64_t max_safetensors_header = std::uint64_t{16} << 20;
-
 // Whether the file begins like one.
 bool is_safetensors(std::span<const std::byte> bytes);
 // Fills tensors, metadata, skipped, converted.

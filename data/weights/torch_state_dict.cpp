@@ -4,6 +4,7 @@
 #include <array>
 #include <set>
 
+#include "data/limits.h"
 #include "data/weights/recognise.h"
 #include "engine/core/check.h"
 
@@ -15,7 +16,6 @@ using Kind = PickleValue::Kind;
 // Under which keys training scripts keep the state dict, the likelier first.
 constexpr std::string_view sections[] = {"state_dict", "model_state_dict", "model",  "net", "network",
                                          "module",     "weights",          "params", "ema"};
-constexpr int max_depth = 4;
 
 bool holds_tensors(const PickleValue& v) {
   if (v.kind != Kind::dict) return false;
@@ -37,7 +37,7 @@ void skip(const PickleValue& dict, const PickleValue* except, const std::string&
 const PickleValue& find_state_dict(const PickleValue& root, WeightFile& file) {
   const PickleValue* at = &root;
   std::string prefix;
-  for (int depth = 0; depth < max_depth; ++depth) {
+  for (int depth = 0; depth < limits::state_dict_nesting; ++depth) {
     REPRISE_CHECK(at->kind == Kind::dict, "expected a state dict, the file holds {}", describe(*at));
     if (holds_tensors(*at)) {
       skip(*at, nullptr, prefix, file);

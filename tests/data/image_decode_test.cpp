@@ -113,5 +113,28 @@ TEST(OddImages, EqualPillowsVerdicts) {
   EXPECT_EQ(equal, has_jpeg_library() ? 170 : 149);
 }
 
+// The golden files are too small for Pillow to interlace them: the flag is set by hand, and the rows of the
+// data are those of four passes.
+TEST(Gif, InterlacedRowsAreSorted) {
+  auto bytes = testing::read(testing::golden + "palette.gif");
+  const Image plain = decode_image(bytes);
+  const auto byte = [&](std::size_t at) { return std::to_integer<int>(bytes.at(at)); };
+  std::size_t at = 13;
+  while (byte(at) != 0x2C || byte(at + 1) != 0 || byte(at + 3) != 0 || byte(at + 5) != plain.width ||
+         byte(at + 7) != plain.height)
+    ++at;
+  ASSERT_EQ(byte(at + 9) & 0x40, 0);
+  bytes[at + 9] |= std::byte{0x40};
+  const Image sorted = decode_image(bytes);
+  const std::size_t row = std::size_t{3} * plain.width;
+  std::size_t from = 0;
+  for (const auto& [first, step] : {std::pair{0, 8}, {4, 8}, {2, 4}, {1, 2}})
+    for (int y = first; y < plain.height; y += step, ++from)
+      EXPECT_TRUE(std::equal(plain.rgb.begin() + static_cast<std::ptrdiff_t>(row * from),
+                             plain.rgb.begin() + static_cast<std::ptrdiff_t>(row * (from + 1)),
+                             sorted.rgb.begin() + static_cast<std::ptrdiff_t>(row * y)))
+          << "row " << y;
+}
+
 }  // namespace
 }  // namespace reprise::data

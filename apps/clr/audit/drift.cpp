@@ -30,7 +30,6 @@ struct Column {
 const Column columns[] = {
     {"ref f64", "ref", "f64", {}},  // the first is what the others are compared with
     {"cpu f32 avx512", "cpu", "f32", {{"REPRISE_CPU_ISA", "avx512"}}},
-    {"cpu f32 direct", "cpu", "f32", {{"REPRISE_WINOGRAD", "0"}}},
     {"cpu f32 avx2", "cpu", "f32", {{"REPRISE_CPU_ISA", "avx2"}}},
     {"cpu f32 portable", "cpu", "f32", {{"REPRISE_CPU_ISA", "portable"}}},
     {"cpu bf16", "cpu", "bf16", {}},
