@@ -32,6 +32,8 @@ const Column columns[] = {
     {"cpu f32 avx512", "cpu", "f32", {{"REPRISE_CPU_ISA", "avx512"}}},
     {"cpu f32 avx2", "cpu", "f32", {{"REPRISE_CPU_ISA", "avx2"}}},
     {"cpu f32 portable", "cpu", "f32", {{"REPRISE_CPU_ISA", "portable"}}},
+    {"cpu f32 no Winograd", "cpu", "f32", {{"REPRISE_WINOGRAD", "0"}}},
+    {"cpu f32 not fused", "cpu", "f32", {{"REPRISE_FUSE", "0"}}},
     {"cpu bf16", "cpu", "bf16", {}},
     {"cuda f32", "cuda", "f32", {}},
     {"cuda bf16", "cuda", "bf16", {}},

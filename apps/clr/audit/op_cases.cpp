@@ -85,6 +85,29 @@ void add_batch_norm(std::vector<OpCase>& all) {
                  false});
 }
 
+// Filters that are frozen for good, which the cpu backend may transform beforehand; and what stands behind
+// them.
+void add_frozen_blocks(std::vector<OpCase>& all) {
+  all.push_back({"conv2d 3x3, frozen", {{2, 28, 28, 64}}, {{1, 6, 5, 3}}, [](const Inputs& in) {
+                   const std::int64_t channels = in[0].dim(3);
+                   Tensor filter = empty({channels, 3, 3, channels}, DType::f64, ref_device);
+                   RandomStream random(0, "audit/frozen filter");
+                   for (std::int64_t i = 0; i < filter.numel(); ++i)
+                     filter.mutable_data<double>()[i] = random.normal();
+                   return ops::conv2d(in[0], filter.to(in[0].dtype()).to(in[0].device()).sealed_copy(),
+                                      {.padding = {1, 1}});
+                 }});
+  const std::vector<Shape> shapes{{8, 14, 14, 64}, {3, 3, 64}, {64}, {64}, {8, 14, 14, 64}},
+      small{{3, 4, 3, 2}, {3, 3, 2}, {2}, {2}, {3, 4, 3, 2}};
+  all.push_back({"conv_tail", shapes, small, [](const Inputs& in) {
+                   return ops::conv_tail(in[0], {in[1], in[2], in[3], in[4], {}}).y;
+                 }});
+  all.push_back({"conv_tail_eval", shapes, small, [](const Inputs& in) {
+                   return ops::conv_tail_eval(in[0], like(in[2], 0.1), like(in[2], 1.3),
+                                              {in[1], in[2], in[3], in[4], {}});
+                 }});
+}
+
 void add_elementwise(std::vector<OpCase>& all) {
   const std::vector<Shape> one{{8, 14, 14, 64}}, small_one{{2, 3, 4}};
   const std::pair<const char*, Tensor (*)(const Tensor&)> unary[] = {
@@ -183,6 +206,7 @@ const std::vector<OpCase>& op_cases() {
     std::vector<OpCase> all;
     add_products(all);
     add_batch_norm(all);
+    add_frozen_blocks(all);
     add_elementwise(all);
     add_images(all);
     add_losses_and_steps(all);
