@@ -21,10 +21,16 @@ TUNED = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "2147
 
 CASES = [  # arch, method, mode, size, batch
     ("resnet18", "clr", "train", 224, 32),
+    ("resnet18", "clr-full", "train", 224, 32),
+    ("resnet34", "clr", "train", 224, 32),
     ("resnet50", "clr", "train", 224, 32),
+    ("resnet50", "clr-full", "train", 224, 32),
     ("resnet20", "clr", "train", 32, 32),
+    ("resnet56", "clr", "train", 32, 32),
     ("resnet18", "clr", "infer", 224, 16),
     ("resnet18", "clr", "infer", 224, 1),
+    ("resnet50", "clr", "infer", 224, 16),
+    ("resnet50", "clr", "infer", 224, 1),
 ]
 
 GPU_CASES = [(arch, method, mode, 224, batch)
@@ -66,14 +72,15 @@ def torch_side(arch, method, mode, size, batch, channels_last, steps, device, tf
         def __init__(self):
             super().__init__()
             self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
-            blocks = [Block(a, b, s) for i, (a, b, s) in enumerate([(16, 16, 1), (16, 32, 2), (32, 64, 2)])
-                      for a, s in [(a, s)] + [(b, 1)] * 2]
+            depth = (int(arch.removeprefix("resnet")) - 2) // 6
+            blocks = [Block(c, b, t) for a, b, s in [(16, 16, 1), (16, 32, 2), (32, 64, 2)]
+                      for c, t in [(a, s)] + [(b, 1)] * (depth - 1)]
             self.blocks, self.fc = nn.Sequential(*blocks), nn.Linear(64, 100)
 
         def forward(self, x):
             return self.fc(self.blocks(F.relu(self.bn1(self.conv1(x)))).mean((2, 3)))
 
-    net = Cifar() if arch == "resnet20" else getattr(torchvision.models, arch)(num_classes=100)
+    net = Cifar() if size == 32 else getattr(torchvision.models, arch)(num_classes=100)
     for p in net.parameters():
         p.requires_grad = False
     for module in list(net.modules()):
@@ -130,6 +137,7 @@ def main():
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--tf32", action="store_true", help="on cuda: both sides may round products to TF32")
     parser.add_argument("--quick", action="store_true", help="the first case alone")
+    parser.add_argument("--cases", help="some cases by their number from 0, with commas between them")
     parser.add_argument("--torch-case", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.torch_case:
@@ -150,6 +158,8 @@ def main():
     variants = ({"eager": (True, False), "compiled": (True, True)} if on_gpu
                 else {"contiguous": (False, False), "channels_last": (True, False)})
     rows = []
+    if args.cases:
+        cases = [cases[int(i)] for i in args.cases.split(",")]
     for arch, method, mode, size, batch in cases[:1] if args.quick else cases:
         steps = 20 * args.steps if on_gpu else args.steps if size > 32 and batch > 1 else 10 * args.steps
         ours, theirs = [], {name: [] for name in variants}
@@ -171,16 +181,18 @@ def main():
     print(f"PyTorch {torch_name}, {args.rounds} rounds interleaved, medians; f32{' with TF32' if args.tf32 else ''}; "
           f"peak {first['machine_gflops']:.0f} GFLOP/s and {first['machine_gbs']:.0f} GB/s measured in this run\n")
     names = list(variants)
+    # On a CPU what the whole process held at most, libraries included; on a GPU what its tensors did.
+    memory = "peak_bytes" if on_gpu else "resident_bytes"
     print("| network | step | size | batch | Reprise images/s | of peak | MiB | "
-          + " | ".join(f"PyTorch {n} | ratio (min-max)" for n in names) + " |")
-    print("| --- " * (7 + 2 * len(names)) + "|")
+          + " | ".join(f"PyTorch {n} | MiB | ratio (min-max)" for n in names) + " |")
+    print("| --- " * (7 + 3 * len(names)) + "|")
     for arch, method, mode, size, batch, us, them, ours, theirs in rows:
         share = 100 * ours[-1]["gflops"] / ours[-1]["machine_gflops"]
         line = (f"| {arch} {method} | {mode} | {size} | {batch} | {batch / us:.1f} | {share:.0f} % "
-                f"| {ours[-1]['peak_bytes'] / 2**20:.0f} |")
+                f"| {ours[-1][memory] / 2**20:.0f} |")
         for n in names:
             ratios = sorted(t["seconds"] / o["seconds"] for o, t in zip(ours, theirs[n]))
-            line += f" {batch / them[n]:.1f} | {statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}) |"
+            line += f" {batch / them[n]:.1f} | {theirs[n][-1]['peak_bytes'] / 2**20:.0f} | {statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}) |"
         print(line)
 
 

@@ -1,4 +1,6 @@
 // Whole steps: a CLR training step and inference on random images, with the fraction of the machine's limit.
+#include <sys/resource.h>
+
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -52,6 +54,13 @@ bench::Machine measure_gpu(Device device) {
   machine.flops = 2.0 * static_cast<double>(n * n * n) / seconds_of([&] { ops::matmul(a, a); });
   machine.bytes = 2.0 * static_cast<double>(a.bytes()) / seconds_of([&] { a.clone(); });
   return machine;
+}
+
+// The most memory that this process has held at any time.
+std::size_t peak_resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::size_t>(usage.ru_maxrss) << 10;
 }
 
 Tensor random_images(int batch, int size) {
@@ -127,7 +136,7 @@ int main(int argc, char** argv) {
   }
   std::sort(seconds.begin(), seconds.end());
   const double median = seconds[seconds.size() / 2];
-  const std::size_t peak = memory_stats(device).peak;
+  const std::size_t peak = memory_stats(device).peak, resident = peak_resident_bytes();
   const bench::Machine machine = device.is_host() ? bench::measure_machine() : measure_gpu(device);
   // A step with frozen convolutions is a forward and a gradient of as many operations.
   const double total = o.mode == "train" ? 2 * flop : flop;
@@ -135,18 +144,23 @@ int main(int argc, char** argv) {
     fmt::print(
         "{{\"arch\": \"{}\", \"method\": \"{}\", \"mode\": \"{}\", \"batch\": {}, \"size\": {}, \"seconds\": "
         "{:.6f}, "
-        "\"images_per_second\": {:.3f}, \"peak_bytes\": {}, \"gflops\": {:.1f}, \"machine_gflops\": {:.1f}, "
+        "\"images_per_second\": {:.3f}, \"peak_bytes\": {}, \"resident_bytes\": {}, \"gflops\": {:.1f}, "
+        "\"machine_gflops\": {:.1f}, "
         "\"machine_gbs\": {:.2f}}}\n",
-        o.arch, o.method, o.mode, o.batch, size, median, o.batch / median, peak, total / median * 1e-9,
-        machine.flops * 1e-9, machine.bytes * 1e-9);
+        o.arch, o.method, o.mode, o.batch, size, median, o.batch / median, peak, resident,
+        total / median * 1e-9, machine.flops * 1e-9, machine.bytes * 1e-9);
     return 0;
   }
   fmt::print("{} {} {} at {}x{}, batch {}, {}\n", o.arch, o.method, o.mode, size, size, o.batch,
              device.is_host() ? fmt::format("{} threads, {}", thread_count(),
                                             kernels::cpu::name_of(kernels::cpu::cpu_isa()))
                               : gpu::describe(device.index) + (gpu::tf32() ? ", TF32" : ""));
-  fmt::print("  {:.1f} ms a step (fastest {:.1f}), {:.1f} images/s, peak memory {:.0f} MiB\n", median * 1e3,
-             seconds.front() * 1e3, o.batch / median, static_cast<double>(peak) / (1 << 20));
+  fmt::print(
+      "  {:.1f} ms a step (fastest {:.1f}), {:.1f} images/s, peak memory {:.0f} MiB of tensors, {:.0f} MiB "
+      "of the "
+      "process\n",
+      median * 1e3, seconds.front() * 1e3, o.batch / median, static_cast<double>(peak) / (1 << 20),
+      static_cast<double>(resident) / (1 << 20));
   fmt::print(
       "  {:.1f} GFLOP a step at {:.1f} GFLOP/s: {:.0f} % of this machine's measured {:.0f}; memory {:.1f} "
       "GB/s\n",
