@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/core/sha256_block.h"
+
 namespace reprise {
 namespace {
 
@@ -23,6 +25,20 @@ TEST(Sha256, KnownAnswers) {
       "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1");
   EXPECT_EQ(hash(std::string(1000000, 'a')),
             "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+TEST(Sha256, TheProcessorsInstructionsGiveTheSame) {
+  const auto of_processor = detail::sha256_block_of_processor();
+  if (of_processor == nullptr) GTEST_SKIP() << "this processor has no instructions for SHA-256";
+  std::array<std::uint32_t, 8> one{1, 2, 3, 4, 5, 6, 7, 8}, other = one;
+  std::array<std::byte, 64> block{};
+  for (int n = 0; n < 200; ++n) {
+    for (std::size_t i = 0; i < block.size(); ++i)
+      block[i] = static_cast<std::byte>(one[i % 8] >> (i % 32) ^ static_cast<std::uint32_t>(n));
+    detail::sha256_block_plain(one, block.data());
+    of_processor(other, block.data());
+    ASSERT_EQ(one, other) << "block " << n;
+  }
 }
 
 TEST(Sha256, PiecesDoNotMatter) {

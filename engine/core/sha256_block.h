@@ -1,0 +1,20 @@
+// The compression function of SHA-256: in plain C++, and with the processor's own instructions. The same
+// result.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/core/export.h"
+
+namespace reprise::detail {
+
+// h takes in the 64 bytes at p.
+using Sha256Block = void (*)(std::array<std::uint32_t, 8>& h, const std::byte* p);
+
+REPRISE_API void sha256_block_plain(std::array<std::uint32_t, 8>& h, const std::byte* p);
+// Null where this processor, or this build, has no instructions for it.
+REPRISE_API Sha256Block sha256_block_of_processor();
+
+}  // namespace reprise::detail
