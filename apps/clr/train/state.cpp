@@ -23,11 +23,11 @@ Snapshot take(const data::WeightFile& file, const std::string& prefix) {
   return snapshot;
 }
 
-Json optional_number(const std::optional<double>& value) {
+Json number_or_null(const std::optional<double>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
-std::optional<double> optional_number(const Json& json) {
+std::optional<double> number_or_null(const Json& json) {
   return json.is_null() ? std::nullopt : std::optional(json.get<double>());
 }
 
@@ -40,8 +40,8 @@ Json numbers_of(const TrainState& s) {
                {"correct", s.correct},
                {"seen", s.seen},
                {"best_epoch", s.best_epoch},
-               {"best_val", optional_number(s.best_val)},
-               {"best_train", optional_number(s.best_train)},
+               {"best_val", number_or_null(s.best_val)},
+               {"best_train", number_or_null(s.best_train)},
                {"log", s.log}};
   if (!s.generator.empty()) json["generator"] = s.generator;
   return json;
@@ -57,8 +57,8 @@ TrainState state_of(const Json& json) {
   s.correct = json.at("correct").get<std::int64_t>();
   s.seen = json.at("seen").get<std::int64_t>();
   s.best_epoch = json.at("best_epoch").get<int>();
-  s.best_val = optional_number(json.at("best_val"));
-  s.best_train = optional_number(json.at("best_train"));
+  s.best_val = number_or_null(json.at("best_val"));
+  s.best_train = number_or_null(json.at("best_train"));
   s.generator = json.value("generator", "");
   s.log = json.at("log").get<std::vector<std::string>>();
   return s;
