@@ -27,7 +27,7 @@ Json number_or_null(const std::optional<double>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
-std::optional<double> number_or_null(const Json& json) {
+std::optional<double> number_unless_null(const Json& json) {
   return json.is_null() ? std::nullopt : std::optional(json.get<double>());
 }
 
@@ -57,8 +57,8 @@ TrainState state_of(const Json& json) {
   s.correct = json.at("correct").get<std::int64_t>();
   s.seen = json.at("seen").get<std::int64_t>();
   s.best_epoch = json.at("best_epoch").get<int>();
-  s.best_val = number_or_null(json.at("best_val"));
-  s.best_train = number_or_null(json.at("best_train"));
+  s.best_val = number_unless_null(json.at("best_val"));
+  s.best_train = number_unless_null(json.at("best_train"));
   s.generator = json.value("generator", "");
   s.log = json.at("log").get<std::vector<std::string>>();
   return s;
