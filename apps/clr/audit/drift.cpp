@@ -65,7 +65,7 @@ std::string why_not(const Column& column) {
 
 Curve steps_here(const TrialOptions& o, const Common& common) {
   const Trial trial(o, common);
-  Training training(trial);
+  TrialTraining training(trial);
   Curve curve{fmt::format("{} {}", to_string(common.resolved_device()), name_of(common.resolved_dtype())),
               {}};
   for (std::int64_t s = 0; s < trial.recipe().steps; ++s) {

@@ -29,7 +29,7 @@ struct GradOptions {
 constexpr std::int64_t images_of_network = 3;
 constexpr int classes_of_network = 4;
 
-struct Row {
+struct GradientRow {
   std::string name;
   std::int64_t tensors = 0, elements = 0;
   GradCheckResult result;
@@ -48,7 +48,7 @@ std::int64_t checked_elements(const std::vector<Tensor>& inputs, std::int64_t at
   return count;
 }
 
-Row check_op(const OpCase& c) {
+GradientRow check_op(const OpCase& c) {
   const GradCheckOptions options;
   const auto inputs = draw_inputs(c, /*small=*/true, DType::f64, ref_device);
   return {c.name, static_cast<std::int64_t>(inputs.size()), checked_elements(inputs, options.max_elements),
@@ -66,7 +66,7 @@ std::unique_ptr<layers::Network> small_network(const GradOptions& o, std::uint64
 }
 
 // Every trained tensor of the network is an input of the function that is checked.
-Row check_network(const GradOptions& o, layers::Network& network) {
+GradientRow check_network(const GradOptions& o, layers::Network& network) {
   std::vector<layers::Entry> trained;
   std::vector<Tensor> values;
   for (const layers::Entry& e : network.named_tensors())
@@ -92,10 +92,10 @@ Row check_network(const GradOptions& o, layers::Network& network) {
           check_gradients(loss, values, options)};
 }
 
-void print_rows(const std::vector<Row>& rows, const Common& common) {
+void print_rows(const std::vector<GradientRow>& rows, const Common& common) {
   if (common.json) {
     Json list = Json::array();
-    for (const Row& r : rows)
+    for (const GradientRow& r : rows)
       list.push_back({{"name", r.name},
                       {"tensors", r.tensors},
                       {"elements", r.elements},
@@ -105,11 +105,11 @@ void print_rows(const std::vector<Row>& rows, const Common& common) {
     return print_json({{"checks", list}});
   }
   Table table({"gradient of", "tensors", "elements", "error/allowed", ""}, {true, false, false, false, true});
-  for (const Row& r : rows)
+  for (const GradientRow& r : rows)
     table.row({r.name, grouped(r.tensors), grouped(r.elements), fmt::format("{:.1e}", r.result.worst),
                r.result.passed ? "as differences say" : "WRONG"});
   print(table.text());
-  for (const Row& r : rows)
+  for (const GradientRow& r : rows)
     if (!r.result.passed) print(fmt::format("{}:\n{}", r.name, r.result.report));
 }
 
@@ -131,14 +131,14 @@ void run_grad(const GradOptions& o, Common& common) {
             fmt::format("{} ops, then {} with {}: {} elements of {} tensors, two passes each: about {}",
                         op_cases().size(), o.arch, o.method, tensors * o.elements, tensors,
                         duration_text(seconds_on_ref(flops * images_of_network * passes))));
-  std::vector<Row> rows;
+  std::vector<GradientRow> rows;
   for (const OpCase& c : op_cases()) {
     if (pending_signal() != 0) throw Interrupted(pending_signal(), "interrupted; nothing was changed");
     if (c.differentiable) rows.push_back(check_op(c));
   }
   rows.push_back(check_network(o, *network));
   print_rows(rows, common);
-  for (const Row& r : rows)
+  for (const GradientRow& r : rows)
     if (!r.result.passed) common.exit_status = 1;
 }
 

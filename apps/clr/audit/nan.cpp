@@ -45,7 +45,7 @@ void run_nan(const TrialOptions& o, Common& common) {
       common,
       trial.describe() +
           ", reading what every kernel writes, its range too: about four times a plain training's time");
-  Training training(trial);
+  TrialTraining training(trial);
   AnomalyWatch watch(training.network(), /*ranges=*/true);
   std::int64_t steps = 0;
   std::string anomaly;

@@ -105,7 +105,7 @@ void run_ops(const OpsOptions& o, Common& common) {
     from = "from " + trial.describe();
     tell_cost(common, fmt::format("{}, and each of their kernels again by ref in double: about {}",
                                   trial.describe(), duration_text(seconds_on_ref(trial.flops()))));
-    Training training(trial);
+    TrialTraining training(trial);
     const ProbeScope scope(probe);
     for (std::int64_t s = 0; s < trial.recipe().steps; ++s) training.step();
   }

@@ -64,12 +64,12 @@ void run_repeat(const RepeatOptions& o, Common& common) {
   tell_cost(common, fmt::format("{}; {} times, reading what every kernel writes; about {} of memory",
                                 trial.describe(), o.counts.size() + 2,
                                 bytes_text(trial.memory() * static_cast<std::int64_t>(o.counts.size() + 4))));
-  std::vector<std::unique_ptr<Training>> trainings;
+  std::vector<std::unique_ptr<TrialTraining>> trainings;
   std::vector<TracedRun> runs;
   NamesByAddress names;
   const auto add = [&](const std::string& name, int threads) {
-    trainings.push_back(std::make_unique<Training>(trial));
-    Training& training = *trainings.back();
+    trainings.push_back(std::make_unique<TrialTraining>(trial));
+    TrialTraining& training = *trainings.back();
     for (const layers::Entry& e : training.network().named_tensors())
       if (e.tensor->device().is_host()) names[e.tensor->view().ptr] = e.name;
     runs.push_back({name, [&training, threads] {

@@ -95,7 +95,7 @@ double Trial::flops() const {
   return 3 * one_image * static_cast<double>(r.batch * r.steps);
 }
 
-Training::Training(const Trial& trial)
+TrialTraining::TrialTraining(const Trial& trial)
     : trial_(trial),
       network_(trial.backbone_.instantiate(trial.recipe().method,
                                            static_cast<int>(trial.data().task.classes.size()),
@@ -104,7 +104,7 @@ Training::Training(const Trial& trial)
       inputs_(*network_, *trial.data().split("train"), trial.backbone_.device, trial.backbone_.dtype,
               /*features_once=*/false) {}
 
-StepResult Training::step() {
+StepResult TrialTraining::step() {
   const Recipe& r = trial_.recipe();
   if (batches_.empty()) {
     batches_ = data::epoch_batches(inputs_.count(), r.batch, r.seed, trial_.task(), epoch_++, true);

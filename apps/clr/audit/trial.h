@@ -40,16 +40,16 @@ class Trial {
   double flops() const;         // of all steps of one training, forward and back
 
  private:
-  friend class Training;
+  friend class TrialTraining;
   TrialOptions options_;
   Backbone backbone_;
   std::unique_ptr<TaskData> data_;
 };
 
 // One training from the start; several of a trial do not disturb each other.
-class Training {
+class TrialTraining {
  public:
-  explicit Training(const Trial& trial);
+  explicit TrialTraining(const Trial& trial);
   // The next step; the learning rate stays what it is. An Error carries the task and the step's number.
   StepResult step();
   layers::Network& network() { return *network_; }
