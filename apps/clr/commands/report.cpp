@@ -134,7 +134,7 @@ Means means_of(const std::vector<Run>& runs, const std::vector<std::string>& tas
   return means;
 }
 
-double ratio(std::int64_t a, std::int64_t b) {
+double share_stored(std::int64_t a, std::int64_t b) {
   return b > 0 ? static_cast<double>(a) / static_cast<double>(b) : std::nan("");
 }
 
@@ -165,7 +165,7 @@ void print_text(const std::vector<Run>& runs, const std::vector<std::string>& ta
   line("forgetting", [](const Run& r) { return r.forgetting ? percent(*r.forgetting) : "(no eval)"; });
   line("a task's own tensors", [&](const Run& r) { return bytes_text(per_task(r.task_bytes, r)); });
   line("the whole network", [&](const Run& r) { return bytes_text(per_task(r.network_bytes, r)); });
-  line("ratio", [](const Run& r) { return percent(ratio(r.task_bytes, r.network_bytes), 2); });
+  line("ratio", [](const Run& r) { return percent(share_stored(r.task_bytes, r.network_bytes), 2); });
   print(table.text());
 }
 
