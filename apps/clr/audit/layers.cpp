@@ -50,7 +50,7 @@ struct Pass {
   double loss = 0;
 };
 
-struct LayerRow {
+struct ComparedLayer {
   std::string name, type;
   Shape shape;
   double own_error = std::nan("");  // of this module alone, from the same input
@@ -161,13 +161,13 @@ double own_error(layers::Network& reference, const Seen& seen) {
   }
 }
 
-std::vector<LayerRow> compare(const Pass& pass, const Pass& reference, layers::Network& network) {
+std::vector<ComparedLayer> compare(const Pass& pass, const Pass& reference, layers::Network& network) {
   REPRISE_INVARIANT(pass.layers.size() == reference.layers.size(), "{} modules against {}",
                     pass.layers.size(), reference.layers.size());
-  std::vector<LayerRow> rows;
+  std::vector<ComparedLayer> rows;
   for (std::size_t i = 0; i < pass.layers.size(); ++i) {
     const Seen &a = pass.layers[i], &b = reference.layers[i];
-    LayerRow row;
+    ComparedLayer row;
     row.name = a.name;
     row.type = a.type;
     row.shape = a.output.shape();
@@ -210,11 +210,11 @@ Json error_json(double error) {
   return std::isfinite(error) ? Json(error) : std::isnan(error) ? Json(nullptr) : Json("not finite");
 }
 
-void print_rows(const std::vector<LayerRow>& rows, const Pass& pass, const Pass& reference,
+void print_rows(const std::vector<ComparedLayer>& rows, const Pass& pass, const Pass& reference,
                 const Common& common, const std::vector<std::string>& images) {
   if (common.json) {
     Json list = Json::array();
-    for (const LayerRow& r : rows) {
+    for (const ComparedLayer& r : rows) {
       Json row = {{"layer", r.name},
                   {"type", r.type},
                   {"shape", std::vector<std::int64_t>(r.shape.dims().begin(), r.shape.dims().end())},
@@ -237,7 +237,7 @@ void print_rows(const std::vector<LayerRow>& rows, const Pass& pass, const Pass&
   Table table({"layer", "type", "own error", "error", "grad error", "min", "max", "mean", "zeros",
                "not finite", "grad max"},
               {true, true, false, false, false, false, false, false, false, false, false});
-  for (const LayerRow& r : rows)
+  for (const ComparedLayer& r : rows)
     table.row({r.name, r.type, error_text(r.own_error), error_text(r.error), error_text(r.gradient_error),
                fmt::format("{:.3g}", r.output.min), fmt::format("{:.3g}", r.output.max),
                fmt::format("{:.2g}", r.output.mean), percent(r.output.zero_share),
@@ -277,7 +277,7 @@ void run_layers(const LayersOptions& o, Common& common) {
     dump(o.dump, {&pass, &truth}, images,
          {{"backbone_identity", audit.identity()}, {"method", audit.method()}, {"arch", network->arch()}});
   print_rows(rows, pass, truth, common, paths);
-  for (const LayerRow& r : rows)
+  for (const ComparedLayer& r : rows)
     if (r.output.not_finite + r.gradient.not_finite > 0) common.exit_status = 1;
 }
 

@@ -9,6 +9,11 @@
 
 namespace reprise::kernels::cpu {
 
+// How many parts of b it takes to hold a.
+constexpr std::int64_t div_up(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
+}
+
 // Rows of `channels` values that make about `elements` together; at least one.
 inline std::int64_t rows_per_chunk(std::int64_t elements, std::int64_t channels) {
   return std::max<std::int64_t>(1, elements / std::max<std::int64_t>(1, channels));

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "engine/core/parallel.h"
+#include "engine/kernels/cpu/chunks.h"
 #include "engine/kernels/cpu/leaf/conv_tile.h"
 #include "engine/kernels/cpu/scratch.h"
 #include "engine/kernels/kernels.h"
@@ -14,9 +15,6 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-constexpr std::int64_t div_up(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
-}
 constexpr std::int64_t cache_floats = 320 << 10;        // of a sub-batch's images and gradients
 constexpr std::int64_t most_partial_floats = 16 << 20;  // of all partial filters
 

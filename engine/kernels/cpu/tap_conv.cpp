@@ -4,15 +4,12 @@
 #include <cstring>
 
 #include "engine/core/parallel.h"
+#include "engine/kernels/cpu/chunks.h"
 #include "engine/kernels/cpu/leaf/conv_tile.h"
 #include "engine/kernels/cpu/scratch.h"
 
 namespace reprise::kernels::cpu {
 namespace {
-
-constexpr std::int64_t div_up(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
-}
 
 // The tile that computes the fewest outputs nobody wants, among those with the right width.
 const TileVariant& choose_tile(const TapConv& t, std::int64_t row_pixels) {

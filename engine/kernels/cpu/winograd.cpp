@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <vector>
 
 #include "engine/core/env.h"
 #include "engine/core/parallel.h"
 #include "engine/core/storage.h"
+#include "engine/kernels/cpu/chunks.h"
 #include "engine/kernels/cpu/leaf/conv_tile.h"
 #include "engine/kernels/cpu/leaf/winograd.h"
 #include "engine/kernels/cpu/scratch.h"
@@ -17,10 +17,6 @@
 
 namespace reprise::kernels::cpu {
 namespace {
-
-constexpr std::int64_t div_up(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
-}
 
 constexpr int elements = 36;     // of a transformed 6x6 tile
 constexpr int tile_outputs = 4;  // along each axis

@@ -9,8 +9,8 @@
 namespace reprise::kernels::cpu {
 
 // The points of the interpolation are 0, p, -p, q, -q and infinity. These two, and the products of them that
-// the transforms need, are exact in f32; the usual 1 and 2 would double the rounding error (measured:
-// README.md).
+// the transforms need, are exact in f32; the usual 1 and 2 would double the rounding error
+// (apps/bench/results/winograd.md).
 inline constexpr float winograd_p = 0.625f, winograd_q = 1.5f;
 
 // v = B^T d B, where d is 6x6 pixels of the input.
