@@ -2,8 +2,11 @@
 """Learns the same tasks with `clr train` and with PyTorch, several seeds on each side, and prints both curves and a paired table.
 
 The recipe is the original program's on both sides: Adam 1e-3, a tenth of it after every third of the epochs, 1e-5 times the sum of
-the norms, batch 32, the best epoch on the validation images, stopped when that is more than 21 epochs old. Splits are fixed; the
-two sides share nothing but images, backbone and recipe: each has its own random numbers.
+the norms, batch 32, the best epoch on the validation images, stopped when that is more than 21 epochs old. Splits are fixed.
+
+With --paired a seed's two runs start from the same head and visit the images in the same order, both drawn by PyTorch: chance in
+them then cancels, and the table's error is that of the differences. Without it the two sides share images, backbone and recipe
+alone: each has its own random numbers.
 
 What is finished is kept in --work as one curve a file, so that a run that was stopped goes on.
 """
@@ -17,6 +20,7 @@ import subprocess
 import sys
 
 import torch
+from safetensors.torch import save_file
 
 import clr_torch
 from compare import read_backbone, read_images
@@ -37,10 +41,36 @@ def split_options(args):
     return ["--val-fraction", str(args.val_fraction)] + (["--max-images", str(args.max_images)] if args.max_images else [])
 
 
+def start(args, classes, seed):
+    """PyTorch's network as a seed makes it: its new head and reprogramming layers are the first draws."""
+    torch.manual_seed(seed)
+    net = clr_torch.make(args.arch, classes)
+    clr_torch.load(net, read_backbone(args.backbone), own_tensors(net))
+    return net
+
+
+def task_tensors(net):
+    """What a task file holds: all but the frozen filters."""
+    frozen = {f"{name}.weight" for name, module in net.named_modules() if isinstance(module, clr_torch.Reprogrammed)}
+    return {n: t.clone() for n, t in net.state_dict().items() if n not in frozen and not n.endswith("num_batches_tracked")}
+
+
+def write_start(args, task, seed):
+    """The start and the order of images of train_theirs, as files for `clr train`."""
+    splits = [line.split("\t")[:2] for line in listing(args, task).read_text(encoding="utf-8").splitlines()]
+    labels = [int(label) for split, label in splits if split == "train"]
+    init, order = (args.work / f"start-{task}-{seed}{suffix}" for suffix in (".safetensors", ".txt"))
+    save_file(task_tensors(start(args, max(labels) + 1, seed)), init)
+    lines = [" ".join(map(str, torch.randperm(len(labels)).tolist())) for _ in range(args.epochs)]
+    order.write_text("\n".join(lines) + "\n")
+    return ["--init", str(init), "--order", str(order)]
+
+
 def train_ours(args, task, seed):
-    run = args.work / f"ours-seed{seed}"
+    run = args.work / f"{ours(args)}-{task}-{seed}"
+    same = write_start(args, task, seed) if args.paired else []
     subprocess.run([args.clr, "train", "--backbone", args.backbone, "--data", args.data, "--tasks", task, "--run", str(run), "--size", str(args.size),
-                    "--epochs", str(args.epochs), "--seed", str(seed), "--threads", str(args.threads), "--quiet", *split_options(args)], check=True)
+                    "--epochs", str(args.epochs), "--seed", str(seed), "--threads", str(args.threads), "--quiet", *split_options(args), *same], check=True)
     return [float(row["val_accuracy"]) for row in csv.DictReader(open(run / "log" / f"{task}.csv"))]
 
 
@@ -56,9 +86,7 @@ def train_theirs(args, task, seed):
     x, y = read_images(listing(args, task), args.size, "train")
     val_x, val_y = read_images(listing(args, task), args.size, "val")
     x, val_x = clr_torch.normalised(x, torch.float32), clr_torch.normalised(val_x, torch.float32)
-    torch.manual_seed(seed)
-    net = clr_torch.make(args.arch, int(y.max()) + 1)
-    clr_torch.load(net, read_backbone(args.backbone), own_tensors(net))
+    net = start(args, int(y.max()) + 1, seed)
     training = clr_torch.Training(net)
     schedule = torch.optim.lr_scheduler.StepLR(training.optimizer, max(1, args.epochs // 3), 0.1)
     curve, best, best_epoch = [], -1.0, 0
@@ -79,8 +107,12 @@ def own_tensors(net):
     return {n: t for n, t in net.state_dict().items() if n.startswith(("linear.", "fc.")) or ".reprogram." in n}
 
 
+def ours(args):
+    return "ours-paired" if args.paired else "ours"
+
+
 def curve_of(args, side, task, seed):
-    path = args.work / f"{side}-{task}-{seed}.curve"
+    path = args.work / f"{side if side == 'torch' else ours(args)}-{task}-{seed}.curve"
     if not path.exists():
         curve = (train_ours if side == "ours" else train_theirs)(args, task, seed)
         path.write_text("\n".join(map(repr, curve)) + "\n")
@@ -100,8 +132,9 @@ def report(args, tasks, curves):
         rows = [line.split("\t") for line in listing(args, task).read_text(encoding="utf-8").splitlines()]
         splits = [row[0] for row in rows]
         sides = {side: mean_and_error([100 * max(curves[side, task, seed]) for seed in seeds]) for side in ("ours", "torch")}
-        difference = sides["ours"][0] - sides["torch"][0]
-        error = math.hypot(sides["ours"][1], sides["torch"][1])
+        difference, error = sides["ours"][0] - sides["torch"][0], math.hypot(sides["ours"][1], sides["torch"][1])
+        if args.paired:
+            error = mean_and_error([100 * (max(curves["ours", task, s]) - max(curves["torch", task, s])) for s in seeds])[1]
         differences.append(difference)
         variance += error * error
         both = " | ".join(f"{m:.2f} ± {e:.2f}" for m, e in (sides["ours"], sides["torch"]))
@@ -127,6 +160,7 @@ def main():
     parser.add_argument("--tasks", required=True, help="names, with commas between them")
     parser.add_argument("--work", type=pathlib.Path, required=True, help="a folder for runs and curves")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--paired", action="store_true", help="equal heads and orders of images in a seed's two runs")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--val-fraction", type=float, default=0.25)
