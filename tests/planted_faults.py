@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """Breaks the code on purpose, one place at a time, and shows that a test catches each.
 
-  tests/planted_faults.py BUILD [WORD...]    BUILD: a configured build folder of this very tree; WORDs choose faults
-
 Every fault replaces one place in one source, builds the one test program named with it and runs it: it must fail to
 build or to pass. The source is put back, whatever happens; a tree with changes of its own is refused. Run it in a
 worktree made for it (`git worktree add`), with a compiler cache: each fault costs a compilation and a test.
 Exit status 1 where a fault survived, with its list.
 """
+import argparse
 import os
 import subprocess
 import sys
@@ -143,9 +142,13 @@ def try_fault(build, fault, log):
 
 
 def main():
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    build, words = os.path.abspath(sys.argv[1]), sys.argv[2:]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build", help="a configured build folder of this very tree")
+    parser.add_argument("words", nargs="*", metavar="word", help="choose faults: those whose file, text or test contains one of them")
+    args = parser.parse_args()
+    build, words = os.path.abspath(args.build), args.words
+    if not os.path.exists(os.path.join(build, "build.ninja")):
+        sys.exit(f"planted_faults: {build} is not a configured build folder (no build.ninja)")
     changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "engine", "layers", "optim", "data", "apps"], cwd=ROOT)
     if changed.returncode != 0:
         sys.exit("planted_faults: the tree has changes of its own; commit them or use another worktree")

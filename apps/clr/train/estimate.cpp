@@ -4,6 +4,7 @@
 #include <fstream>
 #include <limits>
 
+#include "apps/clr/common.h"
 #include "apps/clr/table.h"
 #include "engine/core/check.h"
 #include "engine/core/gpu.h"
@@ -72,9 +73,15 @@ MemoryEstimate estimate_memory(layers::Network& network, int size, DType dtype) 
   // Nearly every module's output is kept for backward; two of the largest are gradients on their way. An
   // image comes in as bytes and as numbers.
   estimate.per_image = (outputs + 2 * largest) * unit + 3 * size * size * (1 + unit);
-  for (const auto& entry : network.named_tensors())
-    estimate.fixed += static_cast<std::int64_t>(entry.tensor->bytes());
-  estimate.fixed *= 2;  // packed forms of the frozen weights
+  // Beside each frozen filter lie its packed forms for both directions; where a 3x3 one is transformed (36
+  // numbers for 9), four times its bytes for each. Strides of 2 are not told apart: they err high.
+  const bool transforms = winograd_state(network.head().weight.device()) == "on";
+  for (const auto& entry : network.named_tensors()) {
+    const Tensor& t = *entry.tensor;
+    const bool is_3x3 = t.rank() == 4 && t.dim(1) == 3 && t.dim(2) == 3;
+    const std::int64_t derived = !t.is_sealed() ? 0 : transforms && is_3x3 ? 8 : 2;
+    estimate.fixed += (1 + derived) * static_cast<std::int64_t>(t.bytes());
+  }
   for (const auto& parameter : network.trained_parameters())
     estimate.fixed += 4 * static_cast<std::int64_t>(parameter.bytes());  // gradient, m, v, best value
   return estimate;
