@@ -7,6 +7,7 @@
 
 #include "apps/clr/commands/commands.h"
 #include "apps/clr/train/signals.h"
+#include "apps/keep_freed_memory.h"
 #include "data/image/image.h"
 #include "data/sets/find_tasks.h"
 #include "engine/core/check.h"
@@ -116,6 +117,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace reprise;
   std::set_terminate(clr::end_at_once);
+  keep_freed_memory();
   try {
     return clr::run(argc, argv);
   } catch (const clr::Interrupted& e) {

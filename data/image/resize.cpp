@@ -4,8 +4,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "engine/core/check.h"
+
+// Compiled a second time for AVX2 and chosen at run time: whole numbers, so the pixels are the same.
+#if defined(__x86_64__) && defined(__ELF__)
+#define REPRISE_ALSO_FOR_AVX2 __attribute__((target_clones("avx2", "default")))
+#else
+#define REPRISE_ALSO_FOR_AVX2
+#endif
 
 namespace reprise::data {
 namespace {
@@ -50,46 +58,86 @@ std::uint8_t to_pixel(std::int32_t sum) {
   return static_cast<std::uint8_t>(std::clamp(sum >> weight_bits, 0, 255));
 }
 
+// One pixel's three channels, and a fourth lane that nobody reads.
+using Pixel = std::int32_t __attribute__((vector_size(16)));
+
+constexpr std::size_t group = 4;  // rows at a time: every weight is loaded once for them
+
+// Room for `group` rows as whole numbers before and after, and for the last pixel's fourth lane.
+struct Scratch {
+  std::vector<std::int32_t> in, out;
+};
+
+// source (group, in_row) -> out (group, out_row)
+REPRISE_ALSO_FOR_AVX2
+void weigh_rows(const Filter& f, const std::uint8_t* source, std::size_t in_row, std::size_t out_row,
+                Scratch& scratch, std::uint8_t* out) {
+  std::int32_t *wide = scratch.in.data(), *sums = scratch.out.data();
+  for (std::size_t k = 0; k < group * in_row; ++k) wide[k] = source[k];
+  for (std::size_t i = 0; i < out_row / 3; ++i) {
+    const std::int32_t* w = &f.weights[f.taps * i];
+    Pixel sum[group];
+    for (auto& s : sum) s = Pixel{half, half, half, half};
+    for (std::size_t x = 0; x < f.count[i]; ++x)
+      for (std::size_t r = 0; r < group; ++r) {
+        Pixel pixel;
+        std::memcpy(&pixel, wide + r * in_row + 3 * (f.first[i] + x), sizeof pixel);
+        sum[r] += w[x] * pixel;
+      }
+    // A fourth lane is written over by the next pixel, or lies behind its row.
+    for (std::size_t r = 0; r < group; ++r)
+      std::memcpy(sums + r * (out_row + 1) + 3 * i, &sum[r], sizeof sum[r]);
+  }
+  for (std::size_t r = 0; r < group; ++r)
+    for (std::size_t k = 0; k < out_row; ++k) out[r * out_row + k] = to_pixel(sums[r * (out_row + 1) + k]);
+}
+
 Image resize_rows(const Image& in, int width) {
   const Filter f = make_filter(in.width, width);
-  Image out{width, in.height, std::vector<std::uint8_t>(std::size_t{3} * width * in.height)};
-  // Four rows at a time, so that every weight is loaded once for twelve sums.
-  constexpr std::size_t group = 4;
+  const auto rows = static_cast<std::size_t>(in.height);
   const std::size_t in_row = std::size_t{3} * in.width, out_row = std::size_t{3} * width;
-  for (std::size_t y0 = 0, rows = static_cast<std::size_t>(in.height); y0 < rows; y0 += group) {
-    const std::uint8_t* source[group];
-    for (std::size_t r = 0; r < group; ++r) source[r] = in.rgb.data() + in_row * std::min(y0 + r, rows - 1);
-    for (std::size_t i = 0; i < static_cast<std::size_t>(width); ++i) {
-      const std::int32_t* w = &f.weights[f.taps * i];
-      std::int32_t sum[group][3];
-      for (auto& row : sum) row[0] = row[1] = row[2] = half;
-      const std::size_t at = 3 * f.first[i];
-      for (std::size_t x = 0; x < f.count[i]; ++x)
-        for (std::size_t r = 0; r < group; ++r)
-          for (std::size_t c = 0; c < 3; ++c) sum[r][c] += w[x] * source[r][at + 3 * x + c];
-      for (std::size_t r = 0; r < std::min(group, rows - y0); ++r)
-        for (std::size_t c = 0; c < 3; ++c) out.rgb[out_row * (y0 + r) + 3 * i + c] = to_pixel(sum[r][c]);
-    }
+  Image out{width, in.height, std::vector<std::uint8_t>(out_row * rows)};
+  Scratch scratch{std::vector<std::int32_t>(group * in_row + 1),
+                  std::vector<std::int32_t>(group * (out_row + 1))};
+  const std::size_t whole = rows / group * group;
+  for (std::size_t y = 0; y < whole; y += group)
+    weigh_rows(f, in.rgb.data() + in_row * y, in_row, out_row, scratch, out.rgb.data() + out_row * y);
+  if (whole < rows) {
+    std::vector<std::uint8_t> last_in(group * in_row), last_out(group * out_row);
+    std::copy_n(in.rgb.data() + in_row * whole, in_row * (rows - whole), last_in.begin());
+    weigh_rows(f, last_in.data(), in_row, out_row, scratch, last_out.data());
+    std::copy_n(last_out.begin(), out_row * (rows - whole), out.rgb.data() + out_row * whole);
   }
   return out;
+}
+
+// out (n) = the sum of `taps` rows of `source`, `n` bytes apart, weighted.
+REPRISE_ALSO_FOR_AVX2
+void weigh_columns(const std::int32_t* weights, std::size_t taps, const std::uint8_t* source, std::size_t n,
+                   std::uint8_t* out) {
+  constexpr std::size_t block = 64;  // sums that stay in registers
+  for (std::size_t begin = 0; begin < n; begin += block) {
+    const std::size_t m = std::min(block, n - begin);
+    std::int32_t sums[block];
+    std::fill_n(sums, block, half);
+    for (std::size_t y = 0; y < taps; ++y) {
+      const std::uint8_t* row = source + n * y + begin;
+      if (m == block)
+        for (std::size_t x = 0; x < block; ++x) sums[x] += weights[y] * row[x];
+      else
+        for (std::size_t x = 0; x < m; ++x) sums[x] += weights[y] * row[x];
+    }
+    for (std::size_t x = 0; x < m; ++x) out[begin + x] = to_pixel(sums[x]);
+  }
 }
 
 Image resize_columns(const Image& in, int height) {
   const Filter f = make_filter(in.height, height);
   Image out{in.width, height, std::vector<std::uint8_t>(std::size_t{3} * in.width * height)};
   const std::size_t row = std::size_t{3} * in.width;
-  std::vector<std::int32_t> sums(row);
-  for (std::size_t i = 0; i < static_cast<std::size_t>(height); ++i) {
-    std::fill(sums.begin(), sums.end(), half);
-    for (std::size_t y = 0; y < f.count[i]; ++y) {
-      const std::int32_t w = f.weights[f.taps * i + y];
-      const std::uint8_t* source = in.rgb.data() + row * (f.first[i] + y);
-      std::int32_t* sum = sums.data();
-      for (std::size_t x = 0; x < row; ++x) sum[x] += w * source[x];
-    }
-    std::transform(sums.begin(), sums.end(), out.rgb.begin() + static_cast<std::ptrdiff_t>(row * i),
-                   to_pixel);
-  }
+  for (std::size_t i = 0; i < static_cast<std::size_t>(height); ++i)
+    weigh_columns(&f.weights[f.taps * i], f.count[i], in.rgb.data() + row * f.first[i], row,
+                  out.rgb.data() + row * i);
   return out;
 }
 
