@@ -10,22 +10,37 @@
 namespace reprise::data {
 
 namespace detail {
-constexpr std::array<std::uint32_t, 256> make_crc_table() {
-  std::array<std::uint32_t, 256> table{};
+// crc_tables[k][b]: the remainder of byte b with k zero bytes behind it, so that eight bytes can be taken at
+// once
+// ("slicing by 8", Kounavis and Berry, 2005).
+constexpr std::array<std::array<std::uint32_t, 256>, 8> make_crc_tables() {
+  std::array<std::array<std::uint32_t, 256>, 8> tables{};
   for (std::uint32_t i = 0; i < 256; ++i) {
     std::uint32_t c = i;
     for (int bit = 0; bit < 8; ++bit) c = (c & 1U) != 0 ? 0xEDB88320U ^ (c >> 1) : c >> 1;
-    table[i] = c;
+    tables[0][i] = c;
   }
-  return table;
+  for (std::size_t k = 1; k < 8; ++k)
+    for (std::size_t i = 0; i < 256; ++i)
+      tables[k][i] = tables[0][tables[k - 1][i] & 0xFFU] ^ (tables[k - 1][i] >> 8);
+  return tables;
 }
-inline constexpr std::array<std::uint32_t, 256> crc_table = make_crc_table();
+inline constexpr std::array<std::array<std::uint32_t, 256>, 8> crc_tables = make_crc_tables();
 }  // namespace detail
 
 inline std::uint32_t crc32(std::span<const std::byte> bytes) {
   std::uint32_t c = 0xFFFFFFFFU;
-  for (const std::byte b : bytes)
-    c = detail::crc_table[(c ^ std::to_integer<std::uint32_t>(b)) & 0xFFU] ^ (c >> 8);
+  std::size_t i = 0;
+  for (; i + 8 <= bytes.size(); i += 8) {
+    std::uint32_t next = 0;
+    for (std::size_t k = 0; k < 8; ++k) {
+      const std::uint32_t of_crc = k < 4 ? c >> (8 * k) : 0;
+      next ^= detail::crc_tables[7 - k][(of_crc ^ std::to_integer<std::uint32_t>(bytes[i + k])) & 0xFFU];
+    }
+    c = next;
+  }
+  for (; i < bytes.size(); ++i)
+    c = detail::crc_tables[0][(c ^ std::to_integer<std::uint32_t>(bytes[i])) & 0xFFU] ^ (c >> 8);
   return ~c;
 }
 

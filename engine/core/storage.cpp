@@ -3,6 +3,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdint>
 #include <cstring>
 #include <unordered_map>
 #include <vector>
@@ -10,6 +13,7 @@
 #include "engine/core/block_pool.h"
 #include "engine/core/check.h"
 #include "engine/core/gpu.h"
+#include "engine/core/parallel.h"
 #include "engine/core/sha256.h"
 
 namespace reprise {
@@ -93,10 +97,21 @@ std::size_t page_round(std::size_t bytes) {
   return round_up(bytes == 0 ? 1 : bytes, static_cast<std::size_t>(sysconf(_SC_PAGESIZE)));
 }
 
+// In huge pages where the system has them and the memory fills one: a sealed filter is read in every step.
 std::byte* map_writable(std::size_t bytes) {
-  void* p = mmap(nullptr, page_round(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  REPRISE_CHECK(p != MAP_FAILED, "memory: could not get {} MiB for frozen weights", bytes >> 20);
-  return static_cast<std::byte*>(p);
+  constexpr std::size_t huge = std::size_t{2} << 20;
+  const std::size_t size = page_round(bytes), room = size < huge ? size : size + huge;
+  void* map = mmap(nullptr, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REPRISE_CHECK(map != MAP_FAILED, "memory: could not get {} MiB for frozen weights", bytes >> 20);
+  auto* p = static_cast<std::byte*>(map);
+  if (room == size) return p;
+  const std::size_t before = (huge - reinterpret_cast<std::uintptr_t>(p) % huge) % huge;
+  if (before != 0) munmap(p, before);
+  munmap(p + before + size, room - before - size);
+#if defined(MADV_HUGEPAGE)
+  madvise(p + before, size, MADV_HUGEPAGE);  // advice: its failure changes nothing
+#endif
+  return p + before;
 }
 
 void seal(std::byte* p, std::size_t bytes) {
@@ -104,9 +119,21 @@ void seal(std::byte* p, std::size_t bytes) {
                 "memory: the system refused to make weights read-only");
 }
 
+// SHA-256 over the SHA-256 of each MiB, so that all threads can work on it. Never leaves the process.
+std::string digest_of(const std::byte* p, std::size_t bytes) {
+  constexpr std::size_t part = std::size_t{1} << 20;
+  std::vector<std::array<std::uint8_t, 32>> parts((bytes + part - 1) / part);
+  parallel_for(static_cast<std::int64_t>(parts.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+      Sha256 hash;
+      hash.update({p + i * part, std::min(part, bytes - i * part)});
+      parts[i] = hash.digest();
+    }
+  });
+  return sha256_hex(std::as_bytes(std::span(parts)));
+}
 std::string digest_of(const std::byte* p, std::size_t bytes, Device device) {
-  if (device.is_host()) return sha256_hex({p, bytes});
-  return sha256_hex(read_back(device, p, bytes));
+  return device.is_host() ? digest_of(p, bytes) : digest_of(read_back(device, p, bytes).data(), bytes);
 }
 
 }  // namespace
@@ -162,7 +189,7 @@ const std::byte* Storage::derived(const std::string& key, std::size_t bytes,
   std::byte* p = map_writable(bytes);
   fill(p);
   seal(p, bytes);
-  derived_[key] = {p, bytes, sha256_hex({p, bytes})};
+  derived_[key] = {p, bytes, digest_of(p, bytes)};
   return p;
 }
 
@@ -172,7 +199,7 @@ void Storage::verify_seal() const {
   REPRISE_CHECK(digest_of(data_, bytes_, device_) == digest_,
                 "backbone: frozen weights are no longer what was loaded");
   for (const auto& [key, d] : derived_)
-    REPRISE_CHECK(sha256_hex({d.data, d.bytes}) == d.digest,
+    REPRISE_CHECK(digest_of(d.data, d.bytes) == d.digest,
                   "backbone: the derived form '{}' of frozen weights is no longer what was made", key);
 }
 
