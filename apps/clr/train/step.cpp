@@ -113,7 +113,7 @@ Tensor Inputs::labels(std::span<const std::int64_t> indices) const {
 Evaluation evaluate(layers::Network& network, Inputs& inputs) {
   const EvaluationMode mode(network);
   const NoGrad no_grad;
-  const std::int64_t n = inputs.count(), batch = 64;
+  const std::int64_t n = inputs.count(), batch = evaluation_batch(inputs.size());
   Evaluation result;
   std::int64_t correct = 0;
   for (std::int64_t begin = 0; begin < n; begin += batch) {

@@ -25,6 +25,7 @@ class Inputs {
   Tensor logits(std::span<const std::int64_t> indices);  // (N,classes)
   Tensor labels(std::span<const std::int64_t> indices) const;
   std::int64_t count() const { return store_.count(); }
+  int size() const { return store_.size(); }  // pixels
 
  private:
   Tensor normalised(std::span<const std::int64_t> indices) const;  // (N,H,W,3)
