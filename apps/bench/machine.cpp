@@ -17,9 +17,9 @@ Machine measure_machine() {
   Machine m;
   const auto& leaf = kernels::cpu::peak_leaf();
   const int threads = thread_count();
-  constexpr std::int64_t rounds = 4'000'000;
+  constexpr std::int64_t rounds = 1'000'000;
   std::atomic<float> sink{0};
-  for (int trial = 0; trial < 3; ++trial) {
+  for (int trial = 0; trial < 12; ++trial) {
     const double start = seconds_now();
     parallel_for(threads, 1, [&](std::int64_t, std::int64_t) { sink = leaf.run(rounds); });
     const double flop = 2.0 * leaf.lanes * leaf.chains * static_cast<double>(rounds) * threads;
@@ -30,7 +30,7 @@ Machine measure_machine() {
   Tensor a = zeros({n}), b = ones({n}), c = ones({n});
   float* pa = a.mutable_data<float>();
   const float *pb = b.data<float>(), *pc = c.data<float>();
-  for (int trial = 0; trial < 5; ++trial) {
+  for (int trial = 0; trial < 15; ++trial) {
     const double start = seconds_now();
     parallel_for(n, 1 << 18, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) pa[i] = pb[i] + 3.0f * pc[i];

@@ -1,0 +1,223 @@
+// The story of the hot kernels: a plain version, faster ones, why each is faster, every one against ref in
+// double.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "apps/bench/lab/versions.h"
+#include "apps/bench/machine.h"
+#include "engine/core/check.h"
+#include "engine/core/parallel.h"
+#include "engine/core/random.h"
+#include "engine/core/tensor.h"
+#include "engine/kernels/cpu/winograd.h"
+#include "engine/kernels/run.h"
+
+using namespace reprise;
+
+namespace {
+
+constexpr std::int64_t images = 32, size = 56, channels = 64;
+constexpr Conv2dArgs same_3x3{.padding = {1, 1}};
+
+Tensor random_tensor(const Shape& shape, const char* stream_name) {
+  Tensor t = empty(shape);
+  RandomStream stream(0, stream_name);
+  float* p = t.mutable_data<float>();
+  for (std::int64_t i = 0; i < t.numel(); ++i) p[i] = static_cast<float>(stream.uniform(-1, 1));
+  return t;
+}
+
+// (N,H,W,C) with a border of zeros written around each image.
+Tensor padded(const Tensor& x) {
+  Tensor p = zeros({x.dim(0), x.dim(1) + 2, x.dim(2) + 2, x.dim(3)});
+  const std::int64_t row = x.dim(2) * x.dim(3);
+  for (std::int64_t n = 0; n < x.dim(0); ++n)
+    for (std::int64_t i = 0; i < x.dim(1); ++i)
+      std::copy_n(x.data<float>() + (n * x.dim(1) + i) * row, row,
+                  p.mutable_data<float>() + ((n * p.dim(1) + i + 1) * p.dim(2) + 1) * x.dim(3));
+  return p;
+}
+
+double error_of(const Tensor& y, const Tensor& exact) {
+  double largest = 0, error = 0;
+  for (std::int64_t i = 0; i < exact.numel(); ++i) {
+    largest = std::max(largest, std::abs(exact.data<double>()[i]));
+    error = std::max(error, std::abs(static_cast<double>(y.data<float>()[i]) - exact.data<double>()[i]));
+  }
+  return error / largest;
+}
+
+double time_each = 0.4;  // seconds for the measurement of one version
+
+// One kernel's table. `work`: operations (of the direct form) or bytes that must move, against `limit` a
+// second.
+struct Story {
+  double work, limit;
+  const char* unit;
+  Tensor exact;  // f64: what ref computes for the first image, or the whole
+  double first = 0;
+
+  void tell(const char* name, const char* why, const Tensor& y, const std::function<void()>& run_once) {
+    run_once();
+    const double error = error_of(y, exact);
+    REPRISE_CHECK(error < 1e-5, "{}: {} of the largest value away from ref", name, error);
+    double best = 1e30;
+    for (double spent = 0; spent < time_each || best == 1e30;) {
+      const double start = bench::seconds_now();
+      run_once();
+      const double took = bench::seconds_now() - start;
+      best = std::min(best, took);
+      spent += took;
+    }
+    if (first == 0) first = best;
+    fmt::print("| {} | {:.2f} | {:.1f} {} | {:.0f} % | {:.0f}x | {:.0e} | {} |\n", name, best * 1e3,
+               work / best * 1e-9, unit, 100 * work / best / limit, first / best, error, why);
+  }
+};
+
+void heading(const char* what) {
+  fmt::print("\n{}\n\n| version | ms | rate | of the limit | against the first | error | why |\n", what);
+  fmt::print("| --- | --- | --- | --- | --- | --- | --- |\n");
+}
+
+template <class F>
+void each_image(const Tensor& x, Tensor& y, F f) {
+  const float* from = x.data<float>();
+  float* to = y.mutable_data<float>();
+  const std::int64_t in = x.numel() / images, out = y.numel() / images;
+  parallel_for(images, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t n = begin; n < end; ++n) f(from + n * in, to + n * out);
+  });
+}
+
+void convolution(const bench::Machine& machine) {
+  const Tensor x = random_tensor({images, size, size, channels}, "lab/x"), with_border = padded(x);
+  const Tensor w = random_tensor({channels, 3, 3, channels}, "lab/w"), sealed = w.sealed_copy();
+  Tensor y = empty(x.shape()), exact = empty({1, size, size, channels}, DType::f64, ref_device);
+  run(kernels::conv2d_fwd, ref_device, DType::f64, same_3x3,
+      x.rows(0, 1).to(ref_device).to(DType::f64).view(), w.to(ref_device).to(DType::f64).view(),
+      exact.mut_view());
+  Tensor transposed = empty({3, 3, channels, channels});
+  for (std::int64_t o = 0; o < channels; ++o)
+    for (std::int64_t k = 0; k < 9 * channels; ++k)
+      transposed.mutable_data<float>()[k * channels + o] = w.data<float>()[o * 9 * channels + k];
+
+  heading("A 3x3 convolution, (32,56,56,64) to 64 channels");
+  Story story{2.0 * images * size * size * channels * channels * 9, machine.flops, "GFLOP/s", exact};
+  const auto& versions = kernels::cpu::conv_versions();
+  const lab::ConvCase k{size, size, channels, channels};
+  const auto ours = [&](auto version, const Tensor& filter) {
+    return [&, version] {
+      each_image(with_border, y,
+                 [&](const float* in, float* out) { version(k, in, filter.data<float>(), out); });
+    };
+  };
+  story.tell("plain loops", "the formula: one sum at a time, each addition waits for the last", y,
+             ours(versions.plain, w));
+  story.tell("channels innermost", "a vector of independent sums; but three memory accesses an operation", y,
+             ours(versions.channels, transposed));
+  story.tell("a tile in registers", "weights serve many pixels, sums are stored once", y,
+             ours(versions.tile, transposed));
+  const auto engine = [&](const Tensor& filter) {
+    return [&] {
+      run(kernels::conv2d_fwd, cpu_device, DType::f32, same_3x3, x.view(), filter.view(), y.mut_view());
+    };
+  };
+  kernels::cpu::set_winograd(false);
+  story.tell("engine, direct", "any shape, no border written; filters packed once, as the tile reads them", y,
+             engine(sealed));
+  kernels::cpu::set_winograd(true);
+  story.tell("engine, Winograd", "F(4x4,3x3): 36 products where the direct form has 144", y, engine(sealed));
+}
+
+void depthwise(const bench::Machine& machine) {
+  const Tensor x = random_tensor({images, size, size, channels}, "lab/x"), with_border = padded(x);
+  const Tensor w = random_tensor({1, 3, 3, channels}, "lab/depthwise");
+  Tensor y = empty(x.shape()), exact = empty({1, size, size, channels}, DType::f64, ref_device);
+  run(kernels::depthwise_fwd, ref_device, DType::f64, same_3x3,
+      x.rows(0, 1).to(ref_device).to(DType::f64).view(), w.to(ref_device).to(DType::f64).view(),
+      exact.mut_view());
+
+  heading("The reprogramming filter: a depthwise 3x3 convolution of (32,56,56,64)");
+  Story story{static_cast<double>(x.bytes() + y.bytes()), machine.bytes, "GB/s", exact};
+  const auto& versions = kernels::cpu::depthwise_versions();
+  const auto ours = [&](auto version) {
+    return [&, version] {
+      each_image(with_border, y, [&](const float* in, float* out) {
+        version({size, size, channels}, in, w.data<float>(), out);
+      });
+    };
+  };
+  story.tell("plain loops", "a cache line for each number", y, ours(versions.plain));
+  story.tell("channels innermost", "vectors of neighbours; 18 loads for 9 multiply-adds", y,
+             ours(versions.channels));
+  story.tell("fourteen pixels at a time",
+             "19 loads for 42 multiply-adds; yet slower: memory is read in short runs", y,
+             ours(versions.blocks));
+  story.tell("and prefetched", "what the next row needs is asked for: the machine does not guess it", y,
+             ours(versions.prefetched));
+  story.tell("engine", "the same for any shape, no border written", y, [&] {
+    run(kernels::depthwise_fwd, cpu_device, DType::f32, same_3x3, x.view(), w.view(), y.mut_view());
+  });
+}
+
+void block(const bench::Machine& machine) {
+  const Shape shape{images, size, size, channels};
+  const Tensor x = random_tensor(shape, "lab/x"), w = random_tensor({1, 3, 3, channels}, "lab/depthwise");
+  const Tensor gamma = ones({1, channels}), beta = zeros({1, channels});
+  Tensor b = empty(shape), normal = empty(shape), y = empty(shape);
+  Tensor mean = empty({1, channels}), var = empty({1, channels});
+  const BatchNormArgs norm{};
+  const auto parts = [&](Device device, DType dtype, auto at) {
+    run(kernels::depthwise_fwd, device, dtype, same_3x3, at(x).view(), at(w).view(), b.mut_view());
+    run(kernels::batch_norm_stats, device, dtype, b.view(), mean.mut_view(), var.mut_view());
+    run(kernels::batch_norm_fwd, device, dtype, norm, b.view(), mean.view(), var.view(), at(gamma).view(),
+        at(beta).view(), normal.mut_view());
+    run(kernels::relu_fwd, device, dtype, normal.view(), y.mut_view());
+  };
+  // ref in double, then the same tensors again for the cpu.
+  for (Tensor* t : {&b, &normal, &y, &mean, &var}) *t = empty(t->shape(), DType::f64, ref_device);
+  parts(ref_device, DType::f64, [](const Tensor& t) { return t.to(ref_device).to(DType::f64); });
+  const Tensor exact = y;
+  for (Tensor* t : {&b, &normal, &y, &mean, &var}) *t = empty(t->shape());
+
+  heading("What stands behind a convolution in training: filter, batch norm, ReLU, on (32,56,56,64)");
+  // Read x, write b; read b, write y: what no version can do without.
+  Story story{4.0 * static_cast<double>(x.bytes()), machine.bytes, "GB/s", exact};
+  story.tell("op by op", "seven passes over memory: 2 filter, 1 statistics, 2 normalise, 2 ReLU", y,
+             [&] { parts(cpu_device, DType::f32, [](const Tensor& t) { return t; }); });
+  const ConvTailArgs tail;
+  story.tell("engine, conv_tail", "statistics while a filtered row is in cache, then one pass: four", y, [&] {
+    run(kernels::conv_tail_stats, cpu_device, DType::f32, x.view(), w.view(), b.mut_view(), mean.mut_view(),
+        var.mut_view());
+    run(kernels::conv_tail_fwd, cpu_device, DType::f32, tail, b.view(), View{}, mean.view(), var.view(),
+        gamma.view(), beta.view(), View{}, y.mut_view(), MutView{});
+  });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc > 2 || (argc == 2 && std::string_view(argv[1]) != "--quick")) {
+    fmt::print(stderr, "usage: bench_lab [--quick]    --quick: checks every version, times it once\n");
+    return 2;
+  }
+  if (argc == 2) time_each = 0;
+  try {
+    const bench::Machine machine = bench::measure_machine();
+    fmt::print("{} threads, {}; limits measured: {:.0f} GFLOP/s, {:.0f} GB/s\n", thread_count(),
+               kernels::cpu::name_of(kernels::cpu::cpu_isa()), machine.flops * 1e-9, machine.bytes * 1e-9);
+    convolution(machine);
+    depthwise(machine);
+    block(machine);
+    return 0;
+  } catch (const Error& e) {
+    fmt::print(stderr, "bench_lab: {}\n", e.what());
+    return 1;
+  }
+}
