@@ -15,6 +15,7 @@
 #include "data/sets/find_tasks.h"
 #include "engine/autograd/autograd.h"
 #include "engine/core/storage.h"
+#include "engine/ops/ops.h"
 #include "layers/reprogramming/method.h"
 #include "tests/apps/train_support.h"
 
@@ -82,6 +83,24 @@ TEST(Step, the_reported_loss_counts_the_frozen_filters) {
   const std::vector<std::int64_t> batch{0, 5, 10, 14};
   const StepResult result = learner.step(inputs, batch);
   EXPECT_NEAR(result.loss - result.cross_entropy, 1e-5 * norms, 1e-6 * 1e-5 * norms);
+}
+
+TEST(Step, an_evaluation_is_the_mean_over_its_images) {
+  const Setting s;
+  const auto network = s.network("linear");
+  Inputs inputs(*network, *s.images.train, cpu_device, DType::f32, false);
+  const Evaluation whole = evaluate(*network, inputs);
+  network->train(false);
+  const NoGrad no_grad;
+  double loss = 0, right = 0;
+  for (std::int64_t i = 0; i < inputs.count(); ++i) {
+    const std::vector<std::int64_t> one{i};
+    const Tensor logits = inputs.logits(one), labels = inputs.labels(one);
+    loss += ops::cross_entropy(logits, labels).item() / static_cast<double>(inputs.count());
+    right += ops::argmax_rows(logits).values<std::int64_t>()[0] == labels.values<std::int64_t>()[0];
+  }
+  EXPECT_NEAR(whole.loss, loss, 1e-6 * loss);
+  EXPECT_NEAR(whole.accuracy, right / static_cast<double>(inputs.count()), 1e-12);
 }
 
 TEST(Step, a_step_lowers_the_loss_and_leaves_the_backbone_alone) {
