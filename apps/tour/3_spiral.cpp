@@ -6,6 +6,7 @@
 
 #include "data/image/write_png.h"
 #include "engine/autograd/autograd.h"
+#include "engine/core/error.h"
 #include "engine/core/random.h"
 #include "engine/ops/ops.h"
 #include "layers/layers.h"
@@ -93,7 +94,7 @@ void draw(layers::Module& network, const Points& points, const char* file) {
 
 }  // namespace
 
-int main() {
+int main() try {
   const Points train = spiral(1), test = spiral(2);
 
   std::printf("one linear layer\n");
@@ -118,4 +119,7 @@ int main() {
   draw(network, train, "spiral.png");
   std::printf("drawn: spiral_lines.png, spiral.png\n");
   return by_lines < 0.7 && seen > 0.95 && unseen > 0.9 ? 0 : 1;
+} catch (const Error& error) {  // a picture that cannot be written
+  std::fprintf(stderr, "%s\n", error.what());
+  return 1;
 }

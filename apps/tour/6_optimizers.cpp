@@ -8,6 +8,7 @@
 #include "apps/tour/curves.h"
 #include "apps/tour/drawings.h"
 #include "engine/autograd/autograd.h"
+#include "engine/core/error.h"
 #include "engine/ops/ops.h"
 #include "layers/layers.h"
 #include "optim/optimizer.h"
@@ -18,7 +19,8 @@ namespace {
 
 constexpr int batch = 32, steps = 150, window = 10;
 
-// Two convolutions, each halving the image: 16 x 16 x 1 -> 8 x 8 x 8 -> 4 x 4 x 16, then ten scores.
+// Two convolutions, a pooling behind each that halves the image: 16 x 16 x 1 -> 8 x 8 x 8 -> 4 x 4 x 16; then
+// ten scores.
 std::unique_ptr<layers::Sequential> small_cnn() {
   auto network = std::make_unique<layers::Sequential>();
   network->add<layers::Conv2d>(1, 8, 3, layers::Conv2dOptions{.padding = 1});
@@ -59,7 +61,7 @@ Result learn(const std::string& name, const MakeOptimizer& make, const tour::Dra
 
 }  // namespace
 
-int main() {
+int main() try {
   const tour::Drawings train = tour::draw(tour::digits, 1600, /*seed=*/1, "tour/digits/train");
   const tour::Drawings test = tour::draw(tour::digits, 500, /*seed=*/1, "tour/digits/test");
   tour::print(train, 5);
@@ -98,4 +100,7 @@ int main() {
   const bool both_ahead =
       results[1].curve.smooth(60, window) < slow / 2 && results[2].curve.smooth(60, window) < slow / 2;
   return one_start && both_ahead && results[1].accuracy > 0.93 && results[2].accuracy > 0.93 ? 0 : 1;
+} catch (const Error& error) {  // a picture that cannot be written
+  std::fprintf(stderr, "%s\n", error.what());
+  return 1;
 }

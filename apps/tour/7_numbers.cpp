@@ -10,6 +10,7 @@
 #include "engine/ops/ops.h"
 
 using namespace reprise;
+using tour::wide;
 
 namespace {
 
@@ -27,11 +28,10 @@ std::uint16_t upper_half(float value) {
 
 void formats() {
   const float big = 16777216;  // 2^24
-  std::printf("1. what is stored\n  0.1 in float32 is %.12f\n", static_cast<double>(0.1f));
-  std::printf("  2^24 + 1 in float32 is %.0f\n", static_cast<double>(big + 1));
+  std::printf("1. what is stored\n  0.1 in float32 is %.12f\n", wide(0.1f));
+  std::printf("  2^24 + 1 in float32 is %.0f\n", wide(big + 1));
   for (const float x : {0.1f, 1.0f / 3, 3.14159265f, 257.0f})
-    std::printf("  %-9.7g in bf16 is %.7g\n", static_cast<double>(x),
-                static_cast<double>(to_float(to_bfloat16(x))));
+    std::printf("  %-9.7g in bf16 is %.7g\n", wide(x), wide(to_float(to_bfloat16(x))));
   RandomStream random(/*seed=*/1, "tour/bits");
   bool same = true;
   for (int i = 0; i < 1'000'000; ++i) {
@@ -47,11 +47,11 @@ void orders() {
   std::printf("%9s%12s%12s%12s%12s\n", "n", "forwards", "backwards", "in pairs", "ops::sum");
   for (const int n : {100, 10'000, 1'000'000}) {
     const std::vector<float> x = tour::uniform(n, 0, 1, "tour/sum");
-    const double exact = tour::exactly(x), plain = tour::ulps(tour::forwards(x.data(), n), exact),
-                 pairs = tour::ulps(tour::in_pairs(x.data(), n), exact),
+    const double exact = tour::exactly(x), plain = tour::ulps(wide(tour::forwards(x.data(), n)), exact),
+                 pairs = tour::ulps(wide(tour::in_pairs(x.data(), n)), exact),
                  engine = tour::ulps(ops::sum(tensor({n}, x)).item(), exact);
-    std::printf("%9d%12.1f%12.1f%12.1f%12.1f\n", n, plain, tour::ulps(tour::backwards(x.data(), n), exact),
-                pairs, engine);
+    std::printf("%9d%12.1f%12.1f%12.1f%12.1f\n", n, plain,
+                tour::ulps(wide(tour::backwards(x.data(), n)), exact), pairs, engine);
     claim(pairs < 3 && engine < 3, "sums of sums stay near");
     claim(n < 1'000'000 || plain > 20, "a long plain sum drifts away");
   }
@@ -71,11 +71,11 @@ void rounding_or_bug() {
       const float *x = xs.data() + row * n, *w = ws.data();
       const double results[5] = {
           y.rows(row, row + 1).item(),
-          tour::product<float>(x, w, 0, n / 2) + tour::product<float>(x, w, n / 2, n),
+          wide(tour::product<float>(x, w, 0, n / 2) + tour::product<float>(x, w, n / 2, n)),
           tour::product<double>(x, w, 0, n / 2) + tour::product<double>(x, w, n / 2, n),
-          tour::product<float>(x, w, 0, n - 1), tour::product<double>(x, w, 0, n - 1)};
+          wide(tour::product<float>(x, w, 0, n - 1)), tour::product<double>(x, w, 0, n - 1)};
       double size = 0;
-      for (int i = 0; i < n; ++i) size += static_cast<double>(std::abs(x[i] * w[i]));
+      for (int i = 0; i < n; ++i) size += wide(std::abs(x[i] * w[i]));
       for (int p = 0; p < 5; ++p)
         worst[p] = std::max(worst[p], std::abs(results[p] - tour::product<double>(x, w, 0, n)) / size);
     }
@@ -105,7 +105,7 @@ void threads() {
   std::printf("\n4. threads   a chunk per thread   chunks of 4096   ops::sum\n");
   for (int count = 1; count <= 4; ++count) {
     set_thread_count(count);
-    const double a = chunked_sum(x, (n + count - 1) / count), b = chunked_sum(x, 4096),
+    const double a = wide(chunked_sum(x, (n + count - 1) / count)), b = wide(chunked_sum(x, 4096)),
                  c = ops::sum(tensor({n}, x)).item();
     std::printf("%10d%21.4f%17.4f%11.4f\n", count, a, b, c);
     per_thread.insert(a);

@@ -12,6 +12,10 @@
 
 namespace tour {
 
+inline double wide(float x) {
+  return static_cast<double>(x);
+}
+
 inline std::vector<float> uniform(int n, double low, double high, std::string_view purpose) {
   reprise::RandomStream random(/*seed=*/1, purpose);
   std::vector<float> values;
@@ -39,7 +43,7 @@ inline float in_pairs(const float* x, std::int64_t n) {
 // In double; the error of that is far below a float's last place.
 inline double exactly(const std::vector<float>& x) {
   double sum = 0;
-  for (const float v : x) sum += static_cast<double>(v);
+  for (const float v : x) sum += wide(v);
   return sum;
 }
 
@@ -55,7 +59,7 @@ T product(const float* x, const float* w, int from, int to) {
 inline double ulps(double value, double exact) {
   const float near = std::abs(static_cast<float>(exact));
   const float next = std::nextafter(near, std::numeric_limits<float>::infinity());
-  return std::abs(value - exact) / static_cast<double>(next - near);
+  return std::abs(value - exact) / wide(next - near);
 }
 
 }  // namespace tour
