@@ -111,8 +111,7 @@ int main() {
 
   const auto& a = tuned.accuracy;
   const auto& b = reprogrammed.accuracy;
-  const bool both_learn =
-      b[0][0] > 0.95 && a[1][1] > 0.95 && b[1][1] > 0.95 && a[2][2] > 0.8 && b[2][2] > 0.8;
+  const bool both_learn = b[0][0] > 0.9 && a[1][1] > 0.9 && b[1][1] > 0.9 && a[2][2] > 0.8 && b[2][2] > 0.8;
   const bool first_dies = a[0][0] == b[0][0] && a[2][0] < 0.4;
   const bool nothing_forgotten = b[2][0] == b[0][0] && b[1][0] == b[0][0] && b[2][1] == b[1][1];
   const bool backbone_stays =
