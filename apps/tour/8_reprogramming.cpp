@@ -63,7 +63,7 @@ Life live(const std::string& method, const std::vector<tour::Task>& tasks) {
   Life life;
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     if (i > 0) {
-      recall(kept(), life.memory[0]);  // start from what was pretrained
+      recall(kept(), life.memory[0]);  // begin as the pretrained network did, whatever came since
       network.replace_head(tasks[i].classes, {/*seed=*/0, tasks[i].name + "/"});
       network.train(train_mode);
       tour::learn(network, tasks[i], 200);
