@@ -112,6 +112,7 @@ void threads() {
     fixed.insert(b);
     engine.insert(c);
   }
+  std::printf("     exact%21s%17s%11.4f\n", "", "", tour::exactly(x));
   set_thread_count(0);
   claim(per_thread.size() > 1, "chunks cut by the number of threads give several results");
   claim(fixed.size() == 1 && engine.size() == 1, "fixed chunks give one");

@@ -35,7 +35,7 @@ inline float backwards(const float* x, std::int64_t n) {
   return sum;
 }
 
-// Halves, and halves of halves: no number goes through more than log2(n) additions.
+// Halves, and halves of halves: every number goes through about log2(n) additions.
 inline float in_pairs(const float* x, std::int64_t n) {
   return n < 4 ? forwards(x, n) : in_pairs(x, n / 2) + in_pairs(x + n / 2, n - n / 2);
 }
