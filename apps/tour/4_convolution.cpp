@@ -6,9 +6,9 @@
 #include <functional>
 #include <vector>
 
-#include "apps/bench/machine.h"
 #include "engine/core/parallel.h"
 #include "engine/core/random.h"
+#include "engine/kernels/cpu/machine.h"
 #include "engine/ops/ops.h"
 
 using namespace reprise;
@@ -79,9 +79,9 @@ Tensor by_engine(const Tensor& x, const Tensor& filters) {
 double best_seconds(const std::function<void()>& f) {
   double best = 1e30;
   for (double spent = 0; spent < 0.3;) {
-    const double start = bench::seconds_now();
+    const double start = seconds_now();
     f();
-    const double took = bench::seconds_now() - start;
+    const double took = seconds_now() - start;
     best = std::min(best, took);
     spent += took;
   }
@@ -95,7 +95,7 @@ int main() {
                filters = random_tensor({o, taps, taps, c}, "tour/filters");
   const Tensor exact = ops::conv2d(x.to(ref_device).to(DType::f64), filters.to(ref_device).to(DType::f64),
                                    {.padding = {1, 1}});
-  const double operations = 2.0 * n * h * w * o * c * taps * taps, limit = bench::measure_machine().flops;
+  const double operations = 2.0 * n * h * w * o * c * taps * taps, limit = measure_machine().flops;
   std::printf(
       "x (%d,%d,%d,%d), filters (%d,3,3,%d): %.2f GFLOP. This machine reaches %.0f GFLOP/s on %d "
       "threads.\n\n",
