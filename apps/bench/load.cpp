@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <vector>
 
-#include "apps/bench/machine.h"
 #include "apps/keep_freed_memory.h"
 #include "data/loader/image_store.h"
 #include "data/sets/find_tasks.h"
 #include "engine/core/check.h"
 #include "engine/core/parallel.h"
+#include "engine/kernels/cpu/machine.h"
 
 using namespace reprise;
 
@@ -24,9 +24,9 @@ int run(const std::string& folder, int size, int rounds, bool json) {
   std::vector<double> seconds;
   for (int i = 0; i < rounds; ++i) {
     data::ImageStore store(samples, size, "");
-    const double start = bench::seconds_now();
+    const double start = seconds_now();
     const auto unreadable = store.load();
-    seconds.push_back(bench::seconds_now() - start);
+    seconds.push_back(seconds_now() - start);
     REPRISE_CHECK(unreadable.empty(), "{}: {}", unreadable.front().path, unreadable.front().reason);
   }
   std::sort(seconds.begin(), seconds.end());

@@ -7,12 +7,12 @@
 #include <algorithm>
 #include <vector>
 
-#include "apps/bench/machine.h"
 #include "engine/autograd/autograd.h"
 #include "engine/core/gpu.h"
 #include "engine/core/parallel.h"
 #include "engine/core/random.h"
 #include "engine/core/storage.h"
+#include "engine/kernels/cpu/machine.h"
 #include "engine/ops/ops.h"
 #include "layers/layers.h"
 #include "optim/optimizer.h"
@@ -35,7 +35,7 @@ void finish(Device device) {
 }
 
 // What a GPU reaches in a large product and a large copy, as our own steps would get them.
-bench::Machine measure_gpu(Device device) {
+Machine measure_gpu(Device device) {
   const NoGrad no_grad;
   const std::int64_t n = 8192;
   const Tensor a = ones({n, n}, DType::f32, device);
@@ -43,14 +43,14 @@ bench::Machine measure_gpu(Device device) {
     double best = 1e30;
     for (int i = 0; i < 6; ++i) {
       finish(device);
-      const double start = bench::seconds_now();
+      const double start = seconds_now();
       f();
       finish(device);
-      best = std::min(best, bench::seconds_now() - start);
+      best = std::min(best, seconds_now() - start);
     }
     return best;
   };
-  bench::Machine machine{};
+  Machine machine{};
   machine.flops = 2.0 * static_cast<double>(n * n * n) / seconds_of([&] { ops::matmul(a, a); });
   machine.bytes = 2.0 * static_cast<double>(a.bytes()) / seconds_of([&] { a.clone(); });
   return machine;
@@ -129,15 +129,15 @@ int main(int argc, char** argv) {
   finish(device);
   reset_peak_memory(device);
   for (int i = 0; i < o.steps; ++i) {
-    const double start = bench::seconds_now();
+    const double start = seconds_now();
     step();
     finish(device);
-    seconds.push_back(bench::seconds_now() - start);
+    seconds.push_back(seconds_now() - start);
   }
   std::sort(seconds.begin(), seconds.end());
   const double median = seconds[seconds.size() / 2];
   const std::size_t peak = memory_stats(device).peak, resident = peak_resident_bytes();
-  const bench::Machine machine = device.is_host() ? bench::measure_machine() : measure_gpu(device);
+  const Machine machine = device.is_host() ? measure_machine() : measure_gpu(device);
   // A step with frozen convolutions is a forward and a gradient of as many operations.
   const double total = o.mode == "train" ? 2 * flop : flop;
   if (o.json) {

@@ -11,6 +11,7 @@
 #include "engine/core/tensor.h"
 #include "engine/kernels/cpu/isa.h"
 #include "engine/kernels/cpu/winograd.h"
+#include "engine/kernels/profile.h"
 #include "engine/ops/unary.h"
 
 namespace reprise::clr {
@@ -57,6 +58,7 @@ Device Common::resolved_device() const {
 DType Common::resolved_dtype() const {
   const DType chosen = named_dtype(dtype);
   const Device on = resolved_device();
+  detail::profiling();  // a REPRISE_TRACE that cannot be written is an error of its own
   try {
     ops::relu(zeros({1}, chosen, on));
   } catch (const Error&) {

@@ -2,7 +2,9 @@
 #include <cmath>
 #include <cstdio>
 
+#include "apps/tour/tape_picture.h"
 #include "engine/autograd/autograd.h"
+#include "engine/core/error.h"
 #include "engine/ops/ops.h"
 
 using namespace reprise;
@@ -17,7 +19,7 @@ Tensor f(const Tensor& x, const Tensor& w, const Tensor& b) {
 
 }  // namespace
 
-int main() {
+int main() try {
   const Tensor x = tensor({3, 2}, {0.5f, -1, 2, 0.25f, -0.75f, 1});
   Tensor w = tensor({4, 2}, {0.1f, 0.2f, -0.3f, 0.4f, 0.5f, -0.6f, 0.7f, 0.8f});
   const Tensor b = zeros({4});
@@ -28,6 +30,8 @@ int main() {
   const Tensor loss = f(x, w, b);
   std::printf("f = %.6f\n\nThe tape, last op first. `hidden` is used twice, so two edges lead to tanh:\n%s\n",
               loss.item(), describe_tape(loss).c_str());
+  tour::draw_tape_dot(loss, "tape.dot");
+  tour::draw_tape_svg(loss, "tape.svg");
 
   // Backward walks the tape from its end. What each op needs from its forward was saved, and is freed on the
   // way.
@@ -58,5 +62,9 @@ int main() {
   // One step against the gradient makes f smaller.
   Tensor moved = (w.detach() - 0.5 * gradient);
   std::printf("after one step downhill f = %.6f\n", f(x, moved, b).item());
+  std::printf("drawn: tape.dot, tape.svg\n");
   return worst < 1e-4 && f(x, moved, b).item() < loss.item() ? 0 : 1;
+} catch (const Error& error) {  // a picture that cannot be written
+  std::fprintf(stderr, "%s\n", error.what());
+  return 1;
 }

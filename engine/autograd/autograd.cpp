@@ -178,24 +178,44 @@ void backward(const Tensor& root, const Tensor& seed) {
   }
 }
 
-std::string describe_tape(const Tensor& root) {
-  if (!requires_grad(root)) return "(no record)\n";
+std::vector<TapeOp> tape(const Tensor& root) {
+  using Kind = TapeOp::Input::Kind;
+  std::vector<TapeOp> ops;
   std::map<std::uint64_t, std::shared_ptr<Node>, std::greater<>> pending;
-  if (root.autograd_meta()->node) pending[root.autograd_meta()->node->id] = root.autograd_meta()->node;
-  std::string text;
+  std::map<const AutogradMeta*, std::uint64_t> leaves;
+  if (requires_grad(root) && root.autograd_meta()->node)
+    pending[root.autograd_meta()->node->id] = root.autograd_meta()->node;
   while (!pending.empty()) {
     const std::shared_ptr<Node> node = pending.begin()->second;
     pending.erase(pending.begin());
-    text += fmt::format("#{:<3} {:<14} <-", node->id, node->op);
+    TapeOp op{node->id, node->op, node->layer, {}};
     for (const Node::Edge& e : node->inputs) {
-      if (!e.meta)
-        text += fmt::format(" const{}", to_string(e.shape));
-      else if (e.meta->leaf)
-        text += fmt::format(" leaf{}", to_string(e.shape));
-      else {
-        text += fmt::format(" #{}{}", e.meta->node->id, to_string(e.shape));
+      if (!e.meta) {
+        op.inputs.push_back({Kind::constant, 0, e.shape});
+      } else if (e.meta->leaf) {
+        op.inputs.push_back(
+            {Kind::leaf, leaves.emplace(e.meta.get(), leaves.size() + 1).first->second, e.shape});
+      } else {
+        op.inputs.push_back({Kind::result, e.meta->node->id, e.shape});
         pending[e.meta->node->id] = e.meta->node;
       }
+    }
+    ops.push_back(std::move(op));
+  }
+  return ops;
+}
+
+std::string describe_tape(const Tensor& root) {
+  if (!requires_grad(root)) return "(no record)\n";
+  std::string text;
+  for (const TapeOp& op : tape(root)) {
+    text += fmt::format("#{:<3} {:<14} <-", op.id, op.op);
+    for (const TapeOp::Input& i : op.inputs) {
+      if (i.kind == TapeOp::Input::Kind::result)
+        text += fmt::format(" #{}{}", i.id, to_string(i.shape));
+      else
+        text +=
+            fmt::format(" {}{}", i.kind == TapeOp::Input::Kind::leaf ? "leaf" : "const", to_string(i.shape));
     }
     text += "\n";
   }

@@ -2,7 +2,10 @@
 // end.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "engine/core/tensor.h"
 
@@ -39,8 +42,19 @@ class REPRISE_API NoGrad {
 };
 REPRISE_API bool grad_enabled();
 
-// The record behind a tensor, last op first, a line each: "#7 relu  <- #6, leaf [3, 4]". For reading and
-// teaching.
+// The record behind a tensor, for reading and teaching: its ops, the last first.
+struct TapeOp {
+  struct Input {
+    enum class Kind { constant, leaf, result } kind;
+    std::uint64_t id;  // of the op whose result it is; leaves are counted from 1, constants are 0
+    Shape shape;
+  };
+  std::uint64_t id;
+  std::string op, layer;  // layer: in whose forward it ran, empty outside of one
+  std::vector<Input> inputs;
+};
+REPRISE_API std::vector<TapeOp> tape(const Tensor& root);
+// The same as text, a line an op: "#7 relu  <- #6[3, 4] leaf[4]".
 REPRISE_API std::string describe_tape(const Tensor& root);
 
 }  // namespace reprise

@@ -12,10 +12,13 @@ namespace {
 
 constexpr EnvVariable table[] = {
     {"REPRISE_DEBUG",
-     "1: devices and choices; 2: a line per kernel with time, GFLOP/s, GB/s (cuda: waits for each, so an "
-     "error is "
-     "reported where it arose); 3: shapes as well",
+     "1: devices and choices; 2: at the end a table of kernels by time, with the share of the machine's "
+     "limit; "
+     "3: by shapes too; 4: also a line per kernel as it runs (2 and up on cuda: waits for each, so an error "
+     "is "
+     "reported where it arose)",
      "0"},
+    {"REPRISE_TRACE", "a file for a trace of the kernels, which Perfetto and chrome://tracing open", ""},
     {"REPRISE_VALIDATE",
      "1: repeat every kernel on ref in double and compare; the first difference is an error", "0"},
     {"REPRISE_STRICT", "1: a kernel that falls back to ref is an error", "0"},

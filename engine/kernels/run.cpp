@@ -1,7 +1,6 @@
 #include "engine/kernels/run.h"
 
 #include <atomic>
-#include <chrono>
 #include <cmath>
 #include <map>
 #include <mutex>
@@ -12,6 +11,7 @@
 #include "engine/core/log.h"
 #include "engine/core/tensor.h"
 #include "engine/kernels/allowance.h"
+#include "engine/kernels/profile.h"
 
 namespace reprise {
 namespace {
@@ -21,10 +21,6 @@ std::atomic<std::int64_t> fallbacks{0};
 std::atomic<KernelObserver> observer{nullptr};
 std::atomic<KernelProbe*> probe{nullptr};
 
-int debug_level() {
-  static const int level = static_cast<int>(env_int("REPRISE_DEBUG"));
-  return level;
-}
 bool validate_flag() {
   static const bool on = env_flag("REPRISE_VALIDATE");
   return on;
@@ -32,27 +28,6 @@ bool validate_flag() {
 bool strict_flag() {
   static const bool on = env_flag("REPRISE_STRICT");
   return on || strict;
-}
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-// Multiply-adds count twice. Convolutions and products only; everything else is judged by its bytes.
-double flop_count(std::string_view name, const std::vector<detail::Operand>& o) {
-  const auto n = [&](std::size_t i) { return static_cast<double>(o[i].view.numel()); };
-  const auto d = [&](std::size_t i, int k) { return static_cast<double>(o[i].view.dim(k)); };
-  if (name == "conv2d_fwd") return 2 * n(2) * n(1) / d(1, 0);
-  if (name == "conv2d_dgrad") return 2 * n(0) * n(1) / d(1, 0);
-  if (name == "conv2d_wgrad") return 2 * n(1) * n(2) / d(2, 0);
-  if (name == "depthwise_fwd") return 2 * n(2) * d(1, 1) * d(1, 2);
-  if (name == "depthwise_dgrad") return 2 * n(0) * d(1, 1) * d(1, 2);
-  if (name == "depthwise_wgrad") return 2 * n(1) * d(2, 1) * d(2, 2);
-  if (name == "linear_fwd") return 2 * n(3) * d(0, 1);
-  if (name == "linear_dgrad") return 2 * n(0) * d(2, 1);
-  if (name == "linear_wgrad") return 2 * n(1) * d(0, 1);
-  if (name == "matmul") return 2 * std::sqrt(n(0) * n(1) * n(2));
-  return 0;
 }
 
 double load(const View& v, std::int64_t i) {
@@ -93,7 +68,7 @@ Device::Kind choose_backend(const char* name, Device device, DType dtype, bool o
 }
 
 bool watching() {
-  static const bool on = debug_level() >= 2 || validate_flag();
+  static const bool on = profiling() || validate_flag();
   return on || probe.load(std::memory_order_relaxed) != nullptr;
 }
 
@@ -144,27 +119,19 @@ void Watch::before() {
     }
   }
   if (!device_.is_host()) gpu::synchronize(device_.index);
-  start_ = now();
+  start_ = seconds_now();
 }
 
 void Watch::finish() {
   if (!device_.is_host()) gpu::synchronize(device_.index);
-  seconds_ = now() - start_;
+  seconds_ = seconds_now() - start_;
 }
 
-void Watch::print() {
-  if (debug_level() < 2) return;
-  double bytes = 0;
-  std::string shapes;
-  for (const Operand& o : operands_) {
-    if (!o.view) continue;
-    bytes += static_cast<double>(o.view.numel()) * static_cast<double>(size_of(o.view.dtype));
-    shapes += (o.written ? " -> " : " ") + to_string(o.view.shape);
-  }
-  log_line(fmt::format("[kernel] {:<22} {:<4} {:<4} {:9.3f} ms {:8.1f} GFLOP/s {:7.1f} GB/s{}", name_,
-                       name_of(device_.kind), name_of(dtype_), seconds_ * 1e3,
-                       flop_count(name_, operands_) / seconds_ * 1e-9, bytes / seconds_ * 1e-9,
-                       debug_level() >= 3 ? shapes : ""));
+void Watch::tell() {
+  if (!profiling()) return;
+  const TimedKernel kernel = timed_kernel(name_, device_, dtype_, operands_, start_, seconds_);
+  note(kernel);
+  if (debug_level() >= 4) log_line(line_of(kernel));
 }
 
 void Watch::compare() {

@@ -26,22 +26,23 @@ void select_gpu(Device device);
 // Throws the error again with the kernel's name and shapes.
 [[noreturn]] void rethrow_named(const Error& error, const char* name, Device device, DType dtype,
                                 const std::vector<Operand>& operands);
-// Whether REPRISE_DEBUG, REPRISE_VALIDATE or a probe asks for more than the plain call.
+// Whether REPRISE_DEBUG, REPRISE_TRACE, REPRISE_VALIDATE or a probe asks for more than the plain call.
 bool watching();
 
-// Times the kernel and prints its line; with REPRISE_VALIDATE repeats it on ref in double through `on_ref`,
-// which gets the operands' replacements, and throws Error on a difference. Shows the call to the probe.
+// Times the kernel for the table, the trace and its line; with REPRISE_VALIDATE repeats it on ref in double
+// through `on_ref`, which gets the operands' replacements, and throws Error on a difference. Shows the call
+// to the probe.
 using Repeat = void (*)(const void* arguments, const std::vector<void*>& replacements);
 class Watch {
  public:
   Watch(const char* name, Device device, DType dtype, std::vector<Operand> operands);
   // Before the call: keeps copies in double of what ref will need.
   void before();
-  // After it (on a GPU waits for it): the line; then compares with what repeat(copies) computes.
+  // After it (on a GPU waits for it): its time; then compares with what repeat(copies) computes.
   template <class F>
   void after(F&& repeat) {
     finish();
-    print();
+    tell();
     if (repeats_) repeat(copies_);
     if (validate_) compare();
     if (probe_ != nullptr) show();
@@ -49,7 +50,7 @@ class Watch {
 
  private:
   void finish();
-  void print();
+  void tell();
   void compare();
   void show();
   // The operand itself, or from a GPU a copy in `mirrors_`.

@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "apps/bench/lab/versions.h"
-#include "apps/bench/machine.h"
 #include "engine/core/check.h"
 #include "engine/core/parallel.h"
 #include "engine/core/random.h"
 #include "engine/core/tensor.h"
+#include "engine/kernels/cpu/machine.h"
 #include "engine/kernels/cpu/winograd.h"
 #include "engine/kernels/run.h"
 
@@ -68,9 +68,9 @@ struct Story {
     REPRISE_CHECK(error < 1e-5, "{}: {} of the largest value away from ref", name, error);
     double best = 1e30;
     for (double spent = 0; spent < time_each || best == 1e30;) {
-      const double start = bench::seconds_now();
+      const double start = seconds_now();
       run_once();
-      const double took = bench::seconds_now() - start;
+      const double took = seconds_now() - start;
       best = std::min(best, took);
       spent += took;
     }
@@ -95,7 +95,7 @@ void each_image(const Tensor& x, Tensor& y, F f) {
   });
 }
 
-void convolution(const bench::Machine& machine) {
+void convolution(const Machine& machine) {
   const Tensor x = random_tensor({images, size, size, channels}, "lab/x"), with_border = padded(x);
   const Tensor w = random_tensor({channels, 3, 3, channels}, "lab/w"), sealed = w.sealed_copy();
   Tensor y = empty(x.shape()), exact = empty({1, size, size, channels}, DType::f64, ref_device);
@@ -135,7 +135,7 @@ void convolution(const bench::Machine& machine) {
   story.tell("engine, Winograd", "F(4x4,3x3): 36 products where the direct form has 144", y, engine(sealed));
 }
 
-void depthwise(const bench::Machine& machine) {
+void depthwise(const Machine& machine) {
   const Tensor x = random_tensor({images, size, size, channels}, "lab/x"), with_border = padded(x);
   const Tensor w = random_tensor({1, 3, 3, channels}, "lab/depthwise");
   Tensor y = empty(x.shape()), exact = empty({1, size, size, channels}, DType::f64, ref_device);
@@ -166,7 +166,7 @@ void depthwise(const bench::Machine& machine) {
   });
 }
 
-void block(const bench::Machine& machine) {
+void block(const Machine& machine) {
   const Shape shape{images, size, size, channels};
   const Tensor x = random_tensor(shape, "lab/x"), w = random_tensor({1, 3, 3, channels}, "lab/depthwise");
   const Tensor gamma = ones({1, channels}), beta = zeros({1, channels});
@@ -209,7 +209,7 @@ int main(int argc, char** argv) {
   }
   if (argc == 2) time_each = 0;
   try {
-    const bench::Machine machine = bench::measure_machine();
+    const Machine machine = measure_machine();
     fmt::print("{} threads, {}; limits measured: {:.0f} GFLOP/s, {:.0f} GB/s\n", thread_count(),
                kernels::cpu::name_of(kernels::cpu::cpu_isa()), machine.flops * 1e-9, machine.bytes * 1e-9);
     convolution(machine);

@@ -1,4 +1,5 @@
-#include "apps/bench/machine.h"
+#include "engine/kernels/cpu/leaf/peak.h"
+
 #include "engine/kernels/cpu/leaf/vec.h"
 
 namespace reprise::kernels::cpu::REPRISE_ISA {

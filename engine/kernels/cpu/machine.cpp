@@ -1,13 +1,14 @@
-#include "apps/bench/machine.h"
+#include "engine/kernels/cpu/machine.h"
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <vector>
 
 #include "engine/core/parallel.h"
-#include "engine/core/tensor.h"
+#include "engine/kernels/cpu/leaf/peak.h"
 
-namespace reprise::bench {
+namespace reprise {
 
 double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -27,17 +28,17 @@ Machine measure_machine() {
   }
 
   constexpr std::int64_t n = 16 << 20;  // 64 MiB an array
-  Tensor a = zeros({n}), b = ones({n}), c = ones({n});
-  float* pa = a.mutable_data<float>();
-  const float *pb = b.data<float>(), *pc = c.data<float>();
+  std::vector<float> a(n), b(n, 1), c(n, 1);
   for (int trial = 0; trial < 15; ++trial) {
     const double start = seconds_now();
     parallel_for(n, 1 << 18, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) pa[i] = pb[i] + 3.0f * pc[i];
+      float* to = a.data();
+      const float *pb = b.data(), *pc = c.data();
+      for (std::int64_t i = begin; i < end; ++i) to[i] = pb[i] + 3.0f * pc[i];
     });
     m.bytes = std::max(m.bytes, 12.0 * n / (seconds_now() - start));
   }
   return m;
 }
 
-}  // namespace reprise::bench
+}  // namespace reprise

@@ -1,0 +1,22 @@
+#!/bin/sh
+# check_pages.sh LESSON...: every lesson has its page, program and solutions; the page names both programs, and every file in
+# backticks or behind a link exists.
+set -eu
+cd "$(dirname "$0")"
+fail=0
+say() { echo "$1" >&2; fail=1; }
+for lesson in "$@"; do
+  for file in "$lesson.cpp" "$lesson.md" "solutions/$lesson.cpp"; do
+    [ -f "$file" ] || say "$file is missing"
+  done
+  [ -f "$lesson.md" ] || continue
+  for program in "tour_$lesson" "tour_solution_$lesson"; do
+    grep -q "$program" "$lesson.md" || say "$lesson.md does not name $program"
+  done
+  grep -q "$lesson.md" README.md || say "README.md does not lead to $lesson.md"
+  # Words in backticks that look like a path of the project.
+  for path in $(grep -o '`[a-z_0-9/]*[a-z_0-9]/[a-z_0-9./]*`' "$lesson.md" | tr -d '`' | grep -v '^build/' || true); do
+    [ -e "$path" ] || [ -e "../../$path" ] || say "$lesson.md names $path, which is not there"
+  done
+done
+exit $fail

@@ -1,0 +1,82 @@
+// Solutions to the exercises of 3_spiral. They start from the lesson's program; its main has another name
+// here.
+#define main lesson
+#include "apps/tour/3_spiral.cpp"
+#undef main
+
+namespace {
+
+// 1. How few hidden units do?
+double with_hidden_units(int hidden, const Points& train, const Points& test) {
+  layers::Sequential network;
+  network.add<layers::Linear>(2, hidden);
+  network.add<layers::ReLU>();
+  network.add<layers::Linear>(hidden, arms);
+  network.initialize(/*seed=*/0);
+  learn(network, train);
+  return accuracy(network, test);
+}
+
+// 2. Two layers without the ReLU are one layer: x -> W2 (W1 x + b1) + b2 = (W2 W1) x + (W2 b1 + b2).
+double largest_difference_to_one_layer(const Points& train, double& reached) {
+  layers::Sequential network;
+  const auto& first = network.add<layers::Linear>(2, 64);
+  const auto& second = network.add<layers::Linear>(64, arms);
+  network.initialize(/*seed=*/0);
+  learn(network, train);
+  reached = accuracy(network, train);
+
+  const NoGrad nothing_to_record;
+  const Tensor weight = ops::matmul(second.weight, first.weight);
+  const Tensor bias = ops::linear(ops::reshape(first.bias, {1, 64}), second.weight, second.bias);
+  const Tensor y = network(train.x), same = ops::linear(train.x, weight, ops::reshape(bias, {arms}));
+  double largest = 0;
+  for (std::int64_t i = 0; i < y.numel(); ++i)
+    largest = std::max(largest, static_cast<double>(std::abs(y.data<float>()[i] - same.data<float>()[i])));
+  return largest;
+}
+
+// 3. Every twentieth point alone.
+Points few(const Points& points) {
+  std::vector<float> x;
+  std::vector<std::int64_t> labels;
+  for (std::int64_t i = 0; i < points.x.dim(0); i += 20) {
+    x.insert(x.end(), {points.x.data<float>()[2 * i], points.x.data<float>()[2 * i + 1]});
+    labels.push_back(points.labels.data<std::int64_t>()[i]);
+  }
+  const auto n = static_cast<std::int64_t>(labels.size());
+  return {tensor({n, 2}, x), tensor({n}, labels)};
+}
+
+}  // namespace
+
+int main() {
+  const Points train = spiral(1), test = spiral(2);
+
+  double reached[4];
+  const int hidden[4] = {2, 4, 8, 16};
+  for (int i = 0; i < 4; ++i) reached[i] = with_hidden_units(hidden[i], train, test);
+  std::printf("\n1. accuracy with 2, 4, 8, 16 hidden units:");
+  for (const double r : reached) std::printf(" %.1f %%", 100 * r);
+
+  double linear_accuracy = 0;
+  std::printf("\n\n");
+  const double difference = largest_difference_to_one_layer(train, linear_accuracy);
+  std::printf("\n2. without ReLU: accuracy %.1f %%, and the scores of one layer up to %.0e\n\n",
+              100 * linear_accuracy, difference);
+
+  const Points fifteen = few(train);
+  layers::Sequential network;
+  network.add<layers::Linear>(2, 64);
+  network.add<layers::ReLU>();
+  network.add<layers::Linear>(64, arms);
+  network.initialize(/*seed=*/0);
+  learn(network, fifteen);
+  const double seen = accuracy(network, fifteen), unseen = accuracy(network, test);
+  std::printf("\n3. from 15 points: %.1f %% on those, %.1f %% on new ones\n", 100 * seen, 100 * unseen);
+
+  return reached[0] < 0.8 && reached[3] > 0.95 && linear_accuracy < 0.7 && difference < 1e-4 && seen == 1 &&
+                 unseen < 0.9
+             ? 0
+             : 1;
+}

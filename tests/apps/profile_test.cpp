@@ -1,0 +1,73 @@
+// REPRISE_DEBUG and REPRISE_TRACE, from outside.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "tests/apps/train_support.h"
+
+namespace reprise::test {
+namespace {
+
+class Profiled : public testing::Test {
+ protected:
+  void SetUp() override {
+    write_tiny_backbone(dir / "backbone.safetensors");
+    write_task(dir / "data", "one", 4);
+  }
+  void TearDown() override {
+    unsetenv("REPRISE_TRACE");
+    unsetenv("REPRISE_DEBUG");
+  }
+  Outcome train(const std::string& run) const {
+    return clr({"train", "--backbone", dir / "backbone.safetensors", "--data", dir / "data", "--run",
+                dir / run, "--size", "8", "--epochs", "1", "--batch", "4", "--device", "cpu", "--quiet"});
+  }
+  const TempDir dir;
+};
+
+TEST_F(Profiled, a_trace_holds_the_steps_kernels) {
+  setenv("REPRISE_TRACE", (dir / "trace.json").c_str(), 1);
+  const Outcome o = train("run");
+  ASSERT_EQ(o.status, 0) << o.err;
+  const auto events = nlohmann::json::parse(read_text(dir / "trace.json"));
+  int forward = 0, backward = 0, layers = 0;
+  double end = 0;
+  for (const auto& e : events) {
+    if (e.at("ph") != "X") continue;
+    if (e.at("cat") == "layer") {
+      ++layers;
+      continue;
+    }
+    EXPECT_GE(e.at("ts").get<double>(), end);  // one after the other
+    end = e.at("ts").get<double>() + e.at("dur").get<double>() - 0.01;
+    forward += e.at("name") == "conv2d_fwd" && e.at("args").at("layer") == "layer1.0.conv1";
+    backward += e.at("name") == "conv2d_dgrad" && e.at("args").at("layer") == "layer1.0.conv2";
+  }
+  EXPECT_GT(forward, 0);
+  EXPECT_GT(backward, 0);
+  EXPECT_GT(layers, 0);
+  EXPECT_FALSE(exists(dir / "trace.json.tmp"));
+}
+
+TEST_F(Profiled, a_trace_that_cannot_be_written_is_an_error_before_anything_runs) {
+  setenv("REPRISE_TRACE", (dir / "no-such-folder/trace.json").c_str(), 1);
+  const Outcome o = train("run");
+  EXPECT_EQ(o.status, 1);
+  EXPECT_NE(o.err.find("REPRISE_TRACE"), std::string::npos) << o.err;
+  EXPECT_FALSE(exists(dir / "run/tasks/one.safetensors"));
+}
+
+TEST_F(Profiled, a_table_by_time_at_the_end) {
+  setenv("REPRISE_DEBUG", "2", 1);
+  const Outcome o = train("run");
+  ASSERT_EQ(o.status, 0) << o.err;
+  EXPECT_NE(o.err.find("kernels, by time; the limit"), std::string::npos) << o.err;
+  EXPECT_NE(o.err.find("conv2d_fwd"), std::string::npos) << o.err;
+  EXPECT_EQ(o.err.find("[kernel]"), std::string::npos) << o.err;
+  setenv("REPRISE_DEBUG", "4", 1);
+  EXPECT_NE(train("again").err.find("[kernel] conv2d_fwd"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace reprise::test

@@ -1,0 +1,97 @@
+#include "engine/kernels/profile.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace reprise {
+namespace {
+
+TimedKernel kernel(std::string name, double start, double seconds, std::string layer = "",
+                   std::string shapes = " [2] -> [2]") {
+  TimedKernel k{std::move(name),  cpu_device, DType::f32, std::move(shapes),
+                std::move(layer), 1,          start,      seconds};
+  k.flop = 2e6, k.bytes = 1e6;
+  return k;
+}
+
+TEST(Profile, TheTableIsSortedByTimeAndAddsUp) {
+  KernelTable table(false);
+  table.add(kernel("short", 0, 0.001));
+  table.add(kernel("long", 1, 0.002));
+  table.add(kernel("long", 2, 0.004, "", " [3] -> [3]"));
+  const std::string text = table.text({.flops = 1e9, .bytes = 1e9});
+  const auto at = [&](const char* what) { return text.find(what); };
+  ASSERT_NE(at("short"), std::string::npos) << text;
+  EXPECT_LT(at("long"), at("short")) << text;
+  EXPECT_LT(at("short"), at("total")) << text;
+  // 6 of 7 ms; 4e6 operations in 6 ms are 0.67 GFLOP/s of 1, and 0.33 GB/s of 1.
+  EXPECT_NE(at("      6.00   86 %       2      0.7     0.3  67 % compute"), std::string::npos) << text;
+  EXPECT_NE(at("      7.00  100 %       3"), std::string::npos) << text;
+}
+
+TEST(Profile, TheTableCanTellShapesApartAndEndsWithTheRest) {
+  KernelTable table(true);
+  for (int i = 0; i < 5; ++i) table.add(kernel("op", i, 0.001 * (i + 1), "", " [" + std::to_string(i) + "]"));
+  const std::string text = table.text({}, 2);
+  EXPECT_NE(text.find(" [4]"), std::string::npos) << text;
+  EXPECT_EQ(text.find(" [0]"), std::string::npos) << text;
+  EXPECT_NE(text.find("(3 more)"), std::string::npos) << text;
+  EXPECT_NE(text.find("6.00   40 %       3"), std::string::npos) << text;
+}
+
+TEST(Profile, TheTraceNestsKernelsInTheirLayers) {
+  KernelTrace trace;
+  trace.add(kernel("a", 10, 0.5, "layer1.0.conv1"));
+  trace.add(kernel("b", 11, 0.25, "layer1.0.conv1", " \"odd\" \\ \n shape"));
+  trace.add(kernel("c", 12, 0.25));
+  trace.add(kernel("d", 13, 0.25, "layer1.0.conv1"));
+  const auto events = nlohmann::json::parse(trace.json());
+  std::map<std::string, nlohmann::json> layers, kernels;
+  for (const auto& e : events) {
+    if (e.at("ph") == "M") continue;
+    EXPECT_EQ(e.at("ph"), "X");
+    EXPECT_GE(e.at("ts").get<double>(), 0);
+    EXPECT_GT(e.at("dur").get<double>(), 0);
+    (e.at("cat") == "layer" ? layers : kernels)[e.at("name")] = e;
+  }
+  ASSERT_EQ(kernels.size(), 4u);
+  EXPECT_EQ(kernels["b"].at("ts"), 1e6);  // microseconds from the first kernel
+  EXPECT_EQ(kernels["b"].at("args").at("shapes"), " \"odd\" \\   shape");
+  EXPECT_EQ(kernels["b"].at("args").at("layer"), "layer1.0.conv1");
+  EXPECT_EQ(kernels["a"].at("args").at("GFLOP/s"), 0.0);  // 2e6 in half a second, to one place
+  EXPECT_EQ(kernels["c"].at("args").at("layer"), "");
+  // d came after c: the layer has two events, of which the map keeps the last; neither spans c.
+  ASSERT_EQ(layers.size(), 1u);
+  EXPECT_EQ(layers["layer1.0.conv1"].at("ts"), 3e6);
+  EXPECT_EQ(layers["layer1.0.conv1"].at("dur"), 250000.0);
+  EXPECT_NE(layers["layer1.0.conv1"].at("tid"), kernels["a"].at("tid"));
+}
+
+TEST(Profile, ATraceKeepsTheFirstAndCountsTheRest) {
+  KernelTrace trace;
+  for (std::size_t i = 0; i < KernelTrace::most + 3; ++i) trace.add(kernel("k", static_cast<double>(i), 0.5));
+  const std::string json = trace.json();
+  EXPECT_NE(json.find("3 later ones left out"), std::string::npos);
+}
+
+TEST(Profile, OperationsAndBytesAreCounted) {
+  const View x{&x, {2, 5, 7, 3}, DType::f32}, w{&x, {4, 3, 3, 3}, DType::f32},
+      y{&x, {2, 5, 7, 4}, DType::f32};
+  const TimedKernel k = timed_kernel("conv2d_fwd", cpu_device, DType::f32,
+                                     {{x, false}, {w, false}, {{}, false}, {y, true}}, 1, 2);
+  EXPECT_EQ(k.bytes, 4 * (2 * 5 * 7 * 3 + 4 * 27 + 2 * 5 * 7 * 4));
+  EXPECT_EQ(k.shapes, " [2, 5, 7, 3] [4, 3, 3, 3] -> [2, 5, 7, 4]");
+  const TimedKernel plain =
+      timed_kernel("conv2d_fwd", cpu_device, DType::f32, {{x, false}, {w, false}, {y, true}}, 1, 2);
+  EXPECT_EQ(plain.flop, 2.0 * 2 * 5 * 7 * 4 * 27);
+}
+
+TEST(Profile, TheMachineHasLimits) {
+  const Machine machine = measure_machine();
+  EXPECT_GT(machine.flops, 1e8);
+  EXPECT_GT(machine.bytes, 1e8);
+}
+
+}  // namespace
+}  // namespace reprise
