@@ -12,6 +12,7 @@
 #include "engine/core/parallel.h"
 #include "engine/core/random.h"
 #include "engine/core/storage.h"
+#include "engine/kernels/cpu/isa.h"
 #include "engine/kernels/cpu/machine.h"
 #include "engine/ops/ops.h"
 #include "layers/layers.h"
