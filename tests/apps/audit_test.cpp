@@ -160,7 +160,8 @@ TEST_F(Audit, layers_shows_where_values_stop_being_finite) {
   data::write_safetensors(dir / "backbone.safetensors", tensors);
   const Outcome o = layers({"--json", "--device", "cpu"});
   expect(o, 1, {});
-  for (const json& row : json::parse(o.out)["layers"]) {
+  const json printed = json::parse(o.out);
+  for (const json& row : printed["layers"]) {
     if (row["layer"] == "layer2.0.conv1") break;
     EXPECT_EQ(row["activation"]["not_finite"], 0) << row;
   }
