@@ -29,6 +29,7 @@ struct Row {
   std::optional<double> learned;
   double now = 0;
   bool same_data = true;
+  std::string predictions;  // lines of predictions.csv
   std::optional<double> forgetting() const { return learned ? std::optional(*learned - now) : std::nullopt; }
 };
 
@@ -72,7 +73,17 @@ Row evaluate_task(const Backbone& backbone, const TaskFile& file, data::Task tas
   row.same_data = digest != file.data_digests.end() && digest->second == store.digest();
   const auto network = restore_network(backbone, file);
   Inputs inputs(*network, store, backbone.device, backbone.dtype, /*features_once=*/false);
-  row.now = evaluate(*network, inputs).accuracy;
+  const auto predictions = predict(*network, inputs);
+  int right = 0;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const std::string& truth = file.classes[static_cast<std::size_t>(samples[i].label)];
+    const std::string& guess = file.classes[static_cast<std::size_t>(predictions[i].label)];
+    right += samples[i].label == predictions[i].label;
+    row.predictions +=
+        fmt::format("{},{},{},{},{:.6f},{}\n", csv_field(file.task), row.split, csv_field(truth),
+                    csv_field(guess), predictions[i].probability, csv_field(samples[i].path));
+  }
+  row.now = static_cast<double>(right) / static_cast<double>(samples.size());
   row.learned = accuracy_when_learned(file, row.split);
   return row;
 }
@@ -109,6 +120,13 @@ void write_matrix(const RunFolder& folder, const std::vector<Row>& rows) {
     line(last, row, row.now);
   }
   data::write_file_atomically(folder.path() + "/matrix.csv", text);
+}
+
+// One line an image: what it is, what the network takes it for, and how probable it finds that.
+void write_predictions(const RunFolder& folder, const std::vector<Row>& rows) {
+  std::string text = "task,split,class,predicted,probability,path\n";
+  for (const auto& row : rows) text += row.predictions;
+  data::write_file_atomically(folder.path() + "/predictions.csv", text);
 }
 
 Json optional_json(const std::optional<double>& value) {
@@ -179,7 +197,10 @@ void run_eval(const EvalOptions& options, Common& common) {
                                  sets, folder.cache_dir()));
   }
   backbone.verify();
-  if (!rows.empty()) write_matrix(folder, rows);
+  if (!rows.empty()) {
+    write_matrix(folder, rows);
+    write_predictions(folder, rows);
+  }
   print_rows(rows, absent, common);
   if (absent.empty()) return;
   log_line(fmt::format("clr: learned, but absent from {}: {}", options.data, fmt::join(absent, ", ")));

@@ -1,4 +1,4 @@
-// clr report: runs beside each other as one table.
+// clr report: runs beside each other as one table, and as a page.
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -7,9 +7,11 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/clr/commands/commands.h"
+#include "apps/clr/report/page.h"
 #include "apps/clr/table.h"
 #include "apps/clr/task_file.h"
 #include "apps/clr/train/run_folder.h"
+#include "data/io/file.h"
 #include "engine/core/check.h"
 #include "engine/core/log.h"
 
@@ -18,6 +20,7 @@ namespace {
 
 struct ReportOptions {
   std::vector<std::string> runs;
+  std::string html;
   bool require_better = false, require_no_forgetting = false;
 };
 
@@ -222,6 +225,10 @@ void run_report(const ReportOptions& options, Common& common) {
     print_json(to_json(runs, tasks, means));
   else
     print_text(runs, tasks, means);
+  if (!options.html.empty()) {
+    data::write_file_atomically(options.html, report_page(read_reported_runs(options.runs)));
+    log_line(fmt::format("written: {}", options.html));
+  }
   check_requirements(options, runs, means);
 }
 
@@ -231,6 +238,9 @@ void add_report(CLI::App& app, Common& common) {
   CLI::App& command = add_command(app, common, "report", "compare runs in one table");
   auto options = std::make_shared<ReportOptions>();
   command.add_option("RUN", options->runs, "run folders")->required();
+  command.add_option(
+      "--html", options->html,
+      "also write one page to look at: curves, confusions, mistakes, filters (needs no network)");
   command.add_flag("--require-better", options->require_better,
                    "exit with 1 unless the first run's average is the highest");
   command.add_flag("--require-no-forgetting", options->require_no_forgetting,

@@ -110,6 +110,23 @@ Tensor Inputs::labels(std::span<const std::int64_t> indices) const {
   return store_.batch_labels(indices).to(device_);
 }
 
+std::vector<Prediction> predict(layers::Network& network, Inputs& inputs) {
+  const EvaluationMode mode(network);
+  const NoGrad no_grad;
+  const std::int64_t n = inputs.count(), batch = evaluation_batch(inputs.size());
+  std::vector<Prediction> predictions;
+  for (std::int64_t begin = 0; begin < n; begin += batch) {
+    const Tensor logits = inputs.logits(range(begin, std::min(n, begin + batch)));
+    const Tensor labels = ops::argmax_rows(logits).to(ref_device);
+    const Tensor shares = ops::softmax(logits.to(ref_device).to(DType::f64));
+    for (std::int64_t i = 0; i < labels.numel(); ++i) {
+      const std::int64_t label = labels.values<std::int64_t>()[static_cast<std::size_t>(i)];
+      predictions.push_back({label, shares.data<double>()[i * shares.dim(1) + label]});
+    }
+  }
+  return predictions;
+}
+
 Evaluation evaluate(layers::Network& network, Inputs& inputs) {
   const EvaluationMode mode(network);
   const NoGrad no_grad;

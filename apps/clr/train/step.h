@@ -42,6 +42,14 @@ struct Evaluation {
 // In evaluation mode, without recording; the mode is put back.
 Evaluation evaluate(layers::Network& network, Inputs& inputs);
 
+// What the network takes an image for, and how probable it finds that (softmax of the logits).
+struct Prediction {
+  std::int64_t label = 0;
+  double probability = 0;
+};
+// Of every image, likewise in evaluation mode.
+std::vector<Prediction> predict(layers::Network& network, Inputs& inputs);
+
 struct StepResult {
   double loss = 0;           // cross-entropy and penalty, the constant of the frozen tensors in it
   double cross_entropy = 0;  // the mean over the batch

@@ -1,0 +1,354 @@
+#include "apps/clr/report/page.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "apps/clr/report/charts.h"
+#include "apps/clr/report/html.h"
+#include "apps/clr/report/style.h"
+#include "apps/clr/report/task_section.h"
+#include "apps/clr/table.h"
+#include "engine/core/check.h"
+
+namespace reprise::clr {
+namespace {
+
+using Runs = std::vector<ReportedRun>;
+
+std::vector<std::string> all_tasks(const Runs& runs) {
+  std::vector<std::string> names;
+  for (const auto& run : runs)
+    for (const auto& task : run.tasks)
+      if (std::find(names.begin(), names.end(), task.file.task) == names.end())
+        names.push_back(task.file.task);
+  return names;
+}
+
+const ReportedTask& any_of(const Runs& runs, const std::string& task) {
+  for (const auto& run : runs)
+    if (const auto* found = run.find(task)) return *found;
+  throw_error("report: no run has a task {}", task);
+}
+
+// Means over the tasks that every run has an accuracy of.
+struct Means {
+  int tasks = 0;
+  double chance = 0;
+  std::vector<double> runs;
+};
+Means means_of(const Runs& runs, const std::vector<std::string>& tasks) {
+  Means means{0, 0, std::vector<double>(runs.size(), 0)};
+  for (const auto& name : tasks) {
+    if (!std::all_of(runs.begin(), runs.end(),
+                     [&](const auto& r) { return r.find(name) != nullptr && r.find(name)->accuracy; }))
+      continue;
+    ++means.tasks;
+    means.chance += any_of(runs, name).chance;
+    for (std::size_t r = 0; r < runs.size(); ++r) means.runs[r] += *runs[r].find(name)->accuracy;
+  }
+  if (means.tasks > 0) {
+    means.chance /= means.tasks;
+    for (double& m : means.runs) m /= means.tasks;
+  }
+  return means;
+}
+
+void write_legend(Html& html, const Runs& runs) {
+  const Opened list(html, "ul", {{"class", "legend"}});
+  for (std::size_t r = 0; r < runs.size(); ++r) {
+    const Opened item(html, "li");
+    {
+      const Opened svg(
+          html, "svg",
+          {{"width", "14"}, {"height", "14"}, {"viewBox", "0 0 14 14"}, {"aria-hidden", "true"}});
+      draw_marker(html, r, 7, 7, 5);
+    }
+    html.leaf("span", {}, runs[r].label);
+  }
+  const Opened item(html, "li");
+  {
+    const Opened svg(html, "svg",
+                     {{"width", "14"}, {"height", "14"}, {"viewBox", "0 0 14 14"}, {"aria-hidden", "true"}});
+    html.leaf("line", {{"x1", "7"}, {"y1", "0"}, {"x2", "7"}, {"y2", "14"}, {"class", "chance"}});
+  }
+  html.leaf("span", {}, "chance");
+}
+
+void write_lead(Html& html, const Runs& runs, const std::vector<std::string>& tasks, const Means& means) {
+  html.leaf("h1", {},
+            fmt::format("{} task{} on one {}", tasks.size(), tasks.size() == 1 ? "" : "s",
+                        runs[0].record["backbone"].value("arch", "backbone")));
+  std::string text;
+  if (means.tasks > 0) {
+    for (std::size_t r = 0; r < runs.size(); ++r)
+      text += fmt::format("{}{} {}", r == 0 ? "" : ", ", runs[r].label, percent(means.runs[r]));
+    text = fmt::format("Accuracy, mean of {} task{}: {}; guessing gives {}.", means.tasks,
+                       means.tasks == 1 ? "" : "s", text, percent(means.chance));
+  }
+  for (const auto& run : runs)
+    if (const auto lost = run.forgetting())
+      text += fmt::format(" Forgotten with {}: {}.", run.label, percent(*lost));
+  html.leaf("p", {{"class", "lead"}}, text);
+}
+
+void write_overview(Html& html, const Runs& runs, const std::vector<std::string>& tasks, const Means& means) {
+  const Opened section(html, "section");
+  html.leaf("h2", {}, "Accuracy");
+  write_legend(html, runs);
+  const Opened scroll(html, "div", {{"class", "scroll"}});
+  const Opened table(html, "table");
+  {
+    const Opened head(html, "thead"), row(html, "tr");
+    html.leaf("th", {{"scope", "col"}}, "task")
+        .leaf("th", {{"scope", "col"}, {"class", "number"}}, "classes")
+        .leaf("th", {{"scope", "col"}, {"class", "number"}}, "chance");
+    for (const auto& run : runs) html.leaf("th", {{"scope", "col"}, {"class", "number"}}, run.label);
+    html.leaf("th", {{"scope", "col"}}, "0 to 100 %");
+  }
+  {
+    const Opened body(html, "tbody");
+    for (std::size_t t = 0; t < tasks.size(); ++t) {
+      const ReportedTask& some = any_of(runs, tasks[t]);
+      const Opened row(html, "tr");
+      html.open("th", {{"scope", "row"}})
+          .leaf("a", {{"href", fmt::format("#task{}", t + 1)}}, tasks[t])
+          .close();
+      html.leaf("td", {{"class", "number"}}, std::to_string(some.file.classes.size()))
+          .leaf("td", {{"class", "number"}}, percent(some.chance));
+      std::vector<StripValue> values;
+      for (const auto& run : runs) {
+        const ReportedTask* task = run.find(tasks[t]);
+        values.push_back({run.label, task != nullptr ? task->accuracy : std::nullopt});
+        html.leaf("td", {{"class", "number"}}, values.back().value ? percent(*values.back().value) : "–");
+      }
+      const Opened cell(html, "td");
+      draw_strip(html, "Accuracy of " + tasks[t], some.chance, values);
+    }
+  }
+  if (means.tasks == 0) return;
+  const Opened foot(html, "tfoot"), row(html, "tr");
+  html.leaf("th", {{"scope", "row"}}, fmt::format("mean of {}", means.tasks))
+      .leaf("td", {})
+      .leaf("td", {{"class", "number"}}, percent(means.chance));
+  std::vector<StripValue> values;
+  for (std::size_t r = 0; r < runs.size(); ++r) {
+    values.push_back({runs[r].label, means.runs[r]});
+    html.leaf("td", {{"class", "number"}}, percent(means.runs[r]));
+  }
+  const Opened cell(html, "td");
+  draw_strip(html, "Mean accuracy", means.chance, values);
+}
+
+void write_curves(Html& html, const Runs& runs, const std::vector<std::string>& tasks) {
+  const Opened section(html, "section");
+  html.leaf("h2", {}, "Learning curves");
+  html.leaf("p", {{"class", "quiet"}},
+            "Validation accuracy in percent over the epochs; the mark is the epoch that was kept, the dotted "
+            "line is chance.");
+  write_legend(html, runs);
+  const Opened grid(html, "div", {{"class", "small-multiples"}});
+  for (const auto& name : tasks) {
+    std::vector<Curve> curves;
+    for (std::size_t r = 0; r < runs.size(); ++r) {
+      const ReportedTask* task = runs[r].find(name);
+      if (task == nullptr) continue;
+      Curve curve{runs[r].label, r, false, {}, task->file.best_epoch};
+      for (const LoggedEpoch& e : task->log) curve.values.push_back(e.val_accuracy);
+      curves.push_back(std::move(curve));
+    }
+    const Opened figure(html, "figure");
+    html.leaf("figcaption", {}, name);
+    draw_curves(html, "Validation accuracy of " + name, curves, any_of(runs, name).chance, 200, 120);
+  }
+}
+
+void write_forgetting(Html& html, const Runs& runs) {
+  const Opened section(html, "section");
+  html.leaf("h2", {}, "Remembering");
+  for (const auto& run : runs) {
+    if (runs.size() > 1) html.leaf("h4", {}, run.label);
+    const std::size_t n = run.tasks.size();
+    if (std::none_of(run.tasks.begin(), run.tasks.end(), [](const auto& t) { return t.now.has_value(); })) {
+      html.leaf("p", {{"class", "quiet"}},
+                "Not measured: clr eval evaluates every task again after the last one.");
+      continue;
+    }
+    constexpr std::size_t most = 14;
+    if (n >= 2 && n <= most) {
+      std::vector<std::string> names;
+      std::vector<double> cells(n * n, std::nan(""));
+      for (std::size_t t = 0; t < n; ++t) {
+        names.push_back(run.tasks[t].file.task);
+        if (run.tasks[t].learned) cells[t * n + t] = *run.tasks[t].learned;
+        if (run.tasks[t].now) cells[(n - 1) * n + t] = *run.tasks[t].now;
+      }
+      const Opened figure(html, "figure");
+      html.leaf("figcaption", {},
+                "Accuracy in percent on each task (columns) after learning one more (rows, downwards). "
+                "Measured when a task was learned and after the last one; what lies between was not (·).");
+      draw_matrix(html, "Accuracy matrix of " + run.label, names, names, cells, "·");
+      continue;
+    }
+    double worst = 0;
+    std::string worst_task;
+    for (const auto& task : run.tasks)
+      if (task.accuracy && task.now && *task.accuracy - *task.now > worst)
+        worst = *task.accuracy - *task.now, worst_task = task.file.task;
+    const auto mean = run.forgetting();
+    html.leaf("p", {},
+              fmt::format("After the last of {} task{}, {} of the accuracy is forgotten on average{}.", n,
+                          n == 1 ? "" : "s", mean ? percent(*mean) : "–",
+                          worst > 0 ? fmt::format(", at most {} ({})", percent(worst), worst_task)
+                                    : ", and nothing of any task"));
+  }
+}
+
+void write_cost(Html& html, const Runs& runs) {
+  const Opened section(html, "section");
+  html.leaf("h2", {}, "What a task costs");
+  html.leaf("p", {},
+            "A task stores its own numbers beside the backbone, which is shared. The share is of the whole "
+            "network, which the task would need by itself.");
+  const Opened scroll(html, "div", {{"class", "scroll"}});
+  const Opened table(html, "table");
+  {
+    const Opened row(html, "tr");
+    html.leaf("th", {{"scope", "col"}}, "method");
+    for (const char* title :
+         {"filters", "convolutions", "batch norm", "statistics", "head", "a task", "whole network", "share"})
+      html.leaf("th", {{"scope", "col"}, {"class", "number"}}, title);
+  }
+  for (const auto& run : runs) {
+    const auto n = static_cast<std::int64_t>(run.tasks.size());
+    layers::TaskCost sum = run.tasks[0].cost;
+    std::int64_t bytes = 0, whole = 0, head = 0;
+    for (const auto& task : run.tasks)
+      bytes += task.cost.bytes(), whole += task.cost.network_bytes(), head += task.cost.head;
+    const Opened row(html, "tr");
+    html.leaf("th", {{"scope", "row"}}, run.label);
+    for (const std::int64_t v :
+         {sum.reprogramming, sum.convolutions, sum.batch_norm, sum.statistics, head / n})
+      html.leaf("td", {{"class", "number"}}, grouped(v));
+    html.leaf("td", {{"class", "number"}}, bytes_text(bytes / n))
+        .leaf("td", {{"class", "number"}}, bytes_text(whole / n));
+    html.leaf("td", {{"class", "number"}},
+              fmt::format("{} / {} = {}", grouped(bytes / n), grouped(whole / n),
+                          percent(static_cast<double>(bytes) / static_cast<double>(whole), 2)));
+  }
+}
+
+void fact(Html& html, const char* name, const std::string& value) {
+  if (!value.empty()) html.leaf("dt", {}, name).leaf("dd", {}, value);
+}
+
+// An argument as a shell takes it back.
+std::string shell_word(const std::string& word) {
+  if (!word.empty() &&
+      word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-") ==
+          std::string::npos)
+    return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
+}
+
+void write_origin(Html& html, const Runs& runs) {
+  const Opened section(html, "section");
+  html.leaf("h2", {}, "Where it comes from");
+  for (const auto& run : runs) {
+    if (runs.size() > 1) html.leaf("h4", {}, run.label);
+    const Json& record = run.record;
+    const Json invocations = record.value("invocations", Json::array());
+    const Json last = invocations.empty() ? Json::object() : invocations.back();
+    const Json& backbone = record["backbone"];
+    {
+      const Opened list(html, "dl");
+      fact(html, "run", run.path);
+      fact(html, "backbone",
+           fmt::format("{}, {} parameters", backbone.value("arch", ""),
+                       grouped(backbone.value("parameters", std::int64_t{0}))));
+      fact(html, "its identity", backbone.value("identity", ""));
+      fact(html, "its file's SHA-256", backbone.value("file_sha256", ""));
+      std::string recipe;
+      for (const auto& [key, value] : record["recipe"].items())
+        if (!(value.is_string() && value.get<std::string>().empty()))
+          recipe += fmt::format("{}{} {}", recipe.empty() ? "" : ", ", key,
+                                value.is_string() ? value.get<std::string>() : value.dump());
+      fact(html, "recipe", recipe);
+      fact(html, "program",
+           fmt::format("clr {}, {}, {}", last.value("version", ""), last.value("compiler", ""),
+                       last.value("flags", "")));
+      fact(html, "computed on",
+           fmt::format("{}, instruction set {}, {} threads, Winograd {}", last.value("device", ""),
+                       last.value("instruction_set", ""), last.value("threads", 0),
+                       last.value("winograd", "")));
+      fact(html, "image decoders", last.value("decoders", ""));
+      fact(html, "begun, ended",
+           fmt::format("{}, {}", invocations.empty() ? "" : invocations.front().value("started", ""),
+                       last.value("ended", "")));
+    }
+    if (!invocations.empty() && invocations.front().contains("argv")) {
+      std::vector<std::string> words;
+      for (const Json& word : invocations.front()["argv"])
+        if (word.is_string()) words.push_back(shell_word(word.get<std::string>()));
+      html.leaf("p", {}, "The same files again, to the byte, on a machine with this instruction set:");
+      html.leaf("pre", {}, fmt::format("{}", fmt::join(words, " ")));
+    }
+    html.open("details").leaf("summary", {}, "Digests of the data");
+    {
+      const Opened scroll(html, "div", {{"class", "scroll"}});
+      const Opened table(html, "table");
+      html.open("tr")
+          .leaf("th", {{"scope", "col"}}, "task")
+          .leaf("th", {{"scope", "col"}}, "split")
+          .leaf("th", {{"scope", "col"}}, "SHA-256 of labels and pixels")
+          .close();
+      for (const auto& task : run.tasks)
+        for (const auto& [split, digest] : task.file.data_digests)
+          html.open("tr").leaf("td", {}, task.file.task).leaf("td", {}, split).leaf("td", {}, digest).close();
+    }
+    html.close();
+  }
+}
+
+}  // namespace
+
+std::string report_page(const Runs& runs) {
+  REPRISE_INVARIANT(!runs.empty(), "a report of no run");
+  const auto tasks = all_tasks(runs);
+  const Means means = means_of(runs, tasks);
+  Html html;
+  html.raw("<!DOCTYPE html>\n");
+  html.open("html", {{"lang", "en"}});
+  {
+    const Opened head(html, "head");
+    html.leaf("meta", {{"charset", "utf-8"}})
+        .leaf("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}});
+    html.leaf("title", {}, fmt::format("clr report: {} task{}", tasks.size(), tasks.size() == 1 ? "" : "s"));
+    html.open("style").raw(report_style).close();
+  }
+  {
+    const Opened body(html, "body"), main(html, "main");
+    write_lead(html, runs, tasks, means);
+    write_overview(html, runs, tasks, means);
+    write_curves(html, runs, tasks);
+    write_forgetting(html, runs);
+    write_cost(html, runs);
+    {
+      const Opened section(html, "section");
+      html.leaf("h2", {}, tasks.size() == 1 ? "The task" : "Task by task");
+      TaskSectionOptions options;
+      options.open = tasks.size() == 1;
+      if (tasks.size() > 20) options.thumbnail_size = 48, options.pictures = 4;
+      for (std::size_t t = 0; t < tasks.size(); ++t) {
+        options.number = static_cast<int>(t) + 1;
+        write_task_section(html, tasks[t], runs, options);
+      }
+    }
+    write_origin(html, runs);
+  }
+  html.close();
+  return html.markup();
+}
+
+}  // namespace reprise::clr

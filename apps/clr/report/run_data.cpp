@@ -1,0 +1,122 @@
+#include "apps/clr/report/run_data.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "apps/clr/train/run_folder.h"
+#include "engine/core/check.h"
+
+namespace reprise::clr {
+namespace {
+
+std::vector<std::vector<std::string>> csv_rows(const std::string& path, std::size_t fields) {
+  std::vector<std::vector<std::string>> rows;
+  std::ifstream in(path);
+  std::string line;
+  std::getline(in, line);
+  while (std::getline(in, line))
+    if (auto row = csv_fields(line); row.size() == fields) rows.push_back(std::move(row));
+  return rows;
+}
+
+double number(const std::string& text) {
+  return std::strtod(text.c_str(), nullptr);
+}
+
+ReportedTask read_task(const RunFolder& folder, const std::string& name) {
+  ReportedTask task;
+  task.file = read_task_file(folder.task_file(name));
+  task.cost = cost_of(task.file);
+  task.filters = learned_filters(task.file.tensors);
+  task.file.tensors.clear();
+  task.split = task.file.test_accuracy ? "test" : "val";
+  task.accuracy = task.file.test_accuracy ? task.file.test_accuracy : task.file.val_accuracy;
+  task.chance = 1.0 / static_cast<double>(task.file.classes.size());
+  for (const auto& row : csv_rows(folder.log_file(name), 7))
+    task.log.push_back({number(row[1]), number(row[2]), number(row[3]),
+                        row[5].empty() ? std::nullopt : std::optional(number(row[5]))});
+  return task;
+}
+
+void read_evaluation(ReportedRun& run) {
+  const auto task_of = [&](const std::string& name) {
+    const auto at =
+        std::find_if(run.tasks.begin(), run.tasks.end(), [&](const auto& t) { return t.file.task == name; });
+    return at == run.tasks.end() ? nullptr : &*at;
+  };
+  for (const auto& row : csv_rows(run.path + "/matrix.csv", 4))
+    if (ReportedTask* task = task_of(row[1])) {
+      if (row[0] == row[1] && !task->learned) task->learned = number(row[3]);
+      task->now = number(row[3]);  // the last line of a task is the state after the last task
+    }
+  for (const auto& row : csv_rows(run.path + "/predictions.csv", 6))
+    if (ReportedTask* task = task_of(row[0])) {
+      task->guessed_split = row[1];
+      task->guesses.push_back({row[2], row[3], row[5], number(row[4])});
+    }
+}
+
+}  // namespace
+
+std::vector<LearnedFilter> learned_filters(const std::vector<data::NamedTensor>& tensors) {
+  constexpr std::string_view ending = ".reprogram.weight";
+  std::vector<LearnedFilter> filters;
+  for (const auto& [name, tensor] : tensors) {
+    if (!name.ends_with(ending) || tensor.dtype() != DType::f32 || tensor.rank() != 4 || tensor.dim(1) != 1 ||
+        tensor.dim(2) != tensor.dim(3) || tensor.dim(2) % 2 == 0)
+      continue;
+    const std::int64_t channels = tensor.dim(0), taps = tensor.dim(2) * tensor.dim(2);
+    LearnedFilter filter{name.substr(0, name.size() - ending.size()),
+                         tensor.viewed_as({channels, tensor.dim(2), tensor.dim(3)}), 0};
+    for (std::int64_t c = 0; c < channels; ++c) {
+      double squares = 0;
+      for (std::int64_t k = 0; k < taps; ++k)
+        squares +=
+            std::pow(static_cast<double>(tensor.data<float>()[c * taps + k]) - (k == taps / 2 ? 1 : 0), 2);
+      filter.distance += std::sqrt(squares) / static_cast<double>(channels);
+    }
+    filters.push_back(std::move(filter));
+  }
+  return filters;
+}
+
+const ReportedTask* ReportedRun::find(const std::string& task) const {
+  const auto at =
+      std::find_if(tasks.begin(), tasks.end(), [&](const auto& t) { return t.file.task == task; });
+  return at == tasks.end() ? nullptr : &*at;
+}
+
+std::optional<double> ReportedRun::forgetting() const {
+  double sum = 0;
+  int n = 0;
+  for (const auto& task : tasks)
+    if (task.accuracy && task.now) sum += *task.accuracy - *task.now, ++n;
+  return n > 0 ? std::optional(sum / n) : std::nullopt;
+}
+
+std::vector<ReportedRun> read_reported_runs(const std::vector<std::string>& paths) {
+  std::vector<ReportedRun> runs;
+  for (const auto& path : paths) {
+    const RunFolder folder(path);
+    ReportedRun run;
+    run.path = path;
+    run.record = folder.record();
+    run.method = run.record["recipe"].value("method", "?");
+    for (const auto& name : folder.finished_tasks()) run.tasks.push_back(read_task(folder, name));
+    REPRISE_CHECK(!run.tasks.empty(), "{}: no task has been learned here yet", path);
+    read_evaluation(run);
+    runs.push_back(std::move(run));
+  }
+  for (auto& run : runs) {
+    const bool twice =
+        std::count_if(runs.begin(), runs.end(), [&](const auto& r) { return r.method == run.method; }) > 1;
+    run.label = twice ? fmt::format("{} ({})", run.method,
+                                    std::filesystem::path(run.path).lexically_normal().string())
+                      : run.method;
+  }
+  return runs;
+}
+
+}  // namespace reprise::clr

@@ -1,0 +1,58 @@
+// What a run folder tells about its tasks, for the report.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/clr/task_file.h"
+#include "engine/core/tensor.h"
+#include "layers/reprogramming/cost.h"
+
+namespace reprise::clr {
+
+// A line of log/<task>.csv.
+struct LoggedEpoch {
+  double lr = 0, train_loss = 0, train_accuracy = 0;
+  std::optional<double> val_accuracy;
+};
+// A line of predictions.csv, which `clr eval` writes.
+struct Guess {
+  std::string truth, guess, path;
+  double probability = 0;  // that the network gives its guess
+};
+// A reprogramming filter of a layer, (C,K,K) f32, K odd; it began as the identity.
+struct LearnedFilter {
+  std::string layer;
+  Tensor weight;
+  double distance = 0;  // mean over the channels of the norm of (filter - identity)
+};
+
+struct ReportedTask {
+  TaskFile file;  // without its tensors
+  layers::TaskCost cost;
+  std::optional<double> accuracy;  // of the test split where there is one, else of val
+  std::string split;
+  double chance = 0;
+  std::vector<LoggedEpoch> log;
+  std::optional<double> learned, now;  // matrix.csv: right after it was learned, and after the last task
+  std::vector<Guess> guesses;
+  std::string guessed_split;
+  std::vector<LearnedFilter> filters;
+};
+
+struct ReportedRun {
+  std::string path, method, label;  // label: the method, with the folder where a method comes twice
+  Json record;                      // run.json
+  std::vector<ReportedTask> tasks;  // in the order they were learned
+  const ReportedTask* find(const std::string& task) const;
+  std::optional<double> forgetting() const;  // mean over the tasks
+};
+
+// Error where a folder is no run or nothing was learned there. What else is absent is left empty.
+std::vector<ReportedRun> read_reported_runs(const std::vector<std::string>& paths);
+// The filters among a task's tensors, in the order of the names.
+std::vector<LearnedFilter> learned_filters(const std::vector<data::NamedTensor>& tensors);
+
+}  // namespace reprise::clr
