@@ -1,6 +1,6 @@
 #!/bin/sh
 # From nothing to learned tasks: installs what is missing, builds, draws example tasks, trains a small backbone on one of
-# them, freezes it, learns the others with CLR and with a linear head, evaluates all again and prints one table.
+# them, freezes it, learns the others with CLR and with a linear head, evaluates all again, prints one table and writes a page to look at.
 set -eu
 cd "$(dirname "$0")/.."
 sh third_party/install.sh build
@@ -21,4 +21,4 @@ for method in clr linear; do
     --epochs 15 --run "$demo/$method"
   "$clr" eval --run "$demo/$method" --data "$demo/images" >/dev/null
 done
-"$clr" report "$demo/clr" "$demo/linear" --require-better --require-no-forgetting
+"$clr" report "$demo/clr" "$demo/linear" --html "$demo/report.html" --require-better --require-no-forgetting

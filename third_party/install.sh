@@ -6,7 +6,7 @@ packages="g++ cmake ninja-build libfmt-dev libstb-dev nlohmann-json3-dev libcli1
   libsqlite3-dev"
 case "${1:-build}" in
   build) ;;
-  tests) packages="$packages libgtest-dev libbenchmark-dev clang-format" ;;
+  tests) packages="$packages libgtest-dev libbenchmark-dev clang-format tidy" ;;
   *) echo "usage: install.sh build|tests" >&2; exit 2 ;;
 esac
 # Ubuntu has libjpeg-turbo under another name.

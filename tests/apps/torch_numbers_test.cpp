@@ -73,7 +73,8 @@ TEST(TorchNumbers, scratch_draws_what_a_backbones_constructor_draws) {
       std::ranges::equal(scratch->head().weight.values<float>(), linear->head().weight.values<float>()));
   std::vector<float> stem(27 * 16);
   TorchGenerator constructed(5);
-  for (const layers::Entry& e : layers::make_network("resnet20", 10)->named_tensors())
+  const auto network = layers::make_network("resnet20", 10);
+  for (const layers::Entry& e : network->named_tensors())
     if (e.name.ends_with("weight") && e.tensor->rank() != 1) constructed.discard(e.tensor->numel());
   constructed.discard(10);  // the head's bias
   constructed.normal(stem, 0, std::sqrt(2.0 / 27));

@@ -1,0 +1,188 @@
+// The report as a page: valid, self-contained, whatever tasks and classes are called.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+
+#include "apps/clr/report/html.h"
+#include "apps/clr/report/page.h"
+#include "apps/clr/report/thumbnails.h"
+#include "tests/apps/train_support.h"
+
+namespace reprise::test {
+namespace {
+
+using namespace reprise::clr;
+
+// What is wrong with the page as HTML; empty where nothing is. Knows what our writer may write, and no more.
+std::string faults_of(const std::string& page) {
+  static const std::set<std::string> voids{"meta", "img", "br"};
+  std::vector<std::string> open;
+  std::set<std::string> ids, targets;
+  std::string faults;
+  const auto fault = [&](const std::string& what) { faults += what + "\n"; };
+  if (!page.starts_with("<!DOCTYPE html>\n<html lang=\"en\">")) fault("no doctype or language");
+  for (std::size_t at = page.find('<', 1); at != std::string::npos; at = page.find('<', at + 1)) {
+    const std::size_t end = page.find('>', at);
+    if (end == std::string::npos) return faults + "a tag without an end";
+    const std::string tag = page.substr(at + 1, end - at - 1);
+    if (tag[0] == '/') {
+      if (open.empty() || open.back() != tag.substr(1))
+        return faults + "</" + tag.substr(1) + "> closes " + (open.empty() ? "nothing" : open.back());
+      open.pop_back();
+      continue;
+    }
+    const std::string name = tag.substr(0, tag.find_first_of(" /"));
+    if (name == "script" || name == "link" || name == "iframe") fault("<" + name + ">");
+    if (std::count(tag.begin(), tag.end(), '"') % 2 != 0) fault("quotes in <" + tag + ">");
+    if (const auto id = tag.find(" id=\""); id != std::string::npos)
+      if (!ids.insert(tag.substr(id + 5, tag.find('"', id + 5) - id - 5)).second)
+        fault("an id twice in <" + tag + ">");
+    if (const auto href = tag.find(" href=\"#"); href != std::string::npos)
+      targets.insert(tag.substr(href + 8, tag.find('"', href + 8) - href - 8));
+    if (tag.find(" on") != std::string::npos) fault("a handler in <" + tag + ">");
+    if (!tag.ends_with("/") && !voids.contains(name)) open.push_back(name);
+  }
+  if (!open.empty()) fault("<" + open.back() + "> is open at the end");
+  for (const auto& target : targets)
+    if (!ids.contains(target)) fault("no element #" + target);
+  for (std::size_t at = page.find("://"); at != std::string::npos; at = page.find("://", at + 1))
+    if (page.compare(at - 4, 21, "http://www.w3.org/200") != 0)
+      fault("an address: " + page.substr(at - 8, 40));
+  return faults;
+}
+
+ReportedTask task_called(const std::string& name, std::vector<std::string> classes) {
+  ReportedTask task;
+  task.file.task = name;
+  task.file.method = "clr";
+  task.file.classes = std::move(classes);
+  task.file.data_digests = {{"train", "0123"}};
+  task.file.best_epoch = 2;
+  task.chance = 1.0 / static_cast<double>(task.file.classes.size());
+  task.split = "val";
+  task.accuracy = task.file.val_accuracy = task.learned = 0.75;
+  task.now = 0.5;
+  task.log = {{0.1, 3, 0.25, 0.5}, {0.1, 2, 0.5, 0.75}, {0.01, 1, 0.75, std::nullopt}};
+  for (const auto& truth : task.file.classes)
+    for (const auto& guess : task.file.classes)
+      task.guesses.push_back({truth, guess, "/nowhere/" + truth, 0.5});
+  task.guessed_split = "val";
+  Tensor filters = zeros({3, 3, 3});
+  for (const int c : {0, 1, 2}) filters.mutable_data<float>()[9 * c + 4] = static_cast<float>(c) - 0.5F;
+  task.filters = {{"layer1.0.conv1", filters, 0.25}};
+  task.cost.reprogramming = 90, task.cost.head = 30, task.cost.network_numbers = 12000;
+  return task;
+}
+
+ReportedRun run_of(const std::string& method, std::vector<ReportedTask> tasks) {
+  ReportedRun run;
+  run.path = "runs/" + method;
+  run.method = run.label = method;
+  run.record =
+      Json::parse(R"({"backbone": {"arch": "resnet20", "identity": "abcd"}, "recipe": {"method": "clr"},
+    "tasks": {}, "invocations": [{"argv": ["clr", "train", "--data", "my images"], "version": "0.1.0"}]})");
+  run.tasks = std::move(tasks);
+  return run;
+}
+
+TEST(Html, escapes_text_attributes_and_bytes_that_are_no_text) {
+  Html html;
+  html.leaf("p", {{"title", "a\"b<c"}}, "1 < 2 & 'three' \x01 \xff \xC3\xA9 \xC0\xAF \xED\xA0\x80");
+  EXPECT_EQ(html.markup(),
+            "<p title=\"a&quot;b&lt;c\">1 &lt; 2 &amp; &#39;three&#39; \uFFFD \uFFFD \u00e9 \uFFFD\uFFFD "
+            "\uFFFD\uFFFD\uFFFD</p>\n");
+  html.open("section");
+  EXPECT_THROW(html.markup(), InternalError);
+}
+
+TEST(Html, base64_as_the_standard_has_it) {  // RFC 4648
+  for (const auto& [bytes, text] : {std::pair{"", ""},
+                                    {"f", "Zg=="},
+                                    {"fo", "Zm8="},
+                                    {"foo", "Zm9v"},
+                                    {"foob", "Zm9vYg=="},
+                                    {"foobar", "Zm9vYmFy"}})
+    EXPECT_EQ(base64(bytes), text);
+}
+
+TEST(ReportPage, one_task) {
+  const std::string page = report_page({run_of("clr", {task_called("pets", {"cat", "dog"})})});
+  EXPECT_EQ(faults_of(page), "");
+  for (const char* text : {"1 task on one resnet20", "75.0 %", "50.0 %", "Forgotten with clr: 25.0 %",
+                           "image not found", "layer1.0.conv1", "480 / 48,000 = 1.00 %",
+                           "clr train --data &#39;my images&#39;", "The surest of 2 mistakes"})
+    EXPECT_NE(page.find(text), std::string::npos) << text;
+}
+
+TEST(ReportPage, names_are_text_and_nothing_else) {
+  const std::string hostile = "<script>alert(\"1\")</script>' onload='x";
+  const std::string page =
+      report_page({run_of("clr", {task_called(hostile, {"</svg><img src=x>", "a&b", "\"quoted\""})})});
+  EXPECT_EQ(faults_of(page), "");
+  EXPECT_EQ(page.find("<script"), std::string::npos);
+  EXPECT_NE(page.find("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;"), std::string::npos);
+}
+
+TEST(ReportPage, several_runs_that_learned_different_tasks) {
+  const std::string page =
+      report_page({run_of("clr", {task_called("a", {"x", "y"}), task_called("b", {"x", "y"})}),
+                   run_of("linear", {task_called("b", {"x", "y"}), task_called("c", {"x", "y"})})});
+  EXPECT_EQ(faults_of(page), "");
+  EXPECT_NE(page.find("3 tasks on one"), std::string::npos);
+  EXPECT_NE(page.find("mean of 1"), std::string::npos);  // b alone is in both
+}
+
+TEST(ReportPage, many_tasks_and_many_classes) {
+  std::vector<ReportedTask> tasks;
+  for (int i = 0; i < 107; ++i) tasks.push_back(task_called("task " + std::to_string(i), {"x", "y", "z"}));
+  std::vector<std::string> classes;
+  for (int i = 0; i < 40; ++i) classes.push_back("class " + std::to_string(i));
+  tasks.push_back(task_called("wide", classes));
+  const std::string page = report_page({run_of("clr", std::move(tasks))});
+  EXPECT_EQ(faults_of(page), "");
+  EXPECT_NE(page.find("40 classes are too many for a matrix"), std::string::npos);
+  EXPECT_LT(page.size(), std::size_t{4} << 20);
+}
+
+TEST(ReportPage, says_what_is_missing) {
+  ReportedTask task = task_called("bare", {"x", "y"});
+  task.log.clear(), task.guesses.clear(), task.filters.clear();
+  task.accuracy = task.file.val_accuracy = task.learned = task.now = std::nullopt;
+  const std::string page = report_page({run_of("linear", {task})});
+  EXPECT_EQ(faults_of(page), "");
+  EXPECT_NE(page.find("Not measured: clr eval"), std::string::npos);
+  EXPECT_NE(page.find("No predictions: clr eval"), std::string::npos);
+}
+
+TEST(ReportPage, of_a_real_run_passes_the_validator) {
+  const TempDir dir;
+  write_tiny_backbone(dir / "backbone.safetensors");
+  for (const std::string task : {"one", "t&<o"}) write_task(dir / "data", task, 4);
+  const std::vector<std::string> method_options{"--size", "8",        "--epochs", "2",      "--batch",
+                                                "4",      "--device", "cpu",      "--quiet"};
+  for (const std::string method : {"clr", "linear"}) {
+    std::vector<std::string> train{"train",      "--backbone", dir / "backbone.safetensors",
+                                   "--data",     dir / "data", "--run",
+                                   dir / method, "--method",   method};
+    train.insert(train.end(), method_options.begin(), method_options.end());
+    ASSERT_EQ(clr(train).status, 0);
+    ASSERT_EQ(clr({"eval", "--run", dir / method, "--data", dir / "data"}).status, 0);
+  }
+  const Outcome o = clr({"report", dir / "clr", dir / "linear", "--html", dir / "report.html"});
+  ASSERT_EQ(o.status, 0) << o.err;
+  const std::string page = read_text(dir / "report.html");
+  EXPECT_EQ(faults_of(page), "");
+  EXPECT_NE(page.find("data:image/png;base64,iVBORw0KGgo"), std::string::npos);
+  EXPECT_EQ(page.find("No predictions"), std::string::npos);
+  // The same again is the same page.
+  ASSERT_EQ(clr({"report", dir / "clr", dir / "linear", "--html", dir / "again.html"}).status, 0);
+  EXPECT_EQ(read_text(dir / "again.html"), page);
+  if (std::system("command -v tidy >/dev/null 2>&1") != 0)
+    GTEST_SKIP() << "there is no tidy (HTML Tidy) here";
+  EXPECT_EQ(std::system(("tidy -q -e '" + (dir / "report.html") + "'").c_str()), 0);
+}
+
+}  // namespace
+}  // namespace reprise::test
