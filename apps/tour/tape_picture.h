@@ -68,6 +68,8 @@ inline void draw_tape_svg(const reprise::Tensor& root, const std::string& file) 
   constexpr int wide = 150, high = 76, box_wide = 126, box_high = 34;
   const TapeGraph graph = graph_of(root);
   int columns = 0, rows = 0;
+  std::map<int, int> in_row;
+  for (const TapeBox& box : graph.boxes) ++in_row[box.row];
   for (const TapeBox& box : graph.boxes)
     columns = std::max(columns, box.column + 1), rows = std::max(rows, box.row + 1);
   std::ostringstream out;
@@ -76,14 +78,19 @@ inline void draw_tape_svg(const reprise::Tensor& root, const std::string& file) 
          "<rect width='100%' height='100%' fill='white'/>\n<defs><marker id='tip' viewBox='0 0 8 8' refX='8' "
          "refY='4' markerWidth='7' markerHeight='7' orient='auto'><path d='M0 0L8 4L0 "
          "8z'/></marker></defs>\n";
-  const auto x = [&](std::size_t i) { return graph.boxes[i].column * wide + wide / 2; };
+  const auto x = [&](std::size_t i) {  // each row in the middle
+    const TapeBox& box = graph.boxes[i];
+    return box.column * wide + (columns - in_row[box.row] + 1) * wide / 2;
+  };
   const auto y = [&](std::size_t i) { return graph.boxes[i].row * high + high / 2; };
-  for (const auto& [from, to] : graph.edges) {
-    const int top = y(from) + box_high / 2, bottom = y(to) - box_high / 2;
-    out << "<path d='M" << x(from) - 6 << ' ' << top << 'L' << x(to) - 6 << ' ' << bottom
+  std::map<std::pair<std::size_t, std::size_t>, int> drawn;
+  for (const auto& edge : graph.edges) {
+    const auto [from, to] = edge;
+    const int top = y(from) + box_high / 2, bottom = y(to) - box_high / 2, aside = 30 * drawn[edge]++;
+    out << "<path d='M" << x(from) - 6 + aside << ' ' << top << 'L' << x(to) - 6 + aside << ' ' << bottom
         << "' stroke='black' marker-end='url(#tip)'/>\n";
     if (graph.boxes[from].label.rfind("constant", 0) != 0)  // no gradient goes to a constant
-      out << "<path d='M" << x(to) + 6 << ' ' << bottom << 'L' << x(from) + 6 << ' ' << top
+      out << "<path d='M" << x(to) + 6 + aside << ' ' << bottom << 'L' << x(from) + 6 + aside << ' ' << top
           << "' stroke='#0072B2' stroke-dasharray='4 3' marker-end='url(#tip)'/>\n";
   }
   for (std::size_t i = 0; i < graph.boxes.size(); ++i)

@@ -29,7 +29,7 @@ code,pre{font:13px/1.45 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace
 pre{padding:.7rem .9rem;white-space:pre-wrap}dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem;font-size:.9rem;margin:.4rem 0}dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}
 a{color:var(--series0)}
 @media(max-width:40rem){body{padding:1.2rem .9rem 3rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}th,td{padding-right:.5rem}}
-@media print{:root{--page:#fff;--ink:#000;--quiet:#444;--line:#bbb;--soft:#fff}body{max-width:none;font-size:10pt;padding:0}details,figure,tr{break-inside:avoid}details::details-content{content-visibility:visible;block-size:auto}h2,h4{break-after:avoid}}
+@media print{.scroll,figure{overflow:visible}table{font-size:8pt}:root{--page:#fff;--ink:#000;--quiet:#444;--line:#bbb;--soft:#fff}body{max-width:none;font-size:10pt;padding:0}details,figure,tr{break-inside:avoid}details::details-content{content-visibility:visible;block-size:auto}h2,h4{break-after:avoid}}
 )";
 
 }  // namespace reprise::clr
