@@ -129,6 +129,10 @@ void print_json(const Json& json) {
   print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
+Json number_or_null(const std::optional<double>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
 std::string canonical(const Json& json) {
   // The plain JSON type keeps its keys in a sorted map.
   return nlohmann::json::parse(json.dump(-1, ' ', false, Json::error_handler_t::replace)).dump();

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -49,6 +50,7 @@ CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, co
 void print(std::string_view text);
 // One JSON object on standard output.
 void print_json(const Json& json);
+Json number_or_null(const std::optional<double>& value);
 // JSON on one line with sorted keys: equal values give equal bytes. Numbers read back exactly.
 std::string canonical(const Json& json);
 

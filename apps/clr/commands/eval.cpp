@@ -73,7 +73,7 @@ Row evaluate_task(const Backbone& backbone, const TaskFile& file, data::Task tas
   row.same_data = digest != file.data_digests.end() && digest->second == store.digest();
   const auto network = restore_network(backbone, file);
   Inputs inputs(*network, store, backbone.device, backbone.dtype, /*features_once=*/false);
-  const auto predictions = predict(*network, inputs);
+  const auto predictions = predicted_labels(*network, inputs);
   int right = 0;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const std::string& truth = file.classes[static_cast<std::size_t>(samples[i].label)];
@@ -129,24 +129,20 @@ void write_predictions(const RunFolder& folder, const std::vector<Row>& rows) {
   data::write_file_atomically(folder.path() + "/predictions.csv", text);
 }
 
-Json optional_json(const std::optional<double>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-
 void print_rows(const std::vector<Row>& rows, const std::vector<std::string>& absent, const Common& common) {
   if (common.json) {
     Json tasks = Json::array();
     for (const auto& r : rows)
       tasks.push_back({{"name", r.task},
                        {"split", r.split},
-                       {"learned", optional_json(r.learned)},
+                       {"learned", number_or_null(r.learned)},
                        {"now", r.now},
-                       {"forgetting", optional_json(r.forgetting())},
+                       {"forgetting", number_or_null(r.forgetting())},
                        {"same_data", r.same_data}});
     return print_json({{"tasks", tasks},
-                       {"learned", optional_json(mean_learned(rows))},
-                       {"now", optional_json(mean_now(rows))},
-                       {"forgetting", optional_json(mean_forgetting(rows))},
+                       {"learned", number_or_null(mean_learned(rows))},
+                       {"now", number_or_null(mean_now(rows))},
+                       {"forgetting", number_or_null(mean_forgetting(rows))},
                        {"absent", absent}});
   }
   const auto shown = [](const std::optional<double>& value) { return value ? percent(*value) : "-"; };

@@ -1,8 +1,5 @@
 #include "apps/clr/report/page.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "apps/clr/report/charts.h"
 #include "apps/clr/report/html.h"
 #include "apps/clr/report/style.h"
@@ -14,44 +11,6 @@ namespace reprise::clr {
 namespace {
 
 using Runs = std::vector<ReportedRun>;
-
-std::vector<std::string> all_tasks(const Runs& runs) {
-  std::vector<std::string> names;
-  for (const auto& run : runs)
-    for (const auto& task : run.tasks)
-      if (std::find(names.begin(), names.end(), task.file.task) == names.end())
-        names.push_back(task.file.task);
-  return names;
-}
-
-const ReportedTask& any_of(const Runs& runs, const std::string& task) {
-  for (const auto& run : runs)
-    if (const auto* found = run.find(task)) return *found;
-  throw_error("report: no run has a task {}", task);
-}
-
-// Means over the tasks that every run has an accuracy of.
-struct Means {
-  int tasks = 0;
-  double chance = 0;
-  std::vector<double> runs;
-};
-Means means_of(const Runs& runs, const std::vector<std::string>& tasks) {
-  Means means{0, 0, std::vector<double>(runs.size(), 0)};
-  for (const auto& name : tasks) {
-    if (!std::all_of(runs.begin(), runs.end(),
-                     [&](const auto& r) { return r.find(name) != nullptr && r.find(name)->accuracy; }))
-      continue;
-    ++means.tasks;
-    means.chance += any_of(runs, name).chance;
-    for (std::size_t r = 0; r < runs.size(); ++r) means.runs[r] += *runs[r].find(name)->accuracy;
-  }
-  if (means.tasks > 0) {
-    means.chance /= means.tasks;
-    for (double& m : means.runs) m /= means.tasks;
-  }
-  return means;
-}
 
 void write_legend(Html& html, const Runs& runs) {
   const Opened list(html, "ul", {{"class", "legend"}});
@@ -74,7 +33,8 @@ void write_legend(Html& html, const Runs& runs) {
   html.leaf("span", {}, "chance");
 }
 
-void write_lead(Html& html, const Runs& runs, const std::vector<std::string>& tasks, const Means& means) {
+void write_lead(Html& html, const Runs& runs, const std::vector<std::string>& tasks,
+                const MeanAccuracy& means) {
   html.leaf("h1", {},
             fmt::format("{} task{} on one {}", tasks.size(), tasks.size() == 1 ? "" : "s",
                         runs[0].record["backbone"].value("arch", "backbone")));
@@ -91,7 +51,8 @@ void write_lead(Html& html, const Runs& runs, const std::vector<std::string>& ta
   html.leaf("p", {{"class", "lead"}}, text);
 }
 
-void write_overview(Html& html, const Runs& runs, const std::vector<std::string>& tasks, const Means& means) {
+void write_overview(Html& html, const Runs& runs, const std::vector<std::string>& tasks,
+                    const MeanAccuracy& means) {
   const Opened section(html, "section");
   html.leaf("h2", {}, "Accuracy");
   write_legend(html, runs);
@@ -316,7 +277,7 @@ void write_origin(Html& html, const Runs& runs) {
 std::string report_page(const Runs& runs) {
   REPRISE_INVARIANT(!runs.empty(), "a report of no run");
   const auto tasks = all_tasks(runs);
-  const Means means = means_of(runs, tasks);
+  const MeanAccuracy means = mean_accuracy(runs);
   Html html;
   html.raw("<!DOCTYPE html>\n");
   html.open("html", {{"lang", "en"}});

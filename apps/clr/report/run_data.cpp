@@ -96,6 +96,45 @@ std::optional<double> ReportedRun::forgetting() const {
   return n > 0 ? std::optional(sum / n) : std::nullopt;
 }
 
+double ReportedRun::worst_forgetting() const {
+  double worst = 0;
+  for (const auto& task : tasks)
+    if (task.accuracy && task.now) worst = std::max(worst, std::abs(*task.accuracy - *task.now));
+  return worst;
+}
+
+std::vector<std::string> all_tasks(const std::vector<ReportedRun>& runs) {
+  std::vector<std::string> names;
+  for (const auto& run : runs)
+    for (const auto& task : run.tasks)
+      if (std::find(names.begin(), names.end(), task.file.task) == names.end())
+        names.push_back(task.file.task);
+  return names;
+}
+
+const ReportedTask& any_of(const std::vector<ReportedRun>& runs, const std::string& task) {
+  for (const auto& run : runs)
+    if (const auto* found = run.find(task)) return *found;
+  throw_error("report: no run has a task {}", task);
+}
+
+MeanAccuracy mean_accuracy(const std::vector<ReportedRun>& runs) {
+  MeanAccuracy mean{0, 0, std::vector<double>(runs.size(), 0)};
+  for (const auto& name : all_tasks(runs)) {
+    const bool everywhere = std::all_of(runs.begin(), runs.end(), [&](const ReportedRun& r) {
+      const ReportedTask* task = r.find(name);
+      return task != nullptr && task->accuracy;
+    });
+    if (!everywhere) continue;
+    ++mean.tasks;
+    mean.chance += any_of(runs, name).chance;
+    for (std::size_t r = 0; r < runs.size(); ++r) mean.runs[r] += *runs[r].find(name)->accuracy;
+  }
+  mean.chance /= mean.tasks;  // NaN where there are none
+  for (double& m : mean.runs) m /= mean.tasks;
+  return mean;
+}
+
 std::vector<ReportedRun> read_reported_runs(const std::vector<std::string>& paths) {
   std::vector<ReportedRun> runs;
   for (const auto& path : paths) {

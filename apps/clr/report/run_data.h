@@ -47,11 +47,26 @@ struct ReportedRun {
   Json record;                      // run.json
   std::vector<ReportedTask> tasks;  // in the order they were learned
   const ReportedTask* find(const std::string& task) const;
-  std::optional<double> forgetting() const;  // mean over the tasks
+  // What was right when learned, less what is right after the last task: the mean over the tasks, and the
+  // largest in size. Nothing, and 0, where clr eval has not been run.
+  std::optional<double> forgetting() const;
+  double worst_forgetting() const;
 };
 
 // Error where a folder is no run or nothing was learned there. What else is absent is left empty.
 std::vector<ReportedRun> read_reported_runs(const std::vector<std::string>& paths);
+// The tasks of all runs, in the order of the first that has them; and one of those that learned a task.
+std::vector<std::string> all_tasks(const std::vector<ReportedRun>& runs);
+const ReportedTask& any_of(const std::vector<ReportedRun>& runs, const std::string& task);
+
+// Mean accuracies over the tasks that every run has one of.
+struct MeanAccuracy {
+  int tasks = 0;
+  double chance = 0;
+  std::vector<double> runs;
+};
+MeanAccuracy mean_accuracy(const std::vector<ReportedRun>& runs);
+
 // The filters among a task's tensors, in the order of the names.
 std::vector<LearnedFilter> learned_filters(const std::vector<data::NamedTensor>& tensors);
 

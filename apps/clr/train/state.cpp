@@ -23,10 +23,6 @@ Snapshot take(const data::WeightFile& file, const std::string& prefix) {
   return snapshot;
 }
 
-Json number_or_null(const std::optional<double>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-
 std::optional<double> number_unless_null(const Json& json) {
   return json.is_null() ? std::nullopt : std::optional(json.get<double>());
 }

@@ -110,11 +110,11 @@ Tensor Inputs::labels(std::span<const std::int64_t> indices) const {
   return store_.batch_labels(indices).to(device_);
 }
 
-std::vector<Prediction> predict(layers::Network& network, Inputs& inputs) {
+std::vector<PredictedLabel> predicted_labels(layers::Network& network, Inputs& inputs) {
   const EvaluationMode mode(network);
   const NoGrad no_grad;
   const std::int64_t n = inputs.count(), batch = evaluation_batch(inputs.size());
-  std::vector<Prediction> predictions;
+  std::vector<PredictedLabel> predictions;
   for (std::int64_t begin = 0; begin < n; begin += batch) {
     const Tensor logits = inputs.logits(range(begin, std::min(n, begin + batch)));
     const Tensor labels = ops::argmax_rows(logits).to(ref_device);

@@ -43,12 +43,12 @@ struct Evaluation {
 Evaluation evaluate(layers::Network& network, Inputs& inputs);
 
 // What the network takes an image for, and how probable it finds that (softmax of the logits).
-struct Prediction {
+struct PredictedLabel {
   std::int64_t label = 0;
   double probability = 0;
 };
 // Of every image, likewise in evaluation mode.
-std::vector<Prediction> predict(layers::Network& network, Inputs& inputs);
+std::vector<PredictedLabel> predicted_labels(layers::Network& network, Inputs& inputs);
 
 struct StepResult {
   double loss = 0;           // cross-entropy and penalty, the constant of the frozen tensors in it
