@@ -80,7 +80,8 @@ int main() {
   std::printf("      x       silu   x * sigmoid(x)\n");
   double apart = 0;
   for (std::int64_t i = 0; i < x.numel(); ++i) {
-    const double a = own.data<float>()[i], b = composed.data<float>()[i];
+    const auto a = static_cast<double>(own.data<float>()[i]),
+               b = static_cast<double>(composed.data<float>()[i]);
     std::printf("%7.2f  %9.6f  %9.6f\n", static_cast<double>(x.data<float>()[i]), a, b);
     apart = std::max(apart, std::abs(a - b));
   }

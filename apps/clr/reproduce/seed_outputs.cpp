@@ -81,7 +81,7 @@ std::map<std::string, std::int64_t> batches_tracked(const Backbone& backbone, co
 }  // namespace
 
 std::string seed_accuracy(std::int64_t correct, std::int64_t images) {
-  const double quotient = static_cast<float>(correct) / static_cast<float>(images);
+  const auto quotient = static_cast<double>(static_cast<float>(correct) / static_cast<float>(images));
   const std::string text = exact(quotient);
   return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
 }

@@ -27,8 +27,8 @@ constexpr std::int64_t gap = 16;
 // other points: p^2 q^2 for 0, 2p^2 (p^2 - q^2) for p and -p, 2q^2 (q^2 - p^2) for q and -q. Infinity's is
 // (0, 0, 1).
 std::array<double, 6> transform_taps(double a, double b, double c) {
-  constexpr double p = winograd_p, q = winograd_q, at_p = 2 * p * p * (p * p - q * q),
-                   at_q = 2 * q * q * (q * q - p * p);
+  constexpr double p = static_cast<double>(winograd_p), q = static_cast<double>(winograd_q),
+                   at_p = 2 * p * p * (p * p - q * q), at_q = 2 * q * q * (q * q - p * p);
   const double even_p = a + p * p * c, even_q = a + q * q * c;
   return {a / (p * p * q * q),     (even_p + p * b) / at_p, (even_p - p * b) / at_p,
           (even_q + q * b) / at_q, (even_q - q * b) / at_q, c};
