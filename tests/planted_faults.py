@@ -77,7 +77,7 @@ FAULTS = [
     ("data/weights/pickle.cpp", "if (!raw.empty() && raw.size() < 8 && (raw.back() & 0x80) != 0)", "if (false)", "data", ""),
     ("data/weights/pickle.cpp", "__builtin_bswap64(reader_.number<std::uint64_t>())", "reader_.number<std::uint64_t>()", "data", ""),
     # Images.
-    ("data/image/bmp.cpp", "std::find(depths.begin(), depths.end(), bmp.bits) != depths.end()", "true", "data", ""),
+    ("data/image/bmp.cpp", "std::find(depths.begin(), depths.end(), bmp.bits) != depths.end()", "!depths.empty()", "data", ""),
     ("data/image/bmp.cpp", "bmp.bottom_up ? height - 1 - y : y", "height - 1 - y", "data", ""),
     ("data/image/png.cpp", "pixels || chunk.intact", "true", "data", ""),
     ("data/image/png.cpp", "tail.u32_be() == adler32(raw)", "true", "data", ""),
@@ -92,8 +92,8 @@ FAULTS = [
     ("data/sets/split.cpp", "std::clamp<std::int64_t>(rounded, 1, n - 1)", "rounded", "data", ""),
     ("data/sets/list_file.cpp", "return std::stoll(a) < std::stoll(b);", "return a < b;", "data", ""),
     ("data/loader/order.cpp", "generator.random_seed();  // the loader's base seed", "// the loader's base seed", "data", ""),
-    ("data/loader/order.cpp", "static_cast<std::uint64_t>(epoch))\n        .permutation", "0)\n        .permutation", "data", ""),
-    ("data/loader/pixel_cache.cpp", "if (!all_rows_intact(*rows))", "if (false)", "data", ""),
+    ("data/loader/order.cpp", "static_cast<std::uint64_t>(epoch))\n        .permutation", "0 * static_cast<std::uint64_t>(epoch))\n        .permutation", "data", ""),
+    ("data/loader/pixel_cache.cpp", "if (!all_rows_intact(*rows))", "if (!all_rows_intact(*rows) && false)", "data", ""),
     # The program.
     ("apps/clr/task_file.cpp", "task.backbone_identity == backbone.identity", "true", "survive", "--gtest_filter=BackboneFile.*flipped*"),
     ("apps/clr/train/session_run.cpp", "  backbone_.verify();\n", "", "survive", "--gtest_filter=BackboneFile.changed*"),
