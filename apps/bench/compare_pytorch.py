@@ -4,7 +4,7 @@
     python3 apps/bench/compare_pytorch.py --bench build/release/apps/bench/bench_step [--rounds 3] [--quick]
     python3 apps/bench/compare_pytorch.py --bench build/cuda/apps/bench/bench_step --device cuda [--tf32] [--rounds 3]
 
-PyTorch gets its fair best. On a GPU: channels_last, cudnn.benchmark, eager and torch.compile (max-autotune). On a CPU: the faster of contiguous and channels_last, memory reused between steps (glibc told
+PyTorch gets its fair best. On a GPU: channels_last, cudnn.benchmark, eager and torch.compile (max-autotune). On a CPU: the faster of contiguous and channels_last, with --compiled torch.compile beside them, memory reused between steps (glibc told
 not to return it). Both sides use the same number of threads, the same shapes, random weights, Adam, the L2-norm penalty.
 The method is written here from its description; nothing of this is used by Reprise itself.
 """
@@ -100,7 +100,7 @@ def torch_side(arch, method, mode, size, batch, channels_last, steps, device, tf
     trained = [p for p in net.parameters() if p.requires_grad]
     adam = torch.optim.Adam(trained, lr=1e-3)
     net.train(mode == "train")
-    run_net = torch.compile(net, mode="max-autotune") if compiled else net
+    run_net = torch.compile(net, mode="max-autotune" if on_gpu else "default") if compiled else net
     finish = torch.cuda.synchronize if on_gpu else lambda: None
 
     def step():
@@ -136,6 +136,7 @@ def main():
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--tf32", action="store_true", help="on cuda: both sides may round products to TF32")
+    parser.add_argument("--compiled", action="store_true", help="on cpu: torch.compile too (it takes a minute a case)")
     parser.add_argument("--quick", action="store_true", help="the first case alone")
     parser.add_argument("--cases", help="some cases by their number from 0, with commas between them")
     parser.add_argument("--torch-case", help=argparse.SUPPRESS)
@@ -156,7 +157,7 @@ def main():
     cases = GPU_CASES if on_gpu else CASES
     # What PyTorch may choose from, by name: (channels_last, compiled).
     variants = ({"eager": (True, False), "compiled": (True, True)} if on_gpu
-                else {"contiguous": (False, False), "channels_last": (True, False)})
+                else {"contiguous": (False, False), "channels_last": (True, False)} | ({"compiled": (True, True)} if args.compiled else {}))
     rows = []
     if args.cases:
         cases = [cases[int(i)] for i in args.cases.split(",")]

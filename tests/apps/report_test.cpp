@@ -1,4 +1,5 @@
 // The report as a page: valid, self-contained, whatever tasks and classes are called.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -21,6 +22,7 @@ std::string faults_of(const std::string& page) {
   std::vector<std::string> open;
   std::set<std::string> ids, targets;
   std::string faults;
+  int heading = 0;
   const auto fault = [&](const std::string& what) { faults += what + "\n"; };
   if (!page.starts_with("<!DOCTYPE html>\n<html lang=\"en\">")) fault("no doctype or language");
   for (std::size_t at = page.find('<', 1); at != std::string::npos; at = page.find('<', at + 1)) {
@@ -34,6 +36,13 @@ std::string faults_of(const std::string& page) {
       continue;
     }
     const std::string name = tag.substr(0, tag.find_first_of(" /"));
+    if (const int level = name.size() == 2 && name[0] == 'h'                  ? name[1] - '0'
+                          : tag.find("aria-level=\"3\"") != std::string::npos ? 3
+                                                                              : 0;
+        level > 0 && level < 7) {
+      if (level > heading + 1) fault(fmt::format("heading {} behind {}", level, heading));
+      heading = level;
+    }
     if (name == "script" || name == "link" || name == "iframe") fault("<" + name + ">");
     if (std::count(tag.begin(), tag.end(), '"') % 2 != 0) fault("quotes in <" + tag + ">");
     if (const auto id = tag.find(" id=\""); id != std::string::npos)
@@ -132,6 +141,11 @@ TEST(ReportPage, several_runs_that_learned_different_tasks) {
   EXPECT_EQ(faults_of(page), "");
   EXPECT_NE(page.find("3 tasks on one"), std::string::npos);
   EXPECT_NE(page.find("mean of 1"), std::string::npos);  // b alone is in both
+  // More runs than there are styles.
+  std::vector<ReportedRun> many;
+  for (int i = 0; i < 9; ++i)
+    many.push_back(run_of("method " + std::to_string(i), {task_called("a", {"x", "y"})}));
+  EXPECT_EQ(faults_of(report_page(many)), "");
 }
 
 TEST(ReportPage, many_tasks_and_many_classes) {
@@ -144,6 +158,14 @@ TEST(ReportPage, many_tasks_and_many_classes) {
   EXPECT_EQ(faults_of(page), "");
   EXPECT_NE(page.find("40 classes are too many for a matrix"), std::string::npos);
   EXPECT_LT(page.size(), std::size_t{4} << 20);
+}
+
+TEST(ReportPage, every_command_that_made_a_run_is_there_once) {
+  ReportedRun run = run_of("clr", {task_called("a", {"x", "y"})});
+  run.record["invocations"].push_back(run.record["invocations"][0]);  // resumed: the same command
+  run.record["invocations"].push_back({{"argv", {"clr", "train", "--tasks", "b"}}});
+  const std::string page = report_page({run});
+  EXPECT_NE(page.find("clr train --data &#39;my images&#39;\nclr train --tasks b</pre>"), std::string::npos);
 }
 
 TEST(ReportPage, says_what_is_missing) {

@@ -1,5 +1,6 @@
 // clr eval: evaluates every learned task of a run again, to show what was forgotten.
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -79,9 +80,9 @@ Row evaluate_task(const Backbone& backbone, const TaskFile& file, data::Task tas
     const std::string& truth = file.classes[static_cast<std::size_t>(samples[i].label)];
     const std::string& guess = file.classes[static_cast<std::size_t>(predictions[i].label)];
     right += samples[i].label == predictions[i].label;
-    row.predictions +=
-        fmt::format("{},{},{},{},{:.6f},{}\n", csv_field(file.task), row.split, csv_field(truth),
-                    csv_field(guess), predictions[i].probability, csv_field(samples[i].path));
+    row.predictions += fmt::format("{},{},{},{},{:.6f},{}\n", csv_field(file.task), row.split,
+                                   csv_field(truth), csv_field(guess), predictions[i].probability,
+                                   csv_field(std::filesystem::absolute(samples[i].path).string()));
   }
   row.now = static_cast<double>(right) / static_cast<double>(samples.size());
   row.learned = accuracy_when_learned(file, row.split);

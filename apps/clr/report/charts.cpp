@@ -78,6 +78,18 @@ void draw_marker(Html& html, std::size_t series, double x, double y, double r) {
                                            pixels(1.1 * r), pixels(2 * r), pixels(-2.2 * r))},
                          {"fill", fill}});
       break;
+    case 3:
+      html.leaf("path", {{"d", fmt::format("M{} {}l{} {}l{} {}l{} {}z", pixels(x), pixels(y - 1.3 * r),
+                                           pixels(1.2 * r), pixels(1.3 * r), pixels(-1.2 * r),
+                                           pixels(1.3 * r), pixels(-1.2 * r), pixels(-1.3 * r))},
+                         {"fill", fill}});
+      break;
+    case 4:
+      html.leaf("path", {{"d", fmt::format("M{} {}h{}m{} {}v{}", pixels(x - r), pixels(y), pixels(2 * r),
+                                           pixels(-r), pixels(-r), pixels(2 * r))},
+                         {"stroke", fill},
+                         {"stroke-width", "2.5"}});
+      break;
     default:
       html.leaf("path",
                 {{"d", fmt::format("M{} {}l{} {}m0 {}l{} {}", pixels(x - r), pixels(y - r), pixels(2 * r),
@@ -116,7 +128,7 @@ void draw_curves(Html& html, const std::string& title, const std::vector<Curve>&
   rule(html, left, y(chance), right, y(chance), "chance");
   write(html, left, height - 5.0, "epoch 1");
   write(html, right, height - 5.0, std::to_string(epochs), "end");
-  static constexpr std::array dashes = {"none", "7 3", "2 3", "9 3 2 3"};
+  static constexpr std::array dashes = {"none", "7 3", "2 3", "9 3 2 3", "14 4", "4 2 1 2 1 2"};
   for (const Curve& c : curves) {
     std::string points;
     for (std::size_t e = 0; e < c.values.size(); ++e)

@@ -12,7 +12,7 @@
 namespace reprise::clr {
 
 // How the series with this number is drawn everywhere: colour, dash, and a marker of its own shape.
-inline constexpr std::size_t series_styles = 4;
+inline constexpr std::size_t series_styles = 6;
 void draw_marker(Html& html, std::size_t series, double x, double y, double radius);
 
 // A line from 0 to 100 % with a tick at chance and a marker for every value that is there.

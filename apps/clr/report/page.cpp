@@ -127,7 +127,7 @@ void write_forgetting(Html& html, const Runs& runs) {
   const Opened section(html, "section");
   html.leaf("h2", {}, "Remembering");
   for (const auto& run : runs) {
-    if (runs.size() > 1) html.leaf("h4", {}, run.label);
+    if (runs.size() > 1) html.leaf("h3", {}, run.label);
     const std::size_t n = run.tasks.size();
     if (std::none_of(run.tasks.begin(), run.tasks.end(), [](const auto& t) { return t.now.has_value(); })) {
       html.leaf("p", {{"class", "quiet"}},
@@ -150,17 +150,14 @@ void write_forgetting(Html& html, const Runs& runs) {
       draw_matrix(html, "Accuracy matrix of " + run.label, names, names, cells, "·");
       continue;
     }
-    double worst = 0;
-    std::string worst_task;
-    for (const auto& task : run.tasks)
-      if (task.accuracy && task.now && *task.accuracy - *task.now > worst)
-        worst = *task.accuracy - *task.now, worst_task = task.file.task;
-    const auto mean = run.forgetting();
+    const double mean = run.forgetting().value_or(0), worst = run.worst_forgetting();
     html.leaf("p", {},
-              fmt::format("After the last of {} task{}, {} of the accuracy is forgotten on average{}.", n,
-                          n == 1 ? "" : "s", mean ? percent(*mean) : "–",
-                          worst > 0 ? fmt::format(", at most {} ({})", percent(worst), worst_task)
-                                    : ", and nothing of any task"));
+              worst == 0 ? fmt::format(
+                               "After the last of {} task{} every one is as accurate as when it was learned.",
+                               n, n == 1 ? "" : "s")
+                         : fmt::format("After the last of {} task{} the accuracy is lower by {} on average; "
+                                       "no task changed by more than {}.",
+                                       n, n == 1 ? "" : "s", percent(mean), percent(worst)));
   }
 }
 
@@ -217,7 +214,7 @@ void write_origin(Html& html, const Runs& runs) {
   const Opened section(html, "section");
   html.leaf("h2", {}, "Where it comes from");
   for (const auto& run : runs) {
-    if (runs.size() > 1) html.leaf("h4", {}, run.label);
+    if (runs.size() > 1) html.leaf("h3", {}, run.label);
     const Json& record = run.record;
     const Json invocations = record.value("invocations", Json::array());
     const Json last = invocations.empty() ? Json::object() : invocations.back();
@@ -248,12 +245,18 @@ void write_origin(Html& html, const Runs& runs) {
            fmt::format("{}, {}", invocations.empty() ? "" : invocations.front().value("started", ""),
                        last.value("ended", "")));
     }
-    if (!invocations.empty() && invocations.front().contains("argv")) {
+    std::vector<std::string> commands;
+    for (const Json& invocation : invocations) {
       std::vector<std::string> words;
-      for (const Json& word : invocations.front()["argv"])
+      for (const Json& word : invocation.value("argv", Json::array()))
         if (word.is_string()) words.push_back(shell_word(word.get<std::string>()));
-      html.leaf("p", {}, "The same files again, to the byte, on a machine with this instruction set:");
-      html.leaf("pre", {}, fmt::format("{}", fmt::join(words, " ")));
+      std::string command = fmt::format("{}", fmt::join(words, " "));
+      if (!words.empty() && std::find(commands.begin(), commands.end(), command) == commands.end())
+        commands.push_back(std::move(command));
+    }
+    if (!commands.empty()) {
+      html.leaf("p", {}, "The same task files again, to the byte, on a machine with this instruction set:");
+      html.leaf("pre", {}, fmt::format("{}", fmt::join(commands, "\n")));
     }
     html.open("details").leaf("summary", {}, "Digests of the data");
     {
@@ -300,7 +303,9 @@ std::string report_page(const Runs& runs) {
       html.leaf("h2", {}, tasks.size() == 1 ? "The task" : "Task by task");
       TaskSectionOptions options;
       options.open = tasks.size() == 1;
-      if (tasks.size() > 20) options.thumbnail_size = 48, options.pictures = 4;
+      // Few enough pictures that the page stays a few megabytes.
+      if (tasks.size() > 20) options.thumbnail_size = 48;
+      options.pictures = std::clamp<std::size_t>(480 / (2 * tasks.size() * runs.size()), 1, 6);
       for (std::size_t t = 0; t < tasks.size(); ++t) {
         options.number = static_cast<int>(t) + 1;
         write_task_section(html, tasks[t], runs, options);
