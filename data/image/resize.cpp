@@ -8,12 +8,24 @@
 
 #include "engine/core/check.h"
 
-// Compiled a second time for AVX2 and chosen at run time: whole numbers, so the pixels are the same.
-#if defined(__x86_64__) && defined(__ELF__)
-#define REPRISE_ALSO_FOR_AVX2 __attribute__((target_clones("avx2", "default")))
+// A function's body, compiled for AVX2 too and chosen at run time: whole numbers, so the pixels are the same.
+// (Not target_clones: its resolvers run before a sanitizer is ready.)
+#if defined(__x86_64__)
+#define REPRISE_ALSO_FOR_AVX2(name, parameters, arguments)        \
+  __attribute__((target("avx2"))) void name##_avx2 parameters {   \
+    name##_body arguments;                                        \
+  }                                                               \
+  void name parameters {                                          \
+    static const bool avx2 = __builtin_cpu_supports("avx2") != 0; \
+    avx2 ? name##_avx2 arguments : name##_body arguments;         \
+  }
 #else
-#define REPRISE_ALSO_FOR_AVX2
+#define REPRISE_ALSO_FOR_AVX2(name, parameters, arguments) \
+  void name parameters {                                   \
+    name##_body arguments;                                 \
+  }
 #endif
+#define REPRISE_BODY inline __attribute__((always_inline)) void
 
 namespace reprise::data {
 namespace {
@@ -69,9 +81,8 @@ struct Scratch {
 };
 
 // source (group, in_row) -> out (group, out_row)
-REPRISE_ALSO_FOR_AVX2
-void weigh_rows(const Filter& f, const std::uint8_t* source, std::size_t in_row, std::size_t out_row,
-                Scratch& scratch, std::uint8_t* out) {
+REPRISE_BODY weigh_rows_body(const Filter& f, const std::uint8_t* source, std::size_t in_row,
+                             std::size_t out_row, Scratch& scratch, std::uint8_t* out) {
   std::int32_t *wide = scratch.in.data(), *sums = scratch.out.data();
   for (std::size_t k = 0; k < group * in_row; ++k) wide[k] = source[k];
   for (std::size_t i = 0; i < out_row / 3; ++i) {
@@ -91,6 +102,11 @@ void weigh_rows(const Filter& f, const std::uint8_t* source, std::size_t in_row,
   for (std::size_t r = 0; r < group; ++r)
     for (std::size_t k = 0; k < out_row; ++k) out[r * out_row + k] = to_pixel(sums[r * (out_row + 1) + k]);
 }
+
+REPRISE_ALSO_FOR_AVX2(weigh_rows,
+                      (const Filter& f, const std::uint8_t* source, std::size_t in_row, std::size_t out_row,
+                       Scratch& scratch, std::uint8_t* out),
+                      (f, source, in_row, out_row, scratch, out))
 
 Image resize_rows(const Image& in, int width) {
   const Filter f = make_filter(in.width, width);
@@ -112,9 +128,8 @@ Image resize_rows(const Image& in, int width) {
 }
 
 // out (n) = the sum of `taps` rows of `source`, `n` bytes apart, weighted.
-REPRISE_ALSO_FOR_AVX2
-void weigh_columns(const std::int32_t* weights, std::size_t taps, const std::uint8_t* source, std::size_t n,
-                   std::uint8_t* out) {
+REPRISE_BODY weigh_columns_body(const std::int32_t* weights, std::size_t taps, const std::uint8_t* source,
+                                std::size_t n, std::uint8_t* out) {
   constexpr std::size_t block = 64;  // sums that stay in registers
   for (std::size_t begin = 0; begin < n; begin += block) {
     const std::size_t m = std::min(block, n - begin);
@@ -130,6 +145,11 @@ void weigh_columns(const std::int32_t* weights, std::size_t taps, const std::uin
     for (std::size_t x = 0; x < m; ++x) out[begin + x] = to_pixel(sums[x]);
   }
 }
+
+REPRISE_ALSO_FOR_AVX2(weigh_columns,
+                      (const std::int32_t* weights, std::size_t taps, const std::uint8_t* source,
+                       std::size_t n, std::uint8_t* out),
+                      (weights, taps, source, n, out))
 
 Image resize_columns(const Image& in, int height) {
   const Filter f = make_filter(in.height, height);
