@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 sh third_party/install.sh build
 cmake --preset release -G Ninja -DREPRISE_BUILD_TESTS=OFF -DREPRISE_BUILD_BENCH=OFF >/dev/null
-cmake --build build/release
+cmake --build build/release --target clr
 clr=build/release/apps/clr
 demo=${1:-build/demo}
 rm -rf "$demo"
