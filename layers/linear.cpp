@@ -3,6 +3,7 @@
 #include "engine/autograd/autograd.h"
 #include "engine/core/check.h"
 #include "engine/ops/linear.h"
+#include "engine/ops/unary.h"
 
 namespace reprise::layers {
 
@@ -17,7 +18,8 @@ Linear::Linear(int in, int out, bool with_bias, Init init) : init_(init) {
 }
 
 Tensor Linear::forward(const Tensor& x) {
-  return ops::linear(x, weight, bias);
+  const Tensor features = x.dtype() == DType::bf16 ? ops::cast(x, weight.dtype()) : x;
+  return ops::linear(features, weight, bias);
 }
 
 std::int64_t Linear::flops(const Shape&, const Shape& y) const {

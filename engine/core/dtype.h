@@ -37,6 +37,11 @@ constexpr std::string_view name_of(DType d) {
   return names[static_cast<int>(d)];
 }
 
+// What parameters and statistics are in beside activations of that type: bf16 activations have f32 ones.
+constexpr DType parameter_dtype(DType activations) {
+  return activations == DType::bf16 ? DType::f32 : activations;
+}
+
 constexpr bool is_floating(DType d) {
   return d == DType::f32 || d == DType::f64 || d == DType::bf16;
 }

@@ -8,8 +8,11 @@ namespace reprise::ops {
 namespace {
 
 Broadcast broadcast_of(const char* op, const Tensor& a, const Tensor& b) {
-  check_operands(op, {{"a", a}, {"b", b}});
-  if (a.shape() == b.shape()) return Broadcast::none;
+  if (a.defined() && b.defined() && a.shape() == b.shape()) {
+    check_operands(op, {{"a", a}, {"b", b}});
+    return Broadcast::none;
+  }
+  check_parameters(op, {"a", a}, {{"b", b}});
   if (b.numel() == 1) return Broadcast::scalar;
   REPRISE_CHECK(a.rank() >= 1 && b.rank() >= 1 && b.dim(-1) == a.dim(-1) && b.numel() == a.dim(-1),
                 "{}: the shapes do not match; b may have a's shape, one element, or one value per channel "
@@ -33,8 +36,9 @@ Tensor scaled(const Tensor& x, double scale, double shift) {
 // The gradient of a broadcast b: summed over everything that used the same value.
 Tensor gather(Broadcast broadcast, const Tensor& g, const Shape& shape) {
   if (broadcast == Broadcast::none) return g;
-  Tensor y = empty(broadcast == Broadcast::scalar ? Shape{} : Shape{g.dim(-1)}, g.dtype(), g.device());
-  run(broadcast == Broadcast::scalar ? kernels::sum_all : kernels::sum_rows, y.device(), y.dtype(), g.view(),
+  Tensor y = empty(broadcast == Broadcast::scalar ? Shape{} : Shape{g.dim(-1)}, parameter_dtype(g.dtype()),
+                   g.device());
+  run(broadcast == Broadcast::scalar ? kernels::sum_all : kernels::sum_rows, y.device(), g.dtype(), g.view(),
       y.mut_view());
   return y.viewed_as(shape);
 }

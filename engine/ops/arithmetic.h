@@ -1,4 +1,5 @@
-// Element-wise arithmetic. b has a's shape, or one element, or one value per channel (a's last dimension).
+// Element-wise arithmetic. b has a's shape, or one element, or one value per channel (a's last dimension);
+// in the last two cases it is f32 where a is bf16.
 #pragma once
 
 #include "engine/core/tensor.h"

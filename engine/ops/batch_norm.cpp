@@ -21,7 +21,7 @@ void check(const char* op, const Tensor& x, std::initializer_list<NamedTensor> r
   };
   const Tensor& first = rows.begin()->tensor;
   for (const NamedTensor& r : rows) {
-    check_operands(op, {{"input", x}, r});
+    check_parameters(op, {"input", x}, {r});
     REPRISE_CHECK(x.rank() >= 2 && (r.tensor.rank() == 1 || r.tensor.rank() == 2),
                   "{}: expected an input of rank 2 or more and statistics of rank 1 or 2{}", op, lines());
     REPRISE_CHECK(r.tensor.dim(-1) == x.dim(-1), "{}: the input's channels do not match the {}{}", op, r.name,
@@ -39,7 +39,7 @@ struct ParameterGradients {
 ParameterGradients parameter_gradients(const BatchNormArgs& args, const Tensor& x, const Tensor& dy,
                                        const Tensor& mean, const Tensor& var) {
   const Shape rows = grouped(mean);
-  Tensor dgamma = empty(rows, dy.dtype(), dy.device()), dbeta = empty(rows, dy.dtype(), dy.device());
+  Tensor dgamma = empty(rows, mean.dtype(), dy.device()), dbeta = empty(rows, mean.dtype(), dy.device());
   run(kernels::batch_norm_bwd_params, dy.device(), dy.dtype(), args, x.view(), dy.view(),
       mean.viewed_as(rows).view(), var.viewed_as(rows).view(), dgamma.mut_view(), dbeta.mut_view());
   return {dgamma, dbeta};
@@ -66,7 +66,7 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& b
                 "ones, or normalise with running statistics{}{}",
                 operand_line("input", x, "(...,C)"), operand_line("gamma", gamma, "(T,C)"));
   const Shape rows = grouped(gamma);
-  Tensor mean = empty(rows, x.dtype(), x.device()), var = empty(rows, x.dtype(), x.device());
+  Tensor mean = empty(rows, gamma.dtype(), x.device()), var = empty(rows, gamma.dtype(), x.device());
   run(kernels::batch_norm_stats, x.device(), x.dtype(), x.view(), mean.mut_view(), var.mut_view());
   const Tensor y = normalized(args, x, mean, var, gamma, beta);
   if (any_requires_grad({x, gamma, beta})) {

@@ -23,7 +23,7 @@ void check_args(const char* op, const Conv2dArgs& args) {
 // y = x * w (cross-correlation).   dx = dy correlated with the flipped, transposed w.   dw = x correlated
 // with dy.
 Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, const Tensor& bias) {
-  check_operands("conv2d", {{"input", x}, {"filter", w}});
+  check_parameters("conv2d", {"input", x}, {{"filter", w}});
   const auto lines = [&] {
     return operand_line("input", x, "(N,H,W,C)") + operand_line("filter", w, "(O,R,S,I)");
   };
@@ -53,7 +53,7 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, const Te
                    dx.mut_view());
              }
              if (needs[1]) {
-               dw = empty(w_shape, dy.dtype(), dy.device());
+               dw = empty(w_shape, parameter_dtype(dy.dtype()), dy.device());
                run(kernels::conv2d_wgrad, dy.device(), dy.dtype(), args, saved_x.get().view(), dy.view(),
                    dw.mut_view());
              }
@@ -65,7 +65,7 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, const Te
 
 // The same, one channel at a time.
 Tensor depthwise_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args) {
-  check_operands("depthwise_conv2d", {{"input", x}, {"filter", w}});
+  check_parameters("depthwise_conv2d", {"input", x}, {{"filter", w}});
   const auto lines = [&] {
     return operand_line("input", x, "(N,H,W,C)") + operand_line("filter", w, "(T,R,S,C)");
   };
@@ -97,7 +97,7 @@ Tensor depthwise_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args
                    saved_w.get().viewed_as(grouped).view(), dx.mut_view());
              }
              if (needs[1]) {
-               dw = empty(grouped, dy.dtype(), dy.device());
+               dw = empty(grouped, parameter_dtype(dy.dtype()), dy.device());
                run(kernels::depthwise_wgrad, dy.device(), dy.dtype(), args, saved_x.get().view(), dy.view(),
                    dw.mut_view());
                dw = dw.viewed_as(w_shape);

@@ -8,7 +8,8 @@ namespace reprise::ops {
 
 // y[n,oh,ow,o] = sum over r,s,i of x[n, oh*stride - padding + r*dilation, ow*..., i] * w[o,r,s,i]
 // (cross-correlation). x (N,H,W,C), w (O,R,S,C/groups), bias (O) or undefined, result (N,OH,OW,O). Error if
-// sizes, dtypes or devices differ.
+// sizes, dtypes or devices differ. Beside a bf16 x the filter is f32, and conv2d rounds it to bf16 as it
+// packs it.
 REPRISE_API Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args = {},
                           const Tensor& bias = {});
 

@@ -41,7 +41,7 @@ void check(const char* op, const Tensor& x, const ConvTail& t, const Tensor& mea
     if (t.residual.defined()) text += operand_line("residual", t.residual, "(N,H,W,C)");
     return text;
   };
-  check_operands(op, {{"input", x}, {"gamma", t.gamma}, {"beta", t.beta}});
+  check_parameters(op, {"input", x}, {{"gamma", t.gamma}, {"beta", t.beta}});
   REPRISE_CHECK(x.rank() == 4 && (t.gamma.rank() == 1 || t.gamma.rank() == 2),
                 "{}: expected an input of rank 4 and a gamma of rank 1 or 2{}", op, lines());
   REPRISE_CHECK(t.gamma.dim(-1) == x.dim(3) && t.gamma.numel() >= 1,
@@ -49,7 +49,7 @@ void check(const char* op, const Tensor& x, const ConvTail& t, const Tensor& mea
   for (const auto& [name, row] :
        std::initializer_list<NamedTensor>{{"beta", t.beta}, {"mean", mean}, {"var", var}}) {
     if (!row.defined()) continue;
-    check_operands(op, {{"input", x}, {name, row}});
+    check_parameters(op, {"input", x}, {{name, row}});
     REPRISE_CHECK(row.shape() == t.gamma.shape(), "{}: the {} has another shape than the gamma{}", op, name,
                   lines());
   }
@@ -57,7 +57,7 @@ void check(const char* op, const Tensor& x, const ConvTail& t, const Tensor& mea
   REPRISE_CHECK(x.dim(0) % groups == 0, "{}: the batch cannot be split into {} task groups{}", op, groups,
                 lines());
   if (t.filter.defined()) {
-    check_operands(op, {{"input", x}, {"filter", t.filter}});
+    check_parameters(op, {"input", x}, {{"filter", t.filter}});
     REPRISE_CHECK(t.filter.rank() == 3 || t.filter.rank() == 4, "{}: expected a filter of rank 3 or 4{}", op,
                   lines());
     REPRISE_CHECK(t.filter.dim(-1) == x.dim(3), "{}: the input's channels do not match the filter{}", op,
@@ -102,19 +102,20 @@ struct Kept {
 // g = dy where y > 0 (without ReLU: dy).   dresidual = g.   dgamma, dbeta and the gradient db of the filter's
 // output b are those of batch norm from b and g, dx and dfilter those of a depthwise convolution from db.
 std::vector<Tensor> Kept::backward(const Tensor& dy, const Needs& needs) const {
-  const auto new_tensor = [&](const Shape& shape) { return empty(shape, dy.dtype(), dy.device()); };
+  const auto images = [&] { return empty(dy.shape(), dy.dtype(), dy.device()); };
+  const auto parameter = [&](const Shape& shape) { return empty(shape, mean.get().dtype(), dy.device()); };
   const View bits = view_of(positive), w = filter_view(filter), input = view_of(x), filtered = view_of(b);
   Tensor dx, dfilter, dgamma, dbeta, dresidual;
   if (for_parameters || (for_batch_norm && !constants)) {
-    dgamma = new_tensor(grouped(mean, 2));
-    dbeta = new_tensor(grouped(mean, 2));
+    dgamma = parameter(grouped(mean, 2));
+    dbeta = parameter(grouped(mean, 2));
     run(kernels::conv_tail_bwd_params, dy.device(), dy.dtype(), args, filtered ? filtered : input,
         filtered ? View{} : w, dy.view(), bits, row_view(mean), row_view(var), dgamma.mut_view(),
         dbeta.mut_view());
   }
-  if (needs[0]) dx = new_tensor(dy.shape());
-  if (needs[1]) dfilter = new_tensor(w.shape);
-  if (needs[4]) dresidual = args.relu ? new_tensor(dy.shape()) : dy;
+  if (needs[0]) dx = images();
+  if (needs[1]) dfilter = parameter(w.shape);
+  if (needs[4]) dresidual = args.relu ? images() : dy;
   const bool masks = needs[4] && args.relu;
   if (needs[0] || needs[1] || masks)
     run(kernels::conv_tail_bwd, dy.device(), dy.dtype(), args, input, filtered, w, dy.view(), bits,
@@ -171,8 +172,8 @@ BatchNormResult conv_tail(const Tensor& x, const ConvTail& t) {
                 "conv_tail: one value per channel has no variance; use more images in the batch or larger "
                 "ones, or normalise with running statistics{}{}",
                 operand_line("input", x, "(N,H,W,C)"), operand_line("gamma", t.gamma, "(T,C)"));
-  Tensor mean = empty(grouped(t.gamma, 2), x.dtype(), x.device()),
-         var = empty(mean.shape(), x.dtype(), x.device());
+  Tensor mean = empty(grouped(t.gamma, 2), t.gamma.dtype(), x.device()),
+         var = empty(mean.shape(), t.gamma.dtype(), x.device());
   Tensor filtered;
   if (t.filter.defined()) {
     filtered = empty(x.shape(), x.dtype(), x.device());
@@ -186,7 +187,7 @@ BatchNormResult conv_tail(const Tensor& x, const ConvTail& t) {
 }
 
 Tensor conv_tail_eval(const Tensor& x, const Tensor& mean, const Tensor& var, const ConvTail& t) {
-  check_operands("conv_tail_eval", {{"input", x}, {"mean", mean}, {"var", var}});
+  check_parameters("conv_tail_eval", {"input", x}, {{"mean", mean}, {"var", var}});
   check("conv_tail_eval", x, t, mean, var);
   if (!conv_tail_is_fused(x.device(), x.dtype()))
     return finished(

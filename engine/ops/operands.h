@@ -19,5 +19,8 @@ struct NamedTensor {
 // All defined (an absent optional operand is not listed), floating, of one dtype, on one device; Error naming
 // the op and every operand otherwise.
 void check_operands(std::string_view op, std::initializer_list<NamedTensor> operands);
+// The same of parameters or statistics beside `images`, whose dtype says theirs (parameter_dtype).
+void check_parameters(std::string_view op, const NamedTensor& images,
+                      std::initializer_list<NamedTensor> parameters);
 
 }  // namespace reprise::ops

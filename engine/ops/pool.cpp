@@ -65,11 +65,11 @@ Tensor avg_pool2d(const Tensor& x, const Pool2dArgs& args) {
 // y[n,c] = the mean of x[n,:,:,c].   dx = dy / (H W).
 Tensor global_avg_pool(const Tensor& x) {
   check_images("global_avg_pool", x);
-  Tensor y = empty({x.dim(0), x.dim(3)}, x.dtype(), x.device());
-  run(kernels::global_avg_pool_fwd, y.device(), y.dtype(), x.view(), y.mut_view());
-  record("global_avg_pool", {x}, y, [shape = x.shape()](const Tensor& dy, const Needs&) {
-    Tensor dx = empty(shape, dy.dtype(), dy.device());
-    run(kernels::global_avg_pool_bwd, dy.device(), dy.dtype(), dy.view(), dx.mut_view());
+  Tensor y = empty({x.dim(0), x.dim(3)}, parameter_dtype(x.dtype()), x.device());
+  run(kernels::global_avg_pool_fwd, y.device(), x.dtype(), x.view(), y.mut_view());
+  record("global_avg_pool", {x}, y, [shape = x.shape(), dtype = x.dtype()](const Tensor& dy, const Needs&) {
+    Tensor dx = empty(shape, dtype, dy.device());
+    run(kernels::global_avg_pool_bwd, dy.device(), dtype, dy.view(), dx.mut_view());
     return std::vector{dx};
   });
   return y;

@@ -11,7 +11,7 @@ namespace reprise::ops {
 REPRISE_API Tensor max_pool2d(const Tensor& x, const Pool2dArgs& args = {});
 // The mean of each window; the padding counts as zeros if args.count_include_pad, else not at all.
 REPRISE_API Tensor avg_pool2d(const Tensor& x, const Pool2dArgs& args = {});
-// The mean over H and W: (N,H,W,C) -> (N,C).
+// The mean over H and W: (N,H,W,C) -> (N,C), in f32 where x is bf16.
 REPRISE_API Tensor global_avg_pool(const Tensor& x);
 
 }  // namespace reprise::ops

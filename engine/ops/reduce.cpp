@@ -9,9 +9,9 @@ namespace reprise::ops {
 namespace {
 
 // One value, or one per channel, repeated over `shape`.
-Tensor expanded(const Tensor& dy, const Shape& shape) {
-  Tensor dx = empty(shape, dy.dtype(), dy.device());
-  run(kernels::expand, dy.device(), dy.dtype(), dy.view(), dx.mut_view());
+Tensor expanded(const Tensor& dy, const Shape& shape, DType dtype) {
+  Tensor dx = empty(shape, dtype, dy.device());
+  run(kernels::expand, dy.device(), dtype, dy.view(), dx.mut_view());
   return dx;
 }
 
@@ -20,10 +20,11 @@ Tensor expanded(const Tensor& dy, const Shape& shape) {
 // y = sum x.   dx = dy everywhere.
 Tensor sum(const Tensor& x) {
   check_operands("sum", {{"input", x}});
-  Tensor y = empty({}, x.dtype(), x.device());
-  run(kernels::sum_all, y.device(), y.dtype(), x.view(), y.mut_view());
-  record("sum", {x}, y,
-         [shape = x.shape()](const Tensor& dy, const Needs&) { return std::vector{expanded(dy, shape)}; });
+  Tensor y = empty({}, parameter_dtype(x.dtype()), x.device());
+  run(kernels::sum_all, y.device(), x.dtype(), x.view(), y.mut_view());
+  record("sum", {x}, y, [shape = x.shape(), dtype = x.dtype()](const Tensor& dy, const Needs&) {
+    return std::vector{expanded(dy, shape, dtype)};
+  });
   return y;
 }
 
@@ -38,10 +39,11 @@ Tensor mean(const Tensor& x) {
 Tensor sum_rows(const Tensor& x) {
   check_operands("sum_rows", {{"input", x}});
   REPRISE_CHECK(x.rank() >= 1, "sum_rows: expected at least one dimension{}", operand_line("input", x));
-  Tensor y = empty({x.dim(-1)}, x.dtype(), x.device());
-  run(kernels::sum_rows, y.device(), y.dtype(), x.view(), y.mut_view());
-  record("sum_rows", {x}, y,
-         [shape = x.shape()](const Tensor& dy, const Needs&) { return std::vector{expanded(dy, shape)}; });
+  Tensor y = empty({x.dim(-1)}, parameter_dtype(x.dtype()), x.device());
+  run(kernels::sum_rows, y.device(), x.dtype(), x.view(), y.mut_view());
+  record("sum_rows", {x}, y, [shape = x.shape(), dtype = x.dtype()](const Tensor& dy, const Needs&) {
+    return std::vector{expanded(dy, shape, dtype)};
+  });
   return y;
 }
 

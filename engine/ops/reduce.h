@@ -1,4 +1,4 @@
-// Sums and norms.
+// Sums and norms. Of a bf16 tensor the sums and the mean are f32.
 #pragma once
 
 #include "engine/core/tensor.h"

@@ -64,4 +64,17 @@ Tensor sigmoid(const Tensor& x) {
   return unary("sigmoid", UnaryOp::sigmoid, x);
 }
 
+// y = x in another dtype.   dx = dy in x's.
+Tensor cast(const Tensor& x, DType dtype) {
+  check_operands("cast", {{"input", x}});
+  REPRISE_CHECK(is_floating(dtype), "cast: expected a floating dtype, got {}{}", name_of(dtype),
+                operand_line("input", x));
+  if (x.dtype() == dtype) return x;
+  Tensor y = empty(x.shape(), dtype, x.device());
+  run(kernels::cast, y.device(), dtype, x.view(), y.mut_view());
+  record("cast", {x}, y,
+         [from = x.dtype()](const Tensor& dy, const Needs&) { return std::vector{cast(dy, from)}; });
+  return y;
+}
+
 }  // namespace reprise::ops

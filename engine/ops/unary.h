@@ -12,4 +12,8 @@ REPRISE_API Tensor sqrt(const Tensor& x);
 REPRISE_API Tensor tanh(const Tensor& x);
 REPRISE_API Tensor sigmoid(const Tensor& x);  // 1 / (1 + exp(-x))
 
+// x in another floating dtype, rounded to nearest; its gradient comes back in x's. x itself where it has that
+// dtype.
+REPRISE_API Tensor cast(const Tensor& x, DType dtype);
+
 }  // namespace reprise::ops

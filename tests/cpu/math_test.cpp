@@ -25,7 +25,7 @@ std::vector<float> samples() {
   return v;
 }
 
-std::vector<float> apply(const ElementwiseLeaf& leaf, UnaryOp op, const std::vector<float>& x) {
+std::vector<float> apply(const ElementwiseLeaf<float>& leaf, UnaryOp op, const std::vector<float>& x) {
   const FlushDenormals flush;
   std::vector<float> y(x.size());
   leaf.unary_fwd(op, x.data(), y.data(), static_cast<std::int64_t>(x.size()));
@@ -72,13 +72,13 @@ TEST(CpuMath, CloseToExact) {
 TEST(CpuMath, SpecialValues) {
   constexpr float infinity = std::numeric_limits<float>::infinity();
   const std::vector<float> x{0.0f, -0.0f, infinity, -infinity, std::nanf("")};
-  const std::vector<float> e = apply(elementwise_leaf(), UnaryOp::exp, x);
+  const std::vector<float> e = apply(elementwise_leaf<float>(), UnaryOp::exp, x);
   EXPECT_EQ(e[0], 1);
   EXPECT_EQ(e[1], 1);
   EXPECT_EQ(e[2], infinity);
   EXPECT_EQ(e[3], 0);
   EXPECT_TRUE(std::isnan(e[4]));
-  const std::vector<float> l = apply(elementwise_leaf(), UnaryOp::log, x);
+  const std::vector<float> l = apply(elementwise_leaf<float>(), UnaryOp::log, x);
   EXPECT_EQ(l[0], -infinity);
   EXPECT_EQ(l[1], -infinity);
   EXPECT_EQ(l[2], infinity);

@@ -16,7 +16,9 @@ const std::vector<std::string> shapes{
 template <Tensor (*op)(const Tensor&, const Tensor&)>
 void fill(Case& c, const Params& p) {
   c.normal("a", p.shape("a"));
-  c.uniform("b", p.shape("b"), 0.5, 2);
+  Input& b = c.uniform("b", p.shape("b"), 0.5, 2);
+  b.parameter = p.shape("a") != p.shape("b");
+  c.bf16_roundings = 4;
   c.run = [](const std::vector<Tensor>& in) { return std::vector{op(in[0], in[1])}; };
 }
 
@@ -30,6 +32,7 @@ const OpCases affine("affine",
                      [](Case& c, const Params& p) {
                        const double scale = p.number("scale", 1), shift = p.number("shift", 0);
                        c.normal("x", p.shape("x"));
+                       c.bf16_roundings = 1;
                        c.run = [scale, shift](const std::vector<Tensor>& in) {
                          return std::vector{ops::affine(in[0], scale, shift)};
                        };

@@ -35,8 +35,9 @@ const OpCases batch_norm("batch_norm",
                            for (std::int64_t i = 0; i < x.value.numel(); ++i)
                              x.value.mutable_data<double>()[i] =
                                  static_cast<double>(static_cast<float>(x.value.data<double>()[i] + shift));
-                           c.uniform("gamma", statistics(p), 0.5, 2);
-                           c.normal("beta", statistics(p));
+                           c.uniform("gamma", statistics(p), 0.5, 2).as_parameter();
+                           c.normal("beta", statistics(p)).as_parameter();
+                           c.bf16_roundings = 1;
                            c.run = [args](const std::vector<Tensor>& in) {
                              const auto [y, mean, var] = ops::batch_norm(in[0], in[1], in[2], args);
                              return std::vector{y, mean, var};
@@ -61,10 +62,11 @@ const OpCases batch_norm_eval("batch_norm_eval",
                               },
                               [](Case& c, const Params& p) {
                                 c.normal("x", p.shape("x"));
-                                c.normal("mean", statistics(p)).constant();
-                                c.uniform("var", statistics(p), 0.25, 4).constant();
-                                c.uniform("gamma", statistics(p), 0.5, 2);
-                                c.normal("beta", statistics(p));
+                                c.normal("mean", statistics(p)).as_parameter().constant();
+                                c.uniform("var", statistics(p), 0.25, 4).as_parameter().constant();
+                                c.uniform("gamma", statistics(p), 0.5, 2).as_parameter();
+                                c.normal("beta", statistics(p)).as_parameter();
+                                c.bf16_roundings = 1;
                                 c.run = [](const std::vector<Tensor>& in) {
                                   return std::vector{ops::batch_norm_eval(in[0], in[1], in[2], in[3], in[4])};
                                 };

@@ -90,6 +90,14 @@ void Params::check_all_used() const {
     REPRISE_CHECK(used_.contains(key), "case: this op has no parameter '{}'", key);
 }
 
+Case Case::rounded_to_bf16() const {
+  Case c = *this;
+  c.on_bf16_values = true;
+  for (Input& in : c.inputs)
+    if (is_floating(in.value.dtype())) in.value = in.value.to(DType::bf16).to(in.value.dtype());
+  return c;
+}
+
 RandomStream Case::stream() const {
   return {1, name, inputs.size()};
 }

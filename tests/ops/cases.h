@@ -35,10 +35,15 @@ class Params {
 
 struct Input {
   std::string name;
-  Tensor value;          // f64 on ref, of values that a float holds exactly; or i64, u8
-  bool gradient = true;  // compared and checked by differences
+  Tensor value;            // f64 on ref, of values that a float holds exactly; or i64, u8
+  bool gradient = true;    // compared and checked by differences
+  bool parameter = false;  // f32 where the images are bf16
   Input& constant() {
     gradient = false;
+    return *this;
+  }
+  Input& as_parameter() {
+    parameter = true;
     return *this;
   }
 };
@@ -65,6 +70,10 @@ struct Case {
   double tolerance = 1e-6;     // in f32, of each tensor's largest value,
   double terms = 0;            // or of this, where larger: the size of terms that cancel in a gradient
   double flops = 0;            // of one forward, for the perf mode
+  int bf16_roundings = 0;      // how many follow one another there; 0: the op has no bf16
+  bool on_bf16_values = false;
+  // The same with all floating inputs, and the seed of backward, rounded to what bf16 holds.
+  Case rounded_to_bf16() const;
 
  private:
   RandomStream stream() const;

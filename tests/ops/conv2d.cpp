@@ -51,7 +51,8 @@ const OpCases conv2d("conv2d",
                        const Shape x = p.shape("x"), w = p.shape("w");
                        const Conv2dArgs args = conv_args(p);
                        c.normal("x", x);
-                       c.normal("w", w);
+                       c.normal("w", w).as_parameter();
+                       c.bf16_roundings = 1;
                        c.run = [args](const std::vector<Tensor>& in) {
                          return std::vector{ops::conv2d(in[0], in[1], args)};
                        };
@@ -86,7 +87,8 @@ const OpCases conv2d_frozen("conv2d_frozen",
                               const Shape w = p.shape("w");
                               const Conv2dArgs args = conv_args(p);
                               c.normal("x", p.shape("x"));
-                              c.normal("w", w).constant();
+                              c.normal("w", w).as_parameter().constant();
+                              c.bf16_roundings = 1;
                               c.run = [args](const std::vector<Tensor>& in) {
                                 return std::vector{ops::conv2d(in[0], in[1].sealed_copy(), args)};
                               };
@@ -98,8 +100,9 @@ const OpCases conv2d_bias("conv2d_bias", {"x=2x9x7x3 w=5x3x3x3 pad=1", "x=2x5x7x
                           [](Case& c, const Params& p) {
                             const Conv2dArgs args = conv_args(p);
                             c.normal("x", p.shape("x"));
-                            c.normal("w", p.shape("w"));
-                            c.normal("bias", {p.shape("w")[0]});
+                            c.normal("w", p.shape("w")).as_parameter();
+                            c.normal("bias", {p.shape("w")[0]}).as_parameter();
+                            c.bf16_roundings = 2;
                             c.run = [args](const std::vector<Tensor>& in) {
                               return std::vector{ops::conv2d(in[0], in[1], args, in[2])};
                             };
@@ -132,7 +135,8 @@ const OpCases depthwise("depthwise_conv2d",
                         [](Case& c, const Params& p) {
                           const Conv2dArgs args = conv_args(p);
                           c.normal("x", p.shape("x"));
-                          c.normal("w", p.shape("w"));
+                          c.normal("w", p.shape("w")).as_parameter();
+                          c.bf16_roundings = 1;
                           c.run = [args](const std::vector<Tensor>& in) {
                             return std::vector{ops::depthwise_conv2d(in[0], in[1], args)};
                           };

@@ -34,7 +34,8 @@ std::vector<Tensor> inputs(const Setting& s, Device device, DType dtype) {
   c.uniform("var", row, 0.25, 4);
   std::vector<Tensor> made;
   for (const testing::Input& in : c.inputs) {
-    made.push_back(in.value.to(dtype).to(device).clone());
+    const bool image = in.name == "x" || in.name == "residual";
+    made.push_back(in.value.to(image ? dtype : parameter_dtype(dtype)).to(device).clone());
     if (made.size() <= 5) set_requires_grad(made.back());
   }
   if (s.filter.rank() == 0) made[1] = {};
@@ -71,7 +72,7 @@ void expect_same_bits(const Tensor& a, const Tensor& b, const char* what) {
 // Forward and backward of both, on that device.
 void expect_equal(const Setting& s, Device device, DType dtype) {
   SCOPED_TRACE(to_string(s.x) + " filter " + to_string(s.filter) + (s.residual ? " residual" : "") +
-               (s.relu ? " relu" : "") + (s.eval ? " eval" : ""));
+               (s.relu ? " relu" : "") + (s.eval ? " eval " : " ") + std::string(name_of(dtype)));
   const std::vector<Tensor> a = inputs(s, device, dtype), b = inputs(s, device, dtype);
   const auto one = fused(s, a), other = parts(s, b);
   expect_same_bits(one.y, other.y, "y");
@@ -96,7 +97,8 @@ TEST(ConvTail, HasTheBitsOfItsParts) {
     for (const bool residual : {false, true})
       for (const bool relu : {false, true})
         for (const bool eval : {false, true})
-          expect_equal({x, filter, residual, relu, eval}, cpu_device, DType::f32);
+          for (const DType dtype : {DType::f32, DType::bf16})
+            expect_equal({x, filter, residual, relu, eval}, cpu_device, dtype);
 }
 
 // A NaN or an infinity goes the way that it goes through the parts.
@@ -115,6 +117,7 @@ TEST(ConvTail, PassesNotANumberOn) {
 
 TEST(ConvTail, RunsItsPartsWhereNothingFusesThem) {
   EXPECT_TRUE(ops::conv_tail_is_fused(cpu_device, DType::f32));
+  EXPECT_TRUE(ops::conv_tail_is_fused(cpu_device, DType::bf16));
   EXPECT_TRUE(ops::conv_tail_is_fused(ref_device, DType::f64));
   EXPECT_FALSE(ops::conv_tail_is_fused({Device::Kind::cuda, 0}, DType::f32));
   ASSERT_FALSE(ops::conv_tail_is_fused(cpu_device, DType::f64));

@@ -11,6 +11,7 @@ const OpCases normalize_images("normalize_images",
                                [](Case& c, const Params& p) {
                                  c.bytes("x", p.shape("x"));
                                  c.normal("dtype", {1}).constant();
+                                 c.bf16_roundings = 1;
                                  c.run = [](const std::vector<Tensor>& in) {
                                    return std::vector{ops::normalize_images(in[0], in[1].dtype())};
                                  };

@@ -9,6 +9,7 @@ const OpCases reshape("reshape", {"x=2x7x5x3 to=14x15", "x=3x4 to=12", "x=1 to=1
                       [](Case& c, const Params& p) {
                         const Shape to = p.shape("to");
                         c.normal("x", p.shape("x"));
+                        c.bf16_roundings = 1;
                         c.run = [to](const std::vector<Tensor>& in) {
                           return std::vector{ops::reshape(in[0], to)};
                         };
@@ -19,6 +20,7 @@ const OpCases slice("slice", {"x=5x3 rows=1x4", "x=7x2x3x35 rows=0x2", "x=4x3 ro
                     [](Case& c, const Params& p) {
                       const auto rows = p.pair("rows", 0);
                       c.normal("x", p.shape("x"));
+                      c.bf16_roundings = 1;
                       c.run = [rows](const std::vector<Tensor>& in) {
                         return std::vector{ops::slice(in[0], rows[0], rows[1])};
                       };
@@ -36,6 +38,7 @@ const OpCases pad("pad",
                       amounts.emplace_back(pair[0], pair[1]);
                     }
                     c.normal("x", x);
+                    c.bf16_roundings = 1;
                     c.run = [amounts](const std::vector<Tensor>& in) {
                       return std::vector{ops::pad(in[0], amounts)};
                     };
@@ -55,6 +58,7 @@ const OpCases stride_slice("stride_slice",
                                step.push_back(p.has(key) ? p.pair(key, 0)[1] : 1);
                              }
                              c.normal("x", x);
+                             c.bf16_roundings = 1;
                              c.run = [begin, step](const std::vector<Tensor>& in) {
                                return std::vector{ops::stride_slice(in[0], begin, step)};
                              };
@@ -69,6 +73,7 @@ const OpCases concat("concat",
                        c.normal("a", p.shape("a"));
                        c.normal("b", p.shape("b"));
                        if (p.has("c")) c.normal("c", p.shape("c"));
+                       c.bf16_roundings = 1;
                        c.run = [dim](const std::vector<Tensor>& in) {
                          return std::vector{ops::concat(in, dim)};
                        };

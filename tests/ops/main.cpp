@@ -59,10 +59,16 @@ class CaseTest : public ::testing::Test {
  public:
   CaseTest(Chosen chosen, std::string device) : chosen_(std::move(chosen)), device_(std::move(device)) {}
   void TestBody() override {
-    const Case c = chosen_.op->make(chosen_.parameters);
+    const Case drawn = chosen_.op->make(chosen_.parameters), rounded = drawn.rounded_to_bf16();
     const std::int64_t violations = guard_violations();
-    const std::vector<Result> want = run_case(c, {ref_device, DType::f64});
+    const Target truth{ref_device, DType::f64};
+    const std::vector<Result> exact = run_case(drawn, truth),
+                              exact_of_rounded = drawn.bf16_roundings > 0 ? run_case(rounded, truth) : exact;
     for (const Target& target : targets(device_)) {
+      const bool in_bf16 = target.dtype == DType::bf16;
+      if (in_bf16 && drawn.bf16_roundings == 0) continue;
+      const Case& c = in_bf16 ? rounded : drawn;
+      const std::vector<Result>& want = in_bf16 ? exact_of_rounded : exact;
       set_thread_count(1);
       const std::vector<Result> got = run_case(c, target);
       const Comparison result = compare(got, want, allowance(c, target.dtype), c.terms);
@@ -216,11 +222,12 @@ int run_perf(const Options& options) {
   for (const Chosen& chosen : chosen_cases(options)) {
     const Case c = chosen.op->make(chosen.parameters);
     for (const Target& target : targets(options.device.empty() ? "cpu" : options.device)) {
+      if (target.dtype == DType::bf16 && c.bf16_roundings == 0) continue;
       std::vector<Tensor> inputs;
       double bytes = 0;
       for (const Input& in : c.inputs) {
-        inputs.push_back(
-            (is_floating(in.value.dtype()) ? in.value.to(target.dtype) : in.value).to(target.device));
+        const DType dtype = in.parameter ? parameter_dtype(target.dtype) : target.dtype;
+        inputs.push_back((is_floating(in.value.dtype()) ? in.value.to(dtype) : in.value).to(target.device));
         bytes += static_cast<double>(inputs.back().bytes());
       }
       for (const Tensor& y : c.run(inputs)) bytes += static_cast<double>(y.bytes());

@@ -28,6 +28,7 @@ const std::vector<std::string> windows{
 const OpCases max_pool2d("max_pool2d", windows, [](Case& c, const Params& p) {
   const Pool2dArgs args = pool_args(p);
   c.distinct("x", p.shape("x"));
+  c.bf16_roundings = 1;
   c.run = [args](const std::vector<Tensor>& in) { return std::vector{ops::max_pool2d(in[0], args)}; };
 });
 
@@ -40,6 +41,7 @@ const OpCases max_pool2d_ties("max_pool2d_ties",
                                 const Pool2dArgs args = pool_args(p);
                                 c.normal("x", p.shape("x"));
                                 c.by_differences = false;
+                                c.bf16_roundings = 1;
                                 c.run = [args](const std::vector<Tensor>& in) {
                                   return std::vector{ops::max_pool2d(in[0], args)};
                                 };
@@ -57,6 +59,7 @@ const OpCases max_pool2d_edges("max_pool2d_edges", {"x=2x9x7x3 k=3 stride=2 pad=
                                    if (i % 7 == 0)
                                      v[i] = i % 3 == 0 ? nan : i % 2 == 0 ? -infinity : infinity;
                                  c.by_differences = false;
+                                 c.bf16_roundings = 1;
                                  c.run = [args](const std::vector<Tensor>& in) {
                                    return std::vector{ops::max_pool2d(in[0], args)};
                                  };
@@ -72,6 +75,7 @@ std::vector<std::string> also_without_padding(std::vector<std::string> cases) {
 const OpCases avg_pool2d("avg_pool2d", also_without_padding(windows), [](Case& c, const Params& p) {
   const Pool2dArgs args = pool_args(p);
   c.normal("x", p.shape("x"));
+  c.bf16_roundings = 1;
   c.run = [args](const std::vector<Tensor>& in) { return std::vector{ops::avg_pool2d(in[0], args)}; };
 });
 
@@ -79,6 +83,7 @@ const OpCases global_avg_pool(
     "global_avg_pool", {"x=2x8x6x1", "x=2x9x7x3", "x=3x8x11x35", "x=2x1x1x3", "x=2x8x8x64", "x=4x7x7x512"},
     [](Case& c, const Params& p) {
       c.normal("x", p.shape("x"));
+      c.bf16_roundings = 1;
       c.run = [](const std::vector<Tensor>& in) { return std::vector{ops::global_avg_pool(in[0])}; };
     });
 

@@ -15,6 +15,7 @@ void fill(Case& c, const Params& p) {
   c.normal("x", p.shape("x"));
   c.run = [](const std::vector<Tensor>& in) { return std::vector{op(in[0])}; };
   c.tolerance = 2e-6;
+  c.bf16_roundings = 1;
 }
 
 // Values of one sign, so that the sum is the largest number around.

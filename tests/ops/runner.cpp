@@ -15,7 +15,8 @@ std::vector<Tensor> inputs_for(const Case& c, const Target& target) {
   std::vector<Tensor> inputs;
   for (const Input& in : c.inputs) {
     // A copy, so that in-place ops leave the case as it is.
-    Tensor t = is_floating(in.value.dtype()) ? in.value.to(target.dtype) : in.value;
+    const DType dtype = in.parameter ? parameter_dtype(target.dtype) : target.dtype;
+    Tensor t = is_floating(in.value.dtype()) ? in.value.to(dtype) : in.value;
     t = (t.dtype() == in.value.dtype() ? t.clone() : t).to(target.device);
     if (in.gradient) set_requires_grad(t);
     inputs.push_back(t);
@@ -26,12 +27,16 @@ std::vector<Tensor> inputs_for(const Case& c, const Target& target) {
 Tensor seed_for(const Case& c, const Tensor& y) {
   Case seed(c.name + " seed");
   seed.integers = c.integers;
-  return seed.normal("seed", y.shape()).value.to(y.dtype()).to(y.device());
+  const Tensor drawn = seed.normal("seed", y.shape()).value;
+  return (c.on_bf16_values ? drawn.to(DType::bf16) : drawn).to(y.dtype()).to(y.device());
 }
 
 // One tensor against the other; adds to the comparison.
 void compare_one(const Result& got, const Result& want, double tolerance, double terms, Comparison& sum) {
-  const Tensor g = got.value.to(ref_device).to(DType::f64), w = want.value.to(ref_device).to(DType::f64);
+  const Tensor g = got.value.to(ref_device).to(DType::f64);
+  Tensor w = want.value.to(ref_device).to(DType::f64);
+  // Where nothing may be lost, the wanted number is as exact as the dtype is.
+  if (tolerance == 0) w = w.to(got.value.dtype()).to(DType::f64);
   if (g.shape() != w.shape()) {
     sum.used = HUGE_VAL;
     sum.report += fmt::format("  {}: has shape {}, expected {}\n", got.name, to_string(g.shape()),
@@ -66,7 +71,7 @@ std::string to_string(const Target& target) {
 }
 
 std::vector<Target> targets(const std::string& device) {
-  std::vector<Target> all{{ref_device, DType::f32}, {cpu_device, DType::f32}};
+  std::vector<Target> all{{ref_device, DType::f32}, {cpu_device, DType::f32}, {cpu_device, DType::bf16}};
   for (int i = 0; i < std::min(gpu::count(), 1); ++i) all.push_back({{Device::Kind::cuda, i}, DType::f32});
   if (device.empty()) return all;
   std::vector<Target> some;
@@ -82,7 +87,8 @@ std::vector<Result> run_case(const Case& c, const Target& target) {
   const std::vector<Tensor> outputs = c.run(inputs);
   std::vector<Result> results;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    const bool right_dtype = !is_floating(outputs[i].dtype()) || outputs[i].dtype() == target.dtype;
+    const DType got = outputs[i].dtype();
+    const bool right_dtype = !is_floating(got) || got == target.dtype || got == parameter_dtype(target.dtype);
     REPRISE_CHECK(right_dtype && outputs[i].device() == target.device, "{}: result {} is {} on {}", c.name, i,
                   describe(outputs[i]), to_string(target));
     results.push_back({fmt::format("result {}", i), outputs[i].detach()});
@@ -92,7 +98,7 @@ std::vector<Result> run_case(const Case& c, const Target& target) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (!c.inputs[i].gradient) continue;
     const Tensor g = grad(inputs[i]);
-    REPRISE_CHECK(g.defined() && g.dtype() == target.dtype && g.device() == target.device,
+    REPRISE_CHECK(g.defined() && g.dtype() == inputs[i].dtype() && g.device() == target.device,
                   "{}: the gradient of {} is {}", c.name, c.inputs[i].name, describe(g));
     results.push_back({"gradient of " + c.inputs[i].name, g});
   }
@@ -112,9 +118,10 @@ Comparison compare(const std::vector<Result>& got, const std::vector<Result>& wa
 }
 
 double allowance(const Case& c, DType dtype) {
-  if (c.integers || dtype == DType::f64) return 0;
-  // bf16 has 16 fewer bits than f32.
-  return dtype == DType::bf16 ? std::min(0.05, c.tolerance * 65536) : c.tolerance;
+  const bool exact = c.integers || dtype == DType::f64;
+  if (dtype != DType::bf16) return exact ? 0 : c.tolerance;
+  // bf16 rounds by half of 2^-7 at most.
+  return exact && c.bf16_roundings == 1 ? 0 : c.tolerance + c.bf16_roundings / 256.0;
 }
 
 bool same_bits(const std::vector<Result>& a, const std::vector<Result>& b) {

@@ -21,6 +21,7 @@ const OpCases relu("relu", shapes, [](Case& c, const Params& p) {
   Input& x = c.normal("x", shape);
   for (std::int64_t i = 0; i < shape.numel(); ++i)
     if (double& v = x.value.mutable_data<double>()[i]; std::abs(v) < 0.001) v = 0.5;
+  c.bf16_roundings = 1;
   c.run = one<ops::relu>;
   c.tolerance = 0;
 });
@@ -34,14 +35,30 @@ const OpCases relu_edges("relu_edges", {"n=1", "n=67"}, [](Case& c, const Params
   for (int i = 0; i < p.integer("n", 1); ++i)
     v.push_back(static_cast<double>(static_cast<float>(kinds[static_cast<std::size_t>(i) % kinds.size()])));
   c.values("x", tensor({p.integer("n", 1)}, std::span<const double>(v), ref_device)).constant();
+  c.bf16_roundings = 1;
   c.run = one<ops::relu>;
   c.tolerance = 0;
+});
+
+// There and back; in bf16 there alone.
+const OpCases cast("cast", shapes, [](Case& c, const Params& p) {
+  c.normal("x", p.shape("x"));
+  c.bf16_roundings = 1;
+  c.run = [](const std::vector<Tensor>& in) {
+    const DType dtype = in[0].dtype();
+    if (dtype == DType::bf16) return std::vector{ops::cast(in[0], DType::f32)};
+    if (in[0].device() != ref_device) return std::vector{ops::cast(in[0], dtype)};
+    const Tensor other = ops::cast(in[0], dtype == DType::f64 ? DType::f32 : DType::f64);
+    return std::vector{ops::cast(other, dtype)};
+  };
+  c.by_differences = false;
 });
 
 const OpCases exp("exp",
                   {"x=1", "x=35", "x=2x7x5x3", "x=3x4x5x35", "x=67 low=-80 high=80", "x=1000 low=-1 high=1"},
                   [](Case& c, const Params& p) {
                     c.uniform("x", p.shape("x"), p.number("low", -3), p.number("high", 3));
+                    c.bf16_roundings = 4;
                     c.run = one<ops::exp>;
                   });
 
@@ -51,11 +68,13 @@ const OpCases log("log",
                   [](Case& c, const Params& p) {
                     c.uniform("x", p.shape("x"), p.number("low", 0.1), p.number("high", 3));
                     c.by_differences = p.number("high", 3) < 10;
+                    c.bf16_roundings = 4;
                     c.run = one<ops::log>;
                   });
 
 const OpCases sqrt("sqrt", shapes, [](Case& c, const Params& p) {
   c.uniform("x", p.shape("x"), 0.1, 9);
+  c.bf16_roundings = 4;
   c.run = one<ops::sqrt>;
 });
 
@@ -63,6 +82,7 @@ const OpCases tanh("tanh", {"x=1", "x=35", "x=2x7x5x3", "x=3x4x5x35", "x=1000 hi
                    [](Case& c, const Params& p) {
                      const double high = p.number("high", 3);
                      c.uniform("x", p.shape("x"), -high, high);
+                     c.bf16_roundings = 4;
                      c.run = one<ops::tanh>;
                    });
 
@@ -71,6 +91,7 @@ const OpCases sigmoid("sigmoid", {"x=1", "x=35", "x=2x7x5x3", "x=3x4x5x35", "x=6
                         const double high = p.number("high", 3);
                         c.uniform("x", p.shape("x"), -high, high);
                         if (high > 30) c.terms = 1;  // y (1 - y) cancels near 1
+                        c.bf16_roundings = 4;
                         c.run = one<ops::sigmoid>;
                       });
 

@@ -1,6 +1,7 @@
 // Batch normalisation; its sums are in sums.*.
 #include "engine/kernels/cpu/leaf/batch_norm.h"
 #include "engine/core/parallel.h"
+#include "engine/kernels/cpu/instantiate.h"
 #include "engine/kernels/cpu/leaf/elementwise.h"
 #include "engine/kernels/cpu/sums.h"
 #include "engine/kernels/kernels.h"
@@ -16,70 +17,69 @@ GroupChunks chunks_of(const Shape& x, const Shape& statistics) {
 
 }  // namespace
 
-template <>
-void batch_norm_stats<float>(View x, MutView mean, MutView var) {
+template <class T>
+void batch_norm_stats(View x, MutView mean, MutView var) {
   const GroupChunks z = chunks_of(x.shape, mean.shape);
   const std::int64_t c = z.channels;
   float* parts = partial_sums(z.total() * 3 * c);
   parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
-    chunk_moments(x.data<float>() + z.begin(k) * c, z.rows(k), c, parts + k * 3 * c);
+    chunk_moments(x.data<T>() + z.begin(k) * c, z.rows(k), c, parts + k * 3 * c);
   });
   join_moments(z, parts, mean, var);
 }
 
 // y = (x - mean) * (gamma * inverse_std) + beta. Not folded to x * scale + shift, which loses digits where
 // the mean is large.
-template <>
-void batch_norm_fwd<float>(const BatchNormArgs& a, View x, View mean, View var, View gamma, View beta,
-                           MutView y) {
+template <class T>
+void batch_norm_fwd(const BatchNormArgs& a, View x, View mean, View var, View gamma, View beta, MutView y) {
   const GroupChunks z = chunks_of(x.shape, mean.shape);
   const std::vector<float> scale = normal_scale(gamma, var, a.eps);
   parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
     const std::int64_t at = z.begin(k) * z.channels, s = z.group(k) * z.channels;
-    batch_norm_leaf().normalize(x.data<float>() + at, mean.data<float>() + s, scale.data() + s,
-                                beta.data<float>() + s, y.data<float>() + at, z.rows(k), z.channels);
+    batch_norm_leaf<T>().normalize(x.data<T>() + at, mean.data<float>() + s, scale.data() + s,
+                                   beta.data<float>() + s, y.data<T>() + at, z.rows(k), z.channels);
   });
 }
 
-template <>
-void batch_norm_bwd_params<float>(const BatchNormArgs& a, View x, View dy, View mean, View var,
-                                  MutView dgamma, MutView dbeta) {
+template <class T>
+void batch_norm_bwd_params(const BatchNormArgs& a, View x, View dy, View mean, View var, MutView dgamma,
+                           MutView dbeta) {
   const GroupChunks z = chunks_of(x.shape, mean.shape);
   const std::int64_t c = z.channels;
   float* parts = partial_sums(z.total() * 2 * c);
   parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
     const std::int64_t at = z.begin(k) * c;
     float* sums = parts + k * 2 * c;
-    batch_norm_leaf().grad_sums(x.data<float>() + at, dy.data<float>() + at,
-                                mean.data<float>() + z.group(k) * c, sums, sums + c, z.rows(k), c);
+    batch_norm_leaf<T>().grad_sums(x.data<T>() + at, dy.data<T>() + at, mean.data<float>() + z.group(k) * c,
+                                   sums, sums + c, z.rows(k), c);
   });
   join_gradient_sums(z, parts, a.eps, var, dgamma, dbeta);
 }
 
 // dx = gamma * inverse_std * ((dy - dbeta / M) - (x - mean) * (inverse_std * dgamma / M))
-template <>
-void batch_norm_bwd_train<float>(const BatchNormArgs& a, View x, View dy, View mean, View var, View gamma,
-                                 View dgamma, View dbeta, MutView dx) {
+template <class T>
+void batch_norm_bwd_train(const BatchNormArgs& a, View x, View dy, View mean, View var, View gamma,
+                          View dgamma, View dbeta, MutView dx) {
   const GroupChunks z = chunks_of(x.shape, mean.shape);
   const std::vector<float> scale = normal_scale(gamma, var, a.eps);
   const InputGradient g = input_gradient(dgamma, dbeta, var, z.group_rows, a.eps);
   parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
     const std::int64_t at = z.begin(k) * z.channels, s = z.group(k) * z.channels;
-    batch_norm_leaf().grad_input(x.data<float>() + at, dy.data<float>() + at, mean.data<float>() + s,
-                                 g.grad_mean.data() + s, g.slope.data() + s, scale.data() + s,
-                                 dx.data<float>() + at, z.rows(k), z.channels);
+    batch_norm_leaf<T>().grad_input(x.data<T>() + at, dy.data<T>() + at, mean.data<float>() + s,
+                                    g.grad_mean.data() + s, g.slope.data() + s, scale.data() + s,
+                                    dx.data<T>() + at, z.rows(k), z.channels);
   });
 }
 
-template <>
-void batch_norm_bwd_eval<float>(const BatchNormArgs& a, View dy, View var, View gamma, MutView dx) {
+template <class T>
+void batch_norm_bwd_eval(const BatchNormArgs& a, View dy, View var, View gamma, MutView dx) {
   const GroupChunks z = chunks_of(dy.shape, var.shape);
   const std::vector<float> scale = normal_scale(gamma, var, a.eps);
   parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
     const std::int64_t at = z.begin(k) * z.channels;
-    elementwise_leaf().binary_channel(BinaryOp::mul, dy.data<float>() + at,
-                                      scale.data() + z.group(k) * z.channels, dx.data<float>() + at,
-                                      z.rows(k), z.channels);
+    elementwise_leaf<T>().binary_channel(BinaryOp::mul, dy.data<T>() + at,
+                                         scale.data() + z.group(k) * z.channels, dx.data<T>() + at, z.rows(k),
+                                         z.channels);
   });
 }
 
@@ -96,5 +96,11 @@ void batch_norm_update<float>(const BatchNormArgs& a, std::int64_t count, View m
     v = keep * v + take * (var.data<float>()[k] * unbiased);
   }
 }
+
+REPRISE_CPU_KERNEL(batch_norm_stats);
+REPRISE_CPU_KERNEL(batch_norm_fwd);
+REPRISE_CPU_KERNEL(batch_norm_bwd_params);
+REPRISE_CPU_KERNEL(batch_norm_bwd_train);
+REPRISE_CPU_KERNEL(batch_norm_bwd_eval);
 
 }  // namespace reprise::kernels::cpu

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "engine/core/parallel.h"
+#include "engine/kernels/cpu/instantiate.h"
 #include "engine/kernels/cpu/tap_conv.h"
 #include "engine/kernels/cpu/winograd.h"
 #include "engine/kernels/kernels.h"
@@ -37,32 +38,33 @@ std::string key_of(const char* what, const Conv2dArgs& a, std::int64_t group, st
                      a.padding[1], a.dilation[0], a.dilation[1], group, a.groups, phase_h, phase_w);
 }
 
+template <class T>
 void zero(MutView v) {
   parallel_for(v.numel(), 1 << 18, [&](std::int64_t b, std::int64_t e) {
-    std::memset(v.data<float>() + b, 0, static_cast<std::size_t>(e - b) * sizeof(float));
+    std::memset(v.data<T>() + b, 0, static_cast<std::size_t>(e - b) * sizeof(T));
   });
 }
 
 }  // namespace
 
-template <>
-void conv2d_fwd<float>(const Conv2dArgs& a, View x, View w, MutView y) {
+template <class T>
+void conv2d_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
   if (y.numel() == 0) return;
   if (winograd_applies(a, w, y.dim(1), y.dim(2))) {
-    winograd_conv(x, w, false, a.padding[0], a.padding[1], y);
+    winograd_conv<T>(x, w, false, a.padding[0], a.padding[1], y);
     return;
   }
   const std::int64_t r = w.dim(1), s = w.dim(2), c = w.dim(3), o = w.dim(0) / a.groups;
   for (std::int64_t g = 0; g < a.groups; ++g) {
-    TapConv t;
-    t.in = x.data<float>();
+    TapConv<T> t;
+    t.in = x.data<T>();
     t.n = x.dim(0), t.h = x.dim(1), t.w = x.dim(2), t.in_channels = x.dim(3);
     t.c_begin = g * c, t.c = c;
     t.row_origin = -a.padding[0], t.col_origin = -a.padding[1];
     t.stride_h = a.stride[0], t.stride_w = a.stride[1];
     for (std::int64_t i = 0; i < r; ++i) t.rows.push_back(i * a.dilation[0]);
     for (std::int64_t i = 0; i < s; ++i) t.cols.push_back(i * a.dilation[1]);
-    t.out = y.data<float>() + g * o;
+    t.out = y.data<T>() + g * o;
     t.oh = y.dim(1), t.ow = y.dim(2), t.o = o;
     t.out_pixel = y.dim(3), t.out_row = t.ow * t.out_pixel, t.out_image = t.oh * t.out_row;
     const float* filter = w.data<float>() + g * o * r * s * c;
@@ -74,11 +76,11 @@ void conv2d_fwd<float>(const Conv2dArgs& a, View x, View w, MutView y) {
   }
 }
 
-template <>
-void conv2d_dgrad<float>(const Conv2dArgs& a, View dy, View w, MutView dx) {
+template <class T>
+void conv2d_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
   if (dx.numel() == 0) return;
   if (winograd_applies(a, w, dx.dim(1), dx.dim(2))) {
-    winograd_conv(dy, w, true, 2 - a.padding[0], 2 - a.padding[1], dx);
+    winograd_conv<T>(dy, w, true, 2 - a.padding[0], 2 - a.padding[1], dx);
     return;
   }
   const std::int64_t r = w.dim(1), s = w.dim(2), i = w.dim(3), o = w.dim(0) / a.groups;
@@ -87,7 +89,7 @@ void conv2d_dgrad<float>(const Conv2dArgs& a, View dy, View w, MutView dx) {
     covered &= !phase_taps(ph, r, a.stride[0], a.padding[0], a.dilation[0]).taps.empty();
   for (int ph = 0; ph < a.stride[1]; ++ph)
     covered &= !phase_taps(ph, s, a.stride[1], a.padding[1], a.dilation[1]).taps.empty();
-  if (!covered) zero(dx);
+  if (!covered) zero<T>(dx);
 
   for (std::int64_t g = 0; g < a.groups; ++g)
     for (std::int64_t ph = 0; ph < std::min<std::int64_t>(a.stride[0], dx.dim(1)); ++ph)
@@ -95,8 +97,8 @@ void conv2d_dgrad<float>(const Conv2dArgs& a, View dy, View w, MutView dx) {
         const PhaseTaps th = phase_taps(ph, r, a.stride[0], a.padding[0], a.dilation[0]);
         const PhaseTaps tw = phase_taps(pw, s, a.stride[1], a.padding[1], a.dilation[1]);
         if (th.taps.empty() || tw.taps.empty()) continue;
-        TapConv t;
-        t.in = dy.data<float>();
+        TapConv<T> t;
+        t.in = dy.data<T>();
         t.n = dy.dim(0), t.h = dy.dim(1), t.w = dy.dim(2), t.in_channels = dy.dim(3);
         t.c_begin = g * o, t.c = o;
         t.row_origin = th.first, t.col_origin = tw.first;
@@ -104,7 +106,7 @@ void conv2d_dgrad<float>(const Conv2dArgs& a, View dy, View w, MutView dx) {
         t.oh = (dx.dim(1) - ph + a.stride[0] - 1) / a.stride[0],
         t.ow = (dx.dim(2) - pw + a.stride[1] - 1) / a.stride[1];
         t.o = i;
-        t.out = dx.data<float>() + (ph * dx.dim(2) + pw) * dx.dim(3) + g * i;
+        t.out = dx.data<T>() + (ph * dx.dim(2) + pw) * dx.dim(3) + g * i;
         t.out_pixel = a.stride[1] * dx.dim(3), t.out_row = a.stride[0] * dx.dim(2) * dx.dim(3);
         t.out_image = dx.dim(1) * dx.dim(2) * dx.dim(3);
         const float* filter = w.data<float>() + g * o * r * s * i;
@@ -118,5 +120,8 @@ void conv2d_dgrad<float>(const Conv2dArgs& a, View dy, View w, MutView dx) {
         tap_conv(t, packed_weights(t, w.sealed, key_of("conv2d_dgrad", a, g, ph, pw), weight));
       }
 }
+
+REPRISE_CPU_KERNEL(conv2d_fwd);
+REPRISE_CPU_KERNEL(conv2d_dgrad);
 
 }  // namespace reprise::kernels::cpu

@@ -8,7 +8,9 @@
 
 #include "engine/core/parallel.h"
 #include "engine/kernels/cpu/chunks.h"
+#include "engine/kernels/cpu/instantiate.h"
 #include "engine/kernels/cpu/leaf/conv_tile.h"
+#include "engine/kernels/cpu/leaf/elementwise.h"
 #include "engine/kernels/cpu/scratch.h"
 #include "engine/kernels/kernels.h"
 
@@ -56,7 +58,8 @@ struct WgradPlan {
 
 // Images [first, last) with their padding, one after the other, and zeros behind for blocks that reach too
 // far.
-float* padded_images(const WgradPlan& p, const Conv2dArgs& a, const float* x, std::int64_t first,
+template <class T>
+float* padded_images(const WgradPlan& p, const Conv2dArgs& a, const T* x, std::int64_t first,
                      std::int64_t last, std::int64_t slack) {
   float* copy = scratch(1, static_cast<std::size_t>(p.sub_batch * p.image + slack));
   const std::int64_t left = std::min<std::int64_t>(a.padding[1], p.padded_w);
@@ -66,8 +69,8 @@ float* padded_images(const WgradPlan& p, const Conv2dArgs& a, const float* x, st
     const std::int64_t from = row % p.padded_h - a.padding[0];
     std::fill_n(to, p.padded_w * p.channels, 0.0f);
     if (from < 0 || from >= p.h) continue;
-    const float* source = x + ((first + row / p.padded_h) * p.h + from) * p.w * p.channels;
-    std::copy_n(source, (right - left) * p.channels, to + left * p.channels);
+    const T* source = x + ((first + row / p.padded_h) * p.h + from) * p.w * p.channels;
+    elementwise_leaf<T>().widen(source, to + left * p.channels, (right - left) * p.channels);
   }
   std::fill_n(copy + (last - first) * p.image, slack, 0.0f);
   return copy;
@@ -75,8 +78,8 @@ float* padded_images(const WgradPlan& p, const Conv2dArgs& a, const float* x, st
 
 }  // namespace
 
-template <>
-void conv2d_wgrad<float>(const Conv2dArgs& a, View x, View dy, MutView dw) {
+template <class T>
+void conv2d_wgrad(const Conv2dArgs& a, View x, View dy, MutView dw) {
   if (dw.numel() == 0) return;
   if (dy.numel() == 0) {
     std::fill_n(dw.data<float>(), dw.numel(), 0.0f);
@@ -121,9 +124,9 @@ void conv2d_wgrad<float>(const Conv2dArgs& a, View x, View dy, MutView dw) {
     for (std::int64_t s = p.sub_batches * index / p.partials; s < p.sub_batches * (index + 1) / p.partials;
          ++s) {
       const std::int64_t first = s * p.sub_batch, last = std::min(p.n, first + p.sub_batch);
-      const float* images = padded_images(p, a, x.data<float>(), first, last, block_i);
+      const float* images = padded_images(p, a, x.data<T>(), first, last, block_i);
       float* grads = scratch(2, static_cast<std::size_t>(p.sub_batch * dy_image + block_o));
-      std::copy_n(dy.data<float>() + first * dy_image, (last - first) * dy_image, grads);
+      elementwise_leaf<T>().widen(dy.data<T>() + first * dy_image, grads, (last - first) * dy_image);
       std::fill_n(grads + (last - first) * dy_image, block_o, 0.0f);
       for (std::int64_t b = begin; b < end; ++b) block(b, images, grads, last - first, partial(index));
     }
@@ -133,5 +136,7 @@ void conv2d_wgrad<float>(const Conv2dArgs& a, View x, View dy, MutView dw) {
       for (std::int64_t k = begin; k < end; ++k) dw.data<float>()[k] += partial(i)[k];
   });
 }
+
+REPRISE_CPU_KERNEL(conv2d_wgrad);
 
 }  // namespace reprise::kernels::cpu

@@ -4,37 +4,39 @@
 #include "engine/core/parallel.h"
 #include "engine/kernels/cpu/chunks.h"
 #include "engine/kernels/cpu/depthwise_rows.h"
+#include "engine/kernels/cpu/instantiate.h"
 #include "engine/kernels/cpu/sums.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels::cpu {
 namespace {
 
+template <class T>
 void gather(const DepthwiseRows& rows, View in, View w, MutView out) {
   const std::int64_t row = out.dim(2) * out.dim(3), last = out.dim(0) * out.dim(1) - 1;
   parallel_for(out.dim(0) * out.dim(1), rows_per_chunk(1 << 16, row),
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t i = begin; i < end; ++i)
-                   rows.gather(in.data<float>(), 0, w.data<float>(), i, out.data<float>() + i * row,
-                               out.data<float>() + std::min(i + 1, last) * row);
+                   rows.gather(in.data<T>(), 0, w.data<float>(), i, out.data<T>() + i * row,
+                               out.data<T>() + std::min(i + 1, last) * row);
                });
 }
 
 }  // namespace
 
-template <>
-void depthwise_fwd<float>(const Conv2dArgs& a, View x, View w, MutView y) {
-  gather(DepthwiseRows::forward(a, x.shape, w.shape, y.shape), x, w, y);
+template <class T>
+void depthwise_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
+  gather<T>(DepthwiseRows::forward(a, x.shape, w.shape, y.shape), x, w, y);
 }
 
-template <>
-void depthwise_dgrad<float>(const Conv2dArgs& a, View dy, View w, MutView dx) {
-  gather(DepthwiseRows::backward(a, dx.shape, w.shape, dy.shape), dy, w, dx);
+template <class T>
+void depthwise_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
+  gather<T>(DepthwiseRows::backward(a, dx.shape, w.shape, dy.shape), dy, w, dx);
 }
 
 // Each chunk of output rows has its own partial filter in f32; these are added in order, in double.
-template <>
-void depthwise_wgrad<float>(const Conv2dArgs& a, View x, View dy, MutView dw) {
+template <class T>
+void depthwise_wgrad(const Conv2dArgs& a, View x, View dy, MutView dw) {
   const std::int64_t groups = dw.dim(0), width = dy.dim(2), channels = dy.dim(3),
                      filter = dw.numel() / std::max<std::int64_t>(1, groups);
   const DepthwiseRows rows = DepthwiseRows::forward(a, x.shape, dw.shape, dy.shape);
@@ -45,9 +47,13 @@ void depthwise_wgrad<float>(const Conv2dArgs& a, View x, View dy, MutView dw) {
     std::fill_n(taps, filter, 0.0F);
     const std::int64_t first = z.begin(k) / width;
     for (std::int64_t i = first; i < first + z.rows(k) / width; ++i)
-      rows.correlate(x.data<float>(), 0, dy.data<float>() + i * width * channels, i, taps);
+      rows.correlate(x.data<T>(), 0, dy.data<T>() + i * width * channels, i, taps);
   });
   join_sums(z, partial, filter, dw.data<float>());
 }
+
+REPRISE_CPU_KERNEL(depthwise_fwd);
+REPRISE_CPU_KERNEL(depthwise_dgrad);
+REPRISE_CPU_KERNEL(depthwise_wgrad);
 
 }  // namespace reprise::kernels::cpu

@@ -50,26 +50,35 @@ DepthwiseRows DepthwiseRows::backward(const Conv2dArgs& a, const Shape& dx, cons
           segments(backward_taps(axis_of(a, 1, dx, w, dy)), a.stride[1]), dy, w, dx};
 }
 
-void DepthwiseRows::gather(const float* in, std::int64_t first, const float* w, std::int64_t i, float* out,
-                           const float* next) const {
+template <class T>
+void DepthwiseRows::gather(const T* in, std::int64_t first, const float* w, std::int64_t i, T* out,
+                           const T* next) const {
   const std::int64_t n = i / out_height_;
   const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];
-  const float* source = in + (n * in_height_ + row.source - first) * in_width_ * channels_;
+  const T* source = in + (n * in_height_ + row.source - first) * in_width_ * channels_;
   const float* taps = w + n / group_images_ * filter_ + row.first * filter_width_ * channels_;
   for (const Segment& run : columns_)
-    depthwise_leaf().gather(window_of(row, run, in_width_, filter_width_, channels_),
-                            source + run.taps.source * channels_, taps + run.taps.first * channels_,
-                            out + run.begin * channels_, next + run.begin * channels_);
+    depthwise_leaf<T>().gather(window_of(row, run, in_width_, filter_width_, channels_),
+                               source + run.taps.source * channels_, taps + run.taps.first * channels_,
+                               out + run.begin * channels_, next + run.begin * channels_);
 }
 
-void DepthwiseRows::correlate(const float* in, std::int64_t first, const float* grad, std::int64_t i,
+template <class T>
+void DepthwiseRows::correlate(const T* in, std::int64_t first, const T* grad, std::int64_t i,
                               float* taps) const {
   const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];
-  const float* source = in + (i / out_height_ * in_height_ + row.source - first) * in_width_ * channels_;
+  const T* source = in + (i / out_height_ * in_height_ + row.source - first) * in_width_ * channels_;
   for (const Segment& run : columns_)
-    depthwise_leaf().correlate(window_of(row, run, in_width_, filter_width_, channels_),
-                               source + run.taps.source * channels_, grad + run.begin * channels_,
-                               taps + (row.first * filter_width_ + run.taps.first) * channels_);
+    depthwise_leaf<T>().correlate(window_of(row, run, in_width_, filter_width_, channels_),
+                                  source + run.taps.source * channels_, grad + run.begin * channels_,
+                                  taps + (row.first * filter_width_ + run.taps.first) * channels_);
 }
+
+#define REPRISE_ROWS_OF(T)                                                                                 \
+  template void DepthwiseRows::gather<T>(const T*, std::int64_t, const float*, std::int64_t, T*, const T*) \
+      const;                                                                                               \
+  template void DepthwiseRows::correlate<T>(const T*, std::int64_t, const T*, std::int64_t, float*) const
+REPRISE_ROWS_OF(float);
+REPRISE_ROWS_OF(BFloat16);
 
 }  // namespace reprise::kernels::cpu

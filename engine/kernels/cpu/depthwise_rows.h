@@ -20,10 +20,11 @@ class DepthwiseRows {
   // Output row i into `out`. `in` holds input rows from `first` on, of which this one's taps must be there.
   // `next`: another row of that length, which the caller will read or write afterwards; it comes into cache
   // meanwhile, for the arithmetic here leaves the memory idle.
-  void gather(const float* in, std::int64_t first, const float* w, std::int64_t i, float* out,
-              const float* next) const;
+  template <class T>
+  void gather(const T* in, std::int64_t first, const float* w, std::int64_t i, T* out, const T* next) const;
   // taps += what output row i with the gradient `grad` gives one group's filter. Forward alone.
-  void correlate(const float* in, std::int64_t first, const float* grad, std::int64_t i, float* taps) const;
+  template <class T>
+  void correlate(const T* in, std::int64_t first, const T* grad, std::int64_t i, float* taps) const;
 
  private:
   DepthwiseRows(std::vector<AxisTaps> rows, std::vector<Segment> columns, const Shape& in, const Shape& w,

@@ -2,8 +2,10 @@
 #include "engine/kernels/cpu/leaf/elementwise.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "engine/core/parallel.h"
+#include "engine/kernels/cpu/instantiate.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels::cpu {
@@ -15,66 +17,83 @@ constexpr std::int64_t chunk = 1 << 16, heavy_chunk = 1 << 13;
 
 }  // namespace
 
-template <>
-void relu_fwd<float>(View x, MutView y) {
+template <class T>
+void relu_fwd(View x, MutView y) {
   parallel_for(x.numel(), chunk, [&](std::int64_t b, std::int64_t e) {
-    elementwise_leaf().relu_fwd(x.data<float>() + b, y.data<float>() + b, e - b);
+    elementwise_leaf<T>().relu_fwd(x.data<T>() + b, y.data<T>() + b, e - b);
   });
 }
 
-template <>
-void relu_bwd<float>(View y, View dy, MutView dx) {
+template <class T>
+void relu_bwd(View y, View dy, MutView dx) {
   parallel_for(y.numel(), chunk, [&](std::int64_t b, std::int64_t e) {
-    elementwise_leaf().relu_bwd(y.data<float>() + b, dy.data<float>() + b, dx.data<float>() + b, e - b);
+    elementwise_leaf<T>().relu_bwd(y.data<T>() + b, dy.data<T>() + b, dx.data<T>() + b, e - b);
   });
 }
 
-template <>
-void affine<float>(const AffineArgs& args, View x, MutView y) {
+template <class T>
+void affine(const AffineArgs& args, View x, MutView y) {
   parallel_for(x.numel(), chunk, [&](std::int64_t b, std::int64_t e) {
-    elementwise_leaf().affine(static_cast<float>(args.scale), static_cast<float>(args.shift),
-                              x.data<float>() + b, y.data<float>() + b, e - b);
+    elementwise_leaf<T>().affine(static_cast<float>(args.scale), static_cast<float>(args.shift),
+                                 x.data<T>() + b, y.data<T>() + b, e - b);
   });
 }
 
-template <>
-void binary<float>(const BinaryArgs& args, View a, View b, MutView y) {
-  const ElementwiseLeaf& leaf = elementwise_leaf();
-  const float* first = a.data<float>();
-  const float* second = b.data<float>();
-  float* out = y.data<float>();
+template <class T>
+void binary(const BinaryArgs& args, View a, View b, MutView y) {
+  const ElementwiseLeaf<T>& leaf = elementwise_leaf<T>();
+  const T* first = a.data<T>();
+  T* out = y.data<T>();
   if (args.broadcast == Broadcast::channel) {
     const std::int64_t channels = b.numel(), rows = channels == 0 ? 0 : a.numel() / channels;
     parallel_for(rows, std::max<std::int64_t>(1, chunk / std::max<std::int64_t>(1, channels)),
                  [&](std::int64_t begin, std::int64_t end) {
                    const std::int64_t i = begin * channels;
-                   leaf.binary_channel(args.op, first + i, second, out + i, end - begin, channels);
+                   leaf.binary_channel(args.op, first + i, b.data<float>(), out + i, end - begin, channels);
                  });
     return;
   }
   parallel_for(a.numel(), chunk, [&](std::int64_t begin, std::int64_t end) {
     if (args.broadcast == Broadcast::scalar)
-      leaf.binary_scalar(args.op, first + begin, *second, out + begin, end - begin);
+      leaf.binary_scalar(args.op, first + begin, *b.data<float>(), out + begin, end - begin);
     else
-      leaf.binary(args.op, first + begin, second + begin, out + begin, end - begin);
+      leaf.binary(args.op, first + begin, b.data<T>() + begin, out + begin, end - begin);
   });
 }
 
-template <>
-void unary_fwd<float>(const UnaryArgs& args, View x, MutView y) {
+template <class T>
+void unary_fwd(const UnaryArgs& args, View x, MutView y) {
   parallel_for(x.numel(), heavy_chunk, [&](std::int64_t b, std::int64_t e) {
-    elementwise_leaf().unary_fwd(args.op, x.data<float>() + b, y.data<float>() + b, e - b);
+    elementwise_leaf<T>().unary_fwd(args.op, x.data<T>() + b, y.data<T>() + b, e - b);
+  });
+}
+
+// From the other floating type; of the same one there is nothing to do.
+template <class T>
+void cast(View x, MutView y) {
+  parallel_for(x.numel(), chunk, [&](std::int64_t b, std::int64_t e) {
+    if constexpr (std::is_same_v<T, float>)
+      elementwise_leaf<BFloat16>().widen(x.data<BFloat16>() + b, y.data<float>() + b, e - b);
+    else
+      elementwise_leaf<T>().narrow(x.data<float>() + b, y.data<T>() + b, e - b);
   });
 }
 
 // Of x and y the one that the derivative does not need may be absent.
-template <>
-void unary_bwd<float>(const UnaryArgs& args, View x, View y, View dy, MutView dx) {
+template <class T>
+void unary_bwd(const UnaryArgs& args, View x, View y, View dy, MutView dx) {
   parallel_for(dy.numel(), heavy_chunk, [&](std::int64_t b, std::int64_t e) {
-    elementwise_leaf().unary_bwd(args.op, x ? x.data<float>() + b : nullptr,
-                                 y ? y.data<float>() + b : nullptr, dy.data<float>() + b,
-                                 dx.data<float>() + b, e - b);
+    elementwise_leaf<T>().unary_bwd(args.op, x ? x.data<T>() + b : nullptr, y ? y.data<T>() + b : nullptr,
+                                    dy.data<T>() + b, dx.data<T>() + b, e - b);
   });
 }
+
+REPRISE_CPU_KERNEL(relu_fwd);
+REPRISE_CPU_KERNEL(relu_bwd);
+REPRISE_CPU_KERNEL(affine);
+REPRISE_CPU_KERNEL(binary);
+REPRISE_CPU_KERNEL(unary_fwd);
+REPRISE_CPU_KERNEL(cast);
+REPRISE_CPU_KERNEL(unary_bwd);
 
 }  // namespace reprise::kernels::cpu

@@ -3,12 +3,15 @@
 
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 
+#include "engine/core/dtype.h"
 #include "engine/core/export.h"
 
 namespace reprise::kernels::cpu {
 
-enum class Isa : std::uint8_t { portable, avx2, avx512 };
+// avx512bf16: as avx512, but convolutions of bf16 multiply pairs in one instruction; the bits are the same.
+enum class Isa : std::uint8_t { portable, avx2, avx512, avx512bf16 };
 
 // The highest that this build has, the machine runs and REPRISE_CPU_ISA allows. Chosen once.
 REPRISE_API Isa cpu_isa();
@@ -18,35 +21,52 @@ REPRISE_API std::string_view name_of(Isa isa);
 
 // Every file in leaf/ is compiled once per instruction set, in its own namespace, and shows one constant
 // table of function pointers there. REPRISE_LEAF(Table, name) declares them all and a function name() that
-// picks one.
+// picks one; REPRISE_LEAF_BEST names the namespace for avx512bf16, where that has a table of its own.
+// REPRISE_LEAF_OF(Table, name): a table for each storage type, name_f32 and name_bf16; name<T>() picks.
 #if defined(__x86_64__)
-#define REPRISE_LEAF(Table, name) \
-  namespace isa_portable {        \
-  extern const Table name;        \
-  }                               \
-  namespace isa_avx2 {            \
-  extern const Table name;        \
-  }                               \
-  namespace isa_avx512 {          \
-  extern const Table name;        \
-  }                               \
-  inline const Table& name() {    \
-    switch (cpu_isa()) {          \
-      case Isa::avx512:           \
-        return isa_avx512::name;  \
-      case Isa::avx2:             \
-        return isa_avx2::name;    \
-      case Isa::portable:         \
-        break;                    \
-    }                             \
-    return isa_portable::name;    \
+#define REPRISE_LEAF_BEST(Table, name, best) \
+  namespace isa_portable {                   \
+  extern const Table name;                   \
+  }                                          \
+  namespace isa_avx2 {                       \
+  extern const Table name;                   \
+  }                                          \
+  namespace isa_avx512 {                     \
+  extern const Table name;                   \
+  }                                          \
+  namespace best {                           \
+  extern const Table name;                   \
+  }                                          \
+  inline const Table& name() {               \
+    switch (cpu_isa()) {                     \
+      case Isa::avx512bf16:                  \
+        return best::name;                   \
+      case Isa::avx512:                      \
+        return isa_avx512::name;             \
+      case Isa::avx2:                        \
+        return isa_avx2::name;               \
+      case Isa::portable:                    \
+        break;                               \
+    }                                        \
+    return isa_portable::name;               \
   }
 #else
-#define REPRISE_LEAF(Table, name) \
-  namespace isa_portable {        \
-  extern const Table name;        \
-  }                               \
-  inline const Table& name() {    \
-    return isa_portable::name;    \
+#define REPRISE_LEAF_BEST(Table, name, best) \
+  namespace isa_portable {                   \
+  extern const Table name;                   \
+  }                                          \
+  inline const Table& name() {               \
+    return isa_portable::name;               \
   }
 #endif
+#define REPRISE_LEAF(Table, name) REPRISE_LEAF_BEST(Table, name, isa_avx512)
+#define REPRISE_LEAF_OF(Table, name)           \
+  REPRISE_LEAF(Table<float>, name##_f32)       \
+  REPRISE_LEAF(Table<BFloat16>, name##_bf16)   \
+  template <class T>                           \
+  const Table<T>& name() {                     \
+    if constexpr (std::is_same_v<T, BFloat16>) \
+      return name##_bf16();                    \
+    else                                       \
+      return name##_f32();                     \
+  }

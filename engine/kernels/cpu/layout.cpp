@@ -3,6 +3,7 @@
 
 #include "engine/core/parallel.h"
 #include "engine/kernels/cpu/chunks.h"
+#include "engine/kernels/cpu/instantiate.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels::cpu {
@@ -48,12 +49,12 @@ void each_box_row(const BoxRows& z, F f) {
 
 }  // namespace
 
-template <>
-void box_read<float>(const BoxArgs& a, View x, MutView y) {
+template <class T>
+void box_read(const BoxArgs& a, View x, MutView y) {
   const BoxRows z(a, y.shape, x.shape);
   each_box_row(z, [&](std::int64_t row, std::int64_t at) {
-    const float* from = x.data<float>() + at;
-    float* to = y.data<float>() + row * z.length;
+    const T* from = x.data<T>() + at;
+    T* to = y.data<T>() + row * z.length;
     if (z.step == 1)
       std::copy(from, from + z.length, to);
     else
@@ -62,15 +63,14 @@ void box_read<float>(const BoxArgs& a, View x, MutView y) {
 }
 
 // Zeros first, then the box.
-template <>
-void box_write<float>(const BoxArgs& a, View x, MutView y) {
-  parallel_for(y.numel(), chunk, [&](std::int64_t b, std::int64_t e) {
-    std::fill(y.data<float>() + b, y.data<float>() + e, 0.0f);
-  });
+template <class T>
+void box_write(const BoxArgs& a, View x, MutView y) {
+  parallel_for(y.numel(), chunk,
+               [&](std::int64_t b, std::int64_t e) { std::fill(y.data<T>() + b, y.data<T>() + e, T{}); });
   const BoxRows z(a, x.shape, y.shape);
   each_box_row(z, [&](std::int64_t row, std::int64_t at) {
-    const float* from = x.data<float>() + row * z.length;
-    float* to = y.data<float>() + at;
+    const T* from = x.data<T>() + row * z.length;
+    T* to = y.data<T>() + at;
     if (z.step == 1)
       std::copy(from, from + z.length, to);
     else
@@ -79,20 +79,23 @@ void box_write<float>(const BoxArgs& a, View x, MutView y) {
 }
 
 // Seen from the joined dimension, each tensor is `outer` runs of its own length.
-template <>
-void concat<float>(const ConcatArgs& args, View a, View b, MutView y) {
+template <class T>
+void concat(const ConcatArgs& args, View a, View b, MutView y) {
   std::int64_t outer = 1;
   for (int d = 0; d < args.dim; ++d) outer *= y.dim(d);
   if (outer == 0) return;
   const std::int64_t run_a = a.numel() / outer, run_b = b.numel() / outer;
   parallel_for(outer, rows_per_chunk(chunk, run_a + run_b), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t k = begin; k < end; ++k) {
-      const float* from_a = a.data<float>() + k * run_a;
-      const float* from_b = b.data<float>() + k * run_b;
-      std::copy(from_b, from_b + run_b,
-                std::copy(from_a, from_a + run_a, y.data<float>() + k * (run_a + run_b)));
+      const T* from_a = a.data<T>() + k * run_a;
+      const T* from_b = b.data<T>() + k * run_b;
+      std::copy(from_b, from_b + run_b, std::copy(from_a, from_a + run_a, y.data<T>() + k * (run_a + run_b)));
     }
   });
 }
+
+REPRISE_CPU_KERNEL(box_read);
+REPRISE_CPU_KERNEL(box_write);
+REPRISE_CPU_KERNEL(concat);
 
 }  // namespace reprise::kernels::cpu

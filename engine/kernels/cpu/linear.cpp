@@ -18,7 +18,7 @@ void product(const float* a, std::int64_t m, std::int64_t k, const float* b, std
     std::fill_n(y, m * n, 0.0f);
     return;
   }
-  TapConv t;
+  TapConv<float> t;
   t.in = a;
   t.w = m, t.in_channels = k, t.c = k;
   t.rows = {0}, t.cols = {0};

@@ -5,9 +5,11 @@
 
 #include "engine/core/parallel.h"
 #include "engine/kernels/cpu/chunks.h"
+#include "engine/kernels/cpu/instantiate.h"
 #include "engine/kernels/cpu/leaf/elementwise.h"
 #include "engine/kernels/cpu/leaf/pool.h"
 #include "engine/kernels/cpu/leaf/reduce.h"
+#include "engine/kernels/cpu/scratch.h"
 #include "engine/kernels/cpu/windows.h"
 #include "engine/kernels/kernels.h"
 
@@ -71,32 +73,32 @@ float factor(const Pool2dArgs& a, std::int64_t rows, std::int64_t columns) {
 
 }  // namespace
 
-template <>
-void max_pool2d_fwd<float>(const Pool2dArgs& a, View x, MutView y, MutView tap) {
+template <class T>
+void max_pool2d_fwd(const Pool2dArgs& a, View x, MutView y, MutView tap) {
   each_forward_run(a, x.shape, y.shape, [&](const Run& r) {
-    pool_leaf().max_fwd(r.window, r.first_tap, x.data<float>() + r.in, y.data<float>() + r.out,
-                        tap.data<std::uint8_t>() + r.out);
+    pool_leaf<T>().max_fwd(r.window, r.first_tap, x.data<T>() + r.in, y.data<T>() + r.out,
+                           tap.data<std::uint8_t>() + r.out);
   });
 }
 
-template <>
-void max_pool2d_bwd<float>(const Pool2dArgs& a, View dy, View tap, MutView dx) {
+template <class T>
+void max_pool2d_bwd(const Pool2dArgs& a, View dy, View tap, MutView dx) {
   each_backward_run(a, dx.shape, dy.shape, [&](const Run& r) {
-    pool_leaf().max_bwd(r.window, r.first_tap, dy.data<float>() + r.in, tap.data<std::uint8_t>() + r.in,
-                        dx.data<float>() + r.out);
+    pool_leaf<T>().max_bwd(r.window, r.first_tap, dy.data<T>() + r.in, tap.data<std::uint8_t>() + r.in,
+                           dx.data<T>() + r.out);
   });
 }
 
-template <>
-void avg_pool2d_fwd<float>(const Pool2dArgs& a, View x, MutView y) {
+template <class T>
+void avg_pool2d_fwd(const Pool2dArgs& a, View x, MutView y) {
   each_forward_run(a, x.shape, y.shape, [&](const Run& r) {
     const float f = factor(a, r.window.rows, r.window.columns);
-    pool_leaf().weighted_sum(r.window, x.data<float>() + r.in, &f, false, y.data<float>() + r.out);
+    pool_leaf<T>().weighted_sum(r.window, x.data<T>() + r.in, &f, false, y.data<T>() + r.out);
   });
 }
 
-template <>
-void avg_pool2d_bwd<float>(const Pool2dArgs& a, View dy, MutView dx) {
+template <class T>
+void avg_pool2d_bwd(const Pool2dArgs& a, View dy, MutView dx) {
   const auto rows = forward_taps(axis_of(a, 0, dx.shape, dy.shape));
   const auto columns = forward_taps(axis_of(a, 1, dx.shape, dy.shape));
   std::vector<float> factors;
@@ -104,35 +106,44 @@ void avg_pool2d_bwd<float>(const Pool2dArgs& a, View dy, MutView dx) {
     for (const AxisTaps& c : columns) factors.push_back(factor(a, r.count, c.count));
   const std::int64_t image = dy.dim(1) * dy.dim(2) * dy.dim(3);
   each_backward_run(a, dx.shape, dy.shape, [&](const Run& r) {
-    pool_leaf().weighted_sum(r.window, dy.data<float>() + r.in,
-                             factors.data() + r.in % image / r.window.channels, true,
-                             dx.data<float>() + r.out);
+    pool_leaf<T>().weighted_sum(r.window, dy.data<T>() + r.in,
+                                factors.data() + r.in % image / r.window.channels, true,
+                                dx.data<T>() + r.out);
   });
 }
 
-template <>
-void global_avg_pool_fwd<float>(View x, MutView y) {
+template <class T>
+void global_avg_pool_fwd(View x, MutView y) {
   const std::int64_t pixels = x.dim(1) * x.dim(2), channels = x.dim(3);
   parallel_for(x.dim(0), rows_per_chunk(1 << 15, pixels * channels), [&](std::int64_t b, std::int64_t e) {
     for (std::int64_t n = b; n < e; ++n) {
       float* out = y.data<float>() + n * channels;
-      reduce_leaf().sum_rows(x.data<float>() + n * pixels * channels, out, pixels, channels);
-      elementwise_leaf().binary_scalar(BinaryOp::div, out, static_cast<float>(pixels), out, channels);
+      reduce_leaf<T>().sum_rows(x.data<T>() + n * pixels * channels, out, pixels, channels);
+      elementwise_leaf<float>().binary_scalar(BinaryOp::div, out, static_cast<float>(pixels), out, channels);
     }
   });
 }
 
-template <>
-void global_avg_pool_bwd<float>(View dy, MutView dx) {
+template <class T>
+void global_avg_pool_bwd(View dy, MutView dx) {
   const std::int64_t pixels = dx.dim(1) * dx.dim(2), channels = dx.dim(3);
   parallel_for(dx.dim(0), rows_per_chunk(1 << 15, pixels * channels), [&](std::int64_t b, std::int64_t e) {
     for (std::int64_t n = b; n < e && pixels > 0; ++n) {
-      float* first = dx.data<float>() + n * pixels * channels;
-      elementwise_leaf().binary_scalar(BinaryOp::div, dy.data<float>() + n * channels,
-                                       static_cast<float>(pixels), first, channels);
+      float* each = scratch(0, static_cast<std::size_t>(channels));
+      elementwise_leaf<float>().binary_scalar(BinaryOp::div, dy.data<float>() + n * channels,
+                                              static_cast<float>(pixels), each, channels);
+      T* first = dx.data<T>() + n * pixels * channels;
+      elementwise_leaf<T>().narrow(each, first, channels);
       for (std::int64_t k = 1; k < pixels; ++k) std::copy(first, first + channels, first + k * channels);
     }
   });
 }
+
+REPRISE_CPU_KERNEL(max_pool2d_fwd);
+REPRISE_CPU_KERNEL(max_pool2d_bwd);
+REPRISE_CPU_KERNEL(avg_pool2d_fwd);
+REPRISE_CPU_KERNEL(avg_pool2d_bwd);
+REPRISE_CPU_KERNEL(global_avg_pool_fwd);
+REPRISE_CPU_KERNEL(global_avg_pool_bwd);
 
 }  // namespace reprise::kernels::cpu

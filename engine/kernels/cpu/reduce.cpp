@@ -5,6 +5,8 @@
 
 #include "engine/core/parallel.h"
 #include "engine/kernels/cpu/chunks.h"
+#include "engine/kernels/cpu/instantiate.h"
+#include "engine/kernels/cpu/leaf/elementwise.h"
 #include "engine/kernels/cpu/leaf/reduce.h"
 #include "engine/kernels/kernels.h"
 
@@ -14,7 +16,8 @@ namespace {
 constexpr std::int64_t chunk = 1 << 16;
 
 // A leaf sum over n values.
-double chunked_sum(double (*leaf)(const float*, std::int64_t), const float* x, std::int64_t n) {
+template <class T>
+double chunked_sum(double (*leaf)(const T*, std::int64_t), const T* x, std::int64_t n) {
   std::vector<double> parts(static_cast<std::size_t>((n + chunk - 1) / chunk));
   parallel_for(n, chunk, [&](std::int64_t b, std::int64_t e) {
     parts[static_cast<std::size_t>(b / chunk)] = leaf(x + b, e - b);
@@ -33,25 +36,26 @@ std::int64_t rows_of(NormKind kind, const Shape& x) {
 std::vector<double> row_norms(const float* x, std::int64_t rows, std::int64_t n) {
   std::vector<double> norms(static_cast<std::size_t>(rows));
   for (std::int64_t r = 0; r < rows; ++r)
-    norms[static_cast<std::size_t>(r)] = std::sqrt(chunked_sum(reduce_leaf().sum_squares, x + r * n, n));
+    norms[static_cast<std::size_t>(r)] =
+        std::sqrt(chunked_sum(reduce_leaf<float>().sum_squares, x + r * n, n));
   return norms;
 }
 
 }  // namespace
 
-template <>
-void sum_all<float>(View x, MutView y) {
-  *y.data<float>() = static_cast<float>(chunked_sum(reduce_leaf().sum, x.data<float>(), x.numel()));
+template <class T>
+void sum_all(View x, MutView y) {
+  *y.data<float>() = static_cast<float>(chunked_sum(reduce_leaf<T>().sum, x.data<T>(), x.numel()));
 }
 
-template <>
-void sum_rows<float>(View x, MutView y) {
+template <class T>
+void sum_rows(View x, MutView y) {
   const std::int64_t channels = y.numel();
   const GroupChunks z(x.numel(), 1, channels, chunk);
   std::vector<float> parts(static_cast<std::size_t>(z.chunks * channels));
   parallel_for(z.chunks, 1, [&](std::int64_t k, std::int64_t) {
-    reduce_leaf().sum_rows(x.data<float>() + z.begin(k) * channels, parts.data() + k * channels, z.rows(k),
-                           channels);
+    reduce_leaf<T>().sum_rows(x.data<T>() + z.begin(k) * channels, parts.data() + k * channels, z.rows(k),
+                              channels);
   });
   for (std::int64_t c = 0; c < channels; ++c) {
     double sum = 0;
@@ -61,16 +65,18 @@ void sum_rows<float>(View x, MutView y) {
   }
 }
 
-template <>
-void expand<float>(View x, MutView y) {
+// x in f32.
+template <class T>
+void expand(View x, MutView y) {
   const std::int64_t channels = x.numel(), rows = channels == 0 ? 0 : y.numel() / channels;
+  std::vector<T> row(static_cast<std::size_t>(channels));
+  elementwise_leaf<T>().narrow(x.data<float>(), row.data(), channels);
   parallel_for(rows, rows_per_chunk(chunk, channels), [&](std::int64_t b, std::int64_t e) {
-    float* out = y.data<float>() + b * channels;
+    T* out = y.data<T>() + b * channels;
     if (channels == 1)
-      std::fill(out, out + (e - b), *x.data<float>());
+      std::fill(out, out + (e - b), row[0]);
     else
-      for (std::int64_t r = b; r < e; ++r, out += channels)
-        std::copy(x.data<float>(), x.data<float>() + channels, out);
+      for (std::int64_t r = b; r < e; ++r, out += channels) std::copy(row.begin(), row.end(), out);
   });
 }
 
@@ -79,7 +85,7 @@ void norm_fwd<float>(const NormArgs& a, View x, MutView y) {
   const std::int64_t rows = rows_of(a.kind, x.shape), n = rows == 0 ? 0 : x.numel() / rows;
   double sum = 0;
   if (a.kind == NormKind::l1)
-    sum = chunked_sum(reduce_leaf().sum_absolute, x.data<float>(), x.numel());
+    sum = chunked_sum(reduce_leaf<float>().sum_absolute, x.data<float>(), x.numel());
   else
     for (double norm : row_norms(x.data<float>(), rows, n)) sum += norm;
   *y.data<float>() = static_cast<float>(sum);
@@ -109,5 +115,9 @@ void norm_bwd<float>(const NormArgs& a, View x, View dy, MutView dx) {
     });
   }
 }
+
+REPRISE_CPU_KERNEL(sum_all);
+REPRISE_CPU_KERNEL(sum_rows);
+REPRISE_CPU_KERNEL(expand);
 
 }  // namespace reprise::kernels::cpu

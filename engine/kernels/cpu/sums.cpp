@@ -38,11 +38,14 @@ void join_sums(const GroupChunks& z, const float* partial, std::int64_t n, float
   });
 }
 
-void chunk_moments(const float* x, std::int64_t rows, std::int64_t channels, float* m) {
-  reduce_leaf().sum_rows(x, m, rows, channels);
+template <class T>
+void chunk_moments(const T* x, std::int64_t rows, std::int64_t channels, float* m) {
+  reduce_leaf<T>().sum_rows(x, m, rows, channels);
   for (std::int64_t i = 0; i < channels; ++i) m[i] /= static_cast<float>(rows);
-  batch_norm_leaf().moments(x, m, m + channels, m + 2 * channels, rows, channels);
+  batch_norm_leaf<T>().moments(x, m, m + channels, m + 2 * channels, rows, channels);
 }
+template void chunk_moments<float>(const float*, std::int64_t, std::int64_t, float*);
+template void chunk_moments<BFloat16>(const BFloat16*, std::int64_t, std::int64_t, float*);
 
 void join_moments(const GroupChunks& z, const float* parts, MutView mean, MutView var) {
   const std::int64_t c = z.channels;

@@ -23,7 +23,8 @@ float* partial_sums(std::int64_t floats);
 void join_sums(const GroupChunks& z, const float* partial, std::int64_t n, float* out);
 
 // A chunk's moments: its mean m, sum (x - m), sum (x - m)^2, `channels` values each, into `parts`.
-void chunk_moments(const float* x, std::int64_t rows, std::int64_t channels, float* parts);
+template <class T>
+void chunk_moments(const T* x, std::int64_t rows, std::int64_t channels, float* parts);
 // Joins those of all chunks, in double (Chan, Golub and LeVeque, 1979). The first moment around m mends the
 // rounding of m.
 void join_moments(const GroupChunks& z, const float* parts, MutView mean, MutView var);

@@ -1,9 +1,12 @@
 #include "engine/kernels/cpu/tap_conv.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <type_traits>
 
 #include "engine/core/parallel.h"
+#include "engine/core/tensor.h"
 #include "engine/kernels/cpu/chunks.h"
 #include "engine/kernels/cpu/leaf/conv_tile.h"
 #include "engine/kernels/cpu/scratch.h"
@@ -11,8 +14,24 @@
 namespace reprise::kernels::cpu {
 namespace {
 
+// Whether tiles read pairs of channels; else the channels of bf16 are widened, each pair turned round.
+template <class T>
+bool in_pairs() {
+  return std::is_same_v<T, BFloat16> && conv_leaf().pairs;
+}
+// The channels of a pixel as tiles see them: whole pairs of bf16, the second of the last one perhaps 0.
+template <class T>
+std::int64_t channels_of(const TapConv<T>& t) {
+  return std::is_same_v<T, BFloat16> ? div_up(t.c, 2) * 2 : t.c;
+}
+template <class T>
+std::int64_t words_of(const TapConv<T>& t) {
+  return in_pairs<T>() ? channels_of(t) / 2 : channels_of(t);
+}
+
 // The tile that computes the fewest outputs nobody wants, among those with the right width.
-const TileVariant& choose_tile(const TapConv& t, std::int64_t row_pixels) {
+template <class T>
+const TileVariant& choose_tile(const TapConv<T>& t, std::int64_t row_pixels) {
   const ConvLeaf& leaf = conv_leaf();
   const int vectors = static_cast<int>(block_outputs(t.o)) / leaf.lanes;
   const TileVariant* best = nullptr;
@@ -29,94 +48,131 @@ const TileVariant& choose_tile(const TapConv& t, std::int64_t row_pixels) {
 // The work is cut into units: some images, or some rows of one image, times some blocks of outputs. How is
 // decided by the shapes alone.
 struct Plan {
-  bool flat;                  // one tap, stride 1: the pixels of all images are one long row, read in place
+  bool flat;                  // one tap, stride 1: the pixels of all images are one long row
+  bool in_place;              // read where it lies
   std::int64_t images, rows;  // of a unit
   std::int64_t image_units, row_units, block_units, blocks;
-  std::int64_t padded_w, padded_h, image_floats;  // of a unit's copy of the input
+  std::int64_t padded_w, padded_h, image_words;  // of a unit's copy of the input
 };
 
-constexpr std::int64_t copy_budget = 320 << 10;  // floats: 1.25 MiB, what a core's L2 holds beside a panel
+constexpr std::int64_t copy_budget = 320 << 10;  // words: 1.25 MiB, what a core's L2 holds beside a panel
 constexpr std::int64_t unit_pixels = 392;        // enough tiles to use a panel that was fetched once
 
-Plan make_plan(const TapConv& t, std::int64_t block) {
+template <class T>
+Plan make_plan(const TapConv<T>& t, std::int64_t block) {
   Plan p{};
   p.blocks = div_up(t.o, block);
   p.flat = t.rows.size() == 1 && t.cols.size() == 1 && t.stride_h == 1 && t.stride_w == 1 &&
            t.row_origin == 0 && t.col_origin == 0 && t.oh == t.h && t.ow == t.w &&
            t.out_row == t.ow * t.out_pixel && t.out_image == t.oh * t.out_row;
-  const std::int64_t span_w = t.cols.back() + 1, span_h = t.rows.back() + 1;
+  const std::int64_t words = words_of(t), span_w = t.cols.back() + 1, span_h = t.rows.back() + 1;
   p.padded_w = (t.ow - 1) * t.stride_w + span_w;
   const auto height = [&](std::int64_t rows) { return (rows - 1) * t.stride_h + span_h; };
   if (p.flat) {
+    p.in_place = std::is_same_v<T, float> ||
+                 (in_pairs<T>() && t.c % 2 == 0 && t.c_begin % 2 == 0 && t.in_channels % 2 == 0);
     p.images = 1;
     p.rows = std::min<std::int64_t>(t.n * t.h * t.w, 784);  // here: pixels
+    if (!p.in_place) p.rows = std::min(p.rows, std::max<std::int64_t>(56, copy_budget / words));
     p.image_units = 1;
     p.row_units = div_up(t.n * t.h * t.w, p.rows);
   } else {
     p.rows = t.oh;
-    while (p.rows > 1 && height(p.rows) * p.padded_w * t.c > copy_budget) p.rows = div_up(p.rows, 2);
+    while (p.rows > 1 && height(p.rows) * p.padded_w * words > copy_budget) p.rows = div_up(p.rows, 2);
     p.row_units = div_up(t.oh, p.rows);
     p.images = 1;
     if (p.row_units == 1) {
-      const std::int64_t by_size = std::max<std::int64_t>(1, copy_budget / (height(t.oh) * p.padded_w * t.c));
+      const std::int64_t by_size =
+          std::max<std::int64_t>(1, copy_budget / (height(t.oh) * p.padded_w * words));
       p.images = std::min({t.n, by_size, div_up(unit_pixels, t.oh * t.ow)});
     }
     p.image_units = div_up(t.n, p.images);
   }
   p.padded_h = height(p.rows);
-  p.image_floats = p.padded_h * p.padded_w * t.c;
+  p.image_words = p.padded_h * p.padded_w * words;
   // Few units (small batches): share the blocks of outputs out as well.
   const std::int64_t units = p.image_units * p.row_units;
   p.block_units = units >= 8 ? 1 : std::min(p.blocks, div_up(8, units));
   return p;
 }
 
+// Copies the channels read of `pixels` neighbours, as tiles want them; returns what lies behind.
+template <class T>
+float* copy_pixels(const TapConv<T>& t, const T* from, std::int64_t pixels, float* to) {
+  const std::int64_t words = words_of(t), whole = t.c / 2 * 2;
+  const auto copy = [&](const T* p, std::int64_t n, float* out) {
+    if constexpr (std::is_same_v<T, float>)
+      std::memcpy(out, p, static_cast<std::size_t>(n) * sizeof(float));
+    else if (in_pairs<T>())
+      std::memcpy(out, p, static_cast<std::size_t>(n) * sizeof(T));
+    else
+      conv_leaf().widen_swapped(p, out, n);
+  };
+  if (t.c == t.in_channels && channels_of(t) == t.c) {
+    copy(from, pixels * t.c, to);
+    return to + pixels * words;
+  }
+  for (std::int64_t q = 0; q < pixels; ++q, from += t.in_channels, to += words) {
+    if (std::is_same_v<T, float> || whole == t.c) {
+      copy(from, t.c, to);
+    } else {
+      const T last[2] = {from[t.c - 1], T{}};
+      copy(from, whole, to);
+      copy(last, 2, to + whole * words / channels_of(t));
+    }
+  }
+  return to;
+}
+
 // Copies rows [first, first + padded_h) of one image, the channels read, with zeros outside.
-void copy_padded(const TapConv& t, const Plan& p, std::int64_t image, std::int64_t first, float* to) {
+template <class T>
+void copy_padded(const TapConv<T>& t, const Plan& p, std::int64_t image, std::int64_t first, float* to) {
   const std::int64_t left = std::clamp<std::int64_t>(-t.col_origin, 0, p.padded_w);
-  const std::int64_t right = std::clamp(t.w - t.col_origin, left, p.padded_w);
-  for (std::int64_t r = 0; r < p.padded_h; ++r, to += p.padded_w * t.c) {
+  const std::int64_t right = std::clamp(t.w - t.col_origin, left, p.padded_w), words = words_of(t);
+  const auto zeros = [words](float* at, std::int64_t pixels) {
+    std::memset(at, 0, static_cast<std::size_t>(pixels * words) * sizeof(float));
+    return at + pixels * words;
+  };
+  for (std::int64_t r = 0; r < p.padded_h; ++r) {
     const std::int64_t h = first + r;
     if (h < 0 || h >= t.h || left == right) {
-      std::memset(to, 0, static_cast<std::size_t>(p.padded_w * t.c) * 4);
+      to = zeros(to, p.padded_w);
       continue;
     }
-    std::memset(to, 0, static_cast<std::size_t>(left * t.c) * 4);
-    const float* from = t.in + ((image * t.h + h) * t.w + t.col_origin + left) * t.in_channels + t.c_begin;
-    if (t.c == t.in_channels) {
-      std::memcpy(to + left * t.c, from, static_cast<std::size_t>((right - left) * t.c) * 4);
-    } else {
-      for (std::int64_t q = left; q < right; ++q, from += t.in_channels)
-        std::memcpy(to + q * t.c, from, static_cast<std::size_t>(t.c) * 4);
-    }
-    std::memset(to + right * t.c, 0, static_cast<std::size_t>((p.padded_w - right) * t.c) * 4);
+    to = zeros(to, left);
+    to = copy_pixels(t, t.in + ((image * t.h + h) * t.w + t.col_origin + left) * t.in_channels + t.c_begin,
+                     right - left, to);
+    to = zeros(to, p.padded_w - right);
   }
 }
 
-// Runs of contiguous inputs: neighbouring tap columns lie side by side when all channels were copied.
-void make_runs(const TapConv& t, std::int64_t row_floats, std::int64_t pixel_floats,
-               std::vector<std::int64_t>& runs, std::int64_t& length) {
-  const bool contiguous =
-      pixel_floats == t.c && t.cols.back() + 1 == static_cast<std::int64_t>(t.cols.size());
-  length = contiguous ? t.c * static_cast<std::int64_t>(t.cols.size()) : t.c;
+// Runs of contiguous inputs: neighbouring tap columns lie side by side in the copy.
+template <class T>
+void make_runs(const TapConv<T>& t, std::int64_t row_words, std::vector<std::int64_t>& runs,
+               std::int64_t& length) {
+  const std::int64_t words = words_of(t), cols = std::ssize(t.cols);
+  const bool contiguous = t.cols.back() + 1 == cols;
+  length = contiguous ? words * cols : words;
   for (std::int64_t a : t.rows) {
     if (contiguous) {
-      runs.push_back(a * row_floats);
+      runs.push_back(a * row_words);
     } else {
-      for (std::int64_t b : t.cols) runs.push_back(a * row_floats + b * pixel_floats);
+      for (std::int64_t b : t.cols) runs.push_back(a * row_words + b * words);
     }
   }
 }
 
+template <class T>
 struct Segment {
-  const float* in;
-  float* out;
+  const float* in;  // words
+  T* out;
   int valid;
 };
 
 // Every tile of the unit, one block of outputs after the other, so that a panel stays in cache.
-void run_tiles(const TapConv& t, const TileVariant& v, const PackedWeights& weights,
-               const std::vector<Segment>& segments, TileCall call, std::int64_t block_begin,
+template <class T>
+void run_tiles(const TapConv<T>& t, const TileVariant& v, const PackedWeights& weights,
+               const std::vector<Segment<T>>& segments, TileCall call, std::int64_t block_begin,
                std::int64_t block_end) {
   const auto k = call.run_count * call.run_length;
   const auto count = static_cast<std::int64_t>(segments.size());
@@ -126,12 +182,15 @@ void run_tiles(const TapConv& t, const TileVariant& v, const PackedWeights& weig
     for (std::int64_t s = 0; s < count; s += v.segments) {
       for (int i = 0; i < v.segments; ++i) {
         const bool there = s + i < count;
-        const Segment& g = segments[static_cast<std::size_t>(there ? s + i : s)];
+        const Segment<T>& g = segments[static_cast<std::size_t>(there ? s + i : s)];
         call.in[i] = g.in;
         call.out[i] = g.out + b * weights.block;
         call.valid[i] = there ? g.valid : 0;
       }
-      v.run(call);
+      if constexpr (std::is_same_v<T, float>)
+        v.run(call);
+      else
+        v.run_bf16(call);
     }
   }
 }
@@ -143,46 +202,78 @@ std::int64_t block_outputs(std::int64_t o) {
   return o <= lanes ? lanes : 2 * lanes;
 }
 
-std::size_t packed_size(const TapConv& t) {
+namespace {
+
+template <class T>
+std::size_t packed_words(const TapConv<T>& t) {
   const std::int64_t block = block_outputs(t.o);
-  return static_cast<std::size_t>(div_up(t.o, block) * block * t.c) * t.rows.size() * t.cols.size();
+  return static_cast<std::size_t>(div_up(t.o, block) * block * words_of(t)) * t.rows.size() * t.cols.size();
 }
 
-void pack_weights(const TapConv& t, const WeightAt& first, float* to) {
-  const std::int64_t block = block_outputs(t.o), rows = std::ssize(t.rows), cols = std::ssize(t.cols);
+float rounded(float w) {
+  return to_float(to_bfloat16(w));
+}
+float pair_of(float even, float odd) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(to_bfloat16(odd).bits) << 16 |
+                              to_bfloat16(even).bits);
+}
+
+template <class T>
+void pack_weights(const TapConv<T>& t, const WeightAt& weight, float* to) {
+  const std::int64_t block = block_outputs(t.o), words = words_of(t),
+                     taps = std::ssize(t.rows) * std::ssize(t.cols);
   parallel_for(div_up(t.o, block), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t b = begin; b < end; ++b) {
-      float* p = to + b * rows * cols * t.c * block;
+      float* p = to + b * taps * words * block;
       const std::int64_t count = std::min(block, t.o - b * block);
-      for (std::int64_t i = 0; i < rows * cols * t.c; ++i, p += block) {
+      for (std::int64_t i = 0; i < taps * words; ++i, p += block) {
+        std::fill_n(p, block, 0.0F);
+        const std::int64_t tap = i / words, row = tap / std::ssize(t.cols), col = tap % std::ssize(t.cols);
         std::int64_t stride = 0;
-        const float* w = first(i / t.c / cols, i / t.c % cols, i % t.c, &stride) + b * block * stride;
-        for (std::int64_t o = 0; o < count; ++o) p[o] = w[o * stride];
-        for (std::int64_t o = count; o < block; ++o) p[o] = 0;
+        const auto outputs = [&](std::int64_t c) {
+          return weight(row, col, c, &stride) + b * block * stride;
+        };
+        if (const std::int64_t c = i % words; std::is_same_v<T, float>) {
+          const float* w = outputs(c);
+          for (std::int64_t o = 0; o < count; ++o) p[o] = w[o * stride];
+        } else if (!in_pairs<T>()) {  // as widen_swapped puts the channels
+          if ((c ^ 1) >= t.c) continue;
+          const float* w = outputs(c ^ 1);
+          for (std::int64_t o = 0; o < count; ++o) p[o] = rounded(w[o * stride]);
+        } else {
+          const float *even = outputs(2 * c), *odd = 2 * c + 1 < t.c ? outputs(2 * c + 1) : nullptr;
+          for (std::int64_t o = 0; o < count; ++o)
+            p[o] = pair_of(even[o * stride], odd != nullptr ? odd[o * stride] : 0);
+        }
       }
     }
   });
 }
 
-PackedWeights packed_weights(const TapConv& t, const Storage* sealed, const std::string& key,
-                             const WeightAt& first) {
+}  // namespace
+
+template <class T>
+PackedWeights packed_weights(const TapConv<T>& t, const Storage* sealed, const std::string& key,
+                             const WeightAt& weight) {
   const std::int64_t block = block_outputs(t.o);
   if (sealed != nullptr) {
+    const char* form = std::is_same_v<T, float> ? "" : in_pairs<T>() ? "/bf16 pairs" : "/bf16";
     const std::byte* p =
-        sealed->derived(key + "/" + std::to_string(block), packed_size(t) * sizeof(float),
-                        [&](std::byte* to) { pack_weights(t, first, reinterpret_cast<float*>(to)); });
+        sealed->derived(key + "/" + std::to_string(block) + form, packed_words(t) * sizeof(float),
+                        [&](std::byte* to) { pack_weights(t, weight, reinterpret_cast<float*>(to)); });
     return {reinterpret_cast<const float*>(p), block};
   }
-  float* p = scratch(0, packed_size(t));
-  pack_weights(t, first, p);
+  float* p = scratch(0, packed_words(t));
+  pack_weights(t, weight, p);
   return {p, block};
 }
 
-void tap_conv(const TapConv& t, const PackedWeights& weights) {
+template <class T>
+void tap_conv(const TapConv<T>& t, const PackedWeights& weights) {
   const Plan plan = make_plan(t, weights.block);
   const std::int64_t units = plan.image_units * plan.row_units;
   const std::int64_t blocks_each = div_up(plan.blocks, plan.block_units);
-  const std::int64_t pixels = plan.flat ? t.n * t.h * t.w : 0;
+  const std::int64_t pixels = plan.flat ? t.n * t.h * t.w : 0, words = words_of(t);
   const TileVariant& v = choose_tile(t, plan.flat ? plan.rows : t.ow);
 
   parallel_for(units * plan.block_units, 1, [&](std::int64_t job, std::int64_t) {
@@ -190,7 +281,7 @@ void tap_conv(const TapConv& t, const PackedWeights& weights) {
     const std::int64_t block_begin = part * blocks_each,
                        block_end = std::min(plan.blocks, block_begin + blocks_each);
     if (block_begin >= block_end) return;
-    thread_local std::vector<Segment> segments;
+    thread_local std::vector<Segment<T>> segments;
     thread_local std::vector<std::int64_t> runs;
     segments.clear();
     runs.clear();
@@ -199,50 +290,65 @@ void tap_conv(const TapConv& t, const PackedWeights& weights) {
 
     if (plan.flat) {
       const std::int64_t begin = unit * plan.rows, end = std::min(pixels, begin + plan.rows);
-      const std::int64_t whole = (end - begin) / v.pixels * v.pixels;
-      call.in_stride = t.in_channels;
-      const float* in = t.in + t.c_begin;
+      const std::int64_t whole = plan.in_place ? (end - begin) / v.pixels * v.pixels : 0;
+      const T* in = t.in + t.c_begin;
+      call.in_stride = plan.in_place ? t.in_channels * std::int64_t{sizeof(T)} / 4 : words;
       for (std::int64_t q = begin; q < begin + whole; q += v.pixels)
-        segments.push_back({in + q * t.in_channels, t.out + q * t.out_pixel, v.pixels});
+        segments.push_back(
+            {reinterpret_cast<const float*>(in + q * t.in_channels), t.out + q * t.out_pixel, v.pixels});
       if (begin + whole < end) {  // a copy, so that nothing is read past the end
-        float* tail = scratch(1, static_cast<std::size_t>(v.pixels * t.in_channels));
-        std::fill_n(tail, v.pixels * t.in_channels, 0.0f);
-        const std::int64_t left = end - begin - whole;
-        for (std::int64_t q = 0; q < left; ++q)
-          std::memcpy(tail + q * t.in_channels, in + (begin + whole + q) * t.in_channels,
-                      static_cast<std::size_t>(t.c) * 4);
-        segments.push_back({tail, t.out + (begin + whole) * t.out_pixel, static_cast<int>(left)});
+        const std::int64_t left = end - begin - whole, room = div_up(left, v.pixels) * v.pixels;
+        float* copy = scratch(1, static_cast<std::size_t>(room * call.in_stride));
+        if (plan.in_place) {
+          std::fill_n(copy, room * call.in_stride, 0.0F);
+          for (std::int64_t q = 0; q < left; ++q)
+            std::memcpy(copy + q * call.in_stride, in + (begin + whole + q) * t.in_channels,
+                        static_cast<std::size_t>(t.c) * sizeof(T));
+        } else {
+          float* behind = copy_pixels(t, in + begin * t.in_channels, left, copy);
+          std::fill(behind, copy + room * words, 0.0F);
+        }
+        for (std::int64_t q = 0; q < left; q += v.pixels)
+          segments.push_back({copy + q * call.in_stride, t.out + (begin + whole + q) * t.out_pixel,
+                              static_cast<int>(std::min<std::int64_t>(v.pixels, left - q))});
       }
       runs.push_back(0);
-      call.run_length = t.c;
+      call.run_length = words;
     } else {
       const std::int64_t first_image = unit / plan.row_units * plan.images;
       const std::int64_t last_image = std::min(t.n, first_image + plan.images);
       const std::int64_t first_row = unit % plan.row_units * plan.rows;
       const std::int64_t last_row = std::min(t.oh, first_row + plan.rows);
-      const std::int64_t row_floats = plan.padded_w * t.c;
+      const std::int64_t row_words = plan.padded_w * words;
       // The last segment of a row may reach past it: into the next row, and past the last one into this
       // slack.
-      const auto slack = (v.pixels * t.stride_w + 1) * t.c;
-      float* copy = scratch(1, static_cast<std::size_t>(plan.images * plan.image_floats + slack));
-      std::memset(copy + (last_image - first_image) * plan.image_floats, 0,
+      const auto slack = (v.pixels * t.stride_w + 1) * words;
+      float* copy = scratch(1, static_cast<std::size_t>(plan.images * plan.image_words + slack));
+      std::memset(copy + (last_image - first_image) * plan.image_words, 0,
                   static_cast<std::size_t>(slack) * 4);
-      call.in_stride = t.stride_w * t.c;
+      call.in_stride = t.stride_w * words;
       for (std::int64_t n = first_image; n < last_image; ++n) {
-        float* image = copy + (n - first_image) * plan.image_floats;
+        float* image = copy + (n - first_image) * plan.image_words;
         copy_padded(t, plan, n, t.row_origin + first_row * t.stride_h, image);
         for (std::int64_t p = first_row; p < last_row; ++p)
           for (std::int64_t q = 0; q < t.ow; q += v.pixels)
-            segments.push_back({image + (p - first_row) * t.stride_h * row_floats + q * call.in_stride,
+            segments.push_back({image + (p - first_row) * t.stride_h * row_words + q * call.in_stride,
                                 t.out + n * t.out_image + p * t.out_row + q * t.out_pixel,
                                 static_cast<int>(std::min<std::int64_t>(v.pixels, t.ow - q))});
       }
-      make_runs(t, row_floats, t.c, runs, call.run_length);
+      make_runs(t, row_words, runs, call.run_length);
     }
     call.runs = runs.data();
     call.run_count = std::ssize(runs);
     run_tiles(t, v, weights, segments, call, block_begin, block_end);
   });
 }
+
+template PackedWeights packed_weights(const TapConv<float>&, const Storage*, const std::string&,
+                                      const WeightAt&);
+template PackedWeights packed_weights(const TapConv<BFloat16>&, const Storage*, const std::string&,
+                                      const WeightAt&);
+template void tap_conv(const TapConv<float>&, const PackedWeights&);
+template void tap_conv(const TapConv<BFloat16>&, const PackedWeights&);
 
 }  // namespace reprise::kernels::cpu

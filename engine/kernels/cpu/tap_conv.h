@@ -5,6 +5,8 @@
 //   c, o]
 // with zeros outside the input. A forward convolution is one of them, and so is each phase of a gradient with
 // respect to a strided input, where the filter is transposed and turned round; a matrix product has one tap.
+//
+// In bf16 a pair of channels is added with the odd one first, in every instruction set (leaf/conv_tile.h).
 #pragma once
 
 #include <cstdint>
@@ -16,37 +18,38 @@
 
 namespace reprise::kernels::cpu {
 
+template <class T>
 struct TapConv {
-  const float* in = nullptr;
+  const T* in = nullptr;
   std::int64_t n = 1, h = 1, w = 1, in_channels = 1;  // of the whole input
   std::int64_t c_begin = 0, c = 1;                    // the channels read
   std::int64_t row_origin = 0, col_origin = 0;
   std::int64_t stride_h = 1, stride_w = 1;
   std::vector<std::int64_t> rows, cols;  // ascending, from 0
 
-  float* out = nullptr;  // the element of image 0, p = 0, q = 0, o = 0
+  T* out = nullptr;  // the element of image 0, p = 0, q = 0, o = 0
   std::int64_t oh = 1, ow = 1, o = 1;
-  std::int64_t out_image = 0, out_row = 0, out_pixel = 0;  // strides in floats
+  std::int64_t out_image = 0, out_row = 0, out_pixel = 0;  // strides in elements
 };
 
 // Weights in the order in which tiles read them: [block of outputs][tap row][tap column][c][output in the
-// block].
+// block]; a word is a float, or for bf16 where tiles read pairs a pair of c.
 struct PackedWeights {
-  const float* data;
+  const float* data;   // words
   std::int64_t block;  // outputs in a block
 };
 
 // How many outputs a block has when there are `o` of them.
 std::int64_t block_outputs(std::int64_t o);
-// weight(a, b, c, o) is written into `to`, blocks(o) * taps * c floats, zero where o is past the end.
 using WeightAt =
     std::function<const float*(std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t* o_stride)>;
-std::size_t packed_size(const TapConv& t);
-void pack_weights(const TapConv& t, const WeightAt& first, float* to);
-// The packed form: kept with sealed weights under `key`, else made in scratch memory of this thread.
-PackedWeights packed_weights(const TapConv& t, const Storage* sealed, const std::string& key,
+// The packed form of weight(a, b, c, o): kept with sealed weights under `key`, else made in scratch memory of
+// this thread. Zero where o is past the end; for bf16 rounded.
+template <class T>
+PackedWeights packed_weights(const TapConv<T>& t, const Storage* sealed, const std::string& key,
                              const WeightAt& first);
 
-void tap_conv(const TapConv& t, const PackedWeights& weights);
+template <class T>
+void tap_conv(const TapConv<T>& t, const PackedWeights& weights);
 
 }  // namespace reprise::kernels::cpu

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <type_traits>
 
 #include "engine/core/env.h"
 #include "engine/core/parallel.h"
 #include "engine/core/storage.h"
+#include "engine/core/tensor.h"
 #include "engine/kernels/cpu/chunks.h"
 #include "engine/kernels/cpu/leaf/conv_tile.h"
 #include "engine/kernels/cpu/leaf/winograd.h"
@@ -36,6 +38,7 @@ std::array<double, 6> transform_taps(double a, double b, double c) {
 
 // The transformed filter in the order in which it is read: [block of outputs][element][input][output in the
 // block], zero where there is no such output.
+template <class T>
 void transform_filter(View filter, bool transposed, std::int64_t block, float* to) {
   const std::int64_t o = filter.dim(0), i = filter.dim(3), outputs = transposed ? i : o,
                      inputs = transposed ? o : i;
@@ -50,7 +53,8 @@ void transform_filter(View filter, bool transposed, std::int64_t block, float* t
           const float* g = filter.data<float>() + (transposed ? in * 9 * i + out : out * 9 * i + in);
           for (std::int64_t r = 0; r < 3; ++r) {
             const auto tap = [&](std::int64_t s) {
-              return static_cast<double>(g[(transposed ? 8 - (3 * r + s) : 3 * r + s) * i]);
+              const float w = g[(transposed ? 8 - (3 * r + s) : 3 * r + s) * i];
+              return static_cast<double>(std::is_same_v<T, float> ? w : to_float(to_bfloat16(w)));
             };
             rows[static_cast<std::size_t>(r)] = transform_taps(tap(0), tap(1), tap(2));
           }
@@ -90,12 +94,13 @@ Plan make_plan(const MutView& out, std::int64_t inputs) {
   return p;
 }
 
+template <class T>
 void transform_inputs(View in, const Plan& p, std::int64_t padding_h, std::int64_t padding_w,
                       std::int64_t begin, std::int64_t end, float* v, std::int64_t element_stride) {
   const std::int64_t height = in.dim(1), width = in.dim(2), channels = in.dim(3);
-  float* zeros = scratch(2, static_cast<std::size_t>(channels));
-  std::fill_n(zeros, channels, 0.0f);
-  WinogradInput tile{};
+  T* zeros = scratch_of<T>(2, static_cast<std::size_t>(channels));
+  std::fill_n(zeros, channels, T{});
+  WinogradInput<T> tile{};
   tile.channels = channels;
   tile.element_stride = element_stride;
   for (std::int64_t t = begin; t < end; ++t) {
@@ -106,18 +111,18 @@ void transform_inputs(View in, const Plan& p, std::int64_t padding_h, std::int64
       for (std::int64_t j = 0; j < 6; ++j) {
         const std::int64_t h = row + i, w = column + j;
         const bool inside = h >= 0 && h < height && w >= 0 && w < width;
-        tile.pixel[6 * i + j] =
-            inside ? in.data<float>() + ((image * height + h) * width + w) * channels : zeros;
+        tile.pixel[6 * i + j] = inside ? in.data<T>() + ((image * height + h) * width + w) * channels : zeros;
       }
     tile.v = v + (t - begin) * channels;
-    winograd_leaf().input(tile);
+    winograd_leaf<T>().input(tile);
   }
 }
 
+template <class T>
 void transform_outputs(const float* m, std::int64_t element_stride, const Plan& p, std::int64_t begin,
                        std::int64_t end, std::int64_t first_output, const MutView& out) {
   const std::int64_t height = out.dim(1), width = out.dim(2), outputs = out.dim(3);
-  WinogradOutput tile{};
+  WinogradOutput<T> tile{};
   tile.element_stride = element_stride;
   tile.channels = std::min(p.block, outputs - first_output);
   tile.row_stride = width * outputs;
@@ -128,8 +133,8 @@ void transform_outputs(const float* m, std::int64_t element_stride, const Plan& 
     tile.rows = static_cast<int>(std::min<std::int64_t>(tile_outputs, height - row));
     tile.columns = static_cast<int>(std::min<std::int64_t>(tile_outputs, width - column));
     tile.m = m + (t - begin) * p.block;
-    tile.y = out.data<float>() + ((image * height + row) * width + column) * outputs + first_output;
-    winograd_leaf().output(tile);
+    tile.y = out.data<T>() + ((image * height + row) * width + column) * outputs + first_output;
+    winograd_leaf<T>().output(tile);
   }
 }
 
@@ -197,14 +202,17 @@ bool winograd_applies(const Conv2dArgs& args, View filter, std::int64_t out_heig
          filter.dim(0) >= 16 && filter.dim(3) >= 16 && out_height >= 4 && out_width >= 4;
 }
 
+template <class T>
 void winograd_conv(View in, View filter, bool transposed, std::int64_t padding_h, std::int64_t padding_w,
                    MutView out) {
   const std::int64_t inputs = in.dim(3);
   const Plan p = make_plan(out, inputs);
   const auto* panels = reinterpret_cast<const float*>(filter.sealed->derived(
-      fmt::format("winograd4x4/{}/{}", transposed ? "dgrad" : "fwd", p.block),
-      static_cast<std::size_t>(p.blocks * elements * inputs * p.block) * sizeof(float),
-      [&](std::byte* to) { transform_filter(filter, transposed, p.block, reinterpret_cast<float*>(to)); }));
+      fmt::format("winograd4x4/{}/{}{}", transposed ? "dgrad" : "fwd", p.block,
+                  std::is_same_v<T, float> ? "" : "/bf16"),
+      static_cast<std::size_t>(p.blocks * elements * inputs * p.block) * sizeof(float), [&](std::byte* to) {
+        transform_filter<T>(filter, transposed, p.block, reinterpret_cast<float*>(to));
+      }));
   constexpr std::int64_t slack = 32;  // rows that a tile may read behind the last
   const std::int64_t v_stride = p.chunk * inputs + gap, m_stride = p.chunk * p.block + gap;
   const std::int64_t blocks_each = div_up(p.blocks, p.block_parts);
@@ -215,14 +223,17 @@ void winograd_conv(View in, View filter, bool transposed, std::int64_t padding_h
     if (first_block >= last_block) return;
     float* v = scratch(0, static_cast<std::size_t>(elements * v_stride + slack * inputs));
     float* m = scratch(1, static_cast<std::size_t>(elements * m_stride));
-    transform_inputs(in, p, padding_h, padding_w, begin, end, v, v_stride);
+    transform_inputs<T>(in, p, padding_h, padding_w, begin, end, v, v_stride);
     for (std::int64_t b = first_block; b < last_block; ++b) {
       for (std::int64_t e = 0; e < elements; ++e)
         multiply(v + e * v_stride, end - begin, inputs, panels + (b * elements + e) * inputs * p.block,
                  p.block, m + e * m_stride);
-      transform_outputs(m, m_stride, p, begin, end, b * p.block, out);
+      transform_outputs<T>(m, m_stride, p, begin, end, b * p.block, out);
     }
   });
 }
+
+template void winograd_conv<float>(View, View, bool, std::int64_t, std::int64_t, MutView);
+template void winograd_conv<BFloat16>(View, View, bool, std::int64_t, std::int64_t, MutView);
 
 }  // namespace reprise::kernels::cpu

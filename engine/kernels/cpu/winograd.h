@@ -19,9 +19,11 @@ REPRISE_API void set_winograd(bool on);
 // once; the map and the channels are large enough to gain. A question of shapes alone, not of the batch.
 bool winograd_applies(const Conv2dArgs& args, View filter, std::int64_t out_height, std::int64_t out_width);
 
+// In bf16 the filter is rounded first; everything between in and out is f32.
 // out (N,OH,OW,O) from in (N,H,W,I), zero outside, the first output's taps beginning `padding` pixels before
 // the first input. `transposed`: the gradient's form, where in has the filter's O channels, out its I
 // channels, and the taps are turned round.
+template <class T>
 void winograd_conv(View in, View filter, bool transposed, std::int64_t padding_h, std::int64_t padding_w,
                    MutView out);
 

@@ -8,8 +8,8 @@ namespace {
 // Four rows are added together before they meet the running sums, which lie in the output.
 constexpr int block = 4;
 
-template <int n>
-REPRISE_INLINE void moments_block(const float* x, const float* center, float* sum, float* squares,
+template <int n, class T>
+REPRISE_INLINE void moments_block(const T* x, const float* center, float* sum, float* squares,
                                   std::int64_t channels) {
   for_vectors(channels, [&](std::int64_t c, auto part) {
     const Vec middle = load(center + c, part);
@@ -24,7 +24,8 @@ REPRISE_INLINE void moments_block(const float* x, const float* center, float* su
   });
 }
 
-void moments(const float* x, const float* center, float* sum, float* squares, std::int64_t rows,
+template <class T>
+void moments(const T* x, const float* center, float* sum, float* squares, std::int64_t rows,
              std::int64_t channels) {
   for (std::int64_t c = 0; c < channels; ++c) sum[c] = squares[c] = 0;
   std::int64_t r = 0;
@@ -33,8 +34,9 @@ void moments(const float* x, const float* center, float* sum, float* squares, st
   for (; r < rows; ++r) moments_block<1>(x + r * channels, center, sum, squares, channels);
 }
 
-void normalize(const float* x, const float* mean, const float* scale, const float* shift, float* y,
-               std::int64_t rows, std::int64_t channels) {
+template <class T>
+void normalize(const T* x, const float* mean, const float* scale, const float* shift, T* y, std::int64_t rows,
+               std::int64_t channels) {
   for (std::int64_t r = 0; r < rows; ++r)
     for_vectors(channels, [&](std::int64_t c, auto part) {
       const Vec d = load(x + r * channels + c, part) - load(mean + c, part);
@@ -42,9 +44,9 @@ void normalize(const float* x, const float* mean, const float* scale, const floa
     });
 }
 
-template <int n>
-REPRISE_INLINE void grad_sums_block(const float* x, const float* dy, const float* mean, float* sum,
-                                    float* products, std::int64_t channels) {
+template <int n, class T>
+REPRISE_INLINE void grad_sums_block(const T* x, const T* dy, const float* mean, float* sum, float* products,
+                                    std::int64_t channels) {
   for_vectors(channels, [&](std::int64_t c, auto part) {
     const Vec middle = load(mean + c, part);
     Vec s{}, p{};
@@ -58,8 +60,9 @@ REPRISE_INLINE void grad_sums_block(const float* x, const float* dy, const float
   });
 }
 
-void grad_sums(const float* x, const float* dy, const float* mean, float* sum, float* products,
-               std::int64_t rows, std::int64_t channels) {
+template <class T>
+void grad_sums(const T* x, const T* dy, const float* mean, float* sum, float* products, std::int64_t rows,
+               std::int64_t channels) {
   for (std::int64_t c = 0; c < channels; ++c) sum[c] = products[c] = 0;
   std::int64_t r = 0;
   for (; r + block <= rows; r += block)
@@ -68,8 +71,9 @@ void grad_sums(const float* x, const float* dy, const float* mean, float* sum, f
     grad_sums_block<1>(x + r * channels, dy + r * channels, mean, sum, products, channels);
 }
 
-void grad_input(const float* x, const float* dy, const float* mean, const float* grad_mean,
-                const float* slope, const float* scale, float* dx, std::int64_t rows, std::int64_t channels) {
+template <class T>
+void grad_input(const T* x, const T* dy, const float* mean, const float* grad_mean, const float* slope,
+                const float* scale, T* dx, std::int64_t rows, std::int64_t channels) {
   for (std::int64_t r = 0; r < rows; ++r)
     for_vectors(channels, [&](std::int64_t c, auto part) {
       const Vec d = load(x + r * channels + c, part) - load(mean + c, part);
@@ -80,7 +84,9 @@ void grad_input(const float* x, const float* dy, const float* mean, const float*
 
 }  // namespace
 
-extern const BatchNormLeaf batch_norm_leaf;
-const BatchNormLeaf batch_norm_leaf{moments, normalize, grad_sums, grad_input};
+extern const BatchNormLeaf<float> batch_norm_leaf_f32;
+const BatchNormLeaf<float> batch_norm_leaf_f32{moments, normalize, grad_sums, grad_input};
+extern const BatchNormLeaf<BFloat16> batch_norm_leaf_bf16;
+const BatchNormLeaf<BFloat16> batch_norm_leaf_bf16{moments, normalize, grad_sums, grad_input};
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

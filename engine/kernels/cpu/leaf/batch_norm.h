@@ -7,21 +7,21 @@
 
 namespace reprise::kernels::cpu {
 
+template <class T>
 struct BatchNormLeaf {
   // d = x - center:  sum = sum d,  squares = sum d^2
-  void (*moments)(const float* x, const float* center, float* sum, float* squares, std::int64_t rows,
+  void (*moments)(const T* x, const float* center, float* sum, float* squares, std::int64_t rows,
                   std::int64_t channels);
   // y = (x - mean) * scale + shift
-  void (*normalize)(const float* x, const float* mean, const float* scale, const float* shift, float* y,
+  void (*normalize)(const T* x, const float* mean, const float* scale, const float* shift, T* y,
                     std::int64_t rows, std::int64_t channels);
   // sum = sum dy,  products = sum dy * (x - mean)
-  void (*grad_sums)(const float* x, const float* dy, const float* mean, float* sum, float* products,
+  void (*grad_sums)(const T* x, const T* dy, const float* mean, float* sum, float* products,
                     std::int64_t rows, std::int64_t channels);
   // dx = scale * ((dy - grad_mean) - (x - mean) * slope)
-  void (*grad_input)(const float* x, const float* dy, const float* mean, const float* grad_mean,
-                     const float* slope, const float* scale, float* dx, std::int64_t rows,
-                     std::int64_t channels);
+  void (*grad_input)(const T* x, const T* dy, const float* mean, const float* grad_mean, const float* slope,
+                     const float* scale, T* dx, std::int64_t rows, std::int64_t channels);
 };
-REPRISE_LEAF(BatchNormLeaf, batch_norm_leaf)
+REPRISE_LEAF_OF(BatchNormLeaf, batch_norm_leaf)
 
 }  // namespace reprise::kernels::cpu

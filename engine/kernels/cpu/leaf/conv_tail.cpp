@@ -63,8 +63,9 @@ REPRISE_INLINE std::int64_t count_of(First part) {
   return part.n;
 }
 
-void finish(const float* b, const float* mean, const float* scale, const float* shift, const float* residual,
-            bool relu, float* y, std::uint8_t* positive, std::int64_t rows, std::int64_t channels) {
+template <class T>
+void finish(const T* b, const float* mean, const float* scale, const float* shift, const T* residual,
+            bool relu, T* y, std::uint8_t* positive, std::int64_t rows, std::int64_t channels) {
   with_flag(residual != nullptr, [&](auto add) {
     with_flag(relu, [&](auto rectify) {
       with_flag(positive != nullptr, [&](auto keep) {
@@ -73,7 +74,7 @@ void finish(const float* b, const float* mean, const float* scale, const float* 
             const std::int64_t i = r * channels + c;
             Vec v =
                 fma(load(b + i, part) - load(mean + c, part), load(scale + c, part), load(shift + c, part));
-            if constexpr (add.value) v += load(residual + i, part);
+            if constexpr (add.value) v = as_stored<T>(v) + load(residual + i, part);
             if constexpr (keep.value)
               store_bits(positive + r * bytes_of(channels), c, positive_bits(v), count_of(part));
             if constexpr (rectify.value) v = select(v < Vec{}, Vec{}, v);
@@ -85,8 +86,8 @@ void finish(const float* b, const float* mean, const float* scale, const float* 
 }
 
 // dy, or where a ReLU followed what it let through.
-template <bool relu, class Part>
-REPRISE_INLINE Vec gradient(const float* dy, const std::uint8_t* positive, std::int64_t row,
+template <bool relu, class T, class Part>
+REPRISE_INLINE Vec gradient(const T* dy, const std::uint8_t* positive, std::int64_t row,
                             std::int64_t channels, std::int64_t c, Part part) {
   const Vec g = load(dy + row * channels + c, part);
   if constexpr (!relu) return g;
@@ -94,10 +95,9 @@ REPRISE_INLINE Vec gradient(const float* dy, const std::uint8_t* positive, std::
 }
 
 // The sums take rows in the same fours as batch norm's own.
-template <int block, bool relu>
-REPRISE_INLINE void grad_sums_block(const float* b, const float* dy, const std::uint8_t* positive,
-                                    const float* mean, float* sum, float* products, std::int64_t row,
-                                    std::int64_t channels) {
+template <int block, bool relu, class T>
+REPRISE_INLINE void grad_sums_block(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
+                                    float* sum, float* products, std::int64_t row, std::int64_t channels) {
   for_vectors(channels, [&](std::int64_t c, auto part) {
     const Vec middle = load(mean + c, part);
     Vec s{}, p{};
@@ -111,7 +111,8 @@ REPRISE_INLINE void grad_sums_block(const float* b, const float* dy, const std::
   });
 }
 
-void grad_sums(const float* b, const float* dy, const std::uint8_t* positive, const float* mean, float* sum,
+template <class T>
+void grad_sums(const T* b, const T* dy, const std::uint8_t* positive, const float* mean, float* sum,
                float* products, std::int64_t rows, std::int64_t channels) {
   with_flag(positive != nullptr, [&](auto relu) {
     std::int64_t r = 0;
@@ -121,8 +122,9 @@ void grad_sums(const float* b, const float* dy, const std::uint8_t* positive, co
   });
 }
 
-void grad_input(const float* b, const float* dy, const std::uint8_t* positive, const float* mean,
-                const float* grad_mean, const float* slope, const float* scale, float* db, std::int64_t rows,
+template <class T>
+void grad_input(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
+                const float* grad_mean, const float* slope, const float* scale, T* db, std::int64_t rows,
                 std::int64_t channels) {
   with_flag(positive != nullptr, [&](auto relu) {
     for (std::int64_t r = 0; r < rows; ++r)
@@ -134,7 +136,8 @@ void grad_input(const float* b, const float* dy, const std::uint8_t* positive, c
   });
 }
 
-void masked(const float* dy, const std::uint8_t* positive, const float* scale, float* out, std::int64_t rows,
+template <class T>
+void masked(const T* dy, const std::uint8_t* positive, const float* scale, T* out, std::int64_t rows,
             std::int64_t channels) {
   with_flag(positive != nullptr, [&](auto relu) {
     with_flag(scale != nullptr, [&](auto scaled) {
@@ -150,7 +153,9 @@ void masked(const float* dy, const std::uint8_t* positive, const float* scale, f
 
 }  // namespace
 
-extern const ConvTailLeaf conv_tail_leaf;
-const ConvTailLeaf conv_tail_leaf{finish, grad_sums, grad_input, masked};
+extern const ConvTailLeaf<float> conv_tail_leaf_f32;
+const ConvTailLeaf<float> conv_tail_leaf_f32{finish, grad_sums, grad_input, masked};
+extern const ConvTailLeaf<BFloat16> conv_tail_leaf_bf16;
+const ConvTailLeaf<BFloat16> conv_tail_leaf_bf16{finish, grad_sums, grad_input, masked};
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

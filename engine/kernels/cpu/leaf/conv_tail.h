@@ -9,23 +9,23 @@
 
 namespace reprise::kernels::cpu {
 
+template <class T>
 struct ConvTailLeaf {
   // y = (b - mean) * scale + shift [+ residual], then [relu], whose positive places are kept if asked for.
-  void (*finish)(const float* b, const float* mean, const float* scale, const float* shift,
-                 const float* residual, bool relu, float* y, std::uint8_t* positive, std::int64_t rows,
-                 std::int64_t channels);
+  void (*finish)(const T* b, const float* mean, const float* scale, const float* shift, const T* residual,
+                 bool relu, T* y, std::uint8_t* positive, std::int64_t rows, std::int64_t channels);
   // In the next three, g = dy where positive, else 0; all of dy if `positive` is null.
   // sum += sum g,  products += sum g * (b - mean), four rows at a time
-  void (*grad_sums)(const float* b, const float* dy, const std::uint8_t* positive, const float* mean,
-                    float* sum, float* products, std::int64_t rows, std::int64_t channels);
+  void (*grad_sums)(const T* b, const T* dy, const std::uint8_t* positive, const float* mean, float* sum,
+                    float* products, std::int64_t rows, std::int64_t channels);
   // db = scale * ((g - grad_mean) - (b - mean) * slope); db may be b
-  void (*grad_input)(const float* b, const float* dy, const std::uint8_t* positive, const float* mean,
-                     const float* grad_mean, const float* slope, const float* scale, float* db,
-                     std::int64_t rows, std::int64_t channels);
+  void (*grad_input)(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
+                     const float* grad_mean, const float* slope, const float* scale, T* db, std::int64_t rows,
+                     std::int64_t channels);
   // out = g * scale, or g itself if `scale` is null
-  void (*masked)(const float* dy, const std::uint8_t* positive, const float* scale, float* out,
-                 std::int64_t rows, std::int64_t channels);
+  void (*masked)(const T* dy, const std::uint8_t* positive, const float* scale, T* out, std::int64_t rows,
+                 std::int64_t channels);
 };
-REPRISE_LEAF(ConvTailLeaf, conv_tail_leaf)
+REPRISE_LEAF_OF(ConvTailLeaf, conv_tail_leaf)
 
 }  // namespace reprise::kernels::cpu

@@ -31,17 +31,39 @@ struct Weights {
   Vec v[NV];
 };
 
-template <int P, int SEG, int NV>
+#if defined(__AVX512BF16__)
+constexpr bool has_pairs = true;
+REPRISE_INLINE Vec broadcast_pair(const float* p) {
+  int pair;
+  __builtin_memcpy(&pair, p, sizeof pair);
+  return (Vec)_mm512_set1_epi32(pair);
+}
+REPRISE_INLINE Vec add_pairs(Vec x, Vec w, Vec sum) {
+  return (Vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)w);
+}
+#else
+constexpr bool has_pairs = false;
+REPRISE_INLINE Vec broadcast_pair(const float* p) {
+  return broadcast(*p);
+}
+REPRISE_INLINE Vec add_pairs(Vec x, Vec w, Vec sum) {
+  return fma(x, w, sum);
+}
+#endif
+
+template <int P, bool pairs, int SEG, int NV>
 REPRISE_INLINE void segment(const char* base, std::int64_t s1, std::int64_t s3, std::int64_t s5,
                             const Weights<NV>& w, Vec (&acc)[SEG][NV]) {
   if constexpr (P < SEG) {
-    const Vec x = broadcast(*pixel<P>(base, s1, s3, s5));
-    for (int v = 0; v < NV; ++v) acc[P][v] = fma(x, w.v[v], acc[P][v]);
-    segment<P + 1, SEG, NV>(base, s1, s3, s5, w, acc);
+    const float* p = pixel<P>(base, s1, s3, s5);
+    const Vec x = pairs ? broadcast_pair(p) : broadcast(*p);
+    for (int v = 0; v < NV; ++v)
+      acc[P][v] = pairs ? add_pairs(x, w.v[v], acc[P][v]) : fma(x, w.v[v], acc[P][v]);
+    segment<P + 1, pairs, SEG, NV>(base, s1, s3, s5, w, acc);
   }
 }
 
-template <int SEG, int NSEG, int NV>
+template <int SEG, int NSEG, int NV, bool pairs, class Out>
 void tile(const TileCall& c) {
   Vec acc[NSEG][SEG][NV];
 #pragma GCC unroll 8
@@ -66,7 +88,7 @@ void tile(const TileCall& c) {
 #pragma GCC unroll 8
       for (int s = 0; s < NSEG; ++s) {
         opaque(base[s]);
-        segment<0, SEG, NV>(base[s], s1, s3, s5, w, acc[s]);
+        segment<0, pairs, SEG, NV>(base[s], s1, s3, s5, w, acc[s]);
         base[s] += 4;
       }
     }
@@ -77,7 +99,7 @@ void tile(const TileCall& c) {
 #pragma GCC unroll 8
     for (int p = 0; p < SEG; ++p) {
       if (p >= c.valid[s]) break;
-      float* out = c.out[s] + p * c.out_stride;
+      Out* out = static_cast<Out*>(c.out[s]) + p * c.out_stride;
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v) {
         const std::int64_t left = c.channels - v * lanes;
@@ -87,6 +109,26 @@ void tile(const TileCall& c) {
           store_first(out + v * lanes, acc[s][p][v], left);
       }
     }
+}
+
+template <int SEG, int NSEG, int NV>
+constexpr TileVariant variant() {
+  return {SEG, NSEG, NV, tile<SEG, NSEG, NV, false, float>, tile<SEG, NSEG, NV, has_pairs, BFloat16>};
+}
+
+// A pair is a word, whose halves change places.
+void widen_swapped(const BFloat16* from, float* to, std::int64_t n) {
+  typedef std::uint32_t Pairs __attribute__((vector_size(lanes * 2)));
+  std::int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    Pairs p;
+    __builtin_memcpy(&p, from + i, sizeof p);
+    store(to + i, widen((VecHalves)(p << 16 | p >> 16)));
+  }
+  for (; i < n; i += 2) {
+    store_first(to + i, load_first(from + i + 1, 1), 1);
+    store_first(to + i + 1, load_first(from + i, 1), 1);
+  }
 }
 
 // OT output channels by NV vectors of inputs; the sum over these pixels is made in registers, then added to
@@ -137,21 +179,19 @@ extern const ConvLeaf conv_leaf;
 #if defined(__AVX512F__)
 // 32 registers: 28 sums, 2 weights, 1 input. Maps of 7·2^k pixels fill the first, the others take the second.
 const ConvLeaf conv_leaf{lanes,
-                         {{7, 2, 2, tile<7, 2, 2>},
-                          {4, 3, 2, tile<4, 3, 2>},
-                          {4, 1, 2, tile<4, 1, 2>},
-                          {7, 3, 1, tile<7, 3, 1>},
-                          {4, 6, 1, tile<4, 6, 1>},
-                          {4, 2, 1, tile<4, 2, 1>}},
+                         has_pairs,
+                         {variant<7, 2, 2>(), variant<4, 3, 2>(), variant<4, 1, 2>(), variant<7, 3, 1>(),
+                          variant<4, 6, 1>(), variant<4, 2, 1>()},
                          6,
                          14,
                          2,
-                         wgrad<14, 2>};
+                         wgrad<14, 2>,
+                         widen_swapped};
 #else
 // 16 registers: 12 sums, 2 weights, 1 input.
 const ConvLeaf conv_leaf{
-    lanes,      {{2, 3, 2, tile<2, 3, 2>}, {3, 2, 2, tile<3, 2, 2>}, {4, 3, 1, tile<4, 3, 1>}, {}}, 3, 6, 2,
-    wgrad<6, 2>};
+    lanes,       has_pairs,    {variant<2, 3, 2>(), variant<3, 2, 2>(), variant<4, 3, 1>()}, 3, 6, 2,
+    wgrad<6, 2>, widen_swapped};
 #endif
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

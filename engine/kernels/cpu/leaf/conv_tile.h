@@ -10,24 +10,28 @@ namespace reprise::kernels::cpu {
 
 inline constexpr int max_segments = 6;
 
+// A word is what a tile reads at a time: a float, or a pair of bf16, the even channel in the lower half.
 // A tile is a few segments; a segment is `pixels` neighbours in a row of outputs. Each output channel sums,
 // in the order of the runs and within a run in the order of memory, input * weight: one chain of
-// multiply-adds per output, whatever the tile, so the tile's form never changes a bit.
+// multiply-adds per output, whatever the tile, so the tile's form never changes a bit. Of a pair the odd
+// channel comes first (what vdpbf16ps does; products of bf16 are exact in f32); callers keep that order in
+// floats too.
 struct TileCall {
-  const float* in[max_segments];  // the first pixel of each segment, at the origin of the taps
-  float* out[max_segments];       // its first output
+  const float* in[max_segments];  // words: the first pixel of each segment, at the origin of the taps
+  void* out[max_segments];        // its first output, float or BFloat16
   int valid[max_segments];  // how many pixels are stored; the others are computed from whatever lies there
-  std::int64_t in_stride;   // from pixel to pixel, in floats
+  std::int64_t in_stride;   // from pixel to pixel, in words
   std::int64_t out_stride;
   const std::int64_t* runs;  // where each run of contiguous inputs begins, relative to the pixel
   std::int64_t run_count, run_length;
-  const float* panel;     // run_count * run_length rows of nv * lanes weights
+  const float* panel;     // run_count * run_length rows of nv * lanes words of weights
   std::int64_t channels;  // how many of those are stored
 };
 
 struct TileVariant {
-  int pixels, segments, vectors;  // vectors of output channels
-  void (*run)(const TileCall& call);
+  int pixels, segments, vectors;           // vectors of output channels
+  void (*run)(const TileCall& call);       // floats to floats
+  void (*run_bf16)(const TileCall& call);  // to bf16, from floats or, where the leaf says so, pairs
 };
 
 // dw += for a block of `rows` output channels and `vectors` vectors of contiguous inputs: over pixels p,
@@ -45,11 +49,14 @@ struct WgradCall {
 
 struct ConvLeaf {
   int lanes;
+  bool pairs;               // what run_bf16 reads
   TileVariant variants[6];  // of those with as many vectors, the preferred one first
   int variant_count;
   int wgrad_outputs, wgrad_vectors;  // the block of wgrad
   void (*wgrad)(const WgradCall& call);
+  // For run_bf16 without pairs: n values as floats, each pair turned round (n even).
+  void (*widen_swapped)(const BFloat16* from, float* to, std::int64_t n);
 };
-REPRISE_LEAF(ConvLeaf, conv_leaf)
+REPRISE_LEAF_BEST(ConvLeaf, conv_leaf, isa_avx512bf16)
 
 }  // namespace reprise::kernels::cpu

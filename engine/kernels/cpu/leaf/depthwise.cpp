@@ -6,15 +6,15 @@ namespace reprise::kernels::cpu::REPRISE_ISA {
 namespace {
 
 // `block` neighbouring outputs share each load of a tap; channels run innermost, so memory is read in order.
-template <int block, int fixed>
-REPRISE_INLINE void gather_block(const Window& z, const float* in, const float* taps, float* out) {
+template <int block, int fixed, class T>
+REPRISE_INLINE void gather_block(const Window& z, const T* in, const float* taps, T* out) {
   const std::int64_t rows = fixed ? fixed : z.rows, columns = fixed ? fixed : z.columns;
   for_vectors(z.channels, [&](std::int64_t c, auto part) {
     Vec sum[block] = {};
     for (std::int64_t r = 0; r < rows; ++r)
       for (std::int64_t s = 0; s < columns; ++s) {
         const Vec tap = load(taps + r * z.tap_row + s * z.tap_column + c, part);
-        const float* p = in + r * z.in_row + s * z.in_column + c;
+        const T* p = in + r * z.in_row + s * z.in_column + c;
         for (int b = 0; b < block; ++b) sum[b] = fma(load(p + b * z.in_step, part), tap, sum[b]);
       }
     for (int b = 0; b < block; ++b) store(out + b * z.out_step + c, sum[b], part);
@@ -22,8 +22,8 @@ REPRISE_INLINE void gather_block(const Window& z, const float* in, const float* 
 }
 
 // fixed: a square window of known size (0: any), whose loops over taps are unrolled.
-template <int fixed>
-void gather_all(const Window& z, const float* in, const float* taps, float* out) {
+template <int fixed, class T>
+void gather_all(const Window& z, const T* in, const float* taps, T* out) {
   std::int64_t o = 0;
   for (; o + 4 <= z.count; o += 4) gather_block<4, fixed>(z, in + o * z.in_step, taps, out + o * z.out_step);
   for (; o < z.count; ++o) gather_block<1, fixed>(z, in + o * z.in_step, taps, out + o * z.out_step);
@@ -31,10 +31,10 @@ void gather_all(const Window& z, const float* in, const float* taps, float* out)
 
 // The windows of neighbours overlap where a step to the next output is a step to the next column: then each
 // input is loaded once for all of them. Backwards (a gradient) it is the same from the last output on.
-template <int block, int columns>
-REPRISE_INLINE void gather_sliding(const Window& z, const float* in, const float* taps, float* out,
-                                   const float* next, std::int64_t step, std::int64_t out_step) {
-  const float* ahead = z.in_row > 0 ? in + z.rows * z.in_row : in - z.in_row;
+template <int block, int columns, class T>
+REPRISE_INLINE void gather_sliding(const Window& z, const T* in, const float* taps, T* out, const T* next,
+                                   std::int64_t step, std::int64_t out_step) {
+  const T* ahead = z.in_row > 0 ? in + z.rows * z.in_row : in - z.in_row;
   for_vectors(z.channels, [&](std::int64_t c, auto part) {
     // The row that the next row of outputs will see first; the machine's own guess fails at this pattern.
     for (int b = 0; b < block; ++b) {
@@ -45,7 +45,7 @@ REPRISE_INLINE void gather_sliding(const Window& z, const float* in, const float
     for (std::int64_t r = 0; r < z.rows; ++r) {
       Vec tap[columns];
       for (int s = 0; s < columns; ++s) tap[s] = load(taps + r * z.tap_row + s * z.tap_column + c, part);
-      const float* p = in + r * z.in_row + c;
+      const T* p = in + r * z.in_row + c;
       for (int k = 0; k < block + columns - 1; ++k) {
         const Vec v = load(p + k * step, part);
         for (int s = 0; s < columns; ++s)
@@ -66,8 +66,8 @@ REPRISE_INLINE void in_blocks(std::int64_t count, F f) {
   for (; o < count; ++o) f.template operator()<1>(o);
 }
 
-template <int columns>
-void gather_row(const Window& z, const float* in, const float* taps, float* out, const float* next) {
+template <int columns, class T>
+void gather_row(const Window& z, const T* in, const float* taps, T* out, const T* next) {
   if (z.count > 1 && z.in_step == -z.in_column) {
     in += (z.count - 1) * z.in_step;
     out += (z.count - 1) * z.out_step;
@@ -91,15 +91,16 @@ bool slides(const Window& z) {
 }
 
 // Every output sums its taps in the same order, in whatever block it lies.
-void gather(const Window& z, const float* in, const float* taps, float* out, const float* next) {
+template <class T>
+void gather(const Window& z, const T* in, const float* taps, T* out, const T* next) {
   if (slides(z))
     return z.columns == 3 ? gather_row<3>(z, in, taps, out, next) : gather_row<2>(z, in, taps, out, next);
   if (z.rows == 1 && z.columns == 1) return gather_all<1>(z, in, taps, out);
   gather_all<0>(z, in, taps, out);
 }
 
-template <int block, int fixed>
-REPRISE_INLINE void correlate_block(const Window& z, const float* in, const float* out, float* taps) {
+template <int block, int fixed, class T>
+REPRISE_INLINE void correlate_block(const Window& z, const T* in, const T* out, float* taps) {
   const std::int64_t rows = fixed ? fixed : z.rows, columns = fixed ? fixed : z.columns;
   for_vectors(z.channels, [&](std::int64_t c, auto part) {
     Vec grad[block];
@@ -107,7 +108,7 @@ REPRISE_INLINE void correlate_block(const Window& z, const float* in, const floa
     for (std::int64_t r = 0; r < rows; ++r)
       for (std::int64_t s = 0; s < columns; ++s) {
         float* tap = taps + r * z.tap_row + s * z.tap_column + c;
-        const float* p = in + r * z.in_row + s * z.in_column + c;
+        const T* p = in + r * z.in_row + s * z.in_column + c;
         Vec sum = load(tap, part);
         for (int b = 0; b < block; ++b) sum = fma(load(p + b * z.in_step, part), grad[b], sum);
         store(tap, sum, part);
@@ -115,8 +116,8 @@ REPRISE_INLINE void correlate_block(const Window& z, const float* in, const floa
   });
 }
 
-template <int fixed>
-void correlate_all(const Window& z, const float* in, const float* out, float* taps) {
+template <int fixed, class T>
+void correlate_all(const Window& z, const T* in, const T* out, float* taps) {
   std::int64_t o = 0;
   const auto blocks = [&]<int block>() {
     for (; o + block <= z.count; o += block)
@@ -129,8 +130,8 @@ void correlate_all(const Window& z, const float* in, const float* out, float* ta
 
 // Sliding along the run, forward alone: each input and each gradient is loaded once, all taps stay in
 // registers. grad[s] is that of output k - s, which sees column k through tap s.
-template <int rows, int columns>
-void correlate_sliding(const Window& z, const float* in, const float* out, float* taps) {
+template <int rows, int columns, class T>
+void correlate_sliding(const Window& z, const T* in, const T* out, float* taps) {
   for_vectors(z.channels, [&](std::int64_t c, auto part) {
     Vec sum[rows][columns], grad[columns] = {};
     for (int r = 0; r < rows; ++r)
@@ -153,7 +154,8 @@ void correlate_sliding(const Window& z, const float* in, const float* out, float
   });
 }
 
-void correlate(const Window& z, const float* in, const float* out, float* taps) {
+template <class T>
+void correlate(const Window& z, const T* in, const T* out, float* taps) {
   if (slides(z) && (z.count == 1 || z.in_step == z.in_column)) {
     if (z.rows == 3 && z.columns == 3) return correlate_sliding<3, 3>(z, in, out, taps);
     if (z.rows == 3 && z.columns == 2) return correlate_sliding<3, 2>(z, in, out, taps);
@@ -166,7 +168,9 @@ void correlate(const Window& z, const float* in, const float* out, float* taps) 
 
 }  // namespace
 
-extern const DepthwiseLeaf depthwise_leaf;
-const DepthwiseLeaf depthwise_leaf{gather, correlate};
+extern const DepthwiseLeaf<float> depthwise_leaf_f32;
+const DepthwiseLeaf<float> depthwise_leaf_f32{gather, correlate};
+extern const DepthwiseLeaf<BFloat16> depthwise_leaf_bf16;
+const DepthwiseLeaf<BFloat16> depthwise_leaf_bf16{gather, correlate};
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

@@ -6,13 +6,14 @@
 
 namespace reprise::kernels::cpu {
 
+template <class T>
 struct DepthwiseLeaf {
   // out[o] = sum over taps of in[o + tap] * taps[tap], channel by channel. Forward and dgrad.
   // Meanwhile `next`, memory of out's form that the caller will touch then, is fetched into cache.
-  void (*gather)(const Window& z, const float* in, const float* taps, float* out, const float* next);
+  void (*gather)(const Window& z, const T* in, const float* taps, T* out, const T* next);
   // taps[tap] += sum over o of in[o + tap] * out[o]. wgrad.
-  void (*correlate)(const Window& z, const float* in, const float* out, float* taps);
+  void (*correlate)(const Window& z, const T* in, const T* out, float* taps);
 };
-REPRISE_LEAF(DepthwiseLeaf, depthwise_leaf)
+REPRISE_LEAF_OF(DepthwiseLeaf, depthwise_leaf)
 
 }  // namespace reprise::kernels::cpu

@@ -5,20 +5,23 @@
 namespace reprise::kernels::cpu::REPRISE_ISA {
 namespace {
 
-void relu_fwd(const float* x, float* y, std::int64_t n) {
+template <class T>
+void relu_fwd(const T* x, T* y, std::int64_t n) {
   for_vectors(n, [&](std::int64_t i, auto part) {
     const Vec v = load(x + i, part);
     store(y + i, select(v < Vec{}, Vec{}, v), part);  // x < 0 ? 0 : x, so that NaN stays NaN
   });
 }
 
-void relu_bwd(const float* y, const float* dy, float* dx, std::int64_t n) {
+template <class T>
+void relu_bwd(const T* y, const T* dy, T* dx, std::int64_t n) {
   for_vectors(n, [&](std::int64_t i, auto part) {
     store(dx + i, select(load(y + i, part) > Vec{}, load(dy + i, part), Vec{}), part);
   });
 }
 
-void affine(float scale, float shift, const float* x, float* y, std::int64_t n) {
+template <class T>
+void affine(float scale, float shift, const T* x, T* y, std::int64_t n) {
   for_vectors(n, [&](std::int64_t i, auto part) { store(y + i, load(x + i, part) * scale + shift, part); });
 }
 
@@ -37,7 +40,8 @@ void with_op(BinaryOp op, F f) {
   }
 }
 
-void binary(BinaryOp op, const float* a, const float* b, float* y, std::int64_t n) {
+template <class T>
+void binary(BinaryOp op, const T* a, const T* b, T* y, std::int64_t n) {
   with_op(op, [&](auto apply) {
     for_vectors(n, [&](std::int64_t i, auto part) {
       store(y + i, apply(load(a + i, part), load(b + i, part)), part);
@@ -45,15 +49,16 @@ void binary(BinaryOp op, const float* a, const float* b, float* y, std::int64_t 
   });
 }
 
-void binary_scalar(BinaryOp op, const float* a, float b, float* y, std::int64_t n) {
+template <class T>
+void binary_scalar(BinaryOp op, const T* a, float b, T* y, std::int64_t n) {
   const Vec second = broadcast(b);
   with_op(op, [&](auto apply) {
     for_vectors(n, [&](std::int64_t i, auto part) { store(y + i, apply(load(a + i, part), second), part); });
   });
 }
 
-void binary_channel(BinaryOp op, const float* a, const float* b, float* y, std::int64_t rows,
-                    std::int64_t channels) {
+template <class T>
+void binary_channel(BinaryOp op, const T* a, const float* b, T* y, std::int64_t rows, std::int64_t channels) {
   with_op(op, [&](auto apply) {
     for (std::int64_t r = 0; r < rows; ++r)
       for_vectors(channels, [&](std::int64_t c, auto part) {
@@ -63,12 +68,13 @@ void binary_channel(BinaryOp op, const float* a, const float* b, float* y, std::
   });
 }
 
-template <class F>
-void each_fwd(const float* x, float* y, std::int64_t n, F f) {
+template <class T, class F>
+void each_fwd(const T* x, T* y, std::int64_t n, F f) {
   for_vectors(n, [&](std::int64_t i, auto part) { store(y + i, f(load(x + i, part)), part); });
 }
 
-void unary_fwd(UnaryOp op, const float* x, float* y, std::int64_t n) {
+template <class T>
+void unary_fwd(UnaryOp op, const T* x, T* y, std::int64_t n) {
   switch (op) {
     case UnaryOp::exp:
       return each_fwd(x, y, n, [](Vec v) { return exp_of(v); });
@@ -84,14 +90,15 @@ void unary_fwd(UnaryOp op, const float* x, float* y, std::int64_t n) {
 }
 
 // dx = dy * derivative(v)
-template <class F>
-void each_bwd(const float* v, const float* dy, float* dx, std::int64_t n, F derivative) {
+template <class T, class F>
+void each_bwd(const T* v, const T* dy, T* dx, std::int64_t n, F derivative) {
   for_vectors(n, [&](std::int64_t i, auto part) {
     store(dx + i, load(dy + i, part) * derivative(load(v + i, part)), part);
   });
 }
 
-void unary_bwd(UnaryOp op, const float* x, const float* y, const float* dy, float* dx, std::int64_t n) {
+template <class T>
+void unary_bwd(UnaryOp op, const T* x, const T* y, const T* dy, T* dx, std::int64_t n) {
   switch (op) {
     case UnaryOp::exp:
       return each_bwd(y, dy, dx, n, [](Vec v) { return v; });
@@ -106,10 +113,20 @@ void unary_bwd(UnaryOp op, const float* x, const float* y, const float* dy, floa
   }
 }
 
+template <class From, class To>
+void convert(const From* x, To* y, std::int64_t n) {
+  for_vectors(n, [&](std::int64_t i, auto part) { store(y + i, load(x + i, part), part); });
+}
+
 }  // namespace
 
-extern const ElementwiseLeaf elementwise_leaf;
-const ElementwiseLeaf elementwise_leaf{relu_fwd,      relu_bwd,       affine,    binary,
-                                       binary_scalar, binary_channel, unary_fwd, unary_bwd};
+extern const ElementwiseLeaf<float> elementwise_leaf_f32;
+const ElementwiseLeaf<float> elementwise_leaf_f32{relu_fwd,      relu_bwd,       affine,    binary,
+                                                  binary_scalar, binary_channel, unary_fwd, unary_bwd,
+                                                  convert,       convert};
+extern const ElementwiseLeaf<BFloat16> elementwise_leaf_bf16;
+const ElementwiseLeaf<BFloat16> elementwise_leaf_bf16{relu_fwd,      relu_bwd,       affine,    binary,
+                                                      binary_scalar, binary_channel, unary_fwd, unary_bwd,
+                                                      convert,       convert};
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

@@ -1,4 +1,4 @@
-// Element-wise leaf functions over n floats, or over rows of n channels.
+// Element-wise leaf functions over n values of a storage type, or over rows of n channels.
 #pragma once
 
 #include <cstdint>
@@ -8,19 +8,23 @@
 
 namespace reprise::kernels::cpu {
 
+template <class T>
 struct ElementwiseLeaf {
-  void (*relu_fwd)(const float* x, float* y, std::int64_t n);
-  void (*relu_bwd)(const float* y, const float* dy, float* dx, std::int64_t n);
-  void (*affine)(float scale, float shift, const float* x, float* y, std::int64_t n);
-  void (*binary)(BinaryOp op, const float* a, const float* b, float* y, std::int64_t n);
-  void (*binary_scalar)(BinaryOp op, const float* a, float b, float* y, std::int64_t n);
-  // b has one value per channel
-  void (*binary_channel)(BinaryOp op, const float* a, const float* b, float* y, std::int64_t rows,
+  void (*relu_fwd)(const T* x, T* y, std::int64_t n);
+  void (*relu_bwd)(const T* y, const T* dy, T* dx, std::int64_t n);
+  void (*affine)(float scale, float shift, const T* x, T* y, std::int64_t n);
+  void (*binary)(BinaryOp op, const T* a, const T* b, T* y, std::int64_t n);
+  void (*binary_scalar)(BinaryOp op, const T* a, float b, T* y, std::int64_t n);
+  // b has one value per channel, in f32
+  void (*binary_channel)(BinaryOp op, const T* a, const float* b, T* y, std::int64_t rows,
                          std::int64_t channels);
-  void (*unary_fwd)(UnaryOp op, const float* x, float* y, std::int64_t n);
+  void (*unary_fwd)(UnaryOp op, const T* x, T* y, std::int64_t n);
   // x is read for log, y for the others
-  void (*unary_bwd)(UnaryOp op, const float* x, const float* y, const float* dy, float* dx, std::int64_t n);
+  void (*unary_bwd)(UnaryOp op, const T* x, const T* y, const T* dy, T* dx, std::int64_t n);
+  // To floats and back.
+  void (*widen)(const T* x, float* y, std::int64_t n);
+  void (*narrow)(const float* x, T* y, std::int64_t n);
 };
-REPRISE_LEAF(ElementwiseLeaf, elementwise_leaf)
+REPRISE_LEAF_OF(ElementwiseLeaf, elementwise_leaf)
 
 }  // namespace reprise::kernels::cpu

@@ -47,10 +47,11 @@ REPRISE_INLINE void store_bytes(std::uint8_t* p, VecInt v, All) {
 #endif
 }
 
-void max_fwd(const Window& z, std::int64_t first_tap, const float* in, float* out, std::uint8_t* tap) {
+template <class T>
+void max_fwd(const Window& z, std::int64_t first_tap, const T* in, T* out, std::uint8_t* tap) {
   for (std::int64_t o = 0; o < z.count; ++o)
     for_vectors(z.channels, [&](std::int64_t c, auto part) {
-      const float* p = in + o * z.in_step + c;
+      const T* p = in + o * z.in_step + c;
       Vec best = load(p, part);
       VecInt winner = VecInt{} + static_cast<std::int32_t>(first_tap);
       for (std::int64_t r = 0; r < z.rows; ++r)
@@ -66,7 +67,8 @@ void max_fwd(const Window& z, std::int64_t first_tap, const float* in, float* ou
     });
 }
 
-void max_bwd(const Window& z, std::int64_t first_tap, const float* in, const std::uint8_t* tap, float* out) {
+template <class T>
+void max_bwd(const Window& z, std::int64_t first_tap, const T* in, const std::uint8_t* tap, T* out) {
   for (std::int64_t o = 0; o < z.count; ++o)
     for_vectors(z.channels, [&](std::int64_t c, auto part) {
       Vec sum{};
@@ -80,7 +82,8 @@ void max_bwd(const Window& z, std::int64_t first_tap, const float* in, const std
     });
 }
 
-void weighted_sum(const Window& z, const float* in, const float* factors, bool per_place, float* out) {
+template <class T>
+void weighted_sum(const Window& z, const T* in, const float* factors, bool per_place, T* out) {
   for (std::int64_t o = 0; o < z.count; ++o)
     for_vectors(z.channels, [&](std::int64_t c, auto part) {
       Vec sum{};
@@ -95,7 +98,9 @@ void weighted_sum(const Window& z, const float* in, const float* factors, bool p
 
 }  // namespace
 
-extern const PoolLeaf pool_leaf;
-const PoolLeaf pool_leaf{max_fwd, max_bwd, weighted_sum};
+extern const PoolLeaf<float> pool_leaf_f32;
+const PoolLeaf<float> pool_leaf_f32{max_fwd, max_bwd, weighted_sum};
+extern const PoolLeaf<BFloat16> pool_leaf_bf16;
+const PoolLeaf<BFloat16> pool_leaf_bf16{max_fwd, max_bwd, weighted_sum};
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

@@ -6,11 +6,12 @@ namespace reprise::kernels::cpu::REPRISE_ISA {
 namespace {
 
 // Four rows are added together before they meet the running sums, which lie in the output.
-void sum_rows(const float* x, float* out, std::int64_t rows, std::int64_t channels) {
+template <class T>
+void sum_rows(const T* x, float* out, std::int64_t rows, std::int64_t channels) {
   for (std::int64_t c = 0; c < channels; ++c) out[c] = 0;
   std::int64_t r = 0;
   for (; r + 4 <= rows; r += 4) {
-    const float* p = x + r * channels;
+    const T* p = x + r * channels;
     for_vectors(channels, [&](std::int64_t c, auto part) {
       const Vec low = load(p + c, part) + load(p + channels + c, part);
       const Vec high = load(p + 2 * channels + c, part) + load(p + 3 * channels + c, part);
@@ -24,8 +25,8 @@ void sum_rows(const float* x, float* out, std::int64_t rows, std::int64_t channe
 }
 
 // Sums f of the widened values, in two running sums of doubles.
-template <class F>
-double sum_of(const float* x, std::int64_t n, F f) {
+template <class T, class F>
+double sum_of(const T* x, std::int64_t n, F f) {
   VecDouble low{}, high{};
   for_vectors(n, [&](std::int64_t i, auto part) {
     const Vec v = load(x + i, part);
@@ -35,19 +36,24 @@ double sum_of(const float* x, std::int64_t n, F f) {
   return sum_lanes(low + high);
 }
 
-double sum(const float* x, std::int64_t n) {
+template <class T>
+double sum(const T* x, std::int64_t n) {
   return sum_of(x, n, [](VecDouble v) { return v; });
 }
-double sum_absolute(const float* x, std::int64_t n) {
+template <class T>
+double sum_absolute(const T* x, std::int64_t n) {
   return sum_of(x, n, [](VecDouble v) { return v < 0 ? -v : v; });
 }
-double sum_squares(const float* x, std::int64_t n) {
+template <class T>
+double sum_squares(const T* x, std::int64_t n) {
   return sum_of(x, n, [](VecDouble v) { return v * v; });
 }
 
 }  // namespace
 
-extern const ReduceLeaf reduce_leaf;
-const ReduceLeaf reduce_leaf{sum_rows, sum, sum_absolute, sum_squares};
+extern const ReduceLeaf<float> reduce_leaf_f32;
+const ReduceLeaf<float> reduce_leaf_f32{sum_rows, sum, sum_absolute, sum_squares};
+extern const ReduceLeaf<BFloat16> reduce_leaf_bf16;
+const ReduceLeaf<BFloat16> reduce_leaf_bf16{sum_rows, sum, sum_absolute, sum_squares};
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

@@ -7,14 +7,15 @@
 
 namespace reprise::kernels::cpu {
 
+template <class T>
 struct ReduceLeaf {
   // out[c] = sum over the rows of x[r, c], in f32
-  void (*sum_rows)(const float* x, float* out, std::int64_t rows, std::int64_t channels);
+  void (*sum_rows)(const T* x, float* out, std::int64_t rows, std::int64_t channels);
   // In double: sum x, sum |x|, sum x^2
-  double (*sum)(const float* x, std::int64_t n);
-  double (*sum_absolute)(const float* x, std::int64_t n);
-  double (*sum_squares)(const float* x, std::int64_t n);
+  double (*sum)(const T* x, std::int64_t n);
+  double (*sum_absolute)(const T* x, std::int64_t n);
+  double (*sum_squares)(const T* x, std::int64_t n);
 };
-REPRISE_LEAF(ReduceLeaf, reduce_leaf)
+REPRISE_LEAF_OF(ReduceLeaf, reduce_leaf)
 
 }  // namespace reprise::kernels::cpu

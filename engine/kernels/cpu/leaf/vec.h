@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "engine/core/dtype.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -65,6 +67,64 @@ REPRISE_INLINE void store_first(float* p, Vec v, std::int64_t n) {
 #endif
 }
 
+// bf16: widened as it is loaded, rounded to nearest (a tie to even) as it is stored; NaN stays NaN.
+typedef std::uint32_t VecBits __attribute__((vector_size(lanes * 4)));
+typedef std::uint16_t VecHalves __attribute__((vector_size(lanes * 2)));
+REPRISE_INLINE Vec widen(VecHalves halves) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_maskz_slli_epi32(0xffff, _mm512_maskz_cvtepu16_epi32(0xffff, (__m256i)halves), 16);
+#elif defined(__AVX2__)
+  return (Vec)_mm256_slli_epi32(_mm256_cvtepu16_epi32((__m128i)halves), 16);
+#else
+  return (Vec)(__builtin_convertvector(halves, VecBits) << 16);
+#endif
+}
+REPRISE_INLINE VecHalves narrow(Vec v) {
+  const VecBits bits = (VecBits)v, odd = bits >> 16 & 1, rounded = (bits + (odd + 0x7fff)) >> 16;
+  const VecBits chosen = v == v ? rounded : (bits >> 16 | 0x40);
+#if defined(__AVX512F__)
+  return (VecHalves)_mm512_maskz_cvtepi32_epi16(0xffff, (__m512i)chosen);
+#elif defined(__AVX2__)
+  const __m256i packed = _mm256_packus_epi32((__m256i)chosen, (__m256i)chosen);
+  return (VecHalves)_mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, 0x08));
+#else
+  return __builtin_convertvector(chosen, VecHalves);
+#endif
+}
+REPRISE_INLINE Vec load(const BFloat16* p) {
+  VecHalves h;
+  __builtin_memcpy(&h, p, sizeof h);
+  return widen(h);
+}
+REPRISE_INLINE void store(BFloat16* p, Vec v) {
+  const VecHalves h = narrow(v);
+  __builtin_memcpy(p, &h, sizeof h);
+}
+REPRISE_INLINE Vec load_first(const BFloat16* p, std::int64_t n) {
+#if defined(__AVX512F__)
+  return widen((VecHalves)_mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << n) - 1), p));
+#else
+  VecHalves h{};
+  for (int i = 0; i < n; ++i) h[i] = p[i].bits;
+  return widen(h);
+#endif
+}
+REPRISE_INLINE void store_first(BFloat16* p, Vec v, std::int64_t n) {
+#if defined(__AVX512F__)
+  _mm256_mask_storeu_epi16(p, static_cast<__mmask16>((1u << n) - 1), (__m256i)narrow(v));
+#else
+  const VecHalves h = narrow(v);
+  for (int i = 0; i < n; ++i) p[i].bits = h[i];
+#endif
+}
+
+// What a load would give after a store as T.
+template <class T>
+REPRISE_INLINE Vec as_stored(Vec v) {
+  if constexpr (sizeof(T) == sizeof(float)) return v;
+  return widen(narrow(v));
+}
+
 // a * b + c: one rounding where the instruction set has FMA, two in the portable build.
 REPRISE_INLINE Vec fma(Vec a, Vec b, Vec c) {
 #if defined(__AVX512F__)
@@ -87,16 +147,20 @@ struct All {};
 struct First {
   std::int64_t n;
 };
-REPRISE_INLINE Vec load(const float* p, All) {
+template <class T>
+REPRISE_INLINE Vec load(const T* p, All) {
   return load(p);
 }
-REPRISE_INLINE Vec load(const float* p, First part) {
+template <class T>
+REPRISE_INLINE Vec load(const T* p, First part) {
   return load_first(p, part.n);
 }
-REPRISE_INLINE void store(float* p, Vec v, All) {
+template <class T>
+REPRISE_INLINE void store(T* p, Vec v, All) {
   store(p, v);
 }
-REPRISE_INLINE void store(float* p, Vec v, First part) {
+template <class T>
+REPRISE_INLINE void store(T* p, Vec v, First part) {
   store_first(p, v, part.n);
 }
 

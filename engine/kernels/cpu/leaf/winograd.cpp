@@ -38,7 +38,8 @@ REPRISE_INLINE void transform_output(const Vec (&m)[6], Vec (&y)[4]) {
   y[3] = fma(q2 * q, d2, fma(p2 * p, d1, m[5]));
 }
 
-void input(const WinogradInput& tile) {
+template <class T>
+void input(const WinogradInput<T>& tile) {
   for_vectors(tile.channels, [&](std::int64_t c, auto part) {
     Vec columns[6][6];  // [element of the column][column]
 #pragma GCC unroll 6
@@ -61,7 +62,8 @@ void input(const WinogradInput& tile) {
   });
 }
 
-void output(const WinogradOutput& tile) {
+template <class T>
+void output(const WinogradOutput<T>& tile) {
   for_vectors(tile.channels, [&](std::int64_t c, auto part) {
     Vec columns[4][6];
     const float* m = tile.m + c;
@@ -79,7 +81,7 @@ void output(const WinogradOutput& tile) {
       Vec y[4];
       transform_output(columns[i], y);
       if (i >= tile.rows) break;
-      float* out = tile.y + i * tile.row_stride + c;
+      T* out = tile.y + i * tile.row_stride + c;
 #pragma GCC unroll 4
       for (int j = 0; j < 4; ++j)
         if (j < tile.columns) store(out + j * tile.pixel_stride, y[j], part);
@@ -89,7 +91,9 @@ void output(const WinogradOutput& tile) {
 
 }  // namespace
 
-extern const WinogradLeaf winograd_leaf;
-const WinogradLeaf winograd_leaf{input, output};
+extern const WinogradLeaf<float> winograd_leaf_f32;
+const WinogradLeaf<float> winograd_leaf_f32{input, output};
+extern const WinogradLeaf<BFloat16> winograd_leaf_bf16;
+const WinogradLeaf<BFloat16> winograd_leaf_bf16{input, output};
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

@@ -14,27 +14,30 @@ namespace reprise::kernels::cpu {
 inline constexpr float winograd_p = 0.625f, winograd_q = 1.5f;
 
 // v = B^T d B, where d is 6x6 pixels of the input.
+template <class T>
 struct WinogradInput {
-  const float* pixel[36];  // each pixel's channels, row by row; zeros where it lies outside the image
+  const T* pixel[36];  // each pixel's channels, row by row; zeros where it lies outside the image
   std::int64_t channels;
   float* v;  // element e of the 6x6 begins at v + e * element_stride
   std::int64_t element_stride;
 };
 
 // y = A^T m A: 4x4 pixels of the output, of which the first rows x columns are stored.
+template <class T>
 struct WinogradOutput {
   const float* m;  // element e begins at m + e * element_stride
   std::int64_t element_stride;
   std::int64_t channels;
-  float* y;
+  T* y;
   std::int64_t row_stride, pixel_stride;
   int rows, columns;
 };
 
+template <class T>
 struct WinogradLeaf {
-  void (*input)(const WinogradInput& tile);
-  void (*output)(const WinogradOutput& tile);
+  void (*input)(const WinogradInput<T>& tile);
+  void (*output)(const WinogradOutput<T>& tile);
 };
-REPRISE_LEAF(WinogradLeaf, winograd_leaf)
+REPRISE_LEAF_OF(WinogradLeaf, winograd_leaf)
 
 }  // namespace reprise::kernels::cpu
