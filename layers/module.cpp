@@ -111,7 +111,8 @@ void Module::to(Device device) {
 }
 void Module::to(DType dtype) {
   REPRISE_CHECK(is_floating(dtype), "module: parameters cannot be {}", reprise::name_of(dtype));
-  replace_tensors(*this, [&](const Tensor& t) { return t.to(dtype); });
+  replace_tensors(*this, [&](const Tensor& t) { return t.to(parameter_dtype(dtype)); });
+  for (Module* m : modules()) m->image_dtype_ = dtype;
 }
 
 void Module::seal_frozen() {

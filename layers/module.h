@@ -59,10 +59,13 @@ class REPRISE_API Module {
 
   // For every parameter of the tree; buffers never have a gradient. New parameters require one.
   void set_requires_grad(bool on);
-  // Replaces tensors by their copies there, or of that dtype; a parameter goes on requiring its gradient.
+  // Replaces tensors by their copies there, or for that dtype; a parameter goes on requiring its gradient.
   // Make optimizers afterwards, and seal afterwards: a copy is not sealed.
   void to(Device device);
+  // The dtype of the images that it will see: parameters and buffers become parameter_dtype(dtype), f32 for
+  // bf16.
   void to(DType dtype);
+  DType image_dtype() const { return image_dtype_; }
   // Replaces every parameter that requires no gradient by a copy in read-only memory.
   void seal_frozen();
 
@@ -92,6 +95,7 @@ class REPRISE_API Module {
   std::vector<Entry> own_;  // names without the path
   std::vector<std::pair<std::string, std::unique_ptr<Module>>> children_;
   bool training_ = true;
+  DType image_dtype_ = DType::f32;
 };
 
 }  // namespace reprise::layers

@@ -43,7 +43,7 @@ std::vector<LayerRow> summarize(Network& network, int height, int width) {
     seen[&m].flops += m.flops(x.shape(), y.shape());
   });
   const Tensor& like = network.head().weight;
-  network(zeros({1, height, width, 3}, like.dtype(), like.device()));
+  network(zeros({1, height, width, 3}, network.image_dtype(), like.device()));
 
   std::vector<LayerRow> rows;
   for (Module* m : network.modules()) {

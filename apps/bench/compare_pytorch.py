@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Our CLR training step and inference beside PyTorch's, interleaved in one run; prints a Markdown table.
 
-    python3 apps/bench/compare_pytorch.py --bench build/release/apps/bench/bench_step [--rounds 3] [--quick]
+    python3 apps/bench/compare_pytorch.py --bench build/release/apps/bench/bench_step [--dtype bf16] [--rounds 3] [--quick]
     python3 apps/bench/compare_pytorch.py --bench build/cuda/apps/bench/bench_step --device cuda [--tf32] [--rounds 3]
 
 PyTorch gets its fair best. On a GPU: channels_last, cudnn.benchmark, eager and torch.compile (max-autotune). On a CPU: the faster of contiguous and channels_last, with --compiled torch.compile beside them, memory reused between steps (glibc told
 not to return it). Both sides use the same number of threads, the same shapes, random weights, Adam, the L2-norm penalty.
-The method is written here from its description; nothing of this is used by Reprise itself.
+With --dtype bf16 PyTorch computes under autocast. The method is written here from its description; nothing of this is used by Reprise itself.
 """
 import argparse
 import json
@@ -38,7 +38,7 @@ GPU_CASES = [(arch, method, mode, 224, batch)
              for mode in ("train", "infer") for batch in (32, 256)]
 
 
-def torch_side(arch, method, mode, size, batch, channels_last, steps, device, tf32, compiled):
+def torch_side(arch, method, mode, size, batch, channels_last, steps, device, tf32, compiled, dtype):
     """Runs in a process of its own and prints seconds a step."""
     import torch
     from torch import nn
@@ -102,13 +102,16 @@ def torch_side(arch, method, mode, size, batch, channels_last, steps, device, tf
     net.train(mode == "train")
     run_net = torch.compile(net, mode="max-autotune" if on_gpu else "default") if compiled else net
     finish = torch.cuda.synchronize if on_gpu else lambda: None
+    cast = torch.autocast(device, torch.bfloat16, enabled=dtype == "bf16")
 
     def step():
         if mode == "infer":
-            with torch.inference_mode():
+            with torch.inference_mode(), cast:
                 run_net(x)
             return
-        loss = F.cross_entropy(run_net(x), y) + 1e-5 * sum(p.norm() for p in trained)
+        with cast:
+            logits = run_net(x)
+        loss = F.cross_entropy(logits.float(), y) + 1e-5 * sum(p.norm() for p in trained)
         adam.zero_grad()
         loss.backward()
         adam.step()
@@ -135,6 +138,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--dtype", default="f32", choices=["f32", "bf16"], help="bf16: PyTorch by autocast")
     parser.add_argument("--tf32", action="store_true", help="on cuda: both sides may round products to TF32")
     parser.add_argument("--compiled", action="store_true", help="on cpu: torch.compile too (it takes a minute a case)")
     parser.add_argument("--quick", action="store_true", help="the first case alone")
@@ -166,10 +170,10 @@ def main():
         ours, theirs = [], {name: [] for name in variants}
         for _ in range(args.rounds):
             ours.append(run([args.bench, "--arch", arch, "--method", method, "--mode", mode, "--size", str(size), "--batch",
-                             str(batch), "--steps", str(steps), "--device", args.device, "--json"]
+                             str(batch), "--steps", str(steps), "--device", args.device, "--dtype", args.dtype, "--json"]
                             + ["--tf32"] * args.tf32, dict(os.environ)))
             for name, (channels_last, compiled) in variants.items():
-                case = json.dumps([arch, method, mode, size, batch, channels_last, steps, args.device, args.tf32, compiled])
+                case = json.dumps([arch, method, mode, size, batch, channels_last, steps, args.device, args.tf32, compiled, args.dtype])
                 theirs[name].append(run([sys.executable, __file__, "--torch-case", case], {**os.environ, **TUNED}))
         us = statistics.median(r["seconds"] for r in ours)
         them = {name: statistics.median(r["seconds"] for r in of) for name, of in theirs.items()}
@@ -179,7 +183,7 @@ def main():
 
     first, last = rows[0][7][-1], rows[-1][8]
     torch_name = next(iter(last.values()))[-1]["torch"]
-    print(f"PyTorch {torch_name}, {args.rounds} rounds interleaved, medians; f32{' with TF32' if args.tf32 else ''}; "
+    print(f"PyTorch {torch_name}, {args.rounds} rounds interleaved, medians; {args.dtype}{' with TF32' if args.tf32 else ''}; "
           f"peak {first['machine_gflops']:.0f} GFLOP/s and {first['machine_gbs']:.0f} GB/s measured in this run\n")
     names = list(variants)
     # On a CPU what the whole process held at most, libraries included; on a GPU what its tensors did.

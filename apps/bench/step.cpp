@@ -25,7 +25,7 @@ namespace {
 
 struct Options {
   std::string arch = "resnet18", method = "clr", mode = "train";
-  std::string device = "cpu";
+  std::string device = "cpu", dtype = "f32";
   int size = 0, batch = 32, steps = 5, warmup = 2, classes = 100;
   bool json = false, tf32 = false;
 };
@@ -64,12 +64,12 @@ std::size_t peak_resident_bytes() {
   return static_cast<std::size_t>(usage.ru_maxrss) << 10;
 }
 
-Tensor random_images(int batch, int size) {
+Tensor random_images(int batch, int size, DType dtype) {
   Tensor images = empty({batch, size, size, 3}, DType::u8);
   RandomStream stream(0, "bench/images");
   auto* p = images.mutable_data<std::uint8_t>();
   for (std::int64_t i = 0; i < images.numel(); ++i) p[i] = static_cast<std::uint8_t>(stream.bits());
-  return ops::normalize_images(images);
+  return ops::normalize_images(images, dtype);
 }
 
 // Multiply-adds of the convolutions and the head for one image, twice; from the layer table.
@@ -91,6 +91,7 @@ int main(int argc, char** argv) {
   app.add_option("--batch", o.batch);
   app.add_option("--steps", o.steps);
   app.add_option("--device", o.device);
+  app.add_option("--dtype", o.dtype)->check(CLI::IsMember({"f32", "bf16"}));
   app.add_flag("--tf32", o.tf32);
   app.add_flag("--json", o.json);
   CLI11_PARSE(app, argc, argv);
@@ -100,11 +101,13 @@ int main(int argc, char** argv) {
   const auto network = layers::make_network(o.arch, o.classes);
   network->initialize(0);
   layers::apply_method(*network, o.method);
+  const DType dtype = o.dtype == "bf16" ? DType::bf16 : DType::f32;
   network->to(device);
+  network->to(dtype);
   network->seal_frozen();
   const int size = o.size > 0 ? o.size : network->default_size();
   const double flop = forward_flop(*network, size) * o.batch;
-  const Tensor x = random_images(o.batch, size).to(device);
+  const Tensor x = random_images(o.batch, size, dtype).to(device);
   std::vector<std::int64_t> label(static_cast<std::size_t>(o.batch));
   for (std::size_t i = 0; i < label.size(); ++i) label[i] = static_cast<std::int64_t>(i) % o.classes;
   const Tensor labels = tensor({o.batch}, std::span<const std::int64_t>(label), device);

@@ -154,7 +154,7 @@ Backbone load_backbone(const std::string& path, const std::string& arch, Device 
   for (const layers::Entry& e : network->named_tensors()) {
     if (!matched.contains(e.name)) continue;
     const Tensor t = data::from_file_layout(*in_file.at(e.name), e.layout);
-    b.weights[e.name] = t.to(dtype).to(device).sealed_copy();
+    b.weights[e.name] = t.to(parameter_dtype(dtype)).to(device).sealed_copy();
   }
   b.batches_tracked = batches_tracked(tensors);
   b.identity = identity_of(tensors, b.arch);

@@ -1,6 +1,7 @@
 #include "apps/clr/common.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -75,10 +76,12 @@ void Common::begin() const {
   const DType in = resolved_dtype();
   if (quiet) return;
   const bool is_gpu = on.kind == Device::Kind::cuda;
-  log_line(fmt::format("device {}{}, dtype {}{}, instruction set {}, {} thread{}", to_string(on),
+  const bool pairs = in == DType::bf16 && kernels::cpu::cpu_isa() == kernels::cpu::Isa::avx512bf16;
+  log_line(fmt::format("device {}{}, dtype {}{}, instruction set {}{}, {} thread{}", to_string(on),
                        is_gpu ? " (" + gpu::describe(on.index) + ")" : "", name_of(in),
                        is_gpu && gpu::tf32() ? " (products in TF32)" : "", instruction_set(on),
-                       thread_count(), thread_count() == 1 ? "" : "s"));
+                       !is_gpu && pairs ? " (bf16 in pairs)" : "", thread_count(),
+                       thread_count() == 1 ? "" : "s"));
 }
 
 namespace {
@@ -164,7 +167,8 @@ std::string winograd_state(Device device) {
 }
 
 std::string instruction_set(Device device) {
-  return device.kind == Device::Kind::cpu ? std::string(kernels::cpu::name_of(kernels::cpu::cpu_isa())) : "-";
+  if (device.kind != Device::Kind::cpu) return "-";
+  return std::string(name_of(std::min(kernels::cpu::cpu_isa(), kernels::cpu::Isa::avx512)));
 }
 
 }  // namespace reprise::clr

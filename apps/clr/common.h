@@ -61,7 +61,8 @@ std::string build_flags();
 // "on" where 3x3 convolutions with frozen filters run in Winograd's form on the device, "off", or "-" where
 // it has no such form.
 std::string winograd_state(Device device);
-// The instruction set that the device computes with: "avx2"; for ref and cuda "-".
+// The instruction set whose bits the device's results have: "avx2"; for ref and cuda "-". (avx512bf16 has
+// those of avx512.)
 std::string instruction_set(Device device);
 
 }  // namespace reprise::clr

@@ -17,8 +17,7 @@ void check_images(const Tensor& images) {
 
 Tensor normalised(layers::Network& network, const Tensor& images) {
   check_images(images);
-  const Tensor& like = network.head().weight;
-  return ops::normalize_images(images.to(like.device()), like.dtype());
+  return ops::normalize_images(images.to(network.head().weight.device()), network.image_dtype());
 }
 
 void Gathered::add(const Tensor& part) {

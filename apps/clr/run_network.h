@@ -17,7 +17,7 @@ inline constexpr std::int64_t eval_batch = 32;
 
 // Throws Error unless they are u8 (N,H,W,3), one at least.
 void check_images(const Tensor& images);
-// u8 (N,H,W,3) on the host -> normalised, in the dtype and on the device of the network's head.
+// u8 (N,H,W,3) on the host -> normalised, in the dtype of the network's images and on the device of its head.
 Tensor normalised(layers::Network& network, const Tensor& images);
 
 struct Outputs {

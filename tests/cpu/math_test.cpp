@@ -51,7 +51,7 @@ double exact(UnaryOp op, double x) {
 TEST(CpuMath, CloseToExact) {
   const std::vector<float> x = samples();
   for (std::size_t k = 0; k < std::size(ops); ++k) {
-    const std::vector<float> y = apply(isa_portable::elementwise_leaf, ops[k], x);
+    const std::vector<float> y = apply(isa_portable::elementwise_leaf_f32, ops[k], x);
     double worst = 0;
     for (std::size_t i = 0; i < x.size(); ++i) {
       const double want = exact(ops[k], static_cast<double>(x[i])), got = static_cast<double>(y[i]);
@@ -96,10 +96,10 @@ TEST(CpuMath, SameBitsOnEveryInstructionSet) {
     return b;
   };
   for (UnaryOp op : ops) {
-    const auto portable = bits(apply(isa_portable::elementwise_leaf, op, x));
-    EXPECT_TRUE(bits(apply(isa_avx2::elementwise_leaf, op, x)) == portable) << static_cast<int>(op);
+    const auto portable = bits(apply(isa_portable::elementwise_leaf_f32, op, x));
+    EXPECT_TRUE(bits(apply(isa_avx2::elementwise_leaf_f32, op, x)) == portable) << static_cast<int>(op);
     if (cpu_isa() == Isa::avx512) {
-      EXPECT_TRUE(bits(apply(isa_avx512::elementwise_leaf, op, x)) == portable) << static_cast<int>(op);
+      EXPECT_TRUE(bits(apply(isa_avx512::elementwise_leaf_f32, op, x)) == portable) << static_cast<int>(op);
     }
   }
 }

@@ -35,6 +35,7 @@ const Column columns[] = {
     {"cpu f32 no Winograd", "cpu", "f32", {{"REPRISE_WINOGRAD", "0"}}},
     {"cpu f32 not fused", "cpu", "f32", {{"REPRISE_FUSE", "0"}}},
     {"cpu bf16", "cpu", "bf16", {}},
+    {"cpu bf16 not in pairs", "cpu", "bf16", {{"REPRISE_CPU_ISA", "avx512"}}},
     {"cuda f32", "cuda", "f32", {}},
     {"cuda bf16", "cuda", "bf16", {}},
 };

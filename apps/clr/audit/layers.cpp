@@ -106,9 +106,9 @@ class LayersAudit {
   }
 
   Pass run(layers::Network& network, const Tensor& images) const {
-    const Tensor& like = network.head().weight;
+    const Device device = network.head().weight.device();
     Pass pass;
-    pass.name = fmt::format("{} {}", to_string(like.device()), name_of(like.dtype()));
+    pass.name = fmt::format("{} {}", to_string(device), name_of(network.image_dtype()));
     std::vector<Tensor> outputs;
     {
       const layers::ForwardObserver observer([&](const layers::Module& m, const Tensor& x, const Tensor& y) {
@@ -119,7 +119,7 @@ class LayersAudit {
       });
       const Tensor logits = network(normalised(network, images));
       const Tensor labels = labels_in_turn(images.dim(0), network.classes());
-      const Tensor loss = ops::cross_entropy(logits, labels.to(like.device()));
+      const Tensor loss = ops::cross_entropy(logits, labels.to(device));
       pass.loss = loss.item();
       backward(loss);
     }

@@ -53,6 +53,9 @@ void add_products(std::vector<OpCase>& all) {
                  {{4, 14, 14, 64}, {2, 3, 3, 64}},
                  {{4, 5, 4, 3}, {2, 3, 3, 3}},
                  depthwise});
+}
+
+void add_matrices(std::vector<OpCase>& all) {
   all.push_back({"linear", {{32, 512}, {10, 512}, {10}}, {{4, 7}, {3, 7}, {3}}, [](const Inputs& in) {
                    return ops::linear(in[0], in[1], in[2]);
                  }});
@@ -94,8 +97,9 @@ void add_frozen_blocks(std::vector<OpCase>& all) {
                    RandomStream random(0, "audit/frozen filter");
                    for (std::int64_t i = 0; i < filter.numel(); ++i)
                      filter.mutable_data<double>()[i] = random.normal();
-                   return ops::conv2d(in[0], filter.to(in[0].dtype()).to(in[0].device()).sealed_copy(),
-                                      {.padding = {1, 1}});
+                   return ops::conv2d(
+                       in[0], filter.to(parameter_dtype(in[0].dtype())).to(in[0].device()).sealed_copy(),
+                       {.padding = {1, 1}});
                  }});
   const std::vector<Shape> shapes{{8, 14, 14, 64}, {3, 3, 64}, {64}, {64}, {8, 14, 14, 64}},
       small{{3, 4, 3, 2}, {3, 3, 2}, {2}, {2}, {3, 4, 3, 2}};
@@ -127,10 +131,6 @@ void add_elementwise(std::vector<OpCase>& all) {
     all.push_back({std::string(name) + " one value", {{8, 14, 14, 64}, {1}}, {{2, 3, 4}, {1}}, call, true});
   }
   all.push_back({"affine", one, small_one, [](const Inputs& in) { return ops::affine(in[0], 0.3, -2); }});
-  for (const auto& [name, kind] :
-       {std::pair("norm l1", NormKind::l1), {"norm l2", NormKind::l2}, {"norm l12", NormKind::l12}})
-    all.push_back(
-        {name, {{64, 3, 3, 64}}, {{3, 2, 4}}, [k = kind](const Inputs& in) { return ops::norm(in[0], k); }});
 }
 
 void add_images(std::vector<OpCase>& all) {
@@ -153,6 +153,18 @@ void add_images(std::vector<OpCase>& all) {
   all.push_back({"concat", {{8, 16, 16, 16}, {8, 16, 16, 8}}, {{2, 3, 2}, {2, 3, 4}}, [](const Inputs& in) {
                    return ops::concat({in[0], in[1]}, -1);
                  }});
+  all.back().images = 2;
+  // To the device's other dtype and back.
+  all.push_back({"cast",
+                 {{8, 14, 14, 64}},
+                 {{2, 3, 4}},
+                 [](const Inputs& in) {
+                   const DType from = in[0].dtype(),
+                               wide = in[0].device() == ref_device ? DType::f64 : DType::bf16;
+                   return ops::cast(ops::cast(in[0], from == DType::f32 ? wide : DType::f32), from);
+                 },
+                 false,
+                 false});
   all.push_back({"reshape and slice", {{8, 16, 16, 16}}, {{4, 3, 2}}, [](const Inputs& in) {
                    return ops::slice(ops::reshape(in[0], {in[0].dim(0), in[0].numel() / in[0].dim(0)}), 1, 3);
                  }});
@@ -165,6 +177,10 @@ void add_images(std::vector<OpCase>& all) {
 }
 
 void add_losses_and_steps(std::vector<OpCase>& all) {
+  for (const auto& [name, kind] :
+       {std::pair("norm l1", NormKind::l1), {"norm l2", NormKind::l2}, {"norm l12", NormKind::l12}})
+    all.push_back(
+        {name, {{64, 3, 3, 64}}, {{3, 2, 4}}, [k = kind](const Inputs& in) { return ops::norm(in[0], k); }});
   all.push_back({"softmax", {{32, 100}}, {{3, 5}}, [](const Inputs& in) { return ops::softmax(in[0]); }});
   all.push_back(
       {"log_softmax", {{32, 100}}, {{3, 5}}, [](const Inputs& in) { return ops::log_softmax(in[0]); }});
@@ -209,7 +225,10 @@ const std::vector<OpCase>& op_cases() {
     add_frozen_blocks(all);
     add_elementwise(all);
     add_images(all);
+    const std::size_t of_images = all.size();
+    add_matrices(all);
     add_losses_and_steps(all);
+    for (std::size_t i = of_images; i < all.size(); ++i) all[i].images = 0;
     return all;
   }();
   return cases;
@@ -217,12 +236,14 @@ const std::vector<OpCase>& op_cases() {
 
 std::vector<Tensor> draw_inputs(const OpCase& c, bool small, DType dtype, Device device) {
   std::vector<Tensor> inputs;
-  for (const Shape& shape : small ? c.small : c.shapes) {
+  const std::vector<Shape>& shapes = small ? c.small : c.shapes;
+  for (const Shape& shape : shapes) {
     Tensor t = empty(shape, DType::f64, ref_device);
     RandomStream random(0, "audit/" + c.name, inputs.size());
     for (std::int64_t i = 0; i < t.numel(); ++i)
       t.mutable_data<double>()[i] = c.positive ? random.uniform(0.5, 1.5) : random.normal();
-    inputs.push_back(t.to(dtype).to(device));
+    const bool image = inputs.size() < static_cast<std::size_t>(c.images) || shape == shapes[0];
+    inputs.push_back(t.to(image ? dtype : parameter_dtype(dtype)).to(device));
     if (c.differentiable) set_requires_grad(inputs.back());
   }
   return inputs;

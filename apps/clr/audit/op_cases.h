@@ -16,6 +16,10 @@ struct OpCase {
   std::function<Tensor(const std::vector<Tensor>&)> call;
   bool positive = false;       // inputs in [0.5, 1.5] instead of normal ones
   bool differentiable = true;  // else it is called for its kernels alone
+  // How many of the first inputs are images, and so are all of the first one's shape; the others are
+  // parameters, f32 beside images in bf16. 0: the op has no bf16.
+  int images = 1;
+  bool has(DType dtype) const { return dtype != DType::bf16 || images > 0; }
 };
 const std::vector<OpCase>& op_cases();
 
