@@ -10,7 +10,7 @@
 
 namespace reprise::kernels::cpu {
 
-// avx512bf16: as avx512, but convolutions of bf16 multiply pairs in one instruction; the bits are the same.
+// avx512bf16: as avx512, but bf16 is rounded and multiplied by instructions of its own, to the same bits.
 enum class Isa : std::uint8_t { portable, avx2, avx512, avx512bf16 };
 
 // The highest that this build has, the machine runs and REPRISE_CPU_ISA allows. Chosen once.
@@ -62,7 +62,7 @@ REPRISE_API std::string_view name_of(Isa isa);
 #define REPRISE_LEAF(Table, name) REPRISE_LEAF_BEST(Table, name, isa_avx512)
 #define REPRISE_LEAF_OF(Table, name)           \
   REPRISE_LEAF(Table<float>, name##_f32)       \
-  REPRISE_LEAF(Table<BFloat16>, name##_bf16)   \
+  REPRISE_LEAF_BEST(Table<BFloat16>, name##_bf16, isa_avx512bf16)   \
   template <class T>                           \
   const Table<T>& name() {                     \
     if constexpr (std::is_same_v<T, BFloat16>) \

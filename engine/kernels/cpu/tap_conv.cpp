@@ -314,6 +314,7 @@ void tap_conv(const TapConv<T>& t, const PackedWeights& weights) {
       }
       runs.push_back(0);
       call.run_length = words;
+      call.pixels_follow = plan.in_place;
     } else {
       const std::int64_t first_image = unit / plan.row_units * plan.images;
       const std::int64_t last_image = std::min(t.n, first_image + plan.images);

@@ -84,9 +84,6 @@ void grad_input(const T* x, const T* dy, const float* mean, const float* grad_me
 
 }  // namespace
 
-extern const BatchNormLeaf<float> batch_norm_leaf_f32;
-const BatchNormLeaf<float> batch_norm_leaf_f32{moments, normalize, grad_sums, grad_input};
-extern const BatchNormLeaf<BFloat16> batch_norm_leaf_bf16;
-const BatchNormLeaf<BFloat16> batch_norm_leaf_bf16{moments, normalize, grad_sums, grad_input};
+REPRISE_LEAF_TABLES(BatchNormLeaf, batch_norm_leaf, moments, normalize, grad_sums, grad_input);
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

@@ -153,9 +153,6 @@ void masked(const T* dy, const std::uint8_t* positive, const float* scale, T* ou
 
 }  // namespace
 
-extern const ConvTailLeaf<float> conv_tail_leaf_f32;
-const ConvTailLeaf<float> conv_tail_leaf_f32{finish, grad_sums, grad_input, masked};
-extern const ConvTailLeaf<BFloat16> conv_tail_leaf_bf16;
-const ConvTailLeaf<BFloat16> conv_tail_leaf_bf16{finish, grad_sums, grad_input, masked};
+REPRISE_LEAF_TABLES(ConvTailLeaf, conv_tail_leaf, finish, grad_sums, grad_input, masked);
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

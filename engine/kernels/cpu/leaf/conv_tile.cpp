@@ -63,6 +63,15 @@ REPRISE_INLINE void segment(const char* base, std::int64_t s1, std::int64_t s3, 
   }
 }
 
+template <int P, int SEG>
+REPRISE_INLINE void prefetch_pixels(const char* base, std::int64_t s1, std::int64_t s3, std::int64_t s5) {
+  if constexpr (P < SEG) {
+    __builtin_prefetch(pixel<P>(base, s1, s3, s5), 0, 3);
+    prefetch_pixels<P + 1, SEG>(base, s1, s3, s5);
+  }
+}
+constexpr std::int64_t line_words = 16;
+
 template <int SEG, int NSEG, int NV, bool pairs, class Out>
 void tile(const TileCall& c) {
   Vec acc[NSEG][SEG][NV];
@@ -73,23 +82,39 @@ void tile(const TileCall& c) {
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v) acc[s][p][v] = Vec{};
 
+        // Where the sums will go comes into cache while they are made.
+#pragma GCC unroll 8
+  for (int s = 0; s < NSEG; ++s)
+#pragma GCC unroll 8
+    for (int p = 0; p < SEG; ++p)
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; v += static_cast<int>(sizeof(float) / sizeof(Out)))
+        __builtin_prefetch(static_cast<const Out*>(c.out[s]) + p * c.out_stride + v * lanes, 1, 3);
+
   std::int64_t s1 = c.in_stride * 4, s3 = 3 * s1, s5 = 5 * s1;
   const float* panel = c.panel;
   for (std::int64_t r = 0; r < c.run_count; ++r) {
     const char* base[NSEG];
 #pragma GCC unroll 8
     for (int s = 0; s < NSEG; ++s) base[s] = reinterpret_cast<const char*>(c.in[s] + c.runs[r]);
-    for (std::int64_t k = c.run_length; k > 0; --k) {
-      Weights<NV> w;
+    for (std::int64_t left = c.run_length; left > 0; left -= line_words) {
+      // And what the next tile reads.
+      if (c.pixels_follow) {
 #pragma GCC unroll 8
-      for (int v = 0; v < NV; ++v) w.v[v] = load(panel + v * lanes);
-      panel += NV * lanes;
-      opaque(s1);
+        for (int s = 0; s < NSEG; ++s) prefetch_pixels<0, SEG>(base[s] + NSEG * SEG * s1, s1, s3, s5);
+      }
+      for (std::int64_t k = left < line_words ? left : line_words; k > 0; --k) {
+        Weights<NV> w;
 #pragma GCC unroll 8
-      for (int s = 0; s < NSEG; ++s) {
-        opaque(base[s]);
-        segment<0, pairs, SEG, NV>(base[s], s1, s3, s5, w, acc[s]);
-        base[s] += 4;
+        for (int v = 0; v < NV; ++v) w.v[v] = load(panel + v * lanes);
+        panel += NV * lanes;
+        opaque(s1);
+#pragma GCC unroll 8
+        for (int s = 0; s < NSEG; ++s) {
+          opaque(base[s]);
+          segment<0, pairs, SEG, NV>(base[s], s1, s3, s5, w, acc[s]);
+          base[s] += 4;
+        }
       }
     }
   }

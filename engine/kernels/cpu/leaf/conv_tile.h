@@ -24,6 +24,7 @@ struct TileCall {
   std::int64_t out_stride;
   const std::int64_t* runs;  // where each run of contiguous inputs begins, relative to the pixel
   std::int64_t run_count, run_length;
+  bool pixels_follow;     // those of the next tile lie behind this one's, likely not in cache yet
   const float* panel;     // run_count * run_length rows of nv * lanes words of weights
   std::int64_t channels;  // how many of those are stored
 };

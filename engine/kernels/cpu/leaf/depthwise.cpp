@@ -168,9 +168,6 @@ void correlate(const Window& z, const T* in, const T* out, float* taps) {
 
 }  // namespace
 
-extern const DepthwiseLeaf<float> depthwise_leaf_f32;
-const DepthwiseLeaf<float> depthwise_leaf_f32{gather, correlate};
-extern const DepthwiseLeaf<BFloat16> depthwise_leaf_bf16;
-const DepthwiseLeaf<BFloat16> depthwise_leaf_bf16{gather, correlate};
+REPRISE_LEAF_TABLES(DepthwiseLeaf, depthwise_leaf, gather, correlate);
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

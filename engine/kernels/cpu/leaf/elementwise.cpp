@@ -120,13 +120,7 @@ void convert(const From* x, To* y, std::int64_t n) {
 
 }  // namespace
 
-extern const ElementwiseLeaf<float> elementwise_leaf_f32;
-const ElementwiseLeaf<float> elementwise_leaf_f32{relu_fwd,      relu_bwd,       affine,    binary,
-                                                  binary_scalar, binary_channel, unary_fwd, unary_bwd,
-                                                  convert,       convert};
-extern const ElementwiseLeaf<BFloat16> elementwise_leaf_bf16;
-const ElementwiseLeaf<BFloat16> elementwise_leaf_bf16{relu_fwd,      relu_bwd,       affine,    binary,
-                                                      binary_scalar, binary_channel, unary_fwd, unary_bwd,
-                                                      convert,       convert};
+REPRISE_LEAF_TABLES(ElementwiseLeaf, elementwise_leaf, relu_fwd, relu_bwd, affine, binary, binary_scalar,
+                    binary_channel, unary_fwd, unary_bwd, convert, convert);
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

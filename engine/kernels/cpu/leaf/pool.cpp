@@ -98,9 +98,6 @@ void weighted_sum(const Window& z, const T* in, const float* factors, bool per_p
 
 }  // namespace
 
-extern const PoolLeaf<float> pool_leaf_f32;
-const PoolLeaf<float> pool_leaf_f32{max_fwd, max_bwd, weighted_sum};
-extern const PoolLeaf<BFloat16> pool_leaf_bf16;
-const PoolLeaf<BFloat16> pool_leaf_bf16{max_fwd, max_bwd, weighted_sum};
+REPRISE_LEAF_TABLES(PoolLeaf, pool_leaf, max_fwd, max_bwd, weighted_sum);
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

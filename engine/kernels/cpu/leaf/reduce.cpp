@@ -51,9 +51,6 @@ double sum_squares(const T* x, std::int64_t n) {
 
 }  // namespace
 
-extern const ReduceLeaf<float> reduce_leaf_f32;
-const ReduceLeaf<float> reduce_leaf_f32{sum_rows, sum, sum_absolute, sum_squares};
-extern const ReduceLeaf<BFloat16> reduce_leaf_bf16;
-const ReduceLeaf<BFloat16> reduce_leaf_bf16{sum_rows, sum, sum_absolute, sum_squares};
+REPRISE_LEAF_TABLES(ReduceLeaf, reduce_leaf, sum_rows, sum, sum_absolute, sum_squares);
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

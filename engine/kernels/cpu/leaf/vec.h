@@ -11,6 +11,24 @@
 #include <immintrin.h>
 #endif
 
+// A leaf's tables, whose functions are templates over the storage type. Only bf16 gains from instructions of
+// its own.
+#if defined(__AVX512BF16__)
+#define REPRISE_LEAF_TABLES(Table, name, ...) \
+  extern const Table<BFloat16> name##_bf16;   \
+  const Table<BFloat16> name##_bf16 {         \
+    __VA_ARGS__                               \
+  }
+#else
+#define REPRISE_LEAF_TABLES(Table, name, ...) \
+  extern const Table<float> name##_f32;       \
+  const Table<float> name##_f32{__VA_ARGS__}; \
+  extern const Table<BFloat16> name##_bf16;   \
+  const Table<BFloat16> name##_bf16 {         \
+    __VA_ARGS__                               \
+  }
+#endif
+
 #define REPRISE_INLINE static inline __attribute__((always_inline, unused))
 
 namespace reprise::kernels::cpu::REPRISE_ISA {
@@ -80,6 +98,9 @@ REPRISE_INLINE Vec widen(VecHalves halves) {
 #endif
 }
 REPRISE_INLINE VecHalves narrow(Vec v) {
+#if defined(__AVX512BF16__)
+  return (VecHalves)_mm512_cvtneps_pbh((__m512)v);
+#else
   const VecBits bits = (VecBits)v, odd = bits >> 16 & 1, rounded = (bits + (odd + 0x7fff)) >> 16;
   const VecBits chosen = v == v ? rounded : (bits >> 16 | 0x40);
 #if defined(__AVX512F__)
@@ -89,6 +110,7 @@ REPRISE_INLINE VecHalves narrow(Vec v) {
   return (VecHalves)_mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, 0x08));
 #else
   return __builtin_convertvector(chosen, VecHalves);
+#endif
 #endif
 }
 REPRISE_INLINE Vec load(const BFloat16* p) {

@@ -91,9 +91,6 @@ void output(const WinogradOutput<T>& tile) {
 
 }  // namespace
 
-extern const WinogradLeaf<float> winograd_leaf_f32;
-const WinogradLeaf<float> winograd_leaf_f32{input, output};
-extern const WinogradLeaf<BFloat16> winograd_leaf_bf16;
-const WinogradLeaf<BFloat16> winograd_leaf_bf16{input, output};
+REPRISE_LEAF_TABLES(WinogradLeaf, winograd_leaf, input, output);
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA
