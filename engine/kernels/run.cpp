@@ -167,7 +167,7 @@ void Watch::show() {
 }  // namespace detail
 
 double kernel_allowance(DType dtype) {
-  return dtype == DType::f64 ? 1e-12 : dtype == DType::bf16 ? 2e-2 : 1e-4;
+  return dtype == DType::f64 ? 1e-12 : dtype == DType::bf16 ? 1e-2 : 1e-4;
 }
 
 KernelProbe::~KernelProbe() = default;

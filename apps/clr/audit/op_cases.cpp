@@ -242,7 +242,8 @@ std::vector<Tensor> draw_inputs(const OpCase& c, bool small, DType dtype, Device
     RandomStream random(0, "audit/" + c.name, inputs.size());
     for (std::int64_t i = 0; i < t.numel(); ++i)
       t.mutable_data<double>()[i] = c.positive ? random.uniform(0.5, 1.5) : random.normal();
-    const bool image = inputs.size() < static_cast<std::size_t>(c.images) || shape == shapes[0];
+    const bool image =
+        c.images > 0 && (inputs.size() < static_cast<std::size_t>(c.images) || shape == shapes[0]);
     inputs.push_back(t.to(image ? dtype : parameter_dtype(dtype)).to(device));
     if (c.differentiable) set_requires_grad(inputs.back());
   }

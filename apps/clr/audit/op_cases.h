@@ -17,9 +17,8 @@ struct OpCase {
   bool positive = false;       // inputs in [0.5, 1.5] instead of normal ones
   bool differentiable = true;  // else it is called for its kernels alone
   // How many of the first inputs are images, and so are all of the first one's shape; the others are
-  // parameters, f32 beside images in bf16. 0: the op has no bf16.
+  // parameters, f32 beside images in bf16. 0: a matter of parameters alone.
   int images = 1;
-  bool has(DType dtype) const { return dtype != DType::bf16 || images > 0; }
 };
 const std::vector<OpCase>& op_cases();
 
