@@ -146,18 +146,34 @@ std::shared_ptr<Storage> Storage::allocate(std::size_t bytes, Device device) {
   return s;
 }
 
+std::shared_ptr<Storage> Storage::sealed_from(std::size_t bytes, Device device,
+                                              const std::function<void(std::byte*)>& fill) {
+  if (!device.is_host()) {
+    const std::shared_ptr<Storage> made = allocate(bytes, device);
+    fill(made->data_);
+    return sealed_copy({made->data_, bytes}, device);
+  }
+  std::shared_ptr<Storage> s(new Storage);
+  s->sealed_ = true;
+  s->bytes_ = bytes;
+  s->device_ = device;
+  s->data_ = map_writable(bytes);
+  fill(s->data_);
+  seal(s->data_, bytes);
+  s->digest_ = digest_of(s->data_, bytes);
+  return s;
+}
+
 std::shared_ptr<Storage> Storage::sealed_copy(std::span<const std::byte> bytes, Device device) {
+  if (device.is_host())
+    return sealed_from(bytes.size(), device, [&](std::byte* to) {
+      if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
+    });
   std::shared_ptr<Storage> s(new Storage);
   s->sealed_ = true;
   s->bytes_ = bytes.size();
   s->device_ = device;
-  if (device.is_host()) {
-    s->data_ = map_writable(bytes.size());
-    if (!bytes.empty()) std::memcpy(s->data_, bytes.data(), bytes.size());
-    seal(s->data_, bytes.size());
-  } else {
-    s->data_ = gpu::seal(device.index, bytes.data(), bytes.size());
-  }
+  s->data_ = gpu::seal(device.index, bytes.data(), bytes.size());
   s->digest_ = digest_of(s->data_, s->bytes_, device);
   return s;
 }
@@ -168,7 +184,6 @@ Storage::~Storage() {
     give_block(data_, bytes_, device_);
   } else if (device_.is_host()) {
     munmap(data_, page_round(bytes_));
-    for (auto& [key, d] : derived_) munmap(d.data, page_round(d.bytes));
   } else {
     gpu::release_sealed(device_.index, data_);
   }
@@ -183,30 +198,26 @@ std::byte* Storage::mutable_data() {
 const std::byte* Storage::derived(const std::string& key, std::size_t bytes,
                                   const std::function<void(std::byte*)>& fill) const {
   REPRISE_INVARIANT(sealed_, "a derived form '{}' of memory that is not sealed", key);
-  REPRISE_INVARIANT(device_.is_host(), "a derived form '{}' of memory on {}", key, to_string(device_));
   const std::lock_guard lock(mutex_);
-  if (const auto it = derived_.find(key); it != derived_.end()) return it->second.data;
-  std::byte* p = map_writable(bytes);
-  fill(p);
-  seal(p, bytes);
-  derived_[key] = {p, bytes, digest_of(p, bytes)};
-  return p;
+  auto kept = derived_.find(key);
+  if (kept == derived_.end()) kept = derived_.emplace(key, sealed_from(bytes, device_, fill)).first;
+  return kept->second->data_;
 }
 
 void Storage::verify_seal() const {
   if (!sealed_) return;
   const std::lock_guard lock(mutex_);
-  REPRISE_CHECK(digest_of(data_, bytes_, device_) == digest_,
-                "backbone: frozen weights are no longer what was loaded");
-  for (const auto& [key, d] : derived_)
-    REPRISE_CHECK(digest_of(d.data, d.bytes) == d.digest,
+  const auto intact = [](const Storage& s) { return digest_of(s.data_, s.bytes_, s.device_) == s.digest_; };
+  REPRISE_CHECK(intact(*this), "backbone: frozen weights are no longer what was loaded");
+  for (const auto& [key, form] : derived_)
+    REPRISE_CHECK(intact(*form),
                   "backbone: the derived form '{}' of frozen weights is no longer what was made", key);
 }
 
 std::size_t Storage::derived_bytes() const {
   const std::lock_guard lock(mutex_);
   std::size_t total = 0;
-  for (const auto& [key, d] : derived_) total += d.bytes;
+  for (const auto& [key, form] : derived_) total += form->bytes_;
   return total;
 }
 

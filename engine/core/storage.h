@@ -37,7 +37,7 @@ class REPRISE_API Storage {
   std::uint64_t version() const { return version_.load(std::memory_order_relaxed); }
 
   // A form computed once from sealed memory (packed, transposed, ...), itself sealed, kept as long as this
-  // storage. `fill` writes all `bytes` of it. Only for sealed storage of a host device.
+  // storage. `fill` writes all `bytes` of it, on this device. Only for sealed storage.
   const std::byte* derived(const std::string& key, std::size_t bytes,
                            const std::function<void(std::byte*)>& fill) const;
   // Hashes this memory (read back from a GPU) and every derived form again; throws Error naming one that is
@@ -46,12 +46,9 @@ class REPRISE_API Storage {
   std::size_t derived_bytes() const;
 
  private:
-  struct Derived {
-    std::byte* data;
-    std::size_t bytes;
-    std::string digest;
-  };
   Storage() = default;
+  static std::shared_ptr<Storage> sealed_from(std::size_t bytes, Device device,
+                                              const std::function<void(std::byte*)>& fill);
 
   std::byte* data_ = nullptr;
   std::size_t bytes_ = 0;
@@ -60,7 +57,7 @@ class REPRISE_API Storage {
   std::atomic<std::uint64_t> version_{0};
   std::string digest_;
   mutable std::mutex mutex_;
-  mutable std::map<std::string, Derived> derived_;
+  mutable std::map<std::string, std::shared_ptr<Storage>> derived_;
 };
 
 // The books of a device's pool; all host devices share one. Freed blocks are kept for the next tensor of the

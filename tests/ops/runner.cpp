@@ -72,7 +72,8 @@ std::string to_string(const Target& target) {
 
 std::vector<Target> targets(const std::string& device) {
   std::vector<Target> all{{ref_device, DType::f32}, {cpu_device, DType::f32}, {cpu_device, DType::bf16}};
-  for (int i = 0; i < std::min(gpu::count(), 1); ++i) all.push_back({{Device::Kind::cuda, i}, DType::f32});
+  for (int i = 0; i < std::min(gpu::count(), 1); ++i)
+    for (const DType dtype : {DType::f32, DType::bf16}) all.push_back({{Device::Kind::cuda, i}, dtype});
   if (device.empty()) return all;
   std::vector<Target> some;
   for (const Target& t : all)

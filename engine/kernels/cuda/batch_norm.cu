@@ -26,12 +26,13 @@ template <class T>
 void batch_norm_stats(View x, MutView mean, MutView var) {
   const Groups g(x.shape, mean.shape);
   const T* in = x.data<T>();
-  T *out_mean = mean.data<T>(), *out_var = var.data<T>();
+  float *out_mean = mean.data<float>(), *out_var = var.data<float>();
   channel_sums<2>(
       g.groups, g.count, g.channels,
       [=] __device__(std::int64_t t, std::int64_t i, std::int64_t c, double* sum) {
         const std::int64_t first = t * g.count * g.channels + c;
-        const double d = static_cast<double>(in[first + i * g.channels]) - static_cast<double>(in[first]);
+        const double d = static_cast<double>(value_of(in[first + i * g.channels])) -
+                         static_cast<double>(value_of(in[first]));
         sum[0] += d;
         sum[1] += d * d;
       },
@@ -39,21 +40,22 @@ void batch_norm_stats(View x, MutView mean, MutView var) {
         const std::int64_t first = k / g.channels * g.count * g.channels + k % g.channels;
         const double m = sum[0] / static_cast<double>(g.count);
         const double v = sum[1] / static_cast<double>(g.count) - m * m;
-        out_mean[k] = static_cast<T>(static_cast<double>(in[first]) + m);
-        out_var[k] = static_cast<T>(v < 0 ? 0 : v);  // rounding alone makes it negative; NaN stays
+        out_mean[k] = static_cast<float>(static_cast<double>(value_of(in[first])) + m);
+        out_var[k] = static_cast<float>(v < 0 ? 0 : v);  // rounding alone makes it negative; NaN stays
       });
 }
 
 template <class T>
 void batch_norm_fwd(const BatchNormArgs& a, View x, View mean, View var, View gamma, View beta, MutView y) {
   const Groups g(x.shape, mean.shape);
-  const T eps = static_cast<T>(a.eps);
-  const T *in = x.data<T>(), *m = mean.data<T>(), *v = var.data<T>(), *scale = gamma.data<T>(),
-          *shift = beta.data<T>();
+  const float eps = static_cast<float>(a.eps);
+  const T* in = x.data<T>();
+  const float *m = mean.data<float>(), *v = var.data<float>(), *scale = gamma.data<float>(),
+              *shift = beta.data<float>();
   T* out = y.data<T>();
   each_in_rows(g.groups * g.count, g.channels, [=] __device__(std::int64_t row, std::int64_t c) {
     const std::int64_t i = row * g.channels + c, k = g.of(row, c);
-    out[i] = (in[i] - m[k]) * (scale[k] / sqrtf(v[k] + eps)) + shift[k];
+    store(out[i], (value_of(in[i]) - m[k]) * (scale[k] / sqrtf(v[k] + eps)) + shift[k]);
   });
 }
 
@@ -63,19 +65,20 @@ void batch_norm_bwd_params(const BatchNormArgs& a, View x, View dy, View mean, V
                            MutView dbeta) {
   const Groups g(x.shape, mean.shape);
   const double eps = a.eps;
-  const T *in = x.data<T>(), *grad = dy.data<T>(), *m = mean.data<T>(), *v = var.data<T>();
-  T *out_gamma = dgamma.data<T>(), *out_beta = dbeta.data<T>();
+  const T *in = x.data<T>(), *grad = dy.data<T>();
+  const float *m = mean.data<float>(), *v = var.data<float>();
+  float *out_gamma = dgamma.data<float>(), *out_beta = dbeta.data<float>();
   channel_sums<2>(
       g.groups, g.count, g.channels,
       [=] __device__(std::int64_t t, std::int64_t i, std::int64_t c, double* sum) {
         const std::int64_t at = (t * g.count + i) * g.channels + c;
-        const double d = static_cast<double>(grad[at]);
-        sum[0] += d * (static_cast<double>(in[at]) - static_cast<double>(m[t * g.channels + c]));
+        const double d = static_cast<double>(value_of(grad[at]));
+        sum[0] += d * (static_cast<double>(value_of(in[at])) - static_cast<double>(m[t * g.channels + c]));
         sum[1] += d;
       },
       [=] __device__(std::int64_t k, const double* sum) {
-        out_gamma[k] = static_cast<T>(sum[0] / sqrt(static_cast<double>(v[k]) + eps));
-        out_beta[k] = static_cast<T>(sum[1]);
+        out_gamma[k] = static_cast<float>(sum[0] / sqrt(static_cast<double>(v[k]) + eps));
+        out_beta[k] = static_cast<float>(sum[1]);
       });
 }
 
@@ -84,15 +87,17 @@ template <class T>
 void batch_norm_bwd_train(const BatchNormArgs& a, View x, View dy, View mean, View var, View gamma,
                           View dgamma, View dbeta, MutView dx) {
   const Groups g(x.shape, mean.shape);
-  const T eps = static_cast<T>(a.eps), count = static_cast<T>(g.count);
-  const T *in = x.data<T>(), *grad = dy.data<T>(), *m = mean.data<T>(), *v = var.data<T>(),
-          *scale = gamma.data<T>(), *sum_gamma = dgamma.data<T>(), *sum_beta = dbeta.data<T>();
+  const float eps = static_cast<float>(a.eps), count = static_cast<float>(g.count);
+  const T *in = x.data<T>(), *grad = dy.data<T>();
+  const float *m = mean.data<float>(), *v = var.data<float>(), *scale = gamma.data<float>(),
+              *sum_gamma = dgamma.data<float>(), *sum_beta = dbeta.data<float>();
   T* out = dx.data<T>();
   each_in_rows(g.groups * g.count, g.channels, [=] __device__(std::int64_t row, std::int64_t c) {
     const std::int64_t i = row * g.channels + c, k = g.of(row, c);
-    const T invstd = 1 / sqrtf(v[k] + eps);
-    const T xhat = (in[i] - m[k]) * invstd;
-    out[i] = scale[k] * invstd * (grad[i] - sum_beta[k] / count - xhat * (sum_gamma[k] / count));
+    const float invstd = 1 / sqrtf(v[k] + eps);
+    const float xhat = (value_of(in[i]) - m[k]) * invstd;
+    store(out[i],
+          scale[k] * invstd * (value_of(grad[i]) - sum_beta[k] / count - xhat * (sum_gamma[k] / count)));
   });
 }
 
@@ -100,12 +105,13 @@ void batch_norm_bwd_train(const BatchNormArgs& a, View x, View dy, View mean, Vi
 template <class T>
 void batch_norm_bwd_eval(const BatchNormArgs& a, View dy, View var, View gamma, MutView dx) {
   const Groups g(dy.shape, var.shape);
-  const T eps = static_cast<T>(a.eps);
-  const T *grad = dy.data<T>(), *v = var.data<T>(), *scale = gamma.data<T>();
+  const float eps = static_cast<float>(a.eps);
+  const T* grad = dy.data<T>();
+  const float *v = var.data<float>(), *scale = gamma.data<float>();
   T* out = dx.data<T>();
   each_in_rows(g.groups * g.count, g.channels, [=] __device__(std::int64_t row, std::int64_t c) {
     const std::int64_t i = row * g.channels + c, k = g.of(row, c);
-    out[i] = grad[i] * (scale[k] / sqrtf(v[k] + eps));
+    store(out[i], value_of(grad[i]) * (scale[k] / sqrtf(v[k] + eps)));
   });
 }
 
@@ -122,11 +128,11 @@ void batch_norm_update(const BatchNormArgs& a, std::int64_t count, View mean, Vi
   });
 }
 
-REPRISE_CUDA_KERNEL(batch_norm_stats);
-REPRISE_CUDA_KERNEL(batch_norm_fwd);
-REPRISE_CUDA_KERNEL(batch_norm_bwd_params);
-REPRISE_CUDA_KERNEL(batch_norm_bwd_train);
-REPRISE_CUDA_KERNEL(batch_norm_bwd_eval);
+REPRISE_CUDA_IMAGE_KERNEL(batch_norm_stats);
+REPRISE_CUDA_IMAGE_KERNEL(batch_norm_fwd);
+REPRISE_CUDA_IMAGE_KERNEL(batch_norm_bwd_params);
+REPRISE_CUDA_IMAGE_KERNEL(batch_norm_bwd_train);
+REPRISE_CUDA_IMAGE_KERNEL(batch_norm_bwd_eval);
 REPRISE_CUDA_KERNEL(batch_norm_update);
 
 }  // namespace reprise::kernels::cuda

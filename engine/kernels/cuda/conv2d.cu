@@ -1,5 +1,8 @@
 // Convolutions: cuDNN, or the plain kernels below where it has no deterministic algorithm for the shape. The
 // definitions are in ../ref/conv2d.cpp.
+#include <type_traits>
+
+#include "engine/core/storage.h"
 #include "engine/kernels/cuda/launch.h"
 #include "engine/kernels/cuda/libraries.h"
 #include "engine/kernels/cuda/windows.h"
@@ -13,11 +16,12 @@ struct Channels {
   Channels(const Shape& x, const Shape& w, int groups) : c(x[3]), o(w[0]), in(w[3]), out(w[0] / groups) {}
 };
 
+template <class T>
 void plain_fwd(const Convolution& t) {
   const Windows z(t.x_shape, t.y_shape, t.w_shape[1], t.w_shape[2], t.args);
   const Channels k(t.x_shape, t.w_shape, t.args.groups);
-  const float *x = static_cast<const float*>(t.x), *w = static_cast<const float*>(t.w);
-  float* y = static_cast<float*>(t.y);
+  const T *x = static_cast<const T*>(t.x), *w = static_cast<const T*>(t.w);
+  T* y = static_cast<T*>(t.y);
   each_in_rows(t.y_shape[0] * z.oh, z.ow * k.o, [=] __device__(std::int64_t row, std::int64_t j) {
     const std::int64_t n = row / z.oh, p = row % z.oh, q = j / k.o, o = j % k.o, first = o / k.out * k.in;
     float sum = 0;
@@ -25,20 +29,21 @@ void plain_fwd(const Convolution& t) {
       for (std::int64_t s = 0; s < z.taps_w; ++s) {
         const std::int64_t pixel = z.pixel(p, q, r, s);
         if (pixel < 0) continue;
-        const float* in = x + (n * z.height * z.width + pixel) * k.c + first;
-        const float* filter = w + ((o * z.taps_h + r) * z.taps_w + s) * k.in;
-        for (std::int64_t i = 0; i < k.in; ++i) sum += in[i] * filter[i];
+        const T* in = x + (n * z.height * z.width + pixel) * k.c + first;
+        const T* filter = w + ((o * z.taps_h + r) * z.taps_w + s) * k.in;
+        for (std::int64_t i = 0; i < k.in; ++i) sum += value_of(in[i]) * value_of(filter[i]);
       }
-    y[row * z.ow * k.o + j] = sum;
+    store(y[row * z.ow * k.o + j], sum);
   });
 }
 
 // dx gathers from every output that its element touched.
+template <class T>
 void plain_dgrad(const Convolution& t) {
   const Windows z(t.x_shape, t.y_shape, t.w_shape[1], t.w_shape[2], t.args);
   const Channels k(t.x_shape, t.w_shape, t.args.groups);
-  const float *w = static_cast<const float*>(t.w), *dy = static_cast<const float*>(t.y);
-  float* dx = static_cast<float*>(t.x);
+  const T *w = static_cast<const T*>(t.w), *dy = static_cast<const T*>(t.y);
+  T* dx = static_cast<T*>(t.x);
   each_in_rows(t.x_shape[0] * z.height, z.width * k.c, [=] __device__(std::int64_t row, std::int64_t j) {
     const std::int64_t n = row / z.height, h = row % z.height, v = j / k.c, c = j % k.c, group = c / k.in;
     float sum = 0;
@@ -46,11 +51,11 @@ void plain_dgrad(const Convolution& t) {
       for (std::int64_t s = 0; s < z.taps_w; ++s) {
         const std::int64_t output = z.output(h, v, r, s);
         if (output < 0) continue;
-        const float* out = dy + (n * z.oh * z.ow + output) * k.o;
+        const T* out = dy + (n * z.oh * z.ow + output) * k.o;
         for (std::int64_t o = group * k.out; o < (group + 1) * k.out; ++o)
-          sum += out[o] * w[((o * z.taps_h + r) * z.taps_w + s) * k.in + c % k.in];
+          sum += value_of(out[o]) * value_of(w[((o * z.taps_h + r) * z.taps_w + s) * k.in + c % k.in]);
       }
-    dx[row * z.width * k.c + j] = sum;
+    store(dx[row * z.width * k.c + j], sum);
   });
 }
 
@@ -84,28 +89,80 @@ bool by_library(const Convolution& c) {
   return any && libraries_wanted() && cudnn_convolution(c);
 }
 
+// x (n values), as floats or rounded.
+template <class From, class To>
+void convert(const From* from, To* to, std::int64_t n) {
+  each_element(n, [=] __device__(std::int64_t i) { store(to[i], value_of(from[i])); });
+}
+
+// The filter in the images' type: itself, or rounded to bf16, which is kept with a sealed one.
+template <class T>
+class Filter {
+ public:
+  explicit Filter(View w) : made_(kept(w) ? 0 : static_cast<std::size_t>(w.numel()) * sizeof(T)) {
+    const auto round = [&](std::byte* to) {
+      convert(w.data<float>(), static_cast<T*>(static_cast<void*>(to)), w.numel());
+    };
+    if constexpr (std::is_same_v<T, float>) {
+      data_ = address(w);
+    } else if (w.sealed != nullptr) {
+      data_ = const_cast<std::byte*>(
+          w.sealed->derived("bf16", static_cast<std::size_t>(w.numel()) * sizeof(T), round));
+    } else {
+      round(made_.data());
+      data_ = made_.data();
+    }
+  }
+  void* data() const { return data_; }
+
+ private:
+  static bool kept(View w) { return std::is_same_v<T, float> || w.sealed != nullptr; }
+  Scratch made_;
+  void* data_;
+};
+
 }  // namespace
 
 template <class T>
 void conv2d_fwd(const Conv2dArgs& args, View x, View w, MutView y) {
-  const Convolution c{ConvPass::fwd, args, x.shape, w.shape, y.shape, address(x), address(w), y.ptr};
-  if (!by_library(c)) plain_fwd(c);
+  const Filter<T> filter(w);
+  const Convolution c{ConvPass::fwd, args,       x.dtype,       x.shape, w.shape,
+                      y.shape,       address(x), filter.data(), y.ptr};
+  if (!by_library(c)) plain_fwd<T>(c);
 }
 
 template <class T>
 void conv2d_dgrad(const Conv2dArgs& args, View dy, View w, MutView dx) {
-  const Convolution c{ConvPass::dgrad, args, dx.shape, w.shape, dy.shape, dx.ptr, address(w), address(dy)};
-  if (!by_library(c)) plain_dgrad(c);
+  const Filter<T> filter(w);
+  const Convolution c{ConvPass::dgrad, args,   dy.dtype,      dx.shape,   w.shape,
+                      dy.shape,        dx.ptr, filter.data(), address(dy)};
+  if (!by_library(c)) plain_dgrad<T>(c);
 }
 
+// In f32, for dw is: bf16 is widened before.
 template <class T>
 void conv2d_wgrad(const Conv2dArgs& args, View x, View dy, MutView dw) {
-  const Convolution c{ConvPass::wgrad, args, x.shape, dw.shape, dy.shape, address(x), dw.ptr, address(dy)};
+  constexpr bool widens = !std::is_same_v<T, float>;
+  const Scratch wide_x(widens ? static_cast<std::size_t>(x.numel()) * sizeof(float) : 0),
+      wide_dy(widens ? static_cast<std::size_t>(dy.numel()) * sizeof(float) : 0);
+  if constexpr (widens) {
+    convert(x.data<T>(), wide_x.as<float>(), x.numel());
+    convert(dy.data<T>(), wide_dy.as<float>(), dy.numel());
+  }
+  const Convolution c{ConvPass::wgrad,
+                      args,
+                      DType::f32,
+                      x.shape,
+                      dw.shape,
+                      dy.shape,
+                      widens ? wide_x.data() : address(x),
+                      dw.ptr,
+                      widens ? wide_dy.data() : address(dy)};
   if (!by_library(c)) plain_wgrad(c);
 }
 
-REPRISE_CUDA_KERNEL(conv2d_fwd);
-REPRISE_CUDA_KERNEL(conv2d_dgrad);
-REPRISE_CUDA_KERNEL(conv2d_wgrad);
+REPRISE_CUDA_IMAGE_KERNEL(conv2d_fwd);
+REPRISE_CUDA_IMAGE_KERNEL(conv2d_dgrad);
+REPRISE_CUDA_IMAGE_KERNEL(conv2d_wgrad);
 
 }  // namespace reprise::kernels::cuda

@@ -89,9 +89,10 @@ const char* call_of(ConvPass pass) {
 std::string text_of(const Convolution& c) {
   const Conv2dArgs& a = c.args;
   return fmt::format(
-      "{} input {} filter {} output {}, stride {}x{}, padding {}x{}, dilation {}x{}, groups {}",
-      name_of(c.pass), to_string(c.x_shape), to_string(c.w_shape), to_string(c.y_shape), a.stride[0],
-      a.stride[1], a.padding[0], a.padding[1], a.dilation[0], a.dilation[1], a.groups);
+      "{} {} input {} filter {} output {}, stride {}x{}, padding {}x{}, dilation {}x{}, groups {}",
+      name_of(c.pass), reprise::name_of(c.dtype), to_string(c.x_shape), to_string(c.w_shape),
+      to_string(c.y_shape), a.stride[0], a.stride[1], a.padding[0], a.padding[1], a.dilation[0],
+      a.dilation[1], a.groups);
 }
 
 void check(cudnnStatus_t status, const char* call, const Convolution& c) {
@@ -127,16 +128,16 @@ struct Plan {
 
 void describe(const Convolution& c, Plan& plan) {
   const auto size = [](const Shape& s, int i) { return static_cast<int>(s[i]); };
+  const cudnnDataType_t dtype = c.dtype == DType::bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
   const auto tensor = [&](cudnnTensorDescriptor_t* t, const Shape& s) {
     check(dnn().create_tensor(t), "cudnnCreateTensorDescriptor", c);
-    check(dnn().set_tensor(*t, CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT, size(s, 0), size(s, 3), size(s, 1),
-                           size(s, 2)),
+    check(dnn().set_tensor(*t, CUDNN_TENSOR_NHWC, dtype, size(s, 0), size(s, 3), size(s, 1), size(s, 2)),
           "cudnnSetTensor4dDescriptor", c);
   };
   tensor(&plan.x, c.x_shape);
   tensor(&plan.y, c.y_shape);
   check(dnn().create_filter(&plan.w), "cudnnCreateFilterDescriptor", c);
-  check(dnn().set_filter(plan.w, CUDNN_DATA_FLOAT, CUDNN_TENSOR_NHWC, size(c.w_shape, 0), size(c.w_shape, 3),
+  check(dnn().set_filter(plan.w, dtype, CUDNN_TENSOR_NHWC, size(c.w_shape, 0), size(c.w_shape, 3),
                          size(c.w_shape, 1), size(c.w_shape, 2)),
         "cudnnSetFilter4dDescriptor", c);
   const Conv2dArgs& a = c.args;
@@ -145,8 +146,10 @@ void describe(const Convolution& c, Plan& plan) {
                               a.dilation[0], a.dilation[1], CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
         "cudnnSetConvolution2dDescriptor", c);
   check(dnn().set_groups(plan.convolution, a.groups), "cudnnSetConvolutionGroupCount", c);
-  // FMA keeps IEEE products; the default may round operands to TF32.
-  check(dnn().set_math(plan.convolution, gpu::tf32() ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH),
+  // FMA keeps IEEE products; the default may round operands to TF32. Products of bf16 are exact in tensor
+  // cores.
+  const bool exact = c.dtype == DType::f32 && !gpu::tf32();
+  check(dnn().set_math(plan.convolution, exact ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH),
         "cudnnSetConvolutionMathType", c);
 }
 
@@ -214,7 +217,7 @@ cudnnStatus_t execute(const Convolution& c, const Plan& plan, const Choice& choi
   return CUDNN_STATUS_INTERNAL_ERROR;
 }
 
-using Key = std::array<std::int64_t, 22>;
+using Key = std::array<std::int64_t, 23>;
 Key key_of(const Convolution& c) {
   Key key{};
   std::size_t at = 0;
@@ -225,7 +228,8 @@ Key key_of(const Convolution& c) {
   key[at++] = c.args.groups;
   key[at++] = static_cast<std::int64_t>(c.pass);
   key[at++] = current_device();
-  key[at] = gpu::tf32() ? 1 : 0;
+  key[at++] = gpu::tf32() ? 1 : 0;
+  key[at] = static_cast<std::int64_t>(c.dtype);
   return key;
 }
 

@@ -64,8 +64,8 @@ void relu_fwd(View x, MutView y) {
   const T* in = x.data<T>();
   T* out = y.data<T>();
   each_element(x.numel(), [=] __device__(std::int64_t i) {
-    const T v = in[i];
-    out[i] = v < 0 ? T(0) : v;
+    const float v = value_of(in[i]);
+    store(out[i], v < 0 ? 0 : v);
   });
 }
 
@@ -73,7 +73,9 @@ template <class T>
 void relu_bwd(View y, View dy, MutView dx) {
   const T *at_y = y.data<T>(), *grad = dy.data<T>();
   T* out = dx.data<T>();
-  each_element(y.numel(), [=] __device__(std::int64_t i) { out[i] = at_y[i] > 0 ? grad[i] : T(0); });
+  each_element(y.numel(), [=] __device__(std::int64_t i) {
+    store(out[i], value_of(at_y[i]) > 0 ? value_of(grad[i]) : 0);
+  });
 }
 
 template <class T>
@@ -81,7 +83,7 @@ void unary_fwd(const UnaryArgs& a, View x, MutView y) {
   const UnaryOp op = a.op;
   const T* in = x.data<T>();
   T* out = y.data<T>();
-  each_element(x.numel(), [=] __device__(std::int64_t i) { out[i] = apply(op, in[i]); });
+  each_element(x.numel(), [=] __device__(std::int64_t i) { store(out[i], apply(op, value_of(in[i]))); });
 }
 
 // Of x and y the one that the derivative does not need may be absent.
@@ -91,49 +93,71 @@ void unary_bwd(const UnaryArgs& a, View x, View y, View dy, MutView dx) {
   const T *at_x = x.data<T>(), *at_y = y.data<T>(), *grad = dy.data<T>();
   T* out = dx.data<T>();
   each_element(dy.numel(), [=] __device__(std::int64_t i) {
-    const T v = at_x != nullptr ? at_x[i] : T(0), w = at_y != nullptr ? at_y[i] : T(0);
-    out[i] = grad[i] * derivative(op, v, w);
+    const float v = at_x != nullptr ? value_of(at_x[i]) : 0, w = at_y != nullptr ? value_of(at_y[i]) : 0;
+    store(out[i], value_of(grad[i]) * derivative(op, v, w));
+  });
+}
+
+// A b that is broadcast is a parameter: float.
+template <class T>
+void binary(const BinaryArgs& args, View a, View b, MutView y) {
+  const BinaryOp op = args.op;
+  const T* left = a.data<T>();
+  T* out = y.data<T>();
+  if (args.broadcast == Broadcast::none) {
+    const T* right = b.data<T>();
+    each_element(a.numel(), [=] __device__(std::int64_t i) {
+      store(out[i], apply(op, value_of(left[i]), value_of(right[i])));
+    });
+    return;
+  }
+  const float* row_of_b = b.data<float>();
+  if (args.broadcast == Broadcast::scalar) {
+    each_element(a.numel(), [=] __device__(std::int64_t i) {
+      store(out[i], apply(op, value_of(left[i]), row_of_b[0]));
+    });
+    return;
+  }
+  const std::int64_t channels = b.numel(), rows = channels == 0 ? 0 : a.numel() / channels;
+  each_in_rows(rows, channels, [=] __device__(std::int64_t row, std::int64_t c) {
+    const std::int64_t i = row * channels + c;
+    store(out[i], apply(op, value_of(left[i]), row_of_b[c]));
   });
 }
 
 template <class T>
-void binary(const BinaryArgs& args, View a, View b, MutView y) {
-  const BinaryOp op = args.op;
-  const T *left = a.data<T>(), *right = b.data<T>();
-  T* out = y.data<T>();
-  if (args.broadcast == Broadcast::channel) {
-    const std::int64_t channels = b.numel(), rows = channels == 0 ? 0 : a.numel() / channels;
-    each_in_rows(rows, channels, [=] __device__(std::int64_t row, std::int64_t c) {
-      const std::int64_t i = row * channels + c;
-      out[i] = apply(op, left[i], right[c]);
-    });
-    return;
-  }
-  const bool one = args.broadcast == Broadcast::scalar;
-  each_element(a.numel(),
-               [=] __device__(std::int64_t i) { out[i] = apply(op, left[i], right[one ? 0 : i]); });
-}
-
-template <class T>
 void affine(const AffineArgs& a, View x, MutView y) {
-  const T scale = static_cast<T>(a.scale), shift = static_cast<T>(a.shift);
+  const float scale = static_cast<float>(a.scale), shift = static_cast<float>(a.shift);
   const T* in = x.data<T>();
   T* out = y.data<T>();
-  each_element(x.numel(), [=] __device__(std::int64_t i) { out[i] = scale * in[i] + shift; });
+  each_element(x.numel(), [=] __device__(std::int64_t i) { store(out[i], scale * value_of(in[i]) + shift); });
 }
 
-// y[...,c] = x[c], or x's one value everywhere
+// y[...,c] = x[c], or x's one value everywhere; x is float
 template <class T>
 void expand(View x, MutView y) {
   const std::int64_t channels = x.numel(), rows = channels == 0 ? 0 : y.numel() / channels;
-  const T* in = x.data<T>();
+  const float* in = x.data<float>();
   T* out = y.data<T>();
   if (channels == 1) {
-    each_element(y.numel(), [=] __device__(std::int64_t i) { out[i] = in[0]; });
+    each_element(y.numel(), [=] __device__(std::int64_t i) { store(out[i], in[0]); });
     return;
   }
   each_in_rows(rows, channels,
-               [=] __device__(std::int64_t row, std::int64_t c) { out[row * channels + c] = in[c]; });
+               [=] __device__(std::int64_t row, std::int64_t c) { store(out[row * channels + c], in[c]); });
+}
+
+// From the other of float and bf16.
+template <class T>
+void cast(View x, MutView y) {
+  T* out = y.data<T>();
+  if (x.dtype == DType::bf16) {
+    const BFloat16* in = x.data<BFloat16>();
+    each_element(x.numel(), [=] __device__(std::int64_t i) { store(out[i], value_of(in[i])); });
+  } else {
+    const float* in = x.data<float>();
+    each_element(x.numel(), [=] __device__(std::int64_t i) { store(out[i], in[i]); });
+  }
 }
 
 // y = (u/255 - mean[c]) / std[c]
@@ -149,18 +173,19 @@ void normalize_images(const NormalizeArgs& a, View images, MutView y) {
   T* out = y.data<T>();
   each_element(y.numel(), [=] __device__(std::int64_t i) {
     const int c = static_cast<int>(i % channels);
-    const T u = static_cast<T>(in[i]);
-    out[i] = (u / 255 - z.mean[c]) / z.std[c];
+    const float u = static_cast<float>(in[i]);
+    store(out[i], (u / 255 - z.mean[c]) / z.std[c]);
   });
 }
 
-REPRISE_CUDA_KERNEL(relu_fwd);
-REPRISE_CUDA_KERNEL(relu_bwd);
-REPRISE_CUDA_KERNEL(unary_fwd);
-REPRISE_CUDA_KERNEL(unary_bwd);
-REPRISE_CUDA_KERNEL(binary);
-REPRISE_CUDA_KERNEL(affine);
-REPRISE_CUDA_KERNEL(expand);
-REPRISE_CUDA_KERNEL(normalize_images);
+REPRISE_CUDA_IMAGE_KERNEL(relu_fwd);
+REPRISE_CUDA_IMAGE_KERNEL(relu_bwd);
+REPRISE_CUDA_IMAGE_KERNEL(unary_fwd);
+REPRISE_CUDA_IMAGE_KERNEL(unary_bwd);
+REPRISE_CUDA_IMAGE_KERNEL(binary);
+REPRISE_CUDA_IMAGE_KERNEL(affine);
+REPRISE_CUDA_IMAGE_KERNEL(expand);
+REPRISE_CUDA_IMAGE_KERNEL(cast);
+REPRISE_CUDA_IMAGE_KERNEL(normalize_images);
 
 }  // namespace reprise::kernels::cuda

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "engine/kernels/cuda/number.h"
 #include "engine/kernels/cuda/runtime.h"
 #include "engine/kernels/kernels.h"
 
@@ -142,5 +143,8 @@ void channel_sums(std::int64_t groups, std::int64_t count, std::int64_t channels
 
 }  // namespace reprise::kernels::cuda
 
-// Makes the forms of a kernel that the table claims.
+// Makes the forms of a kernel that the table claims; of one that sees images, the one for bf16 too.
 #define REPRISE_CUDA_KERNEL(name) template decltype(name<float>) name<float>
+#define REPRISE_CUDA_IMAGE_KERNEL(name) \
+  REPRISE_CUDA_KERNEL(name);            \
+  template decltype(name<BFloat16>) name<BFloat16>

@@ -55,7 +55,7 @@ void box_write(const BoxArgs& a, View x, MutView y) {
       rest /= box.y[d];
       size *= box.x[d];
     }
-    out[i] = inside ? in[from] : T(0);
+    out[i] = inside ? in[from] : T{};
   });
 }
 
@@ -74,8 +74,8 @@ void concat(const ConcatArgs& args, View a, View b, MutView y) {
   });
 }
 
-REPRISE_CUDA_KERNEL(box_read);
-REPRISE_CUDA_KERNEL(box_write);
-REPRISE_CUDA_KERNEL(concat);
+REPRISE_CUDA_IMAGE_KERNEL(box_read);
+REPRISE_CUDA_IMAGE_KERNEL(box_write);
+REPRISE_CUDA_IMAGE_KERNEL(concat);
 
 }  // namespace reprise::kernels::cuda

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/core/dtype.h"
 #include "engine/core/shape.h"
 #include "engine/kernels/args.h"
 
@@ -16,11 +17,12 @@ namespace reprise::kernels::cuda {
 bool libraries_wanted();
 
 // x (N,H,W,C), w (O,R,S,I), y (N,OH,OW,O); the one that the pass computes is written, the others are read.
-// f32.
+// All f32, or, but for wgrad, all bf16 with sums in f32.
 enum class ConvPass : std::uint8_t { fwd, dgrad, wgrad };
 struct Convolution {
   ConvPass pass;
   Conv2dArgs args;
+  DType dtype;
   Shape x_shape, w_shape, y_shape;
   void *x, *w, *y;
 };

@@ -26,20 +26,20 @@ void max_pool2d_fwd(const Pool2dArgs& a, View x, MutView y, MutView tap) {
   std::uint8_t* winner = tap.data<std::uint8_t>();
   each_in_rows(y.dim(0) * z.oh, z.ow * channels, [=] __device__(std::int64_t row, std::int64_t j) {
     const std::int64_t n = row / z.oh, p = row % z.oh, q = j / channels, c = j % channels;
-    T best = 0;
+    float best = 0;
     std::int64_t best_tap = -1;
     for (std::int64_t r = 0; r < z.taps_h; ++r)
       for (std::int64_t s = 0; s < z.taps_w; ++s) {
         const std::int64_t pixel = z.pixel(p, q, r, s);
         if (pixel < 0) continue;
-        const T v = in[(n * z.height * z.width + pixel) * channels + c];
+        const float v = value_of(in[(n * z.height * z.width + pixel) * channels + c]);
         const bool best_is_nan = best != best, v_is_nan = v != v;
         if (best_tap >= 0 && !(v > best) && (best_is_nan || !v_is_nan)) continue;
         best = v;
         best_tap = r * z.taps_w + s;
       }
     const std::int64_t i = row * z.ow * channels + j;
-    out[i] = best;
+    store(out[i], best);
     winner[i] = static_cast<std::uint8_t>(best_tap);
   });
 }
@@ -54,15 +54,15 @@ void max_pool2d_bwd(const Pool2dArgs& a, View dy, View tap, MutView dx) {
   T* out = dx.data<T>();
   each_in_rows(dx.dim(0) * z.height, z.width * channels, [=] __device__(std::int64_t row, std::int64_t j) {
     const std::int64_t n = row / z.height, h = row % z.height, v = j / channels, c = j % channels;
-    T sum = 0;
+    float sum = 0;
     for (std::int64_t r = 0; r < z.taps_h; ++r)
       for (std::int64_t s = 0; s < z.taps_w; ++s) {
         const std::int64_t output = z.output(h, v, r, s);
         if (output < 0) continue;
         const std::int64_t k = (n * z.oh * z.ow + output) * channels + c;
-        if (winner[k] == r * z.taps_w + s) sum += grad[k];
+        if (winner[k] == r * z.taps_w + s) sum += value_of(grad[k]);
       }
-    out[row * z.width * channels + j] = sum;
+    store(out[row * z.width * channels + j], sum);
   });
 }
 
@@ -75,13 +75,13 @@ void avg_pool2d_fwd(const Pool2dArgs& a, View x, MutView y) {
   T* out = y.data<T>();
   each_in_rows(y.dim(0) * z.oh, z.ow * channels, [=] __device__(std::int64_t row, std::int64_t j) {
     const std::int64_t n = row / z.oh, p = row % z.oh, q = j / channels, c = j % channels;
-    T sum = 0;
+    float sum = 0;
     for (std::int64_t r = 0; r < z.taps_h; ++r)
       for (std::int64_t s = 0; s < z.taps_w; ++s) {
         const std::int64_t pixel = z.pixel(p, q, r, s);
-        if (pixel >= 0) sum += in[(n * z.height * z.width + pixel) * channels + c];
+        if (pixel >= 0) sum += value_of(in[(n * z.height * z.width + pixel) * channels + c]);
       }
-    out[row * z.ow * channels + j] = sum / static_cast<T>(divisor(z, count_padding, p, q));
+    store(out[row * z.ow * channels + j], sum / static_cast<float>(divisor(z, count_padding, p, q)));
   });
 }
 
@@ -94,49 +94,49 @@ void avg_pool2d_bwd(const Pool2dArgs& a, View dy, MutView dx) {
   T* out = dx.data<T>();
   each_in_rows(dx.dim(0) * z.height, z.width * channels, [=] __device__(std::int64_t row, std::int64_t j) {
     const std::int64_t n = row / z.height, h = row % z.height, v = j / channels, c = j % channels;
-    T sum = 0;
+    float sum = 0;
     for (std::int64_t r = 0; r < z.taps_h; ++r)
       for (std::int64_t s = 0; s < z.taps_w; ++s) {
         const std::int64_t output = z.output(h, v, r, s);
         if (output < 0) continue;
-        sum += grad[(n * z.oh * z.ow + output) * channels + c] /
-               static_cast<T>(divisor(z, count_padding, output / z.ow, output % z.ow));
+        sum += value_of(grad[(n * z.oh * z.ow + output) * channels + c]) /
+               static_cast<float>(divisor(z, count_padding, output / z.ow, output % z.ow));
       }
-    out[row * z.width * channels + j] = sum;
+    store(out[row * z.width * channels + j], sum);
   });
 }
 
-// y[n,c] = sum_{h,w} x[n,h,w,c] / (H*W), the sum taken in double
+// y[n,c] = sum_{h,w} x[n,h,w,c] / (H*W), the sum taken in double; y is float
 template <class T>
 void global_avg_pool_fwd(View x, MutView y) {
   const std::int64_t pixels = x.dim(1) * x.dim(2), channels = x.dim(3);
   const T* in = x.data<T>();
-  T* out = y.data<T>();
+  float* out = y.data<float>();
   channel_sums<1>(
       x.dim(0), pixels, channels,
       [=] __device__(std::int64_t n, std::int64_t i, std::int64_t c, double* sum) {
-        sum[0] += static_cast<double>(in[(n * pixels + i) * channels + c]);
+        sum[0] += static_cast<double>(value_of(in[(n * pixels + i) * channels + c]));
       },
       [=] __device__(std::int64_t k, const double* sum) {
-        out[k] = static_cast<T>(sum[0] / static_cast<double>(pixels));
+        out[k] = static_cast<float>(sum[0] / static_cast<double>(pixels));
       });
 }
 
 template <class T>
 void global_avg_pool_bwd(View dy, MutView dx) {
   const std::int64_t pixels = dx.dim(1) * dx.dim(2), channels = dx.dim(3);
-  const T* grad = dy.data<T>();
+  const float* grad = dy.data<float>();
   T* out = dx.data<T>();
   each_in_rows(dx.dim(0) * pixels, channels, [=] __device__(std::int64_t row, std::int64_t c) {
-    out[row * channels + c] = grad[row / pixels * channels + c] / static_cast<T>(pixels);
+    store(out[row * channels + c], grad[row / pixels * channels + c] / static_cast<float>(pixels));
   });
 }
 
-REPRISE_CUDA_KERNEL(max_pool2d_fwd);
-REPRISE_CUDA_KERNEL(max_pool2d_bwd);
-REPRISE_CUDA_KERNEL(avg_pool2d_fwd);
-REPRISE_CUDA_KERNEL(avg_pool2d_bwd);
-REPRISE_CUDA_KERNEL(global_avg_pool_fwd);
-REPRISE_CUDA_KERNEL(global_avg_pool_bwd);
+REPRISE_CUDA_IMAGE_KERNEL(max_pool2d_fwd);
+REPRISE_CUDA_IMAGE_KERNEL(max_pool2d_bwd);
+REPRISE_CUDA_IMAGE_KERNEL(avg_pool2d_fwd);
+REPRISE_CUDA_IMAGE_KERNEL(avg_pool2d_bwd);
+REPRISE_CUDA_IMAGE_KERNEL(global_avg_pool_fwd);
+REPRISE_CUDA_IMAGE_KERNEL(global_avg_pool_bwd);
 
 }  // namespace reprise::kernels::cuda

@@ -26,13 +26,13 @@ void row_norms(bool l1, std::int64_t rows, std::int64_t n, const T* x, double* n
 template <class T>
 void sum_all(View x, MutView y) {
   const T* in = x.data<T>();
-  T* out = y.data<T>();
+  float* out = y.data<float>();
   channel_sums<1>(
       1, x.numel(), 1,
       [=] __device__(std::int64_t, std::int64_t i, std::int64_t, double* sum) {
-        sum[0] += static_cast<double>(in[i]);
+        sum[0] += static_cast<double>(value_of(in[i]));
       },
-      [=] __device__(std::int64_t, const double* sum) { out[0] = static_cast<T>(sum[0]); });
+      [=] __device__(std::int64_t, const double* sum) { out[0] = static_cast<float>(sum[0]); });
 }
 
 // y[c] = sum of x[...,c]
@@ -40,13 +40,13 @@ template <class T>
 void sum_rows(View x, MutView y) {
   const std::int64_t channels = y.numel(), rows = channels == 0 ? 0 : x.numel() / channels;
   const T* in = x.data<T>();
-  T* out = y.data<T>();
+  float* out = y.data<float>();
   channel_sums<1>(
       1, rows, channels,
       [=] __device__(std::int64_t, std::int64_t i, std::int64_t c, double* sum) {
-        sum[0] += static_cast<double>(in[i * channels + c]);
+        sum[0] += static_cast<double>(value_of(in[i * channels + c]));
       },
-      [=] __device__(std::int64_t c, const double* sum) { out[c] = static_cast<T>(sum[0]); });
+      [=] __device__(std::int64_t c, const double* sum) { out[c] = static_cast<float>(sum[0]); });
 }
 
 template <class T>
@@ -79,8 +79,8 @@ void norm_bwd(const NormArgs& a, View x, View dy, MutView dx) {
   });
 }
 
-REPRISE_CUDA_KERNEL(sum_all);
-REPRISE_CUDA_KERNEL(sum_rows);
+REPRISE_CUDA_IMAGE_KERNEL(sum_all);
+REPRISE_CUDA_IMAGE_KERNEL(sum_rows);
 REPRISE_CUDA_KERNEL(norm_fwd);
 REPRISE_CUDA_KERNEL(norm_bwd);
 
