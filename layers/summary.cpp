@@ -5,6 +5,7 @@
 
 #include "engine/autograd/autograd.h"
 #include "engine/core/check.h"
+#include "engine/kernels/shapes_only.h"
 #include "layers/observer.h"
 
 namespace reprise::layers {
@@ -36,6 +37,7 @@ std::string with_commas(std::int64_t n) {
 std::vector<LayerRow> summarize(Network& network, int height, int width) {
   REPRISE_CHECK(height > 0 && width > 0, "layer table: images of {}x{} are empty", height, width);
   const NoGrad no_grad;
+  const ShapesOnly nothing_computed;
   const EvalMode eval(network);
   std::map<const Module*, LayerRow> seen;
   const ForwardObserver observer([&](const Module& m, const Tensor& x, const Tensor& y) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "engine/core/check.h"
 #include "engine/core/env.h"
@@ -20,6 +21,7 @@ std::atomic<bool> strict{false};
 std::atomic<std::int64_t> fallbacks{0};
 std::atomic<KernelObserver> observer{nullptr};
 std::atomic<KernelProbe*> probe{nullptr};
+thread_local bool only_shapes = false;
 
 bool validate_flag() {
   static const bool on = env_flag("REPRISE_VALIDATE");
@@ -65,6 +67,10 @@ Device::Kind choose_backend(const char* name, Device device, DType dtype, bool o
       log_line(fmt::format("[fallback] {} {}: no cpu kernel, ref runs it", name, name_of(dtype)));
   }
   return Device::Kind::ref;
+}
+
+bool shapes_only() {
+  return only_shapes;
 }
 
 bool watching() {
@@ -173,6 +179,11 @@ double kernel_allowance(DType dtype) {
 KernelProbe::~KernelProbe() = default;
 KernelProbe* set_kernel_probe(KernelProbe* next) {
   return probe.exchange(next);
+}
+
+ShapesOnly::ShapesOnly() : before_(std::exchange(only_shapes, true)) {}
+ShapesOnly::~ShapesOnly() {
+  only_shapes = before_;
 }
 
 std::int64_t fallback_count() {

@@ -10,6 +10,7 @@
 #include "engine/core/error.h"
 #include "engine/core/parallel.h"
 #include "engine/kernels/probe.h"
+#include "engine/kernels/shapes_only.h"
 #include "engine/kernels/table.h"
 
 namespace reprise {
@@ -26,6 +27,8 @@ void select_gpu(Device device);
 // Throws the error again with the kernel's name and shapes.
 [[noreturn]] void rethrow_named(const Error& error, const char* name, Device device, DType dtype,
                                 const std::vector<Operand>& operands);
+// Whether a ShapesOnly lives in this thread.
+bool shapes_only();
 // Whether REPRISE_DEBUG, REPRISE_TRACE, REPRISE_VALIDATE or a probe asks for more than the plain call.
 bool watching();
 
@@ -98,6 +101,8 @@ void run(const kernels::Kernel<void(A...)>& kernel, Device device, DType dtype, 
   const auto backend = detail::choose_backend(kernel.name, device, dtype,
                                               row[static_cast<int>(device.kind)][column] != nullptr,
                                               row[static_cast<int>(Device::Kind::ref)][column] != nullptr);
+  if (detail::shapes_only()) [[unlikely]]
+    return;
   const auto function = row[static_cast<int>(backend)][column];
   const bool on_gpu = backend == Device::Kind::cuda;
   const FlushDenormals flush;

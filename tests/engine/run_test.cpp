@@ -66,6 +66,19 @@ TEST(Run, AProbeSeesEveryCallAndOnRequestTheReference) {
   }
 }
 
+TEST(Run, ShapesAloneAreThereWithoutAKernel) {
+  const Tensor x = tensor({2}, {-1, 2});
+  Tensor y;
+  {
+    const ShapesOnly nothing_computed;
+    y = ops::affine(x, 1e30, 7);
+    EXPECT_EQ(y.shape(), x.shape());
+    expect_error([] { ops::relu(zeros({2}, DType::bf16, ref_device)); }, "relu_fwd", "bf16", "ref");
+  }
+  EXPECT_NE(y.values<float>()[1], 2e30F + 7);
+  EXPECT_EQ(ops::affine(x, 1e30, 7).values<float>()[1], 2e30F + 7);
+}
+
 TEST(Run, TheMatrixHasALinePerKernel) {
   const std::string matrix = support_matrix();
   std::vector<std::string> names;

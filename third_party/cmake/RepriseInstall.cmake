@@ -7,7 +7,11 @@ install(DIRECTORY engine layers optim data DESTINATION ${CMAKE_INSTALL_INCLUDEDI
   PATTERN "check.h" EXCLUDE
   PATTERN "block_pool.h" EXCLUDE
   PATTERN "operands.h" EXCLUDE)
-install(FILES engine/kernels/args.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/reprise/engine/kernels)
+# The public headers of engine/kernels; its README names them.
+foreach(header args.h probe.h allowance.h shapes_only.h cpu/machine.h)
+  get_filename_component(folder engine/kernels/${header} DIRECTORY)
+  install(FILES engine/kernels/${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/reprise/${folder})
+endforeach()
 
 set(reprise_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/reprise)
 install(EXPORT repriseTargets NAMESPACE reprise:: DESTINATION ${reprise_package_dir})

@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <type_traits>
+#include <vector>
 
 #include "engine/core/env.h"
 #include "engine/core/parallel.h"
@@ -25,47 +26,29 @@ constexpr int tile_outputs = 4;  // along each axis
 // Between the elements of a tile, so that the 36 do not fall on the same lines of a cache.
 constexpr std::int64_t gap = 16;
 
-// u = G g G^T; a row of G belongs to a point a and is (1, a, a^2) / N, N the product of a's distances to the
-// other points: p^2 q^2 for 0, 2p^2 (p^2 - q^2) for p and -p, 2q^2 (q^2 - p^2) for q and -q. Infinity's is
-// (0, 0, 1).
-std::array<double, 6> transform_taps(double a, double b, double c) {
-  constexpr double p = static_cast<double>(winograd_p), q = static_cast<double>(winograd_q),
-                   at_p = 2 * p * p * (p * p - q * q), at_q = 2 * q * q * (q * q - p * p);
-  const double even_p = a + p * p * c, even_q = a + q * q * c;
-  return {a / (p * p * q * q),     (even_p + p * b) / at_p, (even_p - p * b) / at_p,
-          (even_q + q * b) / at_q, (even_q - q * b) / at_q, c};
-}
-
 // The transformed filter in the order in which it is read: [block of outputs][element][input][output in the
 // block], zero where there is no such output.
 template <class T>
 void transform_filter(View filter, bool transposed, std::int64_t block, float* to) {
   const std::int64_t o = filter.dim(0), i = filter.dim(3), outputs = transposed ? i : o,
-                     inputs = transposed ? o : i;
+                     inputs = transposed ? o : i, output_stride = transposed ? 1 : 9 * i,
+                     input_stride = transposed ? 9 * i : 1;
   parallel_for(div_up(outputs, block), 1, [&](std::int64_t b, std::int64_t) {
-    float* panel = to + b * elements * inputs * block;
     const std::int64_t count = std::min(block, outputs - b * block);
-    for (std::int64_t in = 0; in < inputs; ++in)
-      for (std::int64_t k = 0; k < block; ++k) {
-        std::array<std::array<double, 6>, 3> rows{};
-        if (k < count) {
-          const std::int64_t out = b * block + k;
-          const float* g = filter.data<float>() + (transposed ? in * 9 * i + out : out * 9 * i + in);
-          for (std::int64_t r = 0; r < 3; ++r) {
-            const auto tap = [&](std::int64_t s) {
-              const float w = g[(transposed ? 8 - (3 * r + s) : 3 * r + s) * i];
-              return static_cast<double>(std::is_same_v<T, float> ? w : to_float(to_bfloat16(w)));
-            };
-            rows[static_cast<std::size_t>(r)] = transform_taps(tap(0), tap(1), tap(2));
-          }
-        }
-        for (std::size_t s = 0; s < 6; ++s) {
-          const auto column = transform_taps(rows[0][s], rows[1][s], rows[2][s]);
-          for (std::size_t r = 0; r < 6; ++r)
-            panel[(static_cast<std::int64_t>(6 * r + s) * inputs + in) * block + k] =
-                static_cast<float>(column[r]);
+    std::vector<double> taps(static_cast<std::size_t>(9 * block));
+    for (std::int64_t in = 0; in < inputs; ++in) {
+      const float* g = filter.data<float>() + b * block * output_stride + in * input_stride;
+      for (std::int64_t e = 0; e < 9; ++e) {
+        const float* tap = g + (transposed ? 8 - e : e) * i;
+        for (std::int64_t k = 0; k < count; ++k) {
+          const float w = tap[k * output_stride];
+          taps[static_cast<std::size_t>(e * block + k)] =
+              static_cast<double>(std::is_same_v<T, float> ? w : to_float(to_bfloat16(w)));
         }
       }
+      winograd_leaf<T>().filter(
+          {taps.data(), block, to + (b * elements * inputs + in) * block, inputs * block});
+    }
   });
 }
 

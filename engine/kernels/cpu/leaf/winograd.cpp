@@ -89,8 +89,43 @@ void output(const WinogradOutput<T>& tile) {
   });
 }
 
+// A row of G belongs to a point a and is (1, a, a^2) / N, N the product of a's distances to the other points:
+// p^2 q^2 for 0, 2p^2 (p^2 - q^2) for p and -p, 2q^2 (q^2 - p^2) for q and -q. Infinity's is (0, 0, 1). In
+// double, so that what is rounded is the transform alone.
+REPRISE_INLINE void transform_taps(VecDouble a, VecDouble b, VecDouble c, VecDouble (&t)[6]) {
+  constexpr double p = static_cast<double>(winograd_p), q = static_cast<double>(winograd_q),
+                   at_p = 2 * p * p * (p * p - q * q), at_q = 2 * q * q * (q * q - p * p);
+  const VecDouble even_p = a + p * p * c, even_q = a + q * q * c;
+  t[0] = a / (p * p * q * q);
+  t[1] = (even_p + p * b) / at_p;
+  t[2] = (even_p - p * b) / at_p;
+  t[3] = (even_q + q * b) / at_q;
+  t[4] = (even_q - q * b) / at_q;
+  t[5] = c;
+}
+
+void filter(const WinogradFilter& f) {
+  constexpr int half = lanes / 2;
+  for (std::int64_t k = 0; k < f.block; k += half) {
+    VecDouble rows[3][6];
+    for (int r = 0; r < 3; ++r) {
+      VecDouble g[3];
+      for (int s = 0; s < 3; ++s) __builtin_memcpy(&g[s], f.taps + (3 * r + s) * f.block + k, sizeof g[s]);
+      transform_taps(g[0], g[1], g[2], rows[r]);
+    }
+    for (int s = 0; s < 6; ++s) {
+      VecDouble column[6];
+      transform_taps(rows[0][s], rows[1][s], rows[2][s], column);
+      for (int r = 0; r < 6; ++r) {
+        const HalfVec u = __builtin_convertvector(column[r], HalfVec);
+        __builtin_memcpy(f.u + (6 * r + s) * f.element_stride + k, &u, sizeof u);
+      }
+    }
+  }
+}
+
 }  // namespace
 
-REPRISE_LEAF_TABLES(WinogradLeaf, winograd_leaf, input, output);
+REPRISE_LEAF_TABLES(WinogradLeaf, winograd_leaf, input, output, filter);
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

@@ -33,10 +33,19 @@ struct WinogradOutput {
   int rows, columns;
 };
 
+// u = G g G^T for filters side by side, as many as a block of outputs has (`lanes` or twice that).
+struct WinogradFilter {
+  const double* taps;  // tap e of the 3x3 begins at taps + e * block
+  std::int64_t block;
+  float* u;  // element e of the 6x6 begins at u + e * element_stride
+  std::int64_t element_stride;
+};
+
 template <class T>
 struct WinogradLeaf {
   void (*input)(const WinogradInput<T>& tile);
   void (*output)(const WinogradOutput<T>& tile);
+  void (*filter)(const WinogradFilter& filters);
 };
 REPRISE_LEAF_OF(WinogradLeaf, winograd_leaf)
 
