@@ -5,14 +5,27 @@
 
 namespace reprise::ops {
 
-// y = (u/255 - mean[c]) / std[c]
-Tensor normalize_images(const Tensor& images, DType dtype, const NormalizeArgs& args) {
+// y[n] = (u[rows[n]]/255 - mean[c]) / std[c]
+Tensor normalize_images(const Tensor& images, DType dtype, const NormalizeArgs& args, const Tensor& rows) {
   REPRISE_CHECK(images.defined() && images.dtype() == DType::u8 && images.rank() == 4 && images.dim(3) <= 4,
                 "normalize_images: expected u8 images of rank 4 with at most 4 channels{}",
                 operand_line("images", images, "(N,H,W,C)"));
   REPRISE_CHECK(is_floating(dtype), "normalize_images: {} cannot hold the result", name_of(dtype));
-  Tensor y = empty(images.shape(), dtype, images.device());
-  run(kernels::normalize_images, y.device(), dtype, args, images.view(), y.mut_view());
+  if (rows.defined()) {
+    const auto lines = [&] {
+      return operand_line("images", images, "(M,H,W,C)") + operand_line("rows", rows, "(N)");
+    };
+    REPRISE_CHECK(rows.dtype() == DType::i64 && rows.rank() == 1 && rows.device() == images.device(),
+                  "normalize_images: expected rows as i64 (N) on the images' device{}", lines());
+    if (rows.device().is_host())
+      for (const std::int64_t row : rows.values<std::int64_t>())
+        REPRISE_CHECK(row >= 0 && row < images.dim(0), "normalize_images: row {} is not in 0..{}{}", row,
+                      images.dim(0) - 1, lines());
+  }
+  Tensor y =
+      empty(rows.defined() ? images.shape().with(0, rows.dim(0)) : images.shape(), dtype, images.device());
+  run(kernels::normalize_images, y.device(), dtype, args, images.view(),
+      rows.defined() ? rows.view() : View{}, y.mut_view());
   return y;
 }
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
@@ -104,15 +105,48 @@ INSTANTIATE_TEST_SUITE_P(Networks, Tails,
                                            Setting{"resnet18", "linear", cpu_device, DType::f32},
                                            Setting{"resnet20", "finetune", cpu_device, DType::f32},
                                            Setting{"xception", "clr-full", cpu_device, DType::f32},
+                                           Setting{"resnet18", "clr", cpu_device, DType::bf16},
+                                           Setting{"resnet50", "clr-mixed", cpu_device, DType::bf16},
+                                           Setting{"resnet18", "clr-residual", cpu_device, DType::bf16},
+                                           Setting{"resnet18", "side-conv", cpu_device, DType::bf16},
+                                           Setting{"resnet20", "finetune", cpu_device, DType::bf16},
+                                           Setting{"xception", "clr-full", cpu_device, DType::bf16},
                                            Setting{"resnet20", "clr", ref_device, DType::f64},
                                            Setting{"resnet20", "side-conv", ref_device, DType::f64}),
                          [](const auto& tested) {
                            std::string name = std::string(tested.param.arch) + "_" + tested.param.method +
-                                              (tested.param.device == ref_device ? "_ref" : "");
+                                              (tested.param.device == ref_device   ? "_ref"
+                                               : tested.param.dtype == DType::bf16 ? "_bf16"
+                                                                                   : "");
                            for (char& c : name)
                              if (c == '-') c = '_';
                            return name;
                          });
+
+// Images in bf16, everything else in f32: near what f32 gives, and what a task file would hold is f32.
+TEST(Bf16, AStepIsNearTheOneInF32) {
+  for (const auto& [arch, method] : {std::pair{"resnet18", "clr"}, {"resnet20", "finetune"}}) {
+    int tails_run = 0;
+    const auto narrow = step({arch, method, cpu_device, DType::bf16}, true, tails_run),
+               wide = step({arch, method, cpu_device, DType::f32}, true, tails_run);
+    ASSERT_EQ(narrow.size(), wide.size());
+    for (std::size_t i = 0; i < narrow.size(); ++i) {
+      const auto& [name, a] = narrow[i];
+      const Tensor& b = wide[i].second;
+      ASSERT_EQ(a.dtype(), DType::f32) << name;
+      double error = 0, size = 0, dot = 0, other = 0;
+      for (std::int64_t k = 0; k < a.numel(); ++k) {
+        const double x = static_cast<double>(a.data<float>()[k]), y = static_cast<double>(b.data<float>()[k]);
+        error += (x - y) * (x - y), size += y * y, dot += x * y, other += x * x;
+      }
+      if (name == "loss" || name == "logits" || name.ends_with("running_mean")) {
+        EXPECT_LT(std::sqrt(error), 0.05 * std::sqrt(size) + 1e-3) << name;
+      } else if (size > 1e-12) {
+        EXPECT_GT(dot, 0.9 * std::sqrt(size * other)) << name;  // gradients point the same way
+      }
+    }
+  }
+}
 
 TEST(Tails, AnObserverSeesEveryModule) {
   const auto network = make_network("resnet18", 5);

@@ -157,6 +157,16 @@ TEST(Messages, PoolingAndLoss) {
   expect_refusal([&] { ops::cross_entropy(logits, zeros({2})); }, {"one label (i64) for each row"});
   expect_refusal([&] { ops::cross_entropy(logits, labels({0, 1}), 3); }, {"3 task groups"});
   expect_refusal([&] { ops::normalize_images(zeros({1, 2, 2, 3})); }, {"expected u8 images"});
+  const Tensor images = zeros({2, 2, 2, 3}, DType::u8), row = zeros({1}, DType::i64);
+  EXPECT_EQ(ops::normalize_images(images, DType::f32, {}, row).shape(), (Shape{1, 2, 2, 3}));
+  expect_refusal([&] { ops::normalize_images(images, DType::f32, {}, zeros({1})); }, {"rows as i64"});
+  for (const std::int64_t outside : {-1, 2})
+    expect_refusal(
+        [&] {
+          ops::normalize_images(images, DType::f32, {},
+                                tensor({1}, std::span<const std::int64_t>(&outside, 1)));
+        },
+        {"is not in 0..1"});
 }
 
 TEST(Loss, IsStableWhereExponentialsOverflow) {

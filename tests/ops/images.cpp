@@ -18,5 +18,19 @@ const OpCases normalize_images("normalize_images",
                                  c.tolerance = 5e-7;
                                });
 
+// Some images of a stock, one of them twice.
+const OpCases gather_images("gather_images", {"x=5x7x6x3", "x=9x1x1x1", "x=4x33x35x4"},
+                            [](Case& c, const Params& p) {
+                              const Shape x = p.shape("x");
+                              c.bytes("x", x);
+                              c.labels("rows", x[0] + 2, x[0]);
+                              c.normal("dtype", {1}).constant();
+                              c.run = [](const std::vector<Tensor>& in) {
+                                return std::vector{ops::normalize_images(in[0], in[2].dtype(), {}, in[1])};
+                              };
+                              c.bf16_roundings = 1;
+                              c.tolerance = 5e-7;
+                            });
+
 }  // namespace
 }  // namespace reprise::testing

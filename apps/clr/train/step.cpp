@@ -5,6 +5,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "apps/clr/train/estimate.h"
 #include "engine/autograd/autograd.h"
 #include "engine/core/check.h"
 #include "engine/ops/ops.h"
@@ -87,7 +88,10 @@ std::unique_ptr<optim::Optimizer> make_optimizer(std::vector<Tensor> parameters,
 Inputs::Inputs(layers::Network& network, const data::ImageStore& store, Device device, DType dtype,
                bool features_once)
     : network_(network), store_(store), device_(device), dtype_(dtype) {
-  if (!features_once) return;
+  if (!features_once) {
+    put_on_gpu();
+    return;
+  }
   const EvaluationMode mode(network);
   const NoGrad no_grad;
   std::vector<Tensor> parts;
@@ -97,7 +101,23 @@ Inputs::Inputs(layers::Network& network, const data::ImageStore& store, Device d
   features_ = ops::concat(parts, 0);
 }
 
+// Into at most a quarter of what is free, for the training needs room of its own.
+void Inputs::put_on_gpu() {
+  const std::int64_t n = store_.count(), size = store_.size(), part = evaluation_batch(store_.size());
+  if (device_.is_host() || n * size * size * 3 > available_memory(device_) / 4) return;
+  on_gpu_ = empty({n, size, size, 3}, DType::u8, device_);
+  for (std::int64_t begin = 0; begin < n; begin += part) {
+    const std::int64_t end = std::min(n, begin + part);
+    Tensor rows = on_gpu_.rows(begin, end);
+    copy_into(rows, store_.batch(range(begin, end)));
+  }
+}
+
 Tensor Inputs::normalised(std::span<const std::int64_t> indices) const {
+  if (on_gpu_.defined()) {
+    const Tensor rows = tensor({static_cast<std::int64_t>(indices.size())}, indices).to(device_);
+    return ops::normalize_images(on_gpu_, dtype_, {}, rows);
+  }
   return ops::normalize_images(store_.batch(indices).to(device_), dtype_);
 }
 

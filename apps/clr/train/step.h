@@ -19,7 +19,8 @@ namespace reprise::clr {
 // so both give the same bits.
 class Inputs {
  public:
-  // `store` must outlive this. Computes the features now if `features_once`.
+  // `store` must outlive this. Computes the features now if `features_once`; else a GPU with room gets all
+  // images now, and batches are gathered there.
   Inputs(layers::Network& network, const data::ImageStore& store, Device device, DType dtype,
          bool features_once);
   Tensor logits(std::span<const std::int64_t> indices);  // (N,classes)
@@ -28,12 +29,14 @@ class Inputs {
   int size() const { return store_.size(); }  // pixels
 
  private:
+  void put_on_gpu();
   Tensor normalised(std::span<const std::int64_t> indices) const;  // (N,H,W,3)
   layers::Network& network_;
   const data::ImageStore& store_;
   Device device_;
   DType dtype_;
   Tensor features_;  // (count,F) on the host; undefined where the whole network runs
+  Tensor on_gpu_;    // all images, u8, where they were put there
 };
 
 struct Evaluation {

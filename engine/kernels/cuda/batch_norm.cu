@@ -1,25 +1,9 @@
 // y = (x - mean) / sqrt(var + eps) * gamma + beta, per task group and channel; ../ref/batch_norm.cpp defines
 // it. Sums are taken in double.
 #include "engine/kernels/cuda/launch.h"
+#include "engine/kernels/cuda/statistics.h"
 
 namespace reprise::kernels::cuda {
-namespace {
-
-// x as (groups, count, channels): `count` values for each row of the (T,C) statistics.
-struct Groups {
-  std::int64_t channels, groups, count;
-  Groups(const Shape& x, const Shape& statistics)
-      : channels(x[-1]),
-        groups(channels == 0 ? 0 : statistics.numel() / channels),
-        count(statistics.numel() == 0 ? 0 : x.numel() / statistics.numel()) {}
-  // Where the statistics of channel c of that row of x lie.
-  __host__ __device__ std::int64_t of(std::int64_t row, std::int64_t c) const {
-    return groups == 1 ? c : row / count * channels + c;
-  }
-};
-
-}  // namespace
-
 // mean = sum x / M;   var = sum (x - mean)^2 / M. In one pass: with d = x - (the channel's first value),
 // mean = first + sum d / M and var = sum d^2 / M - (sum d / M)^2.
 template <class T>
@@ -55,7 +39,7 @@ void batch_norm_fwd(const BatchNormArgs& a, View x, View mean, View var, View ga
   T* out = y.data<T>();
   each_in_rows(g.groups * g.count, g.channels, [=] __device__(std::int64_t row, std::int64_t c) {
     const std::int64_t i = row * g.channels + c, k = g.of(row, c);
-    store(out[i], (value_of(in[i]) - m[k]) * (scale[k] / sqrtf(v[k] + eps)) + shift[k]);
+    store(out[i], normalized(value_of(in[i]), m[k], v[k], scale[k], shift[k], eps));
   });
 }
 
@@ -94,10 +78,8 @@ void batch_norm_bwd_train(const BatchNormArgs& a, View x, View dy, View mean, Vi
   T* out = dx.data<T>();
   each_in_rows(g.groups * g.count, g.channels, [=] __device__(std::int64_t row, std::int64_t c) {
     const std::int64_t i = row * g.channels + c, k = g.of(row, c);
-    const float invstd = 1 / sqrtf(v[k] + eps);
-    const float xhat = (value_of(in[i]) - m[k]) * invstd;
-    store(out[i],
-          scale[k] * invstd * (value_of(grad[i]) - sum_beta[k] / count - xhat * (sum_gamma[k] / count)));
+    store(out[i], input_gradient(value_of(in[i]), value_of(grad[i]), m[k], v[k], scale[k], sum_gamma[k],
+                                 sum_beta[k], count, eps));
   });
 }
 

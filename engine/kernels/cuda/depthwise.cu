@@ -59,15 +59,9 @@ void depthwise_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
   T* out = y.data<T>();
   each_in_rows(x.dim(0) * z.oh, z.ow * channels, [=] __device__(std::int64_t row, std::int64_t j) {
     const std::int64_t n = row / z.oh, p = row % z.oh, q = j / channels, c = j % channels, t = n / group_rows;
-    float sum = 0;
-    for (std::int64_t r = 0; r < z.taps_h; ++r)
-      for (std::int64_t s = 0; s < z.taps_w; ++s) {
-        const std::int64_t pixel = z.pixel(p, q, r, s);
-        if (pixel < 0) continue;
-        sum += value_of(in[(n * z.height * z.width + pixel) * channels + c]) *
-               filter[((t * z.taps_h + r) * z.taps_w + s) * channels + c];
-      }
-    store(out[row * z.ow * channels + j], sum);
+    store(out[row * z.ow * channels + j],
+          depthwise_sum(z, in + n * z.height * z.width * channels,
+                        filter + t * z.taps_h * z.taps_w * channels, p, q, channels, c));
   });
 }
 

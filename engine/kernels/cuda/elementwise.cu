@@ -160,20 +160,21 @@ void cast(View x, MutView y) {
   }
 }
 
-// y = (u/255 - mean[c]) / std[c]
+// y[n] = (u[rows[n]]/255 - mean[c]) / std[c]
 template <class T>
-void normalize_images(const NormalizeArgs& a, View images, MutView y) {
-  const std::int64_t channels = images.dim(3);
+void normalize_images(const NormalizeArgs& a, View images, View rows, MutView y) {
+  const std::int64_t channels = images.dim(3), image = images.dim(1) * images.dim(2) * channels;
   Normalize z;
   for (std::size_t c = 0; c < 4; ++c) {
     z.mean[c] = a.mean[c];
     z.std[c] = a.std[c];
   }
   const std::uint8_t* in = images.data<std::uint8_t>();
+  const std::int64_t* row = rows.data<std::int64_t>();
   T* out = y.data<T>();
   each_element(y.numel(), [=] __device__(std::int64_t i) {
     const int c = static_cast<int>(i % channels);
-    const float u = static_cast<float>(in[i]);
+    const float u = static_cast<float>(in[row == nullptr ? i : row[i / image] * image + i % image]);
     store(out[i], (u / 255 - z.mean[c]) / z.std[c]);
   });
 }

@@ -7,6 +7,7 @@
 
 #include "engine/core/shape.h"
 #include "engine/kernels/args.h"
+#include "engine/kernels/cuda/number.h"
 
 namespace reprise::kernels::cuda {
 
@@ -57,5 +58,20 @@ struct Windows {
     return p / sh * ow + q / sw;
   }
 };
+
+// A depthwise convolution's sum at output (p,q) of an image and one channel, whose filter taps lie `channels`
+// apart. Plain and fused kernels share it.
+template <class T>
+__device__ inline float depthwise_sum(const Windows& z, const T* image, const float* filter, std::int64_t p,
+                                      std::int64_t q, std::int64_t channels, std::int64_t c) {
+  float sum = 0;
+  for (std::int64_t r = 0; r < z.taps_h; ++r)
+    for (std::int64_t s = 0; s < z.taps_w; ++s) {
+      const std::int64_t pixel = z.pixel(p, q, r, s);
+      if (pixel >= 0)
+        sum += value_of(image[pixel * channels + c]) * filter[(r * z.taps_w + s) * channels + c];
+    }
+  return sum;
+}
 
 }  // namespace reprise::kernels::cuda
