@@ -60,13 +60,13 @@ REPRISE_API std::string_view name_of(Isa isa);
   }
 #endif
 #define REPRISE_LEAF(Table, name) REPRISE_LEAF_BEST(Table, name, isa_avx512)
-#define REPRISE_LEAF_OF(Table, name)           \
-  REPRISE_LEAF(Table<float>, name##_f32)       \
-  REPRISE_LEAF_BEST(Table<BFloat16>, name##_bf16, isa_avx512bf16)   \
-  template <class T>                           \
-  const Table<T>& name() {                     \
-    if constexpr (std::is_same_v<T, BFloat16>) \
-      return name##_bf16();                    \
-    else                                       \
-      return name##_f32();                     \
+#define REPRISE_LEAF_OF(Table, name)                              \
+  REPRISE_LEAF(Table<float>, name##_f32)                          \
+  REPRISE_LEAF_BEST(Table<BFloat16>, name##_bf16, isa_avx512bf16) \
+  template <class T>                                              \
+  const Table<T>& name() {                                        \
+    if constexpr (std::is_same_v<T, BFloat16>)                    \
+      return name##_bf16();                                       \
+    else                                                          \
+      return name##_f32();                                        \
   }
