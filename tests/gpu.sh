@@ -33,10 +33,10 @@ part ops "$ops" --device=cuda
 part ops_without_libraries env REPRISE_CUDA_LIBRARIES=0 "$ops" --device=cuda
 part ops_validated env REPRISE_VALIDATE=1 "$ops" --device=cuda --op=conv2d
 if command -v compute-sanitizer >/dev/null; then
-  for op in depthwise_conv2d batch_norm softmax argmax_rows max_pool2d linear norm; do
+  for op in depthwise_conv2d batch_norm conv_tail gather_images softmax argmax_rows max_pool2d linear norm; do
     part "memcheck_$op" compute-sanitizer --error-exitcode 9 "$ops" --device=cuda --op=$op
   done
-  for op in batch_norm softmax argmax_rows matmul; do
+  for op in batch_norm conv_tail softmax argmax_rows matmul; do
     part "racecheck_$op" compute-sanitizer --tool racecheck --error-exitcode 9 env REPRISE_CUDA_LIBRARIES=0 \
       "$ops" --device=cuda --op=$op
   done
@@ -56,6 +56,11 @@ for run in cpu cuda cuda_again; do
   part "train_$run" "$clr" train --backbone "$demo/backbone.safetensors" --data "$demo/images" --tasks "$second" \
     --method clr --epochs 3 --log-steps "$out/losses_$run.csv" --run "$demo/$run" --device "${run%_again}"
 done
+for run in bf16 bf16_again; do
+  part "train_$run" "$clr" train --backbone "$demo/backbone.safetensors" --data "$demo/images" --tasks "$second" \
+    --method clr --epochs 3 --log-steps "$out/losses_$run.csv" --run "$demo/$run" --device cuda --dtype bf16
+done
+part equal_bits_bf16 cmp "$demo/bf16/tasks/$second.safetensors" "$demo/bf16_again/tasks/$second.safetensors"
 part equal_bits cmp "$demo/cuda/tasks/$second.safetensors" "$demo/cuda_again/tasks/$second.safetensors"
 part cross_evaluation "$clr" eval --run "$demo/cuda" --data "$demo/images" --device cpu
 
@@ -65,4 +70,5 @@ echo
 tail -n 3 "$demo"/c*/results.csv 2>/dev/null
 "$build/apps/bench/bench_step" --device cuda --arch resnet50 --steps 20
 "$build/apps/bench/bench_step" --device cuda --arch resnet50 --steps 20 --tf32
+"$build/apps/bench/bench_step" --device cuda --arch resnet50 --steps 20 --dtype bf16
 exit "$failed"
