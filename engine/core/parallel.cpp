@@ -53,10 +53,26 @@ struct Job {
   }
 };
 
-// Workers sleep until a job is posted; the poster works too and waits until every worker has left the job.
+// Lets another thread of the core go first.
+inline void pause() {
+#if defined(__SSE2__)
+  _mm_pause();
+#endif
+}
+
+// Looks a while whether `done` has come, for some ten microseconds: kernels follow each other faster than the
+// system wakes a thread.
+template <class F>
+void look(int times, F done) {
+  for (int i = 0; i < times && !done(); ++i) pause();
+}
+
+// Workers look for the next job a while, then sleep until one is posted; the poster works too and waits until
+// every worker has left the job.
 class Pool {
  public:
-  explicit Pool(int workers) {
+  // Nobody looks where threads share a core: it would keep the others from working.
+  Pool(int workers, bool look) : looks_(look ? 1000 : 0) {
     for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { loop(); });
   }
   ~Pool() {
@@ -69,27 +85,43 @@ class Pool {
   }
 
   void run(Job& job) {
+    bool anyone_sleeps = false;
     {
       const std::lock_guard lock(mutex_);
       job_ = &job;
       ++posted_;
+      anyone_sleeps = sleeping_ > 0;
     }
-    wake_.notify_all();
+    if (anyone_sleeps) wake_.notify_all();
     job.work();
+    {
+      const std::lock_guard lock(mutex_);
+      job_ = nullptr;  // a worker that has not woken yet finds nothing
+    }
+    const auto nobody = [this] { return busy_ == 0; };
+    look(looks_, nobody);
     std::unique_lock lock(mutex_);
-    job_ = nullptr;  // a worker that has not woken yet finds nothing
-    idle_.wait(lock, [this] { return busy_ == 0; });
+    idle_.wait(lock, nobody);
   }
 
  private:
   void loop() {
     std::uint64_t seen = 0;
     std::unique_lock lock(mutex_);
+    const auto posted = [&] { return posted_ != seen; };
     for (;;) {
-      wake_.wait(lock, [&] { return stop_ || (posted_ != seen && job_ != nullptr); });
+      if (!posted()) {
+        lock.unlock();
+        look(looks_, posted);
+        lock.lock();
+        ++sleeping_;
+        wake_.wait(lock, [&] { return stop_ || posted(); });
+        --sleeping_;
+      }
       if (stop_) return;
       seen = posted_;
       Job* job = job_;
+      if (job == nullptr) continue;
       ++busy_;
       lock.unlock();
       job->work();
@@ -98,12 +130,14 @@ class Pool {
     }
   }
 
-  std::mutex mutex_;
+  const int looks_;
+  std::mutex mutex_;  // of all below; the atomic ones are also looked at without it
   std::condition_variable wake_, idle_;
   std::vector<std::thread> threads_;
   Job* job_ = nullptr;
-  std::uint64_t posted_ = 0;
-  int busy_ = 0;
+  std::atomic<std::uint64_t> posted_{0};
+  std::atomic<int> busy_{0};
+  int sleeping_ = 0;
   bool stop_ = false;
 };
 
@@ -117,11 +151,16 @@ int quota_of_cgroup() {
   return 1 << 20;
 }
 
-int default_thread_count() {
+int count_of_machine() {
   int affinity = static_cast<int>(std::thread::hardware_concurrency());
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) == 0) affinity = CPU_COUNT(&set);
   return std::clamp(std::min(affinity, quota_of_cgroup()), 1, 256);
+}
+
+int default_thread_count() {
+  static const int count = count_of_machine();
+  return count;
 }
 
 std::mutex pool_mutex;  // one parallel region at a time; another thread's region waits
@@ -131,9 +170,8 @@ std::atomic<int> requested{0};
 }  // namespace
 
 int thread_count() {
-  static const int standard = default_thread_count();
   const int r = requested.load();
-  return r > 0 ? r : standard;
+  return r > 0 ? r : default_thread_count();
 }
 
 void set_thread_count(int threads) {
@@ -154,7 +192,7 @@ void parallel_for(std::int64_t n, std::int64_t grain, RangeFunction f) {
   Job job(n, grain, f);
   {
     const std::lock_guard lock(pool_mutex);
-    if (!pool) pool = std::make_unique<Pool>(thread_count() - 1);
+    if (!pool) pool = std::make_unique<Pool>(thread_count() - 1, thread_count() <= default_thread_count());
     pool->run(job);
   }
   if (job.error) std::rethrow_exception(job.error);
