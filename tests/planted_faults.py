@@ -60,8 +60,12 @@ FAULTS = [
     # Memory, threads, random numbers.
     ("engine/core/random.cpp", "round < 10", "round < 9", "engine", ""),
     ("engine/core/random.cpp", "bits() >> 6", "bits() >> 5", "engine", ""),
-    ("engine/core/storage.cpp", "digest_of(data_, bytes_, device_) == digest_", "true", "engine", ""),
-    ("engine/core/storage.cpp", "sha256_hex({d.data, d.bytes}) == d.digest", "true", "engine", ""),
+    ("engine/core/storage.cpp", "REPRISE_CHECK(intact(*this),", "REPRISE_CHECK(intact(*this) || true,", "engine", ""),
+    ("engine/core/storage.cpp", "REPRISE_CHECK(intact(*form) || true,", "engine", ""),
+    # bf16: its rounding, the order of its channels, the rounding between parts.
+    ("engine/kernels/cpu/leaf/vec.h", "(odd + 0x7fff)", "(odd + 0x8000)", "cpu", ""),
+    ("engine/kernels/cpu/tap_conv.cpp", "outputs(2 * c + 1) : nullptr", "outputs(2 * c) : nullptr", "ops", "--op=conv2d"),
+    ("engine/kernels/cpu/leaf/conv_tail.cpp", "as_stored<T>(v) + load(residual", "v + load(residual", "ops", "--op=conv_tail"),
     ("engine/core/parallel.cpp", "chunks((n_ + grain_ - 1) / grain_)", "chunks(n_ / grain_)", "engine", ""),
     # Weight files.
     ("data/weights/identity.cpp", "for (std::int64_t d : tensor.shape().dims()) add_number(hash, static_cast<std::uint64_t>(d));", "", "data", ""),
