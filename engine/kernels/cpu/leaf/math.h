@@ -38,7 +38,7 @@ REPRISE_INLINE Vec log_of(Vec x) {
                                            -0.124055915f, 0.142195508f,  -0.166679963f,
                                            0.200021192f,  -0.250000089f, 0.333333135f};
   const std::int32_t root_half = 0x3f3504f3;
-  const VecInt bits = (VecInt)x - root_half;
+  const VecInt bits = (VecInt)((VecBits)x - static_cast<std::uint32_t>(root_half));  // may wrap for x < 0
   const VecInt exponent = bits >> 23;
   const Vec k = __builtin_convertvector(exponent, Vec);
   const Vec f = (Vec)((bits & 0x7fffff) + root_half) - 1.0f;
