@@ -1,12 +1,14 @@
 // The checks must fire: error messages of the ops, and planted faults that the runner must find.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "engine/autograd/gradcheck.h"
 #include "engine/autograd/record.h"
 #include "engine/core/error.h"
+#include "engine/core/gpu.h"
 #include "engine/ops/ops.h"
 #include "tests/ops/runner.h"
 
@@ -262,6 +264,20 @@ TEST(Cases, AnUnknownParameterIsRefused) {
       EXPECT_THROW(op->make("x=2xa"), Error);
       EXPECT_THROW(op->make("fill=int"), Error);
     }
+}
+
+// Every floating type to every other, on every device that holds them.
+TEST(Cast, HasTheBitsOfTensorTo) {
+  const double values[] = {0.1, -3.14159265358979, 1e-3, 257, 0};
+  std::vector<Device> devices{cpu_device};
+  if (gpu::count() > 0) devices.push_back({Device::Kind::cuda, 0});
+  for (const Device device : devices)
+    for (const DType from : {DType::f64, DType::f32, DType::bf16})
+      for (const DType to : {DType::f32, DType::bf16}) {
+        const Tensor x = tensor({5}, std::span<const double>(values), ref_device).to(from);
+        const Tensor got = ops::cast(x.to(device), to).to(cpu_device), want = x.to(to);
+        EXPECT_TRUE(std::ranges::equal(got.raw_bytes(), want.raw_bytes())) << name_of(from) << name_of(to);
+      }
 }
 
 }  // namespace

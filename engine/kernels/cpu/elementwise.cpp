@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <type_traits>
+#include <vector>
 
 #include "engine/core/parallel.h"
 #include "engine/kernels/cpu/instantiate.h"
@@ -68,14 +69,20 @@ void unary_fwd(const UnaryArgs& args, View x, MutView y) {
   });
 }
 
-// From the other floating type; of the same one there is nothing to do.
+// From any other floating type; of the same one there is nothing to do.
 template <class T>
 void cast(View x, MutView y) {
   parallel_for(x.numel(), chunk, [&](std::int64_t b, std::int64_t e) {
-    if constexpr (std::is_same_v<T, float>)
+    if (x.dtype == DType::f64) {  // no leaf: f64 is for ref, and only passes by
+      std::vector<float> rounded(static_cast<std::size_t>(e - b));
+      std::transform(x.data<double>() + b, x.data<double>() + e, rounded.begin(),
+                     [](double v) { return static_cast<float>(v); });
+      elementwise_leaf<T>().narrow(rounded.data(), y.data<T>() + b, e - b);
+    } else if constexpr (std::is_same_v<T, float>) {
       elementwise_leaf<BFloat16>().widen(x.data<BFloat16>() + b, y.data<float>() + b, e - b);
-    else
+    } else {
       elementwise_leaf<T>().narrow(x.data<float>() + b, y.data<T>() + b, e - b);
+    }
   });
 }
 

@@ -147,13 +147,16 @@ void expand(View x, MutView y) {
                [=] __device__(std::int64_t row, std::int64_t c) { store(out[row * channels + c], in[c]); });
 }
 
-// From the other of float and bf16.
+// From any other floating type.
 template <class T>
 void cast(View x, MutView y) {
   T* out = y.data<T>();
   if (x.dtype == DType::bf16) {
     const BFloat16* in = x.data<BFloat16>();
     each_element(x.numel(), [=] __device__(std::int64_t i) { store(out[i], value_of(in[i])); });
+  } else if (x.dtype == DType::f64) {
+    const double* in = x.data<double>();
+    each_element(x.numel(), [=] __device__(std::int64_t i) { store(out[i], static_cast<float>(in[i])); });
   } else {
     const float* in = x.data<float>();
     each_element(x.numel(), [=] __device__(std::int64_t i) { store(out[i], in[i]); });
