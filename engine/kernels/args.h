@@ -13,6 +13,12 @@ struct Conv2dArgs {
   std::array<int, 2> dilation{1, 1};
   int groups = 1;
 
+  // Stride 1 and the padding with which an odd filter keeps the images' size.
+  static Conv2dArgs same_size(std::int64_t rows, std::int64_t columns) {
+    Conv2dArgs a;
+    a.padding = {static_cast<int>(rows / 2), static_cast<int>(columns / 2)};
+    return a;
+  }
   // Output size for an input of `in` pixels and a filter of `kernel` taps along axis 0 (height) or 1 (width).
   std::int64_t out_size(int axis, std::int64_t in, std::int64_t kernel) const {
     const auto a = static_cast<std::size_t>(axis);

@@ -28,7 +28,7 @@ MutView out(Tensor& t) {
 }
 
 Conv2dArgs same_size(const Tensor& filter) {
-  return {.padding = {static_cast<int>(filter.dim(-3) / 2), static_cast<int>(filter.dim(-2) / 2)}};
+  return Conv2dArgs::same_size(filter.dim(-3), filter.dim(-2));
 }
 
 // Of mean and var only those that are defined are looked at.

@@ -18,7 +18,7 @@ namespace reprise::kernels::cpu {
 namespace {
 
 Conv2dArgs same_size(View w) {
-  return {.padding = {static_cast<int>(w.dim(1) / 2), static_cast<int>(w.dim(2) / 2)}};
+  return Conv2dArgs::same_size(w.dim(1), w.dim(2));
 }
 
 // Rows of b = depthwise(x, w), or of x itself where there is no filter. Rows are counted over all images.

@@ -11,7 +11,7 @@ namespace reprise::kernels::cuda {
 namespace {
 
 Conv2dArgs same_size(View w) {
-  return {.padding = {static_cast<int>(w.dim(1) / 2), static_cast<int>(w.dim(2) / 2)}};
+  return Conv2dArgs::same_size(w.dim(1), w.dim(2));
 }
 
 // b = depthwise(x, w), rounded as it would be stored, or x itself where there is no filter.

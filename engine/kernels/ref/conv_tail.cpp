@@ -20,7 +20,7 @@ class Between {
 };
 
 Conv2dArgs same_size(View w) {
-  return {.padding = {static_cast<int>(w.dim(1) / 2), static_cast<int>(w.dim(2) / 2)}};
+  return Conv2dArgs::same_size(w.dim(1), w.dim(2));
 }
 
 // Calls f with the input of batch norm: the filter's output, or x.
