@@ -52,11 +52,21 @@ struct Plan {
   bool in_place;              // read where it lies
   std::int64_t images, rows;  // of a unit
   std::int64_t image_units, row_units, block_units, blocks;
-  std::int64_t padded_w, padded_h, image_words;  // of a unit's copy of the input
+  // A unit's copy of the input: from pixel to pixel in the image and in the copy, which leaves out what a
+  // single strided tap never reads.
+  std::int64_t step_w, step_h, stride_w, stride_h;
+  std::int64_t copy_w, copy_h, pixel_words, image_words;
 };
 
-constexpr std::int64_t copy_budget = 320 << 10;  // words: 1.25 MiB, what a core's L2 holds beside a panel
-constexpr std::int64_t unit_pixels = 392;        // enough tiles to use a panel that was fetched once
+constexpr std::int64_t copy_budget = 240 << 10;   // words: 960 KiB, what a core's L2 holds beside a panel
+constexpr std::int64_t unit_pixels = 392;         // enough tiles to use a panel that was fetched once
+constexpr std::int64_t small_weights = 64 << 10;  // words: 256 KiB, which stay in L2
+
+// Words from pixel to pixel of a copy: a tile reads the same channel of its pixels together, and where
+// these lie a multiple of 4 KiB apart they evict each other from the first-level cache.
+std::int64_t spread(std::int64_t words) {
+  return words % 1024 == 0 ? words + 16 : words;
+}
 
 template <class T>
 Plan make_plan(const TapConv<T>& t, std::int64_t block) {
@@ -66,53 +76,60 @@ Plan make_plan(const TapConv<T>& t, std::int64_t block) {
            t.row_origin == 0 && t.col_origin == 0 && t.oh == t.h && t.ow == t.w &&
            t.out_row == t.ow * t.out_pixel && t.out_image == t.oh * t.out_row;
   const std::int64_t words = words_of(t), span_w = t.cols.back() + 1, span_h = t.rows.back() + 1;
-  p.padded_w = (t.ow - 1) * t.stride_w + span_w;
-  const auto height = [&](std::int64_t rows) { return (rows - 1) * t.stride_h + span_h; };
+  p.pixel_words = spread(words);
+  p.step_w = t.cols.size() == 1 ? t.stride_w : 1, p.stride_w = t.stride_w / p.step_w;
+  p.step_h = t.rows.size() == 1 ? t.stride_h : 1, p.stride_h = t.stride_h / p.step_h;
+  p.copy_w = (t.ow - 1) * p.stride_w + span_w;
+  const auto height = [&](std::int64_t rows) { return (rows - 1) * p.stride_h + span_h; };
   if (p.flat) {
-    p.in_place = std::is_same_v<T, float> ||
-                 (in_pairs<T>() && t.c % 2 == 0 && t.c_begin % 2 == 0 && t.in_channels % 2 == 0);
+    const std::int64_t stride = t.in_channels * std::int64_t{sizeof(T)} / 4;
+    p.in_place = spread(stride) == stride &&
+                 (std::is_same_v<T, float> ||
+                  (in_pairs<T>() && t.c % 2 == 0 && t.c_begin % 2 == 0 && t.in_channels % 2 == 0));
     p.images = 1;
-    p.rows = std::min<std::int64_t>(t.n * t.h * t.w, 784);  // here: pixels
-    if (!p.in_place) p.rows = std::min(p.rows, std::max<std::int64_t>(56, copy_budget / words));
+    constexpr std::int64_t step = 84;  // what the tiles of every instruction set divide
+    p.rows = std::clamp<std::int64_t>(copy_budget / words / step * step, step, 784);  // here: pixels
+    p.rows = std::min(p.rows, t.n * t.h * t.w);
     p.image_units = 1;
     p.row_units = div_up(t.n * t.h * t.w, p.rows);
   } else {
     p.rows = t.oh;
-    while (p.rows > 1 && height(p.rows) * p.padded_w * words > copy_budget) p.rows = div_up(p.rows, 2);
+    while (p.rows > 1 && height(p.rows) * p.copy_w * p.pixel_words > copy_budget) p.rows = div_up(p.rows, 2);
     p.row_units = div_up(t.oh, p.rows);
     p.images = 1;
     if (p.row_units == 1) {
       const std::int64_t by_size =
-          std::max<std::int64_t>(1, copy_budget / (height(t.oh) * p.padded_w * words));
+          std::max<std::int64_t>(1, copy_budget / (height(t.oh) * p.copy_w * p.pixel_words));
       p.images = std::min({t.n, by_size, div_up(unit_pixels, t.oh * t.ow)});
+      if (p.images > 2) p.images -= p.images % 2;  // a tile may hold two rows, of which there may be 7
     }
     p.image_units = div_up(t.n, p.images);
   }
-  p.padded_h = height(p.rows);
-  p.image_words = p.padded_h * p.padded_w * words;
+  p.copy_h = height(p.rows);
+  p.image_words = p.copy_h * p.copy_w * p.pixel_words;
   // Few units (small batches): share the blocks of outputs out as well.
   const std::int64_t units = p.image_units * p.row_units;
   p.block_units = units >= 8 ? 1 : std::min(p.blocks, div_up(8, units));
   return p;
 }
 
-// Copies the channels read of `pixels` neighbours, as tiles want them; returns what lies behind.
+// Copies the channels read of `pixels` pixels in a row, as tiles want them; returns what lies behind.
 template <class T>
-float* copy_pixels(const TapConv<T>& t, const T* from, std::int64_t pixels, float* to) {
+float* copy_pixels(const TapConv<T>& t, const Plan& p, const T* from, std::int64_t pixels, float* to) {
   const std::int64_t words = words_of(t), whole = t.c / 2 * 2;
-  const auto copy = [&](const T* p, std::int64_t n, float* out) {
+  const auto copy = [&](const T* values, std::int64_t n, float* out) {
     if constexpr (std::is_same_v<T, float>)
-      std::memcpy(out, p, static_cast<std::size_t>(n) * sizeof(float));
+      std::memcpy(out, values, static_cast<std::size_t>(n) * sizeof(float));
     else if (in_pairs<T>())
-      std::memcpy(out, p, static_cast<std::size_t>(n) * sizeof(T));
+      std::memcpy(out, values, static_cast<std::size_t>(n) * sizeof(T));
     else
-      conv_leaf().widen_swapped(p, out, n);
+      conv_leaf().widen_swapped(values, out, n);
   };
-  if (t.c == t.in_channels && channels_of(t) == t.c) {
+  if (t.c == t.in_channels && channels_of(t) == t.c && p.step_w == 1 && p.pixel_words == words) {
     copy(from, pixels * t.c, to);
     return to + pixels * words;
   }
-  for (std::int64_t q = 0; q < pixels; ++q, from += t.in_channels, to += words) {
+  for (std::int64_t q = 0; q < pixels; ++q, from += p.step_w * t.in_channels, to += p.pixel_words) {
     if (std::is_same_v<T, float> || whole == t.c) {
       copy(from, t.c, to);
     } else {
@@ -124,40 +141,39 @@ float* copy_pixels(const TapConv<T>& t, const T* from, std::int64_t pixels, floa
   return to;
 }
 
-// Copies rows [first, first + padded_h) of one image, the channels read, with zeros outside.
+// Copies copy_h rows of one image from `first` on, the channels read, with zeros outside.
 template <class T>
 void copy_padded(const TapConv<T>& t, const Plan& p, std::int64_t image, std::int64_t first, float* to) {
-  const std::int64_t left = std::clamp<std::int64_t>(-t.col_origin, 0, p.padded_w);
-  const std::int64_t right = std::clamp(t.w - t.col_origin, left, p.padded_w), words = words_of(t);
-  const auto zeros = [words](float* at, std::int64_t pixels) {
-    std::memset(at, 0, static_cast<std::size_t>(pixels * words) * sizeof(float));
-    return at + pixels * words;
+  const std::int64_t left = std::clamp<std::int64_t>(div_up(-t.col_origin, p.step_w), 0, p.copy_w);
+  const std::int64_t right = std::clamp(div_up(t.w - t.col_origin, p.step_w), left, p.copy_w);
+  const auto zeros = [&p](float* at, std::int64_t pixels) {
+    std::memset(at, 0, static_cast<std::size_t>(pixels * p.pixel_words) * sizeof(float));
+    return at + pixels * p.pixel_words;
   };
-  for (std::int64_t r = 0; r < p.padded_h; ++r) {
-    const std::int64_t h = first + r;
+  for (std::int64_t r = 0; r < p.copy_h; ++r) {
+    const std::int64_t h = first + r * p.step_h, w = t.col_origin + left * p.step_w;
     if (h < 0 || h >= t.h || left == right) {
-      to = zeros(to, p.padded_w);
+      to = zeros(to, p.copy_w);
       continue;
     }
     to = zeros(to, left);
-    to = copy_pixels(t, t.in + ((image * t.h + h) * t.w + t.col_origin + left) * t.in_channels + t.c_begin,
-                     right - left, to);
-    to = zeros(to, p.padded_w - right);
+    to =
+        copy_pixels(t, p, t.in + ((image * t.h + h) * t.w + w) * t.in_channels + t.c_begin, right - left, to);
+    to = zeros(to, p.copy_w - right);
   }
 }
 
 // Runs of contiguous inputs: neighbouring tap columns lie side by side in the copy.
 template <class T>
-void make_runs(const TapConv<T>& t, std::int64_t row_words, std::vector<std::int64_t>& runs,
-               std::int64_t& length) {
-  const std::int64_t words = words_of(t), cols = std::ssize(t.cols);
-  const bool contiguous = t.cols.back() + 1 == cols;
+void make_runs(const TapConv<T>& t, const Plan& p, std::vector<std::int64_t>& runs, std::int64_t& length) {
+  const std::int64_t words = words_of(t), cols = std::ssize(t.cols), row_words = p.copy_w * p.pixel_words;
+  const bool contiguous = t.cols.back() + 1 == cols && p.pixel_words == words;
   length = contiguous ? words * cols : words;
   for (std::int64_t a : t.rows) {
     if (contiguous) {
       runs.push_back(a * row_words);
     } else {
-      for (std::int64_t b : t.cols) runs.push_back(a * row_words + b * words);
+      for (std::int64_t b : t.cols) runs.push_back(a * row_words + b * p.pixel_words);
     }
   }
 }
@@ -169,29 +185,37 @@ struct Segment {
   int valid;
 };
 
-// Every tile of the unit, one block of outputs after the other, so that a panel stays in cache.
+// Every tile of the unit with every block of outputs: one block after the other, so that its panel stays in
+// cache; or where all weights do, one tile after the other.
 template <class T>
 void run_tiles(const TapConv<T>& t, const TileVariant& v, const PackedWeights& weights,
                const std::vector<Segment<T>>& segments, TileCall call, std::int64_t block_begin,
                std::int64_t block_end) {
-  const auto k = call.run_count * call.run_length;
+  const auto panel = call.run_count * call.run_length * weights.block;
   const auto count = static_cast<std::int64_t>(segments.size());
-  for (std::int64_t b = block_begin; b < block_end; ++b) {
-    call.panel = weights.data + b * k * weights.block;
+  const bool pixels_follow = call.pixels_follow;
+  const auto run = [&](std::int64_t b, std::int64_t s) {
+    call.pixels_follow = pixels_follow && b == block_begin;
+    call.panel = weights.data + b * panel;
     call.channels = std::min(weights.block, t.o - b * weights.block);
-    for (std::int64_t s = 0; s < count; s += v.segments) {
-      for (int i = 0; i < v.segments; ++i) {
-        const bool there = s + i < count;
-        const Segment<T>& g = segments[static_cast<std::size_t>(there ? s + i : s)];
-        call.in[i] = g.in;
-        call.out[i] = g.out + b * weights.block;
-        call.valid[i] = there ? g.valid : 0;
-      }
-      if constexpr (std::is_same_v<T, float>)
-        v.run(call);
-      else
-        v.run_bf16(call);
+    for (int i = 0; i < v.segments; ++i) {
+      const bool there = s + i < count;
+      const Segment<T>& g = segments[static_cast<std::size_t>(there ? s + i : s)];
+      call.in[i] = g.in;
+      call.out[i] = g.out + b * weights.block;
+      call.valid[i] = there ? g.valid : 0;
     }
+    if constexpr (std::is_same_v<T, float>)
+      v.run(call);
+    else
+      v.run_bf16(call);
+  };
+  if (panel * (block_end - block_begin) <= small_weights) {
+    for (std::int64_t s = 0; s < count; s += v.segments)
+      for (std::int64_t b = block_begin; b < block_end; ++b) run(b, s);
+  } else {
+    for (std::int64_t b = block_begin; b < block_end; ++b)
+      for (std::int64_t s = 0; s < count; s += v.segments) run(b, s);
   }
 }
 
@@ -292,7 +316,7 @@ void tap_conv(const TapConv<T>& t, const PackedWeights& weights) {
       const std::int64_t begin = unit * plan.rows, end = std::min(pixels, begin + plan.rows);
       const std::int64_t whole = plan.in_place ? (end - begin) / v.pixels * v.pixels : 0;
       const T* in = t.in + t.c_begin;
-      call.in_stride = plan.in_place ? t.in_channels * std::int64_t{sizeof(T)} / 4 : words;
+      call.in_stride = plan.in_place ? t.in_channels * std::int64_t{sizeof(T)} / 4 : plan.pixel_words;
       for (std::int64_t q = begin; q < begin + whole; q += v.pixels)
         segments.push_back(
             {reinterpret_cast<const float*>(in + q * t.in_channels), t.out + q * t.out_pixel, v.pixels});
@@ -305,8 +329,8 @@ void tap_conv(const TapConv<T>& t, const PackedWeights& weights) {
             std::memcpy(copy + q * call.in_stride, in + (begin + whole + q) * t.in_channels,
                         static_cast<std::size_t>(t.c) * sizeof(T));
         } else {
-          float* behind = copy_pixels(t, in + begin * t.in_channels, left, copy);
-          std::fill(behind, copy + room * words, 0.0F);
+          float* behind = copy_pixels(t, plan, in + begin * t.in_channels, left, copy);
+          std::fill(behind, copy + room * plan.pixel_words, 0.0F);
         }
         for (std::int64_t q = 0; q < left; q += v.pixels)
           segments.push_back({copy + q * call.in_stride, t.out + (begin + whole + q) * t.out_pixel,
@@ -320,24 +344,24 @@ void tap_conv(const TapConv<T>& t, const PackedWeights& weights) {
       const std::int64_t last_image = std::min(t.n, first_image + plan.images);
       const std::int64_t first_row = unit % plan.row_units * plan.rows;
       const std::int64_t last_row = std::min(t.oh, first_row + plan.rows);
-      const std::int64_t row_words = plan.padded_w * words;
+      const std::int64_t row_words = plan.copy_w * plan.pixel_words;
       // The last segment of a row may reach past it: into the next row, and past the last one into this
       // slack.
-      const auto slack = (v.pixels * t.stride_w + 1) * words;
+      const auto slack = (v.pixels * plan.stride_w + 1) * plan.pixel_words;
       float* copy = scratch(1, static_cast<std::size_t>(plan.images * plan.image_words + slack));
       std::memset(copy + (last_image - first_image) * plan.image_words, 0,
                   static_cast<std::size_t>(slack) * 4);
-      call.in_stride = t.stride_w * words;
+      call.in_stride = plan.stride_w * plan.pixel_words;
       for (std::int64_t n = first_image; n < last_image; ++n) {
         float* image = copy + (n - first_image) * plan.image_words;
         copy_padded(t, plan, n, t.row_origin + first_row * t.stride_h, image);
         for (std::int64_t p = first_row; p < last_row; ++p)
           for (std::int64_t q = 0; q < t.ow; q += v.pixels)
-            segments.push_back({image + (p - first_row) * t.stride_h * row_words + q * call.in_stride,
+            segments.push_back({image + (p - first_row) * plan.stride_h * row_words + q * call.in_stride,
                                 t.out + n * t.out_image + p * t.out_row + q * t.out_pixel,
                                 static_cast<int>(std::min<std::int64_t>(v.pixels, t.ow - q))});
       }
-      make_runs(t, row_words, runs, call.run_length);
+      make_runs(t, plan, runs, call.run_length);
     }
     call.runs = runs.data();
     call.run_count = std::ssize(runs);
