@@ -77,17 +77,47 @@ Plan make_plan(const MutView& out, std::int64_t inputs) {
   return p;
 }
 
+// A chunk's tiles. One at the map's lower edge, where fewer than four rows of outputs are left, needs none of
+// the elements' last row, which only the fourth reads (A^T in leaf/winograd.cpp); at the right edge likewise.
+// The order keeps those that need an element together: cut below, whole, cut at the right, cut twice.
+struct Tiles {
+  const std::int64_t* order;
+  std::int64_t whole, cut_right, cut_twice, count;  // where each kind begins
+
+  std::int64_t first(std::int64_t row) const { return row < 5 ? 0 : whole; }
+  std::int64_t last(std::int64_t row, std::int64_t column) const {
+    return column == 5 ? cut_right : row == 5 ? cut_twice : count;
+  }
+};
+
+Tiles sort_tiles(const MutView& out, const Plan& p, std::int64_t begin, std::int64_t end) {
+  const std::int64_t rows = out.dim(1) / tile_outputs, columns = out.dim(2) / tile_outputs;  // whole ones
+  auto* order = scratch_of<std::int64_t>(3, static_cast<std::size_t>(end - begin));
+  std::int64_t starts[5] = {};
+  for (int kind = 0; kind < 4; ++kind) {
+    std::int64_t n = starts[kind];
+    for (std::int64_t t = begin; t < end; ++t) {
+      const std::int64_t at = t % (p.tiles_h * p.tiles_w);
+      const bool below = at / p.tiles_w >= rows, right = at % p.tiles_w >= columns;
+      if (kind == (right ? 2 + below : 1 - below)) order[n++] = t;
+    }
+    starts[kind + 1] = n;
+  }
+  return {order, starts[1], starts[2], starts[3], starts[4]};
+}
+
 template <class T>
-void transform_inputs(View in, const Plan& p, std::int64_t padding_h, std::int64_t padding_w,
-                      std::int64_t begin, std::int64_t end, float* v, std::int64_t element_stride) {
+void transform_inputs(View in, const Plan& p, const Tiles& tiles, std::int64_t padding_h,
+                      std::int64_t padding_w, float* v, std::int64_t element_stride) {
   const std::int64_t height = in.dim(1), width = in.dim(2), channels = in.dim(3);
   T* zeros = scratch_of<T>(2, static_cast<std::size_t>(channels));
   std::fill_n(zeros, channels, T{});
   WinogradInput<T> tile{};
   tile.channels = channels;
   tile.element_stride = element_stride;
-  for (std::int64_t t = begin; t < end; ++t) {
-    const std::int64_t image = t / (p.tiles_h * p.tiles_w), at = t % (p.tiles_h * p.tiles_w);
+  for (std::int64_t n = 0; n < tiles.count; ++n) {
+    const std::int64_t t = tiles.order[n], image = t / (p.tiles_h * p.tiles_w),
+                       at = t % (p.tiles_h * p.tiles_w);
     const std::int64_t row = at / p.tiles_w * tile_outputs - padding_h,
                        column = at % p.tiles_w * tile_outputs - padding_w;
     for (std::int64_t i = 0; i < 6; ++i)
@@ -96,26 +126,27 @@ void transform_inputs(View in, const Plan& p, std::int64_t padding_h, std::int64
         const bool inside = h >= 0 && h < height && w >= 0 && w < width;
         tile.pixel[6 * i + j] = inside ? in.data<T>() + ((image * height + h) * width + w) * channels : zeros;
       }
-    tile.v = v + (t - begin) * channels;
+    tile.v = v + n * channels;
     winograd_leaf<T>().input(tile);
   }
 }
 
 template <class T>
-void transform_outputs(const float* m, std::int64_t element_stride, const Plan& p, std::int64_t begin,
-                       std::int64_t end, std::int64_t first_output, const MutView& out) {
+void transform_outputs(const float* m, std::int64_t element_stride, const Plan& p, const Tiles& tiles,
+                       std::int64_t first_output, const MutView& out) {
   const std::int64_t height = out.dim(1), width = out.dim(2), outputs = out.dim(3);
   WinogradOutput<T> tile{};
   tile.element_stride = element_stride;
   tile.channels = std::min(p.block, outputs - first_output);
   tile.row_stride = width * outputs;
   tile.pixel_stride = outputs;
-  for (std::int64_t t = begin; t < end; ++t) {
-    const std::int64_t image = t / (p.tiles_h * p.tiles_w), at = t % (p.tiles_h * p.tiles_w);
+  for (std::int64_t n = 0; n < tiles.count; ++n) {
+    const std::int64_t t = tiles.order[n], image = t / (p.tiles_h * p.tiles_w),
+                       at = t % (p.tiles_h * p.tiles_w);
     const std::int64_t row = at / p.tiles_w * tile_outputs, column = at % p.tiles_w * tile_outputs;
     tile.rows = static_cast<int>(std::min<std::int64_t>(tile_outputs, height - row));
     tile.columns = static_cast<int>(std::min<std::int64_t>(tile_outputs, width - column));
-    tile.m = m + (t - begin) * p.block;
+    tile.m = m + n * p.block;
     tile.y = out.data<T>() + ((image * height + row) * width + column) * outputs + first_output;
     winograd_leaf<T>().output(tile);
   }
@@ -206,12 +237,15 @@ void winograd_conv(View in, View filter, bool transposed, std::int64_t padding_h
     if (first_block >= last_block) return;
     float* v = scratch(0, static_cast<std::size_t>(elements * v_stride + slack * inputs));
     float* m = scratch(1, static_cast<std::size_t>(elements * m_stride));
-    transform_inputs<T>(in, p, padding_h, padding_w, begin, end, v, v_stride);
+    const Tiles tiles = sort_tiles(out, p, begin, end);
+    transform_inputs<T>(in, p, tiles, padding_h, padding_w, v, v_stride);
     for (std::int64_t b = first_block; b < last_block; ++b) {
-      for (std::int64_t e = 0; e < elements; ++e)
-        multiply(v + e * v_stride, end - begin, inputs, panels + (b * elements + e) * inputs * p.block,
-                 p.block, m + e * m_stride);
-      transform_outputs<T>(m, m_stride, p, begin, end, b * p.block, out);
+      for (std::int64_t e = 0; e < elements; ++e) {
+        const std::int64_t first = tiles.first(e / 6);
+        multiply(v + e * v_stride + first * inputs, tiles.last(e / 6, e % 6) - first, inputs,
+                 panels + (b * elements + e) * inputs * p.block, p.block, m + e * m_stride + first * p.block);
+      }
+      transform_outputs<T>(m, m_stride, p, tiles, b * p.block, out);
     }
   });
 }
