@@ -62,8 +62,9 @@ BENCHMARK(conv2d)
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
 
-// What is bound by memory, on the activations of ResNet-18: pixels and channels; batch 32.
-constexpr std::int64_t maps[][2] = {{112, 64}, {56, 64}, {28, 128}, {14, 256}, {7, 512}};
+// What is bound by memory, on the activations of ResNet-18 and -50: pixels and channels; batch 32.
+constexpr std::int64_t maps[][2] = {{112, 64}, {56, 64},  {28, 128},  {14, 256},
+                                    {7, 512},  {56, 256}, {14, 1024}, {7, 2048}};
 
 void depthwise(benchmark::State& state) {
   const auto [size, c] = maps[state.range(0)];
@@ -106,7 +107,10 @@ void batch_norm(benchmark::State& state) {
   constexpr int passes[] = {1, 2, 2, 3};
   report(state, 0, passes[what] * static_cast<double>(x.bytes()));
 }
-BENCHMARK(batch_norm)->ArgsProduct({{0, 1, 4}, {0, 1, 2, 3}})->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(batch_norm)
+    ->ArgsProduct({{0, 1, 4, 5, 6, 7}, {0, 1, 2, 3}})
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
 
 }  // namespace
 

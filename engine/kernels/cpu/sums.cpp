@@ -11,11 +11,17 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-// Calls f(k) for each of n sums over many chunks.
+// Sums over chunks are made for so many neighbours at a time, chunk by chunk: memory is read in runs, and the
+// compiler sees independent sums.
+constexpr std::int64_t strip = 64;
+
+// Calls f(group, first, count) for strips of the n sums of each group.
 template <class F>
-void each_sum(std::int64_t n, F f) {
-  parallel_for(n, 64, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t k = begin; k < end; ++k) f(k);
+void each_strip(std::int64_t groups, std::int64_t n, F f) {
+  const std::int64_t strips = div_up(n, strip);
+  parallel_for(groups * strips, 1, [&](std::int64_t k, std::int64_t) {
+    const std::int64_t first = k % strips * strip;
+    f(k / strips, first, std::min(strip, n - first));
   });
 }
 
@@ -30,11 +36,12 @@ float* partial_sums(std::int64_t floats) {
 }
 
 void join_sums(const GroupChunks& z, const float* partial, std::int64_t n, float* out) {
-  each_sum(z.groups * n, [&](std::int64_t s) {
-    const float* p = partial + s / n * z.chunks * n + s % n;
-    double sum = 0;
-    for (std::int64_t k = 0; k < z.chunks; ++k) sum += static_cast<double>(p[k * n]);
-    out[s] = static_cast<float>(sum);
+  each_strip(z.groups, n, [&](std::int64_t group, std::int64_t first, std::int64_t count) {
+    const float* p = partial + group * z.chunks * n + first;
+    double sum[strip] = {};
+    for (std::int64_t k = 0; k < z.chunks; ++k, p += n)
+      for (std::int64_t i = 0; i < count; ++i) sum[i] += static_cast<double>(p[i]);
+    for (std::int64_t i = 0; i < count; ++i) out[group * n + first + i] = static_cast<float>(sum[i]);
   });
 }
 
@@ -49,34 +56,42 @@ template void chunk_moments<BFloat16>(const BFloat16*, std::int64_t, std::int64_
 
 void join_moments(const GroupChunks& z, const float* parts, MutView mean, MutView var) {
   const std::int64_t c = z.channels;
-  each_sum(mean.numel(), [&](std::int64_t s) {
-    const float* p = parts + s / c * z.chunks * 3 * c + s % c;
-    double count = 0, middle = 0, squares = 0;
+  each_strip(z.groups, c, [&](std::int64_t group, std::int64_t first, std::int64_t count) {
+    const float* p = parts + group * z.chunks * 3 * c + first;
+    double rows = 0, middle[strip] = {}, squares[strip] = {};
     for (std::int64_t k = 0; k < z.chunks; ++k, p += 3 * c) {
-      const double n = static_cast<double>(z.rows(s / c * z.chunks + k)), first = static_cast<double>(p[c]);
-      const double delta = static_cast<double>(p[0]) + first / n - middle;
-      squares +=
-          static_cast<double>(p[2 * c]) - first * first / n + delta * delta * (count * n / (count + n));
-      count += n;
-      middle += delta * (n / count);
+      const double n = static_cast<double>(z.rows(group * z.chunks + k)), both = rows * n / (rows + n),
+                   share = n / (rows + n);
+      for (std::int64_t i = 0; i < count; ++i) {
+        const double sum = static_cast<double>(p[c + i]),
+                     delta = static_cast<double>(p[i]) + sum / n - middle[i];
+        squares[i] += static_cast<double>(p[2 * c + i]) - sum * sum / n + delta * delta * both;
+        middle[i] += delta * share;
+      }
+      rows += n;
     }
-    mean.data<float>()[s] = static_cast<float>(middle);
-    var.data<float>()[s] = static_cast<float>(std::max(0.0, squares / count));
+    for (std::int64_t i = 0, s = group * c + first; i < count; ++i, ++s) {
+      mean.data<float>()[s] = static_cast<float>(middle[i]);
+      var.data<float>()[s] = static_cast<float>(std::max(0.0, squares[i] / rows));
+    }
   });
 }
 
 void join_gradient_sums(const GroupChunks& z, const float* parts, double eps, View var, MutView dgamma,
                         MutView dbeta) {
   const std::int64_t c = z.channels;
-  each_sum(dgamma.numel(), [&](std::int64_t s) {
-    const float* p = parts + s / c * z.chunks * 2 * c + s % c;
-    double sum = 0, products = 0;
-    for (std::int64_t k = 0; k < z.chunks; ++k, p += 2 * c) {
-      sum += static_cast<double>(p[0]);
-      products += static_cast<double>(p[c]);
+  each_strip(z.groups, c, [&](std::int64_t group, std::int64_t first, std::int64_t count) {
+    const float* p = parts + group * z.chunks * 2 * c + first;
+    double sum[strip] = {}, products[strip] = {};
+    for (std::int64_t k = 0; k < z.chunks; ++k, p += 2 * c)
+      for (std::int64_t i = 0; i < count; ++i) {
+        sum[i] += static_cast<double>(p[i]);
+        products[i] += static_cast<double>(p[c + i]);
+      }
+    for (std::int64_t i = 0, s = group * c + first; i < count; ++i, ++s) {
+      dbeta.data<float>()[s] = static_cast<float>(sum[i]);
+      dgamma.data<float>()[s] = static_cast<float>(products[i] * inverse_std(var, s, eps));
     }
-    dbeta.data<float>()[s] = static_cast<float>(sum);
-    dgamma.data<float>()[s] = static_cast<float>(products * inverse_std(var, s, eps));
   });
 }
 

@@ -13,6 +13,7 @@ REPRISE_INLINE void moments_block(const T* x, const float* center, float* sum, f
                                   std::int64_t channels) {
   for_vectors(channels, [&](std::int64_t c, auto part) {
     const Vec middle = load(center + c, part);
+    prefetch_rows<n>(x, c);
     Vec s{}, q{};
     for (int r = 0; r < n; ++r) {
       const Vec d = load(x + r * channels + c, part) - middle;
@@ -49,6 +50,8 @@ REPRISE_INLINE void grad_sums_block(const T* x, const T* dy, const float* mean, 
                                     std::int64_t channels) {
   for_vectors(channels, [&](std::int64_t c, auto part) {
     const Vec middle = load(mean + c, part);
+    prefetch_rows<n>(x, c);
+    prefetch_rows<n>(dy, c);
     Vec s{}, p{};
     for (int r = 0; r < n; ++r) {
       const Vec g = load(dy + r * channels + c, part);

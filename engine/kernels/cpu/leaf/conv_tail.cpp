@@ -100,6 +100,8 @@ REPRISE_INLINE void grad_sums_block(const T* b, const T* dy, const std::uint8_t*
                                     float* sum, float* products, std::int64_t row, std::int64_t channels) {
   for_vectors(channels, [&](std::int64_t c, auto part) {
     const Vec middle = load(mean + c, part);
+    prefetch_rows<block>(b + row * channels, c);
+    prefetch_rows<block>(dy + row * channels, c);
     Vec s{}, p{};
     for (std::int64_t r = row; r < row + block; ++r) {
       const Vec g = gradient<relu>(dy, positive, r, channels, c, part);

@@ -13,6 +13,7 @@ void sum_rows(const T* x, float* out, std::int64_t rows, std::int64_t channels) 
   for (; r + 4 <= rows; r += 4) {
     const T* p = x + r * channels;
     for_vectors(channels, [&](std::int64_t c, auto part) {
+      prefetch_rows<4>(p, c);
       const Vec low = load(p + c, part) + load(p + channels + c, part);
       const Vec high = load(p + 2 * channels + c, part) + load(p + 3 * channels + c, part);
       store(out + c, load(out + c, part) + (low + high), part);
