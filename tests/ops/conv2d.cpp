@@ -78,7 +78,16 @@ const OpCases conv2d_frozen("conv2d_frozen",
                                 "x=5x28x28x16 w=16x3x3x16 pad=1",
                                 "x=2x14x14x64 w=64x3x3x64 pad=1",  // real networks
                                 "x=3x7x7x128 w=96x3x3x128 pad=1",
+                                "x=2x16x24x32 w=32x3x3x32 stride=2 pad=1",  // whole tiles
                                 "x=2x9x7x16 w=16x3x3x16 stride=2 pad=1",
+                                "x=3x10x13x33 w=32x3x3x33 stride=2 pad=1",
+                                "x=1x15x20x35 w=40x3x3x35 stride=2 pad=1",
+                                "x=2x11x22x32 w=33x3x3x32 stride=2 pad=1",
+                                "x=2x8x17x32 w=32x3x3x32 stride=2 pad=1",
+                                "x=5x28x28x64 w=48x3x3x64 stride=2 pad=1",  // real networks
+                                "x=3x14x14x64 w=96x3x3x64 stride=2 pad=1",
+                                "x=2x12x9x32 w=32x3x3x32 stride=2",
+                                "x=2x12x9x32 w=32x3x3x32 stride=2x1 pad=1",
                                 "x=2x5x7x35 w=33x1x1x35",
                                 "x=2x9x6x16 w=16x3x3x8 groups=2 pad=1",
                                 "x=2x9x8x16 w=16x3x3x16 dil=2 pad=2",

@@ -74,7 +74,7 @@ MemoryEstimate estimate_memory(layers::Network& network, int size, DType dtype) 
   // image comes in as bytes and as numbers.
   estimate.per_image = (outputs + 2 * largest) * unit + 3 * size * size * (1 + unit);
   // Beside each frozen filter lie its packed forms for both directions; where a 3x3 one is transformed (36
-  // numbers for 9), four times its bytes for each. Strides of 2 are not told apart: they err high.
+  // numbers for 9), four times its bytes for each.
   const bool transforms = winograd_state(network.head().weight.device()) == "on";
   for (const auto& entry : network.named_tensors()) {
     const Tensor& t = *entry.tensor;

@@ -50,8 +50,8 @@ void zero(MutView v) {
 template <class T>
 void conv2d_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
   if (y.numel() == 0) return;
-  if (winograd_applies(a, w, y.dim(1), y.dim(2))) {
-    winograd_conv<T>(x, w, false, a.padding[0], a.padding[1], y);
+  if (winograd_applies<T>(a, w, y)) {
+    winograd_fwd<T>(a, x, w, y);
     return;
   }
   const std::int64_t r = w.dim(1), s = w.dim(2), c = w.dim(3), o = w.dim(0) / a.groups;
@@ -79,8 +79,8 @@ void conv2d_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
 template <class T>
 void conv2d_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
   if (dx.numel() == 0) return;
-  if (winograd_applies(a, w, dx.dim(1), dx.dim(2))) {
-    winograd_conv<T>(dy, w, true, 2 - a.padding[0], 2 - a.padding[1], dx);
+  if (winograd_applies<T>(a, w, dx)) {
+    winograd_dgrad<T>(a, dy, w, dx);
     return;
   }
   const std::int64_t r = w.dim(1), s = w.dim(2), i = w.dim(3), o = w.dim(0) / a.groups;

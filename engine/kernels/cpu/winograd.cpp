@@ -13,6 +13,7 @@
 #include "engine/core/storage.h"
 #include "engine/core/tensor.h"
 #include "engine/kernels/cpu/chunks.h"
+#include "engine/kernels/cpu/instantiate.h"
 #include "engine/kernels/cpu/leaf/conv_tile.h"
 #include "engine/kernels/cpu/leaf/winograd.h"
 #include "engine/kernels/cpu/scratch.h"
@@ -21,15 +22,37 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-constexpr int elements = 36;     // of a transformed 6x6 tile
-constexpr int tile_outputs = 4;  // along each axis
-// Between the elements of a tile, so that the 36 do not fall on the same lines of a cache.
+constexpr int panels = winograd_panels * winograd_panels;
+// Between the elements of a tile, so that they do not fall on the same lines of a cache.
 constexpr std::int64_t gap = 16;
 
-// The transformed filter in the order in which it is read: [block of outputs][element][input][output in the
+// One of the forms. Tiles begin `origin` pixels before the input.
+template <class T>
+struct Form {
+  const char* name;
+  WinogradAxis axis;
+  const WinogradTransforms<T>& transforms;
+  bool transposed;  // the filter's O channels are read, the taps turned round
+  std::array<std::int64_t, 2> origin;
+
+  std::int64_t elements() const { return std::int64_t{axis.elements} * axis.elements; }
+  std::int64_t panel(int row, int column) const {
+    return winograd_panels * std::min(row, winograd_panels - 1) + std::min(column, winograd_panels - 1);
+  }
+  // Whether a tile that is cut after `left` of its outputs can do without this element of an axis.
+  bool idle(int element, std::int64_t left) const {
+    if (left == 0) return false;                                // none is cut
+    if (axis.elements == winograd_panels) return element == 5;  // infinity, which only the last output reads
+    const std::int64_t pixels = div_up(left, axis.outputs / 4);
+    return element == 4 || element - 5 >= pixels;
+  }
+};
+
+// The transformed filter in the order in which it is read: [block of outputs][panel][input][output in the
 // block], zero where there is no such output.
 template <class T>
-void transform_filter(View filter, bool transposed, std::int64_t block, float* to) {
+void transform_filter(View filter, const Form<T>& form, std::int64_t block, float* to) {
+  const bool transposed = form.transposed;
   const std::int64_t o = filter.dim(0), i = filter.dim(3), outputs = transposed ? i : o,
                      inputs = transposed ? o : i, output_stride = transposed ? 1 : 9 * i,
                      input_stride = transposed ? 9 * i : 1;
@@ -46,110 +69,9 @@ void transform_filter(View filter, bool transposed, std::int64_t block, float* t
               static_cast<double>(std::is_same_v<T, float> ? w : to_float(to_bfloat16(w)));
         }
       }
-      winograd_leaf<T>().filter(
-          {taps.data(), block, to + (b * elements * inputs + in) * block, inputs * block});
+      form.transforms.filter({taps.data(), block, to + (b * panels * inputs + in) * block, inputs * block});
     }
   });
-}
-
-// The work: the tiles of all images in one row, cut into chunks, and for each chunk some of the blocks of
-// outputs.
-struct Plan {
-  std::int64_t tiles_h, tiles_w, tiles;  // of an image; of all
-  std::int64_t block, blocks;            // outputs
-  std::int64_t chunk, chunks;            // tiles
-  std::int64_t block_parts;              // into how many the blocks are cut
-};
-
-Plan make_plan(const MutView& out, std::int64_t inputs) {
-  // What the tile variants of every instruction set divide, or nearly.
-  constexpr std::int64_t step = 14;
-  Plan p{};
-  p.tiles_h = div_up(out.dim(1), tile_outputs);
-  p.tiles_w = div_up(out.dim(2), tile_outputs);
-  p.tiles = out.dim(0) * p.tiles_h * p.tiles_w;
-  p.block = block_outputs(out.dim(3));
-  p.blocks = div_up(out.dim(3), p.block);
-  const std::int64_t steps = div_up(p.tiles, step), wanted = inputs <= 32 ? 6 : 3;
-  p.chunk = div_up(steps, std::max<std::int64_t>(1, steps / wanted)) * step;
-  p.chunks = div_up(p.tiles, p.chunk);
-  p.block_parts = p.chunks >= 12 ? 1 : std::min(p.blocks, div_up(12, p.chunks));
-  return p;
-}
-
-// A chunk's tiles. One at the map's lower edge, where fewer than four rows of outputs are left, needs none of
-// the elements' last row, which only the fourth reads (A^T in leaf/winograd.cpp); at the right edge likewise.
-// The order keeps those that need an element together: cut below, whole, cut at the right, cut twice.
-struct Tiles {
-  const std::int64_t* order;
-  std::int64_t whole, cut_right, cut_twice, count;  // where each kind begins
-
-  std::int64_t first(std::int64_t row) const { return row < 5 ? 0 : whole; }
-  std::int64_t last(std::int64_t row, std::int64_t column) const {
-    return column == 5 ? cut_right : row == 5 ? cut_twice : count;
-  }
-};
-
-Tiles sort_tiles(const MutView& out, const Plan& p, std::int64_t begin, std::int64_t end) {
-  const std::int64_t rows = out.dim(1) / tile_outputs, columns = out.dim(2) / tile_outputs;  // whole ones
-  auto* order = scratch_of<std::int64_t>(3, static_cast<std::size_t>(end - begin));
-  std::int64_t starts[5] = {};
-  for (int kind = 0; kind < 4; ++kind) {
-    std::int64_t n = starts[kind];
-    for (std::int64_t t = begin; t < end; ++t) {
-      const std::int64_t at = t % (p.tiles_h * p.tiles_w);
-      const bool below = at / p.tiles_w >= rows, right = at % p.tiles_w >= columns;
-      if (kind == (right ? 2 + below : 1 - below)) order[n++] = t;
-    }
-    starts[kind + 1] = n;
-  }
-  return {order, starts[1], starts[2], starts[3], starts[4]};
-}
-
-template <class T>
-void transform_inputs(View in, const Plan& p, const Tiles& tiles, std::int64_t padding_h,
-                      std::int64_t padding_w, float* v, std::int64_t element_stride) {
-  const std::int64_t height = in.dim(1), width = in.dim(2), channels = in.dim(3);
-  T* zeros = scratch_of<T>(2, static_cast<std::size_t>(channels));
-  std::fill_n(zeros, channels, T{});
-  WinogradInput<T> tile{};
-  tile.channels = channels;
-  tile.element_stride = element_stride;
-  for (std::int64_t n = 0; n < tiles.count; ++n) {
-    const std::int64_t t = tiles.order[n], image = t / (p.tiles_h * p.tiles_w),
-                       at = t % (p.tiles_h * p.tiles_w);
-    const std::int64_t row = at / p.tiles_w * tile_outputs - padding_h,
-                       column = at % p.tiles_w * tile_outputs - padding_w;
-    for (std::int64_t i = 0; i < 6; ++i)
-      for (std::int64_t j = 0; j < 6; ++j) {
-        const std::int64_t h = row + i, w = column + j;
-        const bool inside = h >= 0 && h < height && w >= 0 && w < width;
-        tile.pixel[6 * i + j] = inside ? in.data<T>() + ((image * height + h) * width + w) * channels : zeros;
-      }
-    tile.v = v + n * channels;
-    winograd_leaf<T>().input(tile);
-  }
-}
-
-template <class T>
-void transform_outputs(const float* m, std::int64_t element_stride, const Plan& p, const Tiles& tiles,
-                       std::int64_t first_output, const MutView& out) {
-  const std::int64_t height = out.dim(1), width = out.dim(2), outputs = out.dim(3);
-  WinogradOutput<T> tile{};
-  tile.element_stride = element_stride;
-  tile.channels = std::min(p.block, outputs - first_output);
-  tile.row_stride = width * outputs;
-  tile.pixel_stride = outputs;
-  for (std::int64_t n = 0; n < tiles.count; ++n) {
-    const std::int64_t t = tiles.order[n], image = t / (p.tiles_h * p.tiles_w),
-                       at = t % (p.tiles_h * p.tiles_w);
-    const std::int64_t row = at / p.tiles_w * tile_outputs, column = at % p.tiles_w * tile_outputs;
-    tile.rows = static_cast<int>(std::min<std::int64_t>(tile_outputs, height - row));
-    tile.columns = static_cast<int>(std::min<std::int64_t>(tile_outputs, width - column));
-    tile.m = m + n * p.block;
-    tile.y = out.data<T>() + ((image * height + row) * width + column) * outputs + first_output;
-    winograd_leaf<T>().output(tile);
-  }
 }
 
 // The tile for the next rows: the preferred one while it can be filled, then the smallest that holds the
@@ -167,6 +89,139 @@ const TileVariant& tile_for(int vectors, std::int64_t rows) {
       best = &v;
   }
   return *best;
+}
+
+// How many rows the tiles compute, to get `rows`.
+std::int64_t computed_rows(std::int64_t block, std::int64_t rows) {
+  std::int64_t done = 0;
+  while (done < rows) {
+    const TileVariant& t = tile_for(static_cast<int>(block) / conv_leaf().lanes, rows - done);
+    done += std::int64_t{t.pixels} * t.segments;
+  }
+  return done;
+}
+
+// The work: the tiles of all images in one row, cut into chunks, and for each chunk some of the blocks of
+// outputs.
+struct Plan {
+  std::int64_t tiles_h, tiles_w, tiles;  // of an image; of all
+  std::int64_t block, blocks;            // outputs
+  std::int64_t chunk, chunks;            // tiles
+  std::int64_t parts, blocks_each;       // how the blocks are cut
+};
+
+// The chunks with which the last thread is done first. Small ones read panels more often, large ones do not
+// fit the cache; parts of the blocks all transform the same inputs. No result depends on the choice.
+Plan make_plan(const MutView& out, std::int64_t inputs, int tile_outputs) {
+  Plan p{};
+  p.tiles_h = div_up(out.dim(1), tile_outputs);
+  p.tiles_w = div_up(out.dim(2), tile_outputs);
+  p.tiles = out.dim(0) * p.tiles_h * p.tiles_w;
+  p.block = block_outputs(out.dim(3));
+  p.blocks = div_up(out.dim(3), p.block);
+  const std::int64_t threads = thread_count(),
+                     largest = std::min<std::int64_t>(p.tiles, inputs <= 32 ? 84 : 42);
+  std::int64_t best = 0;
+  for (std::int64_t chunk = largest; chunk > largest / 3; --chunk) {
+    const std::int64_t chunks = div_up(p.tiles, chunk), parts = std::min(p.blocks, div_up(threads, chunks)),
+                       blocks_each = div_up(p.blocks, parts), jobs = div_up(chunks * parts, threads);
+    // In blocks of one row. A panel takes as long as two rows of products, a transform a seventh of a block.
+    const std::int64_t cost = jobs * (computed_rows(p.block, chunk) + 2) * (7 * blocks_each + 1);
+    if (best != 0 && cost >= best) continue;
+    best = cost;
+    p.chunk = chunk, p.chunks = chunks, p.parts = parts, p.blocks_each = blocks_each;
+  }
+  return p;
+}
+
+// A chunk's tiles. One at the map's lower edge, where fewer outputs are left than a tile has, can do without
+// some rows of elements (Form::idle); at the right edge without columns. The order keeps those that need an
+// element together: cut below, whole, cut at the right, cut twice.
+struct Tiles {
+  const std::int64_t* order;
+  std::int64_t whole, cut_right, cut_twice, count;  // where each kind begins
+
+  std::int64_t first(bool idle_row) const { return idle_row ? whole : 0; }
+  std::int64_t last(bool idle_row, bool idle_column) const {
+    return idle_column ? cut_right : idle_row ? cut_twice : count;
+  }
+};
+
+Tiles sort_tiles(const MutView& out, int tile_outputs, const Plan& p, std::int64_t begin, std::int64_t end) {
+  const std::int64_t rows = out.dim(1) / tile_outputs, columns = out.dim(2) / tile_outputs;  // whole ones
+  auto* order = scratch_of<std::int64_t>(3, static_cast<std::size_t>(end - begin));
+  std::int64_t starts[5] = {};
+  for (int kind = 0; kind < 4; ++kind) {
+    std::int64_t n = starts[kind];
+    for (std::int64_t t = begin; t < end; ++t) {
+      const std::int64_t at = t % (p.tiles_h * p.tiles_w);
+      const bool below = at / p.tiles_w >= rows, right = at % p.tiles_w >= columns;
+      if (kind == (right ? 2 + below : 1 - below)) order[n++] = t;
+    }
+    starts[kind + 1] = n;
+  }
+  return {order, starts[1], starts[2], starts[3], starts[4]};
+}
+
+// Where a tile finds its pixels, asked for into the second cache: the first one is full of what is being
+// transformed.
+template <class T>
+void find_pixels(View in, const Form<T>& form, const Plan& p, std::int64_t tile, const T* zeros,
+                 const T** pixel) {
+  constexpr std::int64_t line = 64 / sizeof(T);
+  const std::int64_t height = in.dim(1), width = in.dim(2), channels = in.dim(3);
+  const std::int64_t image = tile / (p.tiles_h * p.tiles_w), at = tile % (p.tiles_h * p.tiles_w);
+  const std::int64_t row = at / p.tiles_w * form.axis.step - form.origin[0],
+                     column = at % p.tiles_w * form.axis.step - form.origin[1];
+  for (std::int64_t i = 0; i < form.axis.patch; ++i)
+    for (std::int64_t j = 0; j < form.axis.patch; ++j) {
+      const std::int64_t h = row + i, w = column + j;
+      const bool inside = h >= 0 && h < height && w >= 0 && w < width;
+      const T* found = inside ? in.data<T>() + ((image * height + h) * width + w) * channels : zeros;
+      for (std::int64_t c = 0; c < channels; c += line) __builtin_prefetch(found + c, 0, 2);
+      *pixel++ = found;
+    }
+}
+
+template <class T>
+void transform_inputs(View in, const Form<T>& form, const Plan& p, const Tiles& tiles, float* v,
+                      std::int64_t element_stride) {
+  const std::int64_t channels = in.dim(3);
+  T* zeros = scratch_of<T>(2, static_cast<std::size_t>(channels));
+  std::fill_n(zeros, channels, T{});
+  // The next tile's pixels come while this one's are transformed: memory, not arithmetic, is what takes long.
+  WinogradInput<T> pair[2];
+  find_pixels(in, form, p, tiles.order[0], zeros, pair[0].pixel);
+  for (std::int64_t n = 0; n < tiles.count; ++n) {
+    WinogradInput<T>& tile = pair[n % 2];
+    if (n + 1 < tiles.count) find_pixels(in, form, p, tiles.order[n + 1], zeros, pair[(n + 1) % 2].pixel);
+    tile.channels = channels;
+    tile.v = v + n * channels;
+    tile.element_stride = element_stride;
+    form.transforms.input(tile);
+  }
+}
+
+template <class T>
+void transform_outputs(const float* m, std::int64_t element_stride, const Form<T>& form, const Plan& p,
+                       const Tiles& tiles, std::int64_t first_output, const MutView& out) {
+  const std::int64_t height = out.dim(1), width = out.dim(2), outputs = out.dim(3);
+  const std::int64_t size = form.axis.outputs;
+  WinogradOutput<T> tile{};
+  tile.element_stride = element_stride;
+  tile.channels = std::min(p.block, outputs - first_output);
+  tile.row_stride = width * outputs;
+  tile.pixel_stride = outputs;
+  for (std::int64_t n = 0; n < tiles.count; ++n) {
+    const std::int64_t t = tiles.order[n], image = t / (p.tiles_h * p.tiles_w),
+                       at = t % (p.tiles_h * p.tiles_w);
+    const std::int64_t row = at / p.tiles_w * size, column = at % p.tiles_w * size;
+    tile.rows = static_cast<int>(std::min(size, height - row));
+    tile.columns = static_cast<int>(std::min(size, width - column));
+    tile.m = m + n * p.block;
+    tile.y = out.data<T>() + ((image * height + row) * width + column) * outputs + first_output;
+    form.transforms.output(tile);
+  }
 }
 
 // m (rows, block) = v (rows, inputs) times a panel, in tiles of registers. A tile that is not full reads on
@@ -196,9 +251,49 @@ void multiply(const float* v, std::int64_t rows, std::int64_t inputs, const floa
   }
 }
 
+template <class T>
+void winograd_conv(const Form<T>& form, View in, View filter, MutView out) {
+  const std::int64_t inputs = in.dim(3), elements = form.elements();
+  const Plan p = make_plan(out, inputs, form.axis.outputs);
+  const auto* packed = reinterpret_cast<const float*>(filter.sealed->derived(
+      fmt::format("winograd4x4/{}/{}{}", form.name, p.block, std::is_same_v<T, float> ? "" : "/bf16"),
+      static_cast<std::size_t>(p.blocks * panels * inputs * p.block) * sizeof(float),
+      [&](std::byte* to) { transform_filter<T>(filter, form, p.block, reinterpret_cast<float*>(to)); }));
+  constexpr std::int64_t slack = 32;  // rows that a tile may read behind the last
+  const std::int64_t v_stride = p.chunk * inputs + gap, m_stride = p.chunk * p.block + gap;
+  const std::int64_t left_h = out.dim(1) % form.axis.outputs, left_w = out.dim(2) % form.axis.outputs;
+  parallel_for(p.chunks * p.parts, 1, [&](std::int64_t job, std::int64_t) {
+    const std::int64_t begin = job / p.parts * p.chunk, end = std::min(p.tiles, begin + p.chunk),
+                       first_block = job % p.parts * p.blocks_each,
+                       last_block = std::min(p.blocks, first_block + p.blocks_each);
+    if (first_block >= last_block) return;
+    float* v = scratch(0, static_cast<std::size_t>(elements * v_stride + slack * inputs));
+    float* m = scratch(1, static_cast<std::size_t>(elements * m_stride));
+    const Tiles tiles = sort_tiles(out, form.axis.outputs, p, begin, end);
+    transform_inputs<T>(in, form, p, tiles, v, v_stride);
+    for (std::int64_t b = first_block; b < last_block; ++b) {
+      const float* panels_of_block = packed + b * panels * inputs * p.block;
+      std::int64_t e = 0;
+      for (int row = 0; row < form.axis.elements; ++row)
+        for (int column = 0; column < form.axis.elements; ++column, ++e) {
+          const bool idle_row = form.idle(row, left_h), idle_column = form.idle(column, left_w);
+          const std::int64_t first = tiles.first(idle_row);
+          multiply(v + e * v_stride + first * inputs, tiles.last(idle_row, idle_column) - first, inputs,
+                   panels_of_block + form.panel(row, column) * inputs * p.block, p.block,
+                   m + e * m_stride + first * p.block);
+        }
+      transform_outputs<T>(m, m_stride, form, p, tiles, b * p.block, out);
+    }
+  });
+}
+
 std::atomic<bool>& enabled() {
   static std::atomic<bool> on = env_flag("REPRISE_WINOGRAD");
   return on;
+}
+
+bool is_strided(const Conv2dArgs& args) {
+  return args.stride == std::array{2, 2};
 }
 
 }  // namespace
@@ -210,47 +305,39 @@ void set_winograd(bool on) {
   enabled() = on;
 }
 
-bool winograd_applies(const Conv2dArgs& args, View filter, std::int64_t out_height, std::int64_t out_width) {
+template <class T>
+bool winograd_applies(const Conv2dArgs& args, View filter, const MutView& out) {
   return winograd_enabled() && filter.sealed != nullptr && filter.dim(1) == 3 && filter.dim(2) == 3 &&
-         args.groups == 1 && args.stride == std::array{1, 1} && args.dilation == std::array{1, 1} &&
-         filter.dim(0) >= 16 && filter.dim(3) >= 16 && out_height >= 4 && out_width >= 4;
+         args.groups == 1 && args.dilation == std::array{1, 1} &&
+         (args.stride == std::array{1, 1} || (is_strided(args) && args.padding == std::array{1, 1})) &&
+         std::min(filter.dim(0), filter.dim(3)) >= (is_strided(args) ? 32 : 16) && out.dim(1) >= 4 &&
+         out.dim(2) >= 4;
 }
 
 template <class T>
-void winograd_conv(View in, View filter, bool transposed, std::int64_t padding_h, std::int64_t padding_w,
-                   MutView out) {
-  const std::int64_t inputs = in.dim(3);
-  const Plan p = make_plan(out, inputs);
-  const auto* panels = reinterpret_cast<const float*>(filter.sealed->derived(
-      fmt::format("winograd4x4/{}/{}{}", transposed ? "dgrad" : "fwd", p.block,
-                  std::is_same_v<T, float> ? "" : "/bf16"),
-      static_cast<std::size_t>(p.blocks * elements * inputs * p.block) * sizeof(float), [&](std::byte* to) {
-        transform_filter<T>(filter, transposed, p.block, reinterpret_cast<float*>(to));
-      }));
-  constexpr std::int64_t slack = 32;  // rows that a tile may read behind the last
-  const std::int64_t v_stride = p.chunk * inputs + gap, m_stride = p.chunk * p.block + gap;
-  const std::int64_t blocks_each = div_up(p.blocks, p.block_parts);
-  parallel_for(p.chunks * p.block_parts, 1, [&](std::int64_t job, std::int64_t) {
-    const std::int64_t begin = job / p.block_parts * p.chunk, end = std::min(p.tiles, begin + p.chunk),
-                       first_block = job % p.block_parts * blocks_each,
-                       last_block = std::min(p.blocks, first_block + blocks_each);
-    if (first_block >= last_block) return;
-    float* v = scratch(0, static_cast<std::size_t>(elements * v_stride + slack * inputs));
-    float* m = scratch(1, static_cast<std::size_t>(elements * m_stride));
-    const Tiles tiles = sort_tiles(out, p, begin, end);
-    transform_inputs<T>(in, p, tiles, padding_h, padding_w, v, v_stride);
-    for (std::int64_t b = first_block; b < last_block; ++b) {
-      for (std::int64_t e = 0; e < elements; ++e) {
-        const std::int64_t first = tiles.first(e / 6);
-        multiply(v + e * v_stride + first * inputs, tiles.last(e / 6, e % 6) - first, inputs,
-                 panels + (b * elements + e) * inputs * p.block, p.block, m + e * m_stride + first * p.block);
-      }
-      transform_outputs<T>(m, m_stride, p, tiles, b * p.block, out);
-    }
-  });
+void winograd_fwd(const Conv2dArgs& args, View x, View filter, MutView y) {
+  const std::array<std::int64_t, 2> origin{args.padding[0], args.padding[1]};
+  const WinogradLeaf<T>& leaf = winograd_leaf<T>();
+  if (is_strided(args))
+    winograd_conv<T>({"strided", winograd_strided, leaf.strided, false, origin}, x, filter, y);
+  else
+    winograd_conv<T>({"fwd", winograd_unit, leaf.unit, false, origin}, x, filter, y);
 }
 
-template void winograd_conv<float>(View, View, bool, std::int64_t, std::int64_t, MutView);
-template void winograd_conv<BFloat16>(View, View, bool, std::int64_t, std::int64_t, MutView);
+template <class T>
+void winograd_dgrad(const Conv2dArgs& args, View dy, View filter, MutView dx) {
+  const WinogradLeaf<T>& leaf = winograd_leaf<T>();
+  if (is_strided(args))
+    winograd_conv<T>({"strided dgrad", winograd_strided_grad, leaf.strided_grad, true, {0, 0}}, dy, filter,
+                     dx);
+  else
+    winograd_conv<T>({"dgrad", winograd_unit, leaf.unit, true, {2 - args.padding[0], 2 - args.padding[1]}},
+                     dy, filter, dx);
+}
+
+template bool winograd_applies<float>(const Conv2dArgs&, View, const MutView&);
+template bool winograd_applies<BFloat16>(const Conv2dArgs&, View, const MutView&);
+REPRISE_CPU_KERNEL(winograd_fwd);
+REPRISE_CPU_KERNEL(winograd_dgrad);
 
 }  // namespace reprise::kernels::cpu

@@ -1,6 +1,6 @@
-// Convolutions of 3x3 taps and stride 1 with a frozen filter, as Winograd's F(4x4, 3x3): 36 products of
-// matrices where the direct form has 144 multiplications for each 4x4 outputs (Lavin and Gray, *Fast
-// Algorithms for Convolutional Neural Networks*, 2016).
+// Convolutions of 3x3 taps with a frozen filter, as Winograd's F(4x4, 3x3): for each 4x4 outputs the direct
+// form has 144 multiplications, this one 36 for stride 1 and 81 for stride 2 (Lavin and Gray, *Fast
+// Algorithms for Convolutional Neural Networks*, 2016; for stride 2, leaf/winograd.h).
 #pragma once
 
 #include <cstdint>
@@ -15,16 +15,17 @@ namespace reprise::kernels::cpu {
 REPRISE_API bool winograd_enabled();
 REPRISE_API void set_winograd(bool on);
 
-// Whether these convolutions are computed so: the filter (O,3,3,I) is sealed, so that its transform is made
-// once; the map and the channels are large enough to gain. A question of shapes alone, not of the batch.
-bool winograd_applies(const Conv2dArgs& args, View filter, std::int64_t out_height, std::int64_t out_width);
-
-// In bf16 the filter is rounded first; everything between in and out is f32.
-// out (N,OH,OW,O) from in (N,H,W,I), zero outside, the first output's taps beginning `padding` pixels before
-// the first input. `transposed`: the gradient's form, where in has the filter's O channels, out its I
-// channels, and the taps are turned round.
+// Whether a convolution, or its gradient with respect to the input, is computed so: the filter (O,3,3,I) is
+// sealed, so that its transform is made once; `out`, the map that is written, and the channels are large
+// enough to gain. A question of shapes alone, not of the batch.
 template <class T>
-void winograd_conv(View in, View filter, bool transposed, std::int64_t padding_h, std::int64_t padding_w,
-                   MutView out);
+bool winograd_applies(const Conv2dArgs& args, View filter, const MutView& out);
+
+// As conv2d_fwd and conv2d_dgrad, where winograd_applies. In bf16 the filter is rounded first; everything
+// between in and out is f32.
+template <class T>
+void winograd_fwd(const Conv2dArgs& args, View x, View filter, MutView y);
+template <class T>
+void winograd_dgrad(const Conv2dArgs& args, View dy, View filter, MutView dx);
 
 }  // namespace reprise::kernels::cpu

@@ -29,7 +29,8 @@
   }
 #endif
 
-#define REPRISE_INLINE static inline __attribute__((always_inline, unused))
+// nothrow: without optimisation a member of a class is compiled too late for GCC to see that itself.
+#define REPRISE_INLINE static inline __attribute__((always_inline, unused, nothrow))
 
 namespace reprise::kernels::cpu::REPRISE_ISA {
 

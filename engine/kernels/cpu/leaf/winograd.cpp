@@ -5,105 +5,175 @@
 namespace reprise::kernels::cpu::REPRISE_ISA {
 namespace {
 
-// B^T:  p2q2     0  -(p2+q2)        0  1  0
+// B^T of stride 1:
+//       p2q2     0  -(p2+q2)        0  1  0
 //          0  -pq2       -q2        p  1  0
 //          0   pq2       -q2       -p  1  0
 //          0  -qp2       -p2        q  1  0
 //          0   qp2       -p2       -q  1  0
 //          0  p2q2         0 -(p2+q2)  0  1      where p2 = p * p, and so on
-REPRISE_INLINE void transform_input(const Vec (&d)[6], Vec (&t)[6]) {
+// F(4, 2) has no point 0: its rows are the middle four, a column to the left, and the first.
+REPRISE_INLINE void four_points(Vec d0, Vec d1, Vec d2, Vec d3, Vec* t) {
   const Vec p = broadcast(winograd_p), q = broadcast(winograd_q),
-            minus_p2 = broadcast(-winograd_p * winograd_p), minus_q2 = broadcast(-winograd_q * winograd_q),
-            both = minus_p2 + minus_q2, product = minus_p2 * minus_q2;
-  t[0] = fma(product, d[0], fma(both, d[2], d[4]));
-  const Vec a = fma(minus_q2, d[2], d[4]), b = fma(minus_q2, d[1], d[3]);
-  t[1] = fma(p, b, a);
-  t[2] = fma(-p, b, a);
-  const Vec e = fma(minus_p2, d[2], d[4]), f = fma(minus_p2, d[1], d[3]);
-  t[3] = fma(q, f, e);
-  t[4] = fma(-q, f, e);
-  t[5] = fma(product, d[1], fma(both, d[3], d[5]));
+            minus_p2 = broadcast(-winograd_p * winograd_p), minus_q2 = broadcast(-winograd_q * winograd_q);
+  const Vec a = fma(minus_q2, d1, d3), b = fma(minus_q2, d0, d2);
+  t[0] = fma(p, b, a);
+  t[1] = fma(-p, b, a);
+  const Vec e = fma(minus_p2, d1, d3), f = fma(minus_p2, d0, d2);
+  t[2] = fma(q, f, e);
+  t[3] = fma(-q, f, e);
+}
+REPRISE_INLINE Vec outer_row(Vec d0, Vec d2, Vec d4) {
+  const Vec minus_p2 = broadcast(-winograd_p * winograd_p), minus_q2 = broadcast(-winograd_q * winograd_q);
+  return fma(minus_p2 * minus_q2, d0, fma(minus_p2 + minus_q2, d2, d4));
 }
 
-// A^T:  1   1    1   1    1  0
+// A^T of stride 1; F(4, 2) is without the first column:
+//       1   1    1   1    1  0
 //       0   p   -p   q   -q  0
 //       0  p2   p2  q2   q2  0
 //       0  p3  -p3  q3  -q3  1
-REPRISE_INLINE void transform_output(const Vec (&m)[6], Vec (&y)[4]) {
+REPRISE_INLINE void four_outputs(const Vec* m, Vec infinity, Vec (&sums)[2], Vec* y) {
   const Vec p = broadcast(winograd_p), q = broadcast(winograd_q), p2 = p * p, q2 = q * q;
-  const Vec s1 = m[1] + m[2], d1 = m[1] - m[2], s2 = m[3] + m[4], d2 = m[3] - m[4];
-  y[0] = m[0] + s1 + s2;
+  const Vec d1 = m[0] - m[1], d2 = m[2] - m[3];
+  sums[0] = m[0] + m[1], sums[1] = m[2] + m[3];
   y[1] = fma(q, d2, p * d1);
-  y[2] = fma(q2, s2, p2 * s1);
-  y[3] = fma(q2 * q, d2, fma(p2 * p, d1, m[5]));
+  y[2] = fma(q2, sums[1], p2 * sums[0]);
+  y[3] = fma(q2 * q, d2, fma(p2 * p, d1, infinity));
 }
 
-template <class T>
+// A row of G belongs to a point a and is (1, a, a^2) / N, N the product of a's distances to the other points:
+// p^2 q^2 for 0, 2p^2 (p^2 - q^2) for p and -p, 2q^2 (q^2 - p^2) for q and -q. Infinity's is (0, 0, 1). In
+// double, so that what is rounded is the transform alone. Without the point 0, and for two taps, (1, a) / N.
+constexpr double p_exact = static_cast<double>(winograd_p), q_exact = static_cast<double>(winograd_q);
+
+struct Unit {
+  static constexpr WinogradAxis axis = winograd_unit;
+  REPRISE_INLINE void input(const Vec (&d)[6], Vec (&t)[6]) {
+    t[0] = outer_row(d[0], d[2], d[4]);
+    four_points(d[1], d[2], d[3], d[4], t + 1);
+    t[5] = outer_row(d[1], d[3], d[5]);
+  }
+  REPRISE_INLINE void output(const Vec (&m)[6], Vec (&y)[4]) {
+    Vec sums[2];
+    four_outputs(m + 1, m[5], sums, y);
+    y[0] = m[0] + sums[0] + sums[1];
+  }
+  REPRISE_INLINE void taps(VecDouble a, VecDouble b, VecDouble c, VecDouble (&t)[6]) {
+    constexpr double p = p_exact, q = q_exact, at_p = 2 * p * p * (p * p - q * q),
+                     at_q = 2 * q * q * (q * q - p * p);
+    const VecDouble even_p = a + p * p * c, even_q = a + q * q * c;
+    t[0] = a / (p * p * q * q);
+    t[1] = (even_p + p * b) / at_p;
+    t[2] = (even_p - p * b) / at_p;
+    t[3] = (even_q + q * b) / at_q;
+    t[4] = (even_q - q * b) / at_q;
+    t[5] = c;
+  }
+};
+
+struct Strided {
+  static constexpr WinogradAxis axis = winograd_strided;
+  REPRISE_INLINE void input(const Vec (&d)[9], Vec (&t)[9]) {
+    four_points(d[0], d[2], d[4], d[6], t);
+    t[4] = outer_row(d[0], d[4], d[8]);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) t[5 + i] = d[2 * i + 1];
+  }
+  REPRISE_INLINE void output(const Vec (&m)[9], Vec (&y)[4]) {
+    Vec sums[2];
+    four_outputs(m, m[4], sums, y);
+    y[0] = sums[0] + sums[1];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) y[i] = y[i] + m[5 + i];
+  }
+  REPRISE_INLINE void taps(VecDouble a, VecDouble b, VecDouble c, VecDouble (&t)[6]) {
+    constexpr double p = p_exact, q = q_exact, at_p = 2 * p * (p * p - q * q), at_q = 2 * q * (q * q - p * p);
+    t[0] = (a + p * c) / at_p;
+    t[1] = (p * c - a) / at_p;
+    t[2] = (a + q * c) / at_q;
+    t[3] = (q * c - a) / at_q;
+    t[4] = c;
+    t[5] = b;
+  }
+};
+
+// dx = g1 dy[j] at even pixels 2j, g2 dy[j] + g0 dy[j + 1] at odd ones, for a padding of 1.
+struct StridedGrad {
+  static constexpr WinogradAxis axis = winograd_strided_grad;
+  REPRISE_INLINE void input(const Vec (&d)[5], Vec (&t)[9]) {
+    four_points(d[0], d[1], d[2], d[3], t);
+    t[4] = outer_row(d[0], d[2], d[4]);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) t[5 + i] = d[i];
+  }
+  REPRISE_INLINE void output(const Vec (&m)[9], Vec (&y)[8]) {
+    Vec sums[2], odd[4];
+    four_outputs(m, m[4], sums, odd);
+    odd[0] = sums[0] + sums[1];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) y[2 * i] = m[5 + i], y[2 * i + 1] = odd[i];
+  }
+  REPRISE_INLINE void taps(VecDouble a, VecDouble b, VecDouble c, VecDouble (&t)[6]) {
+    Strided::taps(a, b, c, t);
+  }
+};
+
+template <class Form, class T>
 void input(const WinogradInput<T>& tile) {
+  constexpr WinogradAxis axis = Form::axis;
   for_vectors(tile.channels, [&](std::int64_t c, auto part) {
-    Vec columns[6][6];  // [element of the column][column]
-#pragma GCC unroll 6
-    for (int j = 0; j < 6; ++j) {
-      Vec d[6], t[6];
-#pragma GCC unroll 6
-      for (int i = 0; i < 6; ++i) d[i] = load(tile.pixel[6 * i + j] + c, part);
-      transform_input(d, t);
-#pragma GCC unroll 6
-      for (int i = 0; i < 6; ++i) columns[i][j] = t[i];
+    Vec columns[axis.elements][axis.patch];  // [element of the column][column]
+#pragma GCC unroll 9
+    for (int j = 0; j < axis.patch; ++j) {
+      Vec d[axis.patch], t[axis.elements];
+#pragma GCC unroll 9
+      for (int i = 0; i < axis.patch; ++i) d[i] = load(tile.pixel[axis.patch * i + j] + c, part);
+      Form::input(d, t);
+#pragma GCC unroll 9
+      for (int i = 0; i < axis.elements; ++i) columns[i][j] = t[i];
     }
     float* v = tile.v + c;
-#pragma GCC unroll 6
-    for (int i = 0; i < 6; ++i) {
-      Vec t[6];
-      transform_input(columns[i], t);
-#pragma GCC unroll 6
-      for (int j = 0; j < 6; ++j) store(v + (6 * i + j) * tile.element_stride, t[j], part);
+#pragma GCC unroll 9
+    for (int i = 0; i < axis.elements; ++i) {
+      Vec t[axis.elements];
+      Form::input(columns[i], t);
+#pragma GCC unroll 9
+      for (int j = 0; j < axis.elements; ++j)
+        store(v + (axis.elements * i + j) * tile.element_stride, t[j], part);
     }
   });
 }
 
-template <class T>
+template <class Form, class T>
 void output(const WinogradOutput<T>& tile) {
+  constexpr WinogradAxis axis = Form::axis;
   for_vectors(tile.channels, [&](std::int64_t c, auto part) {
-    Vec columns[4][6];
+    Vec columns[axis.outputs][axis.elements];
     const float* m = tile.m + c;
-#pragma GCC unroll 6
-    for (int j = 0; j < 6; ++j) {
-      Vec d[6], t[4];
-#pragma GCC unroll 6
-      for (int i = 0; i < 6; ++i) d[i] = load(m + (6 * i + j) * tile.element_stride);
-      transform_output(d, t);
-#pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i) columns[i][j] = t[i];
+#pragma GCC unroll 9
+    for (int j = 0; j < axis.elements; ++j) {
+      Vec d[axis.elements], t[axis.outputs];
+#pragma GCC unroll 9
+      for (int i = 0; i < axis.elements; ++i) d[i] = load(m + (axis.elements * i + j) * tile.element_stride);
+      Form::output(d, t);
+#pragma GCC unroll 8
+      for (int i = 0; i < axis.outputs; ++i) columns[i][j] = t[i];
     }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      Vec y[4];
-      transform_output(columns[i], y);
+#pragma GCC unroll 8
+    for (int i = 0; i < axis.outputs; ++i) {
+      Vec y[axis.outputs];
+      Form::output(columns[i], y);
       if (i >= tile.rows) break;
       T* out = tile.y + i * tile.row_stride + c;
-#pragma GCC unroll 4
-      for (int j = 0; j < 4; ++j)
+#pragma GCC unroll 8
+      for (int j = 0; j < axis.outputs; ++j)
         if (j < tile.columns) store(out + j * tile.pixel_stride, y[j], part);
     }
   });
 }
 
-// A row of G belongs to a point a and is (1, a, a^2) / N, N the product of a's distances to the other points:
-// p^2 q^2 for 0, 2p^2 (p^2 - q^2) for p and -p, 2q^2 (q^2 - p^2) for q and -q. Infinity's is (0, 0, 1). In
-// double, so that what is rounded is the transform alone.
-REPRISE_INLINE void transform_taps(VecDouble a, VecDouble b, VecDouble c, VecDouble (&t)[6]) {
-  constexpr double p = static_cast<double>(winograd_p), q = static_cast<double>(winograd_q),
-                   at_p = 2 * p * p * (p * p - q * q), at_q = 2 * q * q * (q * q - p * p);
-  const VecDouble even_p = a + p * p * c, even_q = a + q * q * c;
-  t[0] = a / (p * p * q * q);
-  t[1] = (even_p + p * b) / at_p;
-  t[2] = (even_p - p * b) / at_p;
-  t[3] = (even_q + q * b) / at_q;
-  t[4] = (even_q - q * b) / at_q;
-  t[5] = c;
-}
-
+template <class Form>
 void filter(const WinogradFilter& f) {
   constexpr int half = lanes / 2;
   for (std::int64_t k = 0; k < f.block; k += half) {
@@ -111,14 +181,14 @@ void filter(const WinogradFilter& f) {
     for (int r = 0; r < 3; ++r) {
       VecDouble g[3];
       for (int s = 0; s < 3; ++s) __builtin_memcpy(&g[s], f.taps + (3 * r + s) * f.block + k, sizeof g[s]);
-      transform_taps(g[0], g[1], g[2], rows[r]);
+      Form::taps(g[0], g[1], g[2], rows[r]);
     }
     for (int s = 0; s < 6; ++s) {
       VecDouble column[6];
-      transform_taps(rows[0][s], rows[1][s], rows[2][s], column);
+      Form::taps(rows[0][s], rows[1][s], rows[2][s], column);
       for (int r = 0; r < 6; ++r) {
         const HalfVec u = __builtin_convertvector(column[r], HalfVec);
-        __builtin_memcpy(f.u + (6 * r + s) * f.element_stride + k, &u, sizeof u);
+        __builtin_memcpy(f.u + (6 * r + s) * f.panel_stride + k, &u, sizeof u);
       }
     }
   }
@@ -126,6 +196,8 @@ void filter(const WinogradFilter& f) {
 
 }  // namespace
 
-REPRISE_LEAF_TABLES(WinogradLeaf, winograd_leaf, input, output, filter);
+REPRISE_LEAF_TABLES(WinogradLeaf, winograd_leaf, {input<Unit>, output<Unit>, filter<Unit>},
+                    {input<Strided>, output<Strided>, filter<Strided>},
+                    {input<StridedGrad>, output<StridedGrad>, filter<StridedGrad>});
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA
