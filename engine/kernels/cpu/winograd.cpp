@@ -307,32 +307,37 @@ void set_winograd(bool on) {
 
 template <class T>
 bool winograd_applies(const Conv2dArgs& args, View filter, const MutView& out) {
+  // In bf16 the direct form is faster where the machine multiplies pairs, and the bits are to be the same
+  // where it does not.
+  const bool strided = is_strided(args) && args.padding == std::array{1, 1} && std::is_same_v<T, float>;
   return winograd_enabled() && filter.sealed != nullptr && filter.dim(1) == 3 && filter.dim(2) == 3 &&
          args.groups == 1 && args.dilation == std::array{1, 1} &&
-         (args.stride == std::array{1, 1} || (is_strided(args) && args.padding == std::array{1, 1})) &&
-         std::min(filter.dim(0), filter.dim(3)) >= (is_strided(args) ? 32 : 16) && out.dim(1) >= 4 &&
-         out.dim(2) >= 4;
+         (args.stride == std::array{1, 1} || strided) &&
+         std::min(filter.dim(0), filter.dim(3)) >= (strided ? 32 : 16) && out.dim(1) >= 4 && out.dim(2) >= 4;
 }
 
 template <class T>
 void winograd_fwd(const Conv2dArgs& args, View x, View filter, MutView y) {
   const std::array<std::int64_t, 2> origin{args.padding[0], args.padding[1]};
-  const WinogradLeaf<T>& leaf = winograd_leaf<T>();
-  if (is_strided(args))
-    winograd_conv<T>({"strided", winograd_strided, leaf.strided, false, origin}, x, filter, y);
-  else
-    winograd_conv<T>({"fwd", winograd_unit, leaf.unit, false, origin}, x, filter, y);
+  if constexpr (std::is_same_v<T, float>)
+    if (is_strided(args)) {
+      winograd_conv<T>({"strided", winograd_strided, winograd_strided_leaf().fwd, false, origin}, x, filter,
+                       y);
+      return;
+    }
+  winograd_conv<T>({"fwd", winograd_unit, winograd_unit_leaf<T>(), false, origin}, x, filter, y);
 }
 
 template <class T>
 void winograd_dgrad(const Conv2dArgs& args, View dy, View filter, MutView dx) {
-  const WinogradLeaf<T>& leaf = winograd_leaf<T>();
-  if (is_strided(args))
-    winograd_conv<T>({"strided dgrad", winograd_strided_grad, leaf.strided_grad, true, {0, 0}}, dy, filter,
-                     dx);
-  else
-    winograd_conv<T>({"dgrad", winograd_unit, leaf.unit, true, {2 - args.padding[0], 2 - args.padding[1]}},
-                     dy, filter, dx);
+  if constexpr (std::is_same_v<T, float>)
+    if (is_strided(args)) {
+      winograd_conv<T>({"strided dgrad", winograd_strided_grad, winograd_strided_leaf().grad, true, {0, 0}},
+                       dy, filter, dx);
+      return;
+    }
+  const std::array<std::int64_t, 2> origin{2 - args.padding[0], 2 - args.padding[1]};
+  winograd_conv<T>({"dgrad", winograd_unit, winograd_unit_leaf<T>(), true, origin}, dy, filter, dx);
 }
 
 template bool winograd_applies<float>(const Conv2dArgs&, View, const MutView&);

@@ -114,9 +114,6 @@ struct StridedGrad {
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) y[2 * i] = m[5 + i], y[2 * i + 1] = odd[i];
   }
-  REPRISE_INLINE void taps(VecDouble a, VecDouble b, VecDouble c, VecDouble (&t)[6]) {
-    Strided::taps(a, b, c, t);
-  }
 };
 
 template <class Form, class T>
@@ -196,8 +193,12 @@ void filter(const WinogradFilter& f) {
 
 }  // namespace
 
-REPRISE_LEAF_TABLES(WinogradLeaf, winograd_leaf, {input<Unit>, output<Unit>, filter<Unit>},
-                    {input<Strided>, output<Strided>, filter<Strided>},
-                    {input<StridedGrad>, output<StridedGrad>, filter<StridedGrad>});
+REPRISE_LEAF_TABLES(WinogradTransforms, winograd_unit_leaf, input<Unit>, output<Unit>, filter<Unit>);
+
+#if !defined(__AVX512BF16__)
+extern const WinogradStridedLeaf winograd_strided_leaf;
+const WinogradStridedLeaf winograd_strided_leaf{{input<Strided>, output<Strided>, filter<Strided>},
+                                                {input<StridedGrad>, output<StridedGrad>, filter<Strided>}};
+#endif
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

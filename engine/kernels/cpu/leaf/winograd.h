@@ -60,10 +60,12 @@ struct WinogradTransforms {
   void (*output)(const WinogradOutput<T>& tile);
   void (*filter)(const WinogradFilter& filters);
 };
-template <class T>
-struct WinogradLeaf {
-  WinogradTransforms<T> unit, strided, strided_grad;
+REPRISE_LEAF_OF(WinogradTransforms, winograd_unit_leaf)
+
+// In f32 alone.
+struct WinogradStridedLeaf {
+  WinogradTransforms<float> fwd, grad;
 };
-REPRISE_LEAF_OF(WinogradLeaf, winograd_leaf)
+REPRISE_LEAF(WinogradStridedLeaf, winograd_strided_leaf)
 
 }  // namespace reprise::kernels::cpu
