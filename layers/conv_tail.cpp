@@ -1,6 +1,6 @@
 #include "layers/conv_tail.h"
 
-#include "engine/autograd/autograd.h"
+#include "engine/autograd/record.h"
 #include "engine/core/env.h"
 #include "engine/core/error.h"
 #include "engine/ops/arithmetic.h"
@@ -23,6 +23,12 @@ Tensor before_tail(Conv2d& conv, const Tensor& x, Tensor& filter) {
   return conv.reprogram() != nullptr ? (*conv.reprogram())(x, y) : y;
 }
 
+// In inference, where nothing but batch norm, residual and ReLU stands behind the convolution.
+bool is_one_pass(const Conv2d& conv, const BatchNorm2d& bn, const Tensor& x, const Tensor& residual) {
+  return !bn.is_training() && conv.reprogram() == nullptr && !conv.is_depthwise() && !conv.bias.defined() &&
+         !any_requires_grad({x, conv.weight, bn.weight, bn.bias, residual});
+}
+
 }  // namespace
 
 bool fuses_tails() {
@@ -35,6 +41,10 @@ Tensor conv_bn(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, const Tensor& res
     return relu ? ops::relu(sum) : sum;
   }
   ops::ConvTail tail{{}, bn.weight, bn.bias, residual, {.eps = bn.args.eps, .relu = relu}};
+  if (is_one_pass(conv, bn, x, residual)) {
+    const ErrorScope scope("layer", conv.path());
+    return ops::conv2d_tail(x, conv.weight, conv.args, bn.running_mean, bn.running_var, tail);
+  }
   const Tensor y = before_tail(conv, x, tail.filter);
   const ErrorScope scope("layer", bn.path());
   if (!bn.is_training()) return ops::conv_tail_eval(y, bn.running_mean, bn.running_var, tail);

@@ -20,9 +20,7 @@ void check_args(const char* op, const Conv2dArgs& args) {
 
 }  // namespace
 
-// y = x * w (cross-correlation).   dx = dy correlated with the flipped, transposed w.   dw = x correlated
-// with dy.
-Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, const Tensor& bias) {
+Shape conv2d_shape(const Tensor& x, const Tensor& w, const Conv2dArgs& args) {
   check_parameters("conv2d", {"input", x}, {{"filter", w}});
   const auto lines = [&] {
     return operand_line("input", x, "(N,H,W,C)") + operand_line("filter", w, "(O,R,S,I)");
@@ -37,8 +35,13 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, const Te
                 w.dim(0), args.groups, lines());
   const std::int64_t oh = args.out_size(0, x.dim(1), w.dim(1)), ow = args.out_size(1, x.dim(2), w.dim(2));
   REPRISE_CHECK(oh > 0 && ow > 0, "conv2d: the input is smaller than the filter{}", lines());
+  return {x.dim(0), oh, ow, w.dim(0)};
+}
 
-  Tensor y = empty({x.dim(0), oh, ow, w.dim(0)}, x.dtype(), x.device());
+// y = x * w (cross-correlation).   dx = dy correlated with the flipped, transposed w.   dw = x correlated
+// with dy.
+Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, const Tensor& bias) {
+  Tensor y = empty(conv2d_shape(x, w, args), x.dtype(), x.device());
   run(kernels::conv2d_fwd, y.device(), y.dtype(), args, x.view(), w.view(), y.mut_view());
   if (any_requires_grad({x, w})) {
     const Saved saved_x(requires_grad(w) ? x : Tensor(), "conv2d: input");  // a frozen filter needs no input

@@ -197,6 +197,18 @@ Tensor conv_tail_eval(const Tensor& x, const Tensor& mean, const Tensor& var, co
   return finish("conv_tail_eval", x, t, mean, var, true);
 }
 
+Tensor conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& conv, const Tensor& mean,
+                   const Tensor& var, const ConvTail& t) {
+  record_no_gradient("conv2d_tail", {x, w, mean, var, t.filter, t.gamma, t.beta, t.residual});
+  if (t.filter.defined() || !has_kernel(kernels::conv2d_tail_fwd, x.device(), x.dtype()))
+    return conv_tail_eval(conv2d(x, w, conv), mean, var, t);
+  Tensor y = empty(conv2d_shape(x, w, conv), x.dtype(), x.device());
+  check("conv2d_tail", y, t, mean, var);
+  run(kernels::conv2d_tail_fwd, y.device(), y.dtype(), conv, t.args, x.view(), w.view(), row_view(mean),
+      row_view(var), row_view(t.gamma), row_view(t.beta), view_of(t.residual), y.mut_view());
+  return y;
+}
+
 bool conv_tail_is_fused(Device device, DType dtype) {
   return has_kernel(kernels::conv_tail_stats, device, dtype) &&
          has_kernel(kernels::conv_tail_fwd, device, dtype) &&

@@ -26,6 +26,11 @@ REPRISE_API BatchNormResult conv_tail(const Tensor& x, const ConvTail& tail);
 REPRISE_API Tensor conv_tail_eval(const Tensor& x, const Tensor& mean, const Tensor& var,
                                   const ConvTail& tail);
 
+// conv_tail_eval(conv2d(x, w, conv), mean, var, tail), to the bit: what a convolution has made is finished
+// while it is in cache. For inference: Error if anything wants a gradient. x (N,H,W,C), w (O,R,S,C/groups).
+REPRISE_API Tensor conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& conv, const Tensor& mean,
+                               const Tensor& var, const ConvTail& tail);
+
 // Whether there are kernels that fuse it there; else the parts run one by one.
 REPRISE_API bool conv_tail_is_fused(Device device, DType dtype);
 

@@ -38,7 +38,7 @@ class Fuse {
 
 int tails = 0;
 void count_tails(const char* name, Device::Kind, DType) {
-  tails += std::strncmp(name, "conv_tail", 9) == 0 ? 1 : 0;
+  tails += std::strstr(name, "_tail_") != nullptr ? 1 : 0;
 }
 
 struct Setting {

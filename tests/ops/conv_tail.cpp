@@ -98,5 +98,48 @@ const OpCases conv_tail_eval("conv_tail_eval", cases, [](Case& c, const Params& 
   c.tolerance = 3e-6;
 });
 
+// For inference alone. The filter is frozen; sealed=0: it is not.
+const OpCases conv2d_tail(
+    "conv2d_tail",
+    {
+        "x=2x7x5x3 w=5x3x3x3 pad=1",
+        "x=2x7x5x35 w=33x1x1x35 res=1",
+        "x=2x7x5x35 w=33x1x1x35 res=1 relu=0",
+        "x=2x7x5x19 w=70x1x1x19 relu=0 sealed=0",
+        "x=3x9x8x17 w=40x1x1x17 stride=2",
+        "x=3x9x8x16 w=40x3x3x16 stride=2 pad=1 res=1",
+        "x=2x8x9x16 w=16x3x3x16 pad=1 res=1",  // Winograd's form
+        "x=2x10x9x8 w=6x3x3x4 convgroups=2 pad=1 res=1",
+        "x=4x5x6x8 w=20x1x1x8 groups=2 res=1",
+        "x=1x1x1x64 w=3x1x1x64",
+        "x=2x56x56x64 w=96x1x1x64 res=1",  // real networks
+        "x=2x14x14x1024 w=64x1x1x1024",
+        "x=3x7x7x64 w=256x1x1x64 res=1",
+    },
+    [](Case& c, const Params& p) {
+      const Shape x = p.shape("x"), w = p.shape("w");
+      const Conv2dArgs conv{p.pair("stride", 1), p.pair("pad", 0), {1, 1}, p.integer("convgroups", 1)};
+      const std::int64_t groups = p.integer("groups", 0);
+      const Shape row = groups == 0 ? Shape{w[0]} : Shape{groups, w[0]};
+      const Drawn d{false, p.integer("res", 0) == 1, {.relu = p.integer("relu", 1) == 1}};
+      c.normal("x", x).constant();
+      c.normal("w", w).as_parameter().constant();
+      c.uniform("gamma", row, 0.5, 2).as_parameter().constant();
+      c.normal("beta", row).as_parameter().constant();
+      if (d.residual)
+        c.normal("residual", {x[0], conv.out_size(0, x[1], w[1]), conv.out_size(1, x[2], w[2]), w[0]})
+            .constant();
+      c.normal("mean", row).constant().as_parameter();
+      c.uniform("var", row, 0.25, 4).constant().as_parameter();
+      const bool sealed = p.integer("sealed", 1) == 1;
+      c.run = [d, conv, sealed](const std::vector<Tensor>& in) {
+        const std::size_t n = in.size();
+        return std::vector{ops::conv2d_tail(in[0], sealed ? in[1].sealed_copy() : in[1], conv, in[n - 2],
+                                            in[n - 1], d.tail(in, 2))};
+      };
+      c.bf16_roundings = d.args.relu ? 0 : 3;
+      c.tolerance = 5e-6;
+    });
+
 }  // namespace
 }  // namespace reprise::testing

@@ -106,6 +106,39 @@ TEST(ConvTail, HasTheBitsOfItsParts) {
           }
 }
 
+TEST(ConvTail, BehindItsConvolutionHasTheBitsOfTheParts) {
+  struct Sizes {
+    Shape x, w;
+    Conv2dArgs conv;
+  };
+  const Sizes sizes[] = {
+      {{2, 7, 5, 19}, {70, 1, 1, 19}, {}},
+      {{3, 14, 14, 64}, {256, 1, 1, 64}, {}},
+      {{3, 7, 7, 1024}, {48, 1, 1, 1024}, {}},
+      {{3, 9, 8, 33}, {40, 1, 1, 33}, {.stride = {2, 2}}},
+      {{2, 11, 9, 3}, {16, 7, 7, 3}, {.stride = {2, 2}, .padding = {3, 3}}},
+      {{2, 9, 7, 32}, {33, 3, 3, 32}, {.padding = {1, 1}}},  // Winograd's form
+  };
+  const NoGrad no_grad;
+  for (const auto& [x_shape, w_shape, conv] : sizes)
+    for (const bool residual : {false, true})
+      for (const bool relu : {false, true})
+        for (const DType dtype : {DType::f32, DType::bf16}) {
+          SCOPED_TRACE(to_string(x_shape) + " " + to_string(w_shape) + (residual ? " residual" : "") +
+                       (relu ? " relu " : " ") + std::string(name_of(dtype)));
+          testing::Case drawn("conv2d_tail beside its parts");
+          drawn.normal("w", w_shape);
+          const Tensor x = drawn.normal("x", x_shape).value.to(dtype).to(cpu_device),
+                       w = drawn.inputs[0].value.to(DType::f32).to(cpu_device).sealed_copy(),
+                       between = ops::conv2d(x, w, conv);
+          const std::vector<Tensor> in =
+              inputs({between.shape(), {}, residual, relu, true}, cpu_device, dtype);
+          const ops::ConvTail tail{{}, in[2], in[3], in[4], {.relu = relu}};
+          expect_same_bits(ops::conv2d_tail(x, w, conv, in[5], in[6], tail),
+                           ops::conv_tail_eval(between, in[5], in[6], tail), "y");
+        }
+}
+
 // A NaN or an infinity goes the way that it goes through the parts.
 TEST(ConvTail, PassesNotANumberOn) {
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {

@@ -110,6 +110,15 @@ void add_frozen_blocks(std::vector<OpCase>& all) {
                    return ops::conv_tail_eval(in[0], like(in[2], 0.1), like(in[2], 1.3),
                                               {in[1], in[2], in[3], in[4], {}});
                  }});
+  all.push_back({"conv2d_tail 1x1",
+                 {{8, 14, 14, 64}, {64, 1, 1, 64}, {64}, {64}, {8, 14, 14, 64}},
+                 {{3, 4, 3, 2}, {2, 1, 1, 2}, {2}, {2}, {3, 4, 3, 2}},
+                 [](const Inputs& in) {
+                   return ops::conv2d_tail(in[0], in[1], {}, like(in[2], 0.1), like(in[2], 1.3),
+                                           {{}, in[2], in[3], in[4], {}});
+                 },
+                 false,
+                 false});
 }
 
 void add_elementwise(std::vector<OpCase>& all) {

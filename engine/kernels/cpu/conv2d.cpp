@@ -6,6 +6,7 @@
 
 #include "engine/core/parallel.h"
 #include "engine/kernels/cpu/instantiate.h"
+#include "engine/kernels/cpu/sums.h"
 #include "engine/kernels/cpu/tap_conv.h"
 #include "engine/kernels/cpu/winograd.h"
 #include "engine/kernels/kernels.h"
@@ -45,15 +46,9 @@ void zero(MutView v) {
   });
 }
 
-}  // namespace
-
+// The forward as tap convolutions.
 template <class T>
-void conv2d_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
-  if (y.numel() == 0) return;
-  if (winograd_applies<T>(a, w, y)) {
-    winograd_fwd<T>(a, x, w, y);
-    return;
-  }
+void convolve(const Conv2dArgs& a, View x, View w, MutView y, const Finish<T>& finish) {
   const std::int64_t r = w.dim(1), s = w.dim(2), c = w.dim(3), o = w.dim(0) / a.groups;
   for (std::int64_t g = 0; g < a.groups; ++g) {
     TapConv<T> t;
@@ -67,6 +62,7 @@ void conv2d_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
     t.out = y.data<T>() + g * o;
     t.oh = y.dim(1), t.ow = y.dim(2), t.o = o;
     t.out_pixel = y.dim(3), t.out_row = t.ow * t.out_pixel, t.out_image = t.oh * t.out_row;
+    t.finish = finish;
     const float* filter = w.data<float>() + g * o * r * s * c;
     const auto weight = [=](std::int64_t i, std::int64_t j, std::int64_t k, std::int64_t* stride) {
       *stride = r * s * c;
@@ -74,6 +70,32 @@ void conv2d_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
     };
     tap_conv(t, packed_weights(t, w.sealed, key_of("conv2d_fwd", a, g, 0, 0), weight));
   }
+}
+
+}  // namespace
+
+template <class T>
+void conv2d_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
+  if (y.numel() == 0) return;
+  if (winograd_applies<T>(a, w, y))
+    winograd_fwd<T>(a, x, w, y);
+  else
+    convolve<T>(a, x, w, y, {});
+}
+
+template <class T>
+void conv2d_tail_fwd(const Conv2dArgs& a, const ConvTailArgs& tail, View x, View w, View mean, View var,
+                     View gamma, View beta, View residual, MutView y) {
+  if (y.numel() == 0) return;
+  if (a.groups > 1 || mean.dim(0) > 1 || winograd_applies<T>(a, w, y)) {
+    conv2d_fwd<T>(a, x, w, y);
+    conv_tail_fwd<T>(tail, {y.ptr, y.shape, y.dtype}, {}, mean, var, gamma, beta, residual, y, {});
+    return;
+  }
+  const std::vector<float> scale = normal_scale(gamma, var, tail.eps);
+  convolve<T>(a, x, w, y,
+              {mean.data<float>(), scale.data(), beta.data<float>(), residual ? residual.data<T>() : nullptr,
+               tail.relu});
 }
 
 template <class T>
@@ -122,6 +144,7 @@ void conv2d_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
 }
 
 REPRISE_CPU_KERNEL(conv2d_fwd);
+REPRISE_CPU_KERNEL(conv2d_tail_fwd);
 REPRISE_CPU_KERNEL(conv2d_dgrad);
 
 }  // namespace reprise::kernels::cpu

@@ -92,9 +92,11 @@ void conv_tail_fwd(const ConvTailArgs& a, View x, View w, View mean, View var, V
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t s = i / group_rows * channels;
       conv_tail_leaf<T>().finish(
-          b.rows(i, i + 1, y.data<T>()), mean.data<float>() + s, scale.data() + s, beta.data<float>() + s,
-          residual ? residual.data<T>() + i * row : nullptr, a.relu, y.data<T>() + i * row,
-          positive ? positive.data<std::uint8_t>() + i * width * positive.dim(3) : nullptr, width, channels);
+          b.rows(i, i + 1, y.data<T>()), channels, mean.data<float>() + s, scale.data() + s,
+          beta.data<float>() + s, residual ? residual.data<T>() + i * row : nullptr, a.relu,
+          y.data<T>() + i * row,
+          positive ? positive.data<std::uint8_t>() + i * width * positive.dim(3) : nullptr, width, channels,
+          channels);
     }
   });
 }

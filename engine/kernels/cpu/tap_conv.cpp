@@ -8,6 +8,7 @@
 #include "engine/core/parallel.h"
 #include "engine/core/tensor.h"
 #include "engine/kernels/cpu/chunks.h"
+#include "engine/kernels/cpu/leaf/conv_tail.h"
 #include "engine/kernels/cpu/leaf/conv_tile.h"
 #include "engine/kernels/cpu/scratch.h"
 
@@ -185,6 +186,17 @@ struct Segment {
   int valid;
 };
 
+// What finishing a segment will write and read, into the second cache.
+template <class T>
+void ask_for(const TapConv<T>& t, const T* out, int pixels, std::int64_t channels) {
+  for (int q = 0; q < pixels; ++q)
+    for (std::int64_t c = 0; c < channels; c += 64 / std::int64_t{sizeof(T)}) {
+      const T* y = out + q * t.out_pixel + c;
+      __builtin_prefetch(y, 1, 2);
+      if (t.finish.residual != nullptr) __builtin_prefetch(t.finish.residual + (y - t.out), 0, 2);
+    }
+}
+
 // Every tile of the unit with every block of outputs: one block after the other, so that its panel stays in
 // cache; or where all weights do, one tile after the other.
 template <class T>
@@ -194,21 +206,39 @@ void run_tiles(const TapConv<T>& t, const TileVariant& v, const PackedWeights& w
   const auto panel = call.run_count * call.run_length * weights.block;
   const auto count = static_cast<std::int64_t>(segments.size());
   const bool pixels_follow = call.pixels_follow;
+  const Finish<T>& finish = t.finish;
+  // A tile that is to be finished goes to where the cache holds it: outputs 4 KiB apart would evict each
+  // other.
+  T* unfinished = nullptr;
+  if (finish.mean != nullptr) {
+    unfinished = scratch_of<T>(2, static_cast<std::size_t>(v.segments * v.pixels * weights.block));
+    call.out_stride = weights.block;
+  }
   const auto run = [&](std::int64_t b, std::int64_t s) {
     call.pixels_follow = pixels_follow && b == block_begin;
     call.panel = weights.data + b * panel;
     call.channels = std::min(weights.block, t.o - b * weights.block);
+    T* out[max_segments];
     for (int i = 0; i < v.segments; ++i) {
       const bool there = s + i < count;
       const Segment<T>& g = segments[static_cast<std::size_t>(there ? s + i : s)];
       call.in[i] = g.in;
-      call.out[i] = g.out + b * weights.block;
+      out[i] = g.out + b * weights.block;
+      call.out[i] = unfinished != nullptr ? unfinished + i * v.pixels * weights.block : out[i];
       call.valid[i] = there ? g.valid : 0;
     }
+    for (int i = 0; unfinished != nullptr && i < v.segments; ++i)
+      ask_for(t, out[i], call.valid[i], call.channels);
     if constexpr (std::is_same_v<T, float>)
       v.run(call);
     else
       v.run_bf16(call);
+    const std::int64_t first = b * weights.block;
+    for (int i = 0; unfinished != nullptr && i < v.segments; ++i)
+      conv_tail_leaf<T>().finish(static_cast<const T*>(call.out[i]), weights.block, finish.mean + first,
+                                 finish.scale + first, finish.shift + first,
+                                 finish.residual != nullptr ? finish.residual + (out[i] - t.out) : nullptr,
+                                 finish.relu, out[i], nullptr, call.valid[i], t.out_pixel, call.channels);
   };
   if (panel * (block_end - block_begin) <= small_weights) {
     for (std::int64_t s = 0; s < count; s += v.segments)

@@ -18,6 +18,15 @@
 
 namespace reprise::kernels::cpu {
 
+// What is done to outputs when they are complete, while they are in cache: batch norm with given statistics,
+// (y - mean) * scale + shift, then [+ residual], then [ReLU].
+template <class T>
+struct Finish {
+  const float *mean = nullptr, *scale = nullptr, *shift = nullptr;  // (o); nothing is done without them
+  const T* residual = nullptr;                                      // laid out as the outputs are
+  bool relu = false;
+};
+
 template <class T>
 struct TapConv {
   const T* in = nullptr;
@@ -30,6 +39,7 @@ struct TapConv {
   T* out = nullptr;  // the element of image 0, p = 0, q = 0, o = 0
   std::int64_t oh = 1, ow = 1, o = 1;
   std::int64_t out_image = 0, out_row = 0, out_pixel = 0;  // strides in elements
+  Finish<T> finish = {};
 };
 
 // Weights in the order in which tiles read them: [block of outputs][tap row][tap column][c][output in the

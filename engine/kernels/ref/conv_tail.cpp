@@ -75,6 +75,14 @@ void conv_tail_fwd(const ConvTailArgs& a, View x, View w, View mean, View var, V
 }
 
 template <class T>
+void conv2d_tail_fwd(const Conv2dArgs& conv, const ConvTailArgs& a, View x, View w, View mean, View var,
+                     View gamma, View beta, View residual, MutView y) {
+  Between<T> b(y.shape);
+  conv2d_fwd<T>(conv, x, w, b.out());
+  conv_tail_fwd<T>(a, View(b), {}, mean, var, gamma, beta, residual, y, {});
+}
+
+template <class T>
 void conv_tail_bwd_params(const ConvTailArgs& a, View x, View w, View dy, View positive, View mean, View var,
                           MutView dgamma, MutView dbeta) {
   with_gradient<T>(dy, positive, [&](View g) {
@@ -105,6 +113,7 @@ void conv_tail_bwd(const ConvTailArgs& a, View x, View b, View w, View dy, View 
 
 REPRISE_REF_KERNEL(conv_tail_stats);
 REPRISE_REF_KERNEL(conv_tail_fwd);
+REPRISE_REF_KERNEL(conv2d_tail_fwd);
 REPRISE_REF_KERNEL(conv_tail_bwd_params);
 REPRISE_REF_KERNEL(conv_tail_bwd);
 

@@ -64,16 +64,17 @@ REPRISE_INLINE std::int64_t count_of(First part) {
 }
 
 template <class T>
-void finish(const T* b, const float* mean, const float* scale, const float* shift, const T* residual,
-            bool relu, T* y, std::uint8_t* positive, std::int64_t rows, std::int64_t channels) {
+void finish(const T* b, std::int64_t b_stride, const float* mean, const float* scale, const float* shift,
+            const T* residual, bool relu, T* y, std::uint8_t* positive, std::int64_t rows,
+            std::int64_t stride, std::int64_t channels) {
   with_flag(residual != nullptr, [&](auto add) {
     with_flag(relu, [&](auto rectify) {
       with_flag(positive != nullptr, [&](auto keep) {
         for (std::int64_t r = 0; r < rows; ++r)
           for_vectors(channels, [&](std::int64_t c, auto part) {
-            const std::int64_t i = r * channels + c;
-            Vec v =
-                fma(load(b + i, part) - load(mean + c, part), load(scale + c, part), load(shift + c, part));
+            const std::int64_t i = r * stride + c;
+            Vec v = fma(load(b + r * b_stride + c, part) - load(mean + c, part), load(scale + c, part),
+                        load(shift + c, part));
             if constexpr (add.value) v = as_stored<T>(v) + load(residual + i, part);
             if constexpr (keep.value)
               store_bits(positive + r * bytes_of(channels), c, positive_bits(v), count_of(part));

@@ -12,8 +12,10 @@ namespace reprise::kernels::cpu {
 template <class T>
 struct ConvTailLeaf {
   // y = (b - mean) * scale + shift [+ residual], then [relu], whose positive places are kept if asked for.
-  void (*finish)(const T* b, const float* mean, const float* scale, const float* shift, const T* residual,
-                 bool relu, T* y, std::uint8_t* positive, std::int64_t rows, std::int64_t channels);
+  // Rows of b begin b_stride values apart, those of residual and y `stride`. y may be b.
+  void (*finish)(const T* b, std::int64_t b_stride, const float* mean, const float* scale, const float* shift,
+                 const T* residual, bool relu, T* y, std::uint8_t* positive, std::int64_t rows,
+                 std::int64_t stride, std::int64_t channels);
   // In the next three, g = dy where positive, else 0; all of dy if `positive` is null.
   // sum += sum g,  products += sum g * (b - mean), four rows at a time
   void (*grad_sums)(const T* b, const T* dy, const std::uint8_t* positive, const float* mean, float* sum,

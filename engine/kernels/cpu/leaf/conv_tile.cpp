@@ -66,7 +66,7 @@ REPRISE_INLINE void segment(const char* base, std::int64_t s1, std::int64_t s3, 
 template <int P, int SEG>
 REPRISE_INLINE void prefetch_pixels(const char* base, std::int64_t s1, std::int64_t s3, std::int64_t s5) {
   if constexpr (P < SEG) {
-    __builtin_prefetch(pixel<P>(base, s1, s3, s5), 0, 3);
+    __builtin_prefetch(pixel<P>(base, s1, s3, s5), 0, 2);
     prefetch_pixels<P + 1, SEG>(base, s1, s3, s5);
   }
 }
@@ -82,14 +82,15 @@ void tile(const TileCall& c) {
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v) acc[s][p][v] = Vec{};
 
-        // Where the sums will go comes into cache while they are made.
+        // Where the sums will go comes into the second cache while they are made: the first one is for what
+        // is read again.
 #pragma GCC unroll 8
   for (int s = 0; s < NSEG; ++s)
 #pragma GCC unroll 8
     for (int p = 0; p < SEG; ++p)
 #pragma GCC unroll 8
       for (int v = 0; v < NV; v += static_cast<int>(sizeof(float) / sizeof(Out)))
-        __builtin_prefetch(static_cast<const Out*>(c.out[s]) + p * c.out_stride + v * lanes, 1, 3);
+        __builtin_prefetch(static_cast<const Out*>(c.out[s]) + p * c.out_stride + v * lanes, 1, 2);
 
   std::int64_t s1 = c.in_stride * 4, s3 = 3 * s1, s5 = 5 * s1;
   const float* panel = c.panel;
