@@ -132,6 +132,7 @@ void grad_input(const T* b, const T* dy, const std::uint8_t* positive, const flo
   with_flag(positive != nullptr, [&](auto relu) {
     for (std::int64_t r = 0; r < rows; ++r)
       for_vectors(channels, [&](std::int64_t c, auto part) {
+        prefetch_output(db + r * channels + c);
         const Vec d = load(b + r * channels + c, part) - load(mean + c, part);
         const Vec g = gradient<relu.value>(dy, positive, r, channels, c, part) - load(grad_mean + c, part);
         store(db + r * channels + c, (g - d * load(slope + c, part)) * load(scale + c, part), part);
@@ -146,6 +147,7 @@ void masked(const T* dy, const std::uint8_t* positive, const float* scale, T* ou
     with_flag(scale != nullptr, [&](auto scaled) {
       for (std::int64_t r = 0; r < rows; ++r)
         for_vectors(channels, [&](std::int64_t c, auto part) {
+          prefetch_output(out + r * channels + c);
           Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
           if constexpr (scaled.value) g = g * load(scale + c, part);
           store(out + r * channels + c, g, part);

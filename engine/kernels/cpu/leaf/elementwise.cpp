@@ -44,6 +44,7 @@ template <class T>
 void binary(BinaryOp op, const T* a, const T* b, T* y, std::int64_t n) {
   with_op(op, [&](auto apply) {
     for_vectors(n, [&](std::int64_t i, auto part) {
+      prefetch_output(y + i);
       store(y + i, apply(load(a + i, part), load(b + i, part)), part);
     });
   });

@@ -66,6 +66,13 @@ REPRISE_INLINE void prefetch_rows(const T* first_row, std::int64_t c) {
   for (int i = 0; i < step; i += line) __builtin_prefetch(p + i, 0, 3);
 }
 
+// For a loop that writes p and what lies behind it, in memory's order: the machine foresees reads, and waits
+// for lines that are only written.
+template <class T>
+REPRISE_INLINE void prefetch_output(const T* p) {
+  __builtin_prefetch(reinterpret_cast<const char*>(p) + 8192, 1, 2);
+}
+
 // The first n lanes (0 <= n <= lanes); the others are 0 when loaded and untouched when stored.
 #if defined(__AVX2__) && !defined(__AVX512F__)
 static const std::int32_t first_mask[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
