@@ -48,7 +48,7 @@ namespace {
 thread_local bool recording = true;
 std::atomic<std::uint64_t> last_id{0};
 
-// Sums over several uses of a tensor happen here and nowhere else, always into new memory.
+// Sums over several uses of a tensor happen here, into new memory, or in an op that takes the sum so far.
 Tensor sum_of(const Tensor& a, const Tensor& b) {
   Tensor y = empty(a.shape(), a.dtype(), a.device());
   run(kernels::binary, y.device(), y.dtype(), BinaryArgs{BinaryOp::add, Broadcast::none}, a.view(), b.view(),
@@ -57,6 +57,15 @@ Tensor sum_of(const Tensor& a, const Tensor& b) {
 }
 
 }  // namespace
+
+Tensor Needs::take_sum(std::size_t i) const {
+  Tensor* sum = sums_[i];
+  return sum != nullptr && sum->defined() && sum->is_sole_owner() ? std::exchange(*sum, Tensor()) : Tensor();
+}
+void Needs::push_back(bool wanted, Tensor* sum) {
+  wanted_.push_back(wanted);
+  sums_.push_back(sum);
+}
 
 void set_requires_grad(const Tensor& leaf, bool on) {
   auto& meta = leaf.autograd_meta();
@@ -164,7 +173,10 @@ void backward(const Tensor& root, const Tensor& seed) {
     std::optional<ErrorScope> layer;
     if (!node.layer.empty()) layer.emplace("layer", node.layer);
     Needs needs;
-    for (const Node::Edge& e : node.inputs) needs.push_back(e.meta != nullptr);
+    for (const Node::Edge& e : node.inputs) {
+      const auto sum = e.meta != nullptr && !e.meta->leaf ? pending.find(e.meta->node->id) : pending.end();
+      needs.push_back(e.meta != nullptr, sum != pending.end() ? &sum->second.second : nullptr);
+    }
     const std::vector<Tensor> grads = std::exchange(node.backward, nullptr)(dy, needs);
     REPRISE_INVARIANT(grads.size() == needs.size(), "{} returned {} gradients for {} inputs", node.op,
                       grads.size(), needs.size());

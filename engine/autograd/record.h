@@ -26,7 +26,21 @@ class REPRISE_API Saved {
 };
 
 // Which inputs want a gradient, in the order they were recorded.
-using Needs = std::vector<bool>;
+class REPRISE_API Needs {
+ public:
+  bool operator[](std::size_t i) const { return wanted_[i]; }
+  std::size_t size() const { return wanted_.size(); }
+  // What the other uses of input i have given so far, for an op that can add its own share in place: it
+  // returns the sum then. Undefined where there is nothing yet, or something else shares the memory.
+  Tensor take_sum(std::size_t i) const;
+
+  // For backward. `sum` may be null.
+  void push_back(bool wanted, Tensor* sum);
+
+ private:
+  std::vector<bool> wanted_;
+  std::vector<Tensor*> sums_;
+};
 // Gets d(loss)/d(output); returns one gradient per input, undefined where needs[i] is false. It may not keep
 // or change dy. The dtype and shape of each gradient are the input's.
 using BackwardFunction = std::function<std::vector<Tensor>(const Tensor& dy, const Needs& needs)>;

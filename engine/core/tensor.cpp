@@ -91,6 +91,9 @@ std::uint64_t Tensor::version() const {
 const std::shared_ptr<Storage>& Tensor::storage() const {
   return impl().storage;
 }
+bool Tensor::is_sole_owner() const {
+  return impl_.use_count() == 1 && impl().storage.use_count() == 1;
+}
 std::shared_ptr<AutogradMeta>& Tensor::autograd_meta() const {
   impl();
   return impl_->autograd;

@@ -68,6 +68,8 @@ class REPRISE_API Tensor {
   MutView mut_view();  // counts as a change, throws on sealed memory
   std::uint64_t version() const;
   const std::shared_ptr<Storage>& storage() const;
+  // Whether no other tensor shares this one's memory, not even a copy of this handle.
+  bool is_sole_owner() const;
 
   // The gradient's side; use the functions of engine/autograd.
   std::shared_ptr<AutogradMeta>& autograd_meta() const;

@@ -51,9 +51,15 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, const Te
                                                                               const Needs& needs) {
              Tensor dx, dw;
              if (needs[0]) {
-               dx = empty(x_shape, dy.dtype(), dy.device());
-               run(kernels::conv2d_dgrad, dy.device(), dy.dtype(), args, dy.view(), saved_w.get().view(),
-                   dx.mut_view());
+               const View filter = saved_w.get().view();
+               if (has_kernel(kernels::conv2d_dgrad_add, dy.device(), dy.dtype())) dx = needs.take_sum(0);
+               if (dx.defined()) {
+                 run(kernels::conv2d_dgrad_add, dy.device(), dy.dtype(), args, dy.view(), filter,
+                     dx.mut_view());
+               } else {
+                 dx = empty(x_shape, dy.dtype(), dy.device());
+                 run(kernels::conv2d_dgrad, dy.device(), dy.dtype(), args, dy.view(), filter, dx.mut_view());
+               }
              }
              if (needs[1]) {
                dw = empty(w_shape, parameter_dtype(dy.dtype()), dy.device());

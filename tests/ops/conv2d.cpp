@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/ops/arithmetic.h"
 #include "tests/ops/cases.h"
 
 namespace reprise::testing {
@@ -102,6 +103,36 @@ const OpCases conv2d_frozen("conv2d_frozen",
                                 return std::vector{ops::conv2d(in[0], in[1].sealed_copy(), args)};
                               };
                               // Winograd's form rounds about twice as much as the direct one.
+                              c.tolerance = 4e-6;
+                            });
+
+// Two convolutions of one tensor: the gradient of the second comes first, and the first one's is added to it
+// in place.
+const OpCases conv2d_shared("conv2d_shared",
+                            {
+                                "x=2x7x5x3 w=5x3x3x3 pad=1",
+                                "x=2x9x8x35 w=33x1x1x35",
+                                "x=2x9x8x17 w=40x1x1x17 stride=2",  // pixels without a gradient of its own
+                                "x=2x9x7x16 w=18x3x3x16 pad=1",     // Winograd's form
+                                "x=2x11x14x32 w=33x3x3x32 pad=1 stride=2",
+                                "x=2x10x9x8 w=6x3x3x4 groups=2 pad=1",
+                                "x=2x9x8x8 w=6x3x3x8 pad=1 stride=3x2",
+                                "x=2x28x28x64 w=256x1x1x64",  // real networks
+                                "x=2x14x14x64 w=64x3x3x64 pad=1",
+                            },
+                            [](Case& c, const Params& p) {
+                              const Shape x = p.shape("x"), w = p.shape("w");
+                              const Conv2dArgs args = conv_args(p), plain{.stride = args.stride};
+                              c.normal("x", x);
+                              c.normal("w", w).as_parameter().constant();
+                              c.normal("v", {w[0], 1, 1, x[3]}).as_parameter().constant();
+                              c.bf16_roundings = 3;
+                              c.run = [args, plain](const std::vector<Tensor>& in) {
+                                const Tensor h = ops::affine(in[0], 2, 0);  // no leaf
+                                const Tensor first = ops::conv2d(h, in[1].sealed_copy(), args);
+                                return std::vector{
+                                    ops::add(first, ops::conv2d(h, in[2].sealed_copy(), plain))};
+                              };
                               c.tolerance = 4e-6;
                             });
 

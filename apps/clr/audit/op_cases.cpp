@@ -49,6 +49,13 @@ void add_products(std::vector<OpCase>& all) {
   };
   all.push_back(
       {"depthwise_conv2d 3x3", {{2, 28, 28, 128}, {3, 3, 128}}, {{2, 5, 4, 3}, {3, 3, 3}}, depthwise});
+  all.push_back({"conv2d 1x1, twice of one image",
+                 {{2, 14, 14, 64}, {64, 1, 1, 64}, {64, 1, 1, 64}},
+                 {{2, 4, 3, 5}, {4, 1, 1, 5}, {4, 1, 1, 5}},
+                 [](const Inputs& in) {
+                   const Tensor x = ops::affine(in[0], 0.5, 0);
+                   return ops::add(ops::conv2d(x, in[1]), ops::conv2d(x, in[2]));
+                 }});
   all.push_back({"depthwise_conv2d, 2 tasks",
                  {{4, 14, 14, 64}, {2, 3, 3, 64}},
                  {{4, 5, 4, 3}, {2, 3, 3, 3}},

@@ -98,11 +98,14 @@ void conv2d_tail_fwd(const Conv2dArgs& a, const ConvTailArgs& tail, View x, View
                tail.relu});
 }
 
+namespace {
+
+// The gradient, or its sum with what is in dx.
 template <class T>
-void conv2d_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
+void input_gradient(const Conv2dArgs& a, View dy, View w, MutView dx, bool adds) {
   if (dx.numel() == 0) return;
   if (winograd_applies<T>(a, w, dx)) {
-    winograd_dgrad<T>(a, dy, w, dx);
+    winograd_dgrad<T>(a, dy, w, dx, adds);
     return;
   }
   const std::int64_t r = w.dim(1), s = w.dim(2), i = w.dim(3), o = w.dim(0) / a.groups;
@@ -111,7 +114,7 @@ void conv2d_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
     covered &= !phase_taps(ph, r, a.stride[0], a.padding[0], a.dilation[0]).taps.empty();
   for (int ph = 0; ph < a.stride[1]; ++ph)
     covered &= !phase_taps(ph, s, a.stride[1], a.padding[1], a.dilation[1]).taps.empty();
-  if (!covered) zero<T>(dx);
+  if (!covered && !adds) zero<T>(dx);
 
   for (std::int64_t g = 0; g < a.groups; ++g)
     for (std::int64_t ph = 0; ph < std::min<std::int64_t>(a.stride[0], dx.dim(1)); ++ph)
@@ -131,6 +134,7 @@ void conv2d_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
         t.out = dx.data<T>() + (ph * dx.dim(2) + pw) * dx.dim(3) + g * i;
         t.out_pixel = a.stride[1] * dx.dim(3), t.out_row = a.stride[0] * dx.dim(2) * dx.dim(3);
         t.out_image = dx.dim(1) * dx.dim(2) * dx.dim(3);
+        t.finish.adds = adds;
         const float* filter = w.data<float>() + g * o * r * s * i;
         const auto weight = [&, filter](std::int64_t p, std::int64_t q, std::int64_t k,
                                         std::int64_t* stride) {
@@ -143,8 +147,20 @@ void conv2d_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
       }
 }
 
+}  // namespace
+
+template <class T>
+void conv2d_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
+  input_gradient<T>(a, dy, w, dx, false);
+}
+template <class T>
+void conv2d_dgrad_add(const Conv2dArgs& a, View dy, View w, MutView dx) {
+  input_gradient<T>(a, dy, w, dx, true);
+}
+
 REPRISE_CPU_KERNEL(conv2d_fwd);
 REPRISE_CPU_KERNEL(conv2d_tail_fwd);
 REPRISE_CPU_KERNEL(conv2d_dgrad);
+REPRISE_CPU_KERNEL(conv2d_dgrad_add);
 
 }  // namespace reprise::kernels::cpu

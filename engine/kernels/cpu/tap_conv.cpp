@@ -210,7 +210,7 @@ void run_tiles(const TapConv<T>& t, const TileVariant& v, const PackedWeights& w
   // A tile that is to be finished goes to where the cache holds it: outputs 4 KiB apart would evict each
   // other.
   T* unfinished = nullptr;
-  if (finish.mean != nullptr) {
+  if (finish.mean != nullptr || finish.adds) {
     unfinished = scratch_of<T>(2, static_cast<std::size_t>(v.segments * v.pixels * weights.block));
     call.out_stride = weights.block;
   }
@@ -234,7 +234,10 @@ void run_tiles(const TapConv<T>& t, const TileVariant& v, const PackedWeights& w
     else
       v.run_bf16(call);
     const std::int64_t first = b * weights.block;
-    for (int i = 0; unfinished != nullptr && i < v.segments; ++i)
+    for (int i = 0; finish.adds && i < v.segments; ++i)
+      conv_tail_leaf<T>().add(static_cast<const T*>(call.out[i]), weights.block, out[i], call.valid[i],
+                              t.out_pixel, call.channels);
+    for (int i = 0; finish.mean != nullptr && i < v.segments; ++i)
       conv_tail_leaf<T>().finish(static_cast<const T*>(call.out[i]), weights.block, finish.mean + first,
                                  finish.scale + first, finish.shift + first,
                                  finish.residual != nullptr ? finish.residual + (out[i] - t.out) : nullptr,

@@ -18,13 +18,14 @@
 
 namespace reprise::kernels::cpu {
 
-// What is done to outputs when they are complete, while they are in cache: batch norm with given statistics,
-// (y - mean) * scale + shift, then [+ residual], then [ReLU].
+// What is done to outputs when they are complete, while they are in cache: they are added to what is there,
+// or batch norm with given statistics, (y - mean) * scale + shift, then [+ residual], then [ReLU].
 template <class T>
 struct Finish {
   const float *mean = nullptr, *scale = nullptr, *shift = nullptr;  // (o); nothing is done without them
   const T* residual = nullptr;                                      // laid out as the outputs are
   bool relu = false;
+  bool adds = false;  // and nothing else
 };
 
 template <class T>

@@ -34,6 +34,7 @@ struct Form {
   const WinogradTransforms<T>& transforms;
   bool transposed;  // the filter's O channels are read, the taps turned round
   std::array<std::int64_t, 2> origin;
+  bool adds = false;  // to what is in the output
 
   std::int64_t elements() const { return std::int64_t{axis.elements} * axis.elements; }
   std::int64_t panel(int row, int column) const {
@@ -211,6 +212,7 @@ void transform_outputs(const float* m, std::int64_t element_stride, const Form<T
   tile.element_stride = element_stride;
   tile.channels = std::min(p.block, outputs - first_output);
   tile.row_stride = width * outputs;
+  tile.adds = form.adds;
   tile.pixel_stride = outputs;
   for (std::int64_t n = 0; n < tiles.count; ++n) {
     const std::int64_t t = tiles.order[n], image = t / (p.tiles_h * p.tiles_w),
@@ -329,15 +331,16 @@ void winograd_fwd(const Conv2dArgs& args, View x, View filter, MutView y) {
 }
 
 template <class T>
-void winograd_dgrad(const Conv2dArgs& args, View dy, View filter, MutView dx) {
+void winograd_dgrad(const Conv2dArgs& args, View dy, View filter, MutView dx, bool adds) {
   if constexpr (std::is_same_v<T, float>)
     if (is_strided(args)) {
-      winograd_conv<T>({"strided dgrad", winograd_strided_grad, winograd_strided_leaf().grad, true, {0, 0}},
-                       dy, filter, dx);
+      winograd_conv<T>(
+          {"strided dgrad", winograd_strided_grad, winograd_strided_leaf().grad, true, {0, 0}, adds}, dy,
+          filter, dx);
       return;
     }
   const std::array<std::int64_t, 2> origin{2 - args.padding[0], 2 - args.padding[1]};
-  winograd_conv<T>({"dgrad", winograd_unit, winograd_unit_leaf<T>(), true, origin}, dy, filter, dx);
+  winograd_conv<T>({"dgrad", winograd_unit, winograd_unit_leaf<T>(), true, origin, adds}, dy, filter, dx);
 }
 
 template bool winograd_applies<float>(const Conv2dArgs&, View, const MutView&);

@@ -1,5 +1,7 @@
 // y[n,oh,ow,o] = sum_{r,s,i} x[n, oh*sh - ph + r*dh, ow*sw - pw + s*dw, g*I + i] * w[o,r,s,i],   g = o /
 // (O/groups)
+#include <vector>
+
 #include "engine/core/parallel.h"
 #include "engine/kernels/kernels.h"
 
@@ -72,6 +74,13 @@ void conv2d_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
 }
 
 template <class T>
+void conv2d_dgrad_add(const Conv2dArgs& a, View dy, View w, MutView dx) {
+  std::vector<T> own(static_cast<std::size_t>(dx.numel()));
+  conv2d_dgrad<T>(a, dy, w, {own.data(), dx.shape, dx.dtype});
+  for (std::size_t i = 0; i < own.size(); ++i) dx.data<T>()[i] += own[i];
+}
+
+template <class T>
 void conv2d_wgrad(const Conv2dArgs& a, View x, View dy, MutView dw) {
   const ConvSizes z(x.shape, dw.shape, dy.shape);
   const std::int64_t per_group = z.o / a.groups;
@@ -98,7 +107,9 @@ void conv2d_wgrad(const Conv2dArgs& a, View x, View dy, MutView dw) {
 template void conv2d_fwd<float>(const Conv2dArgs&, View, View, MutView);
 template void conv2d_fwd<double>(const Conv2dArgs&, View, View, MutView);
 template void conv2d_dgrad<float>(const Conv2dArgs&, View, View, MutView);
+template void conv2d_dgrad_add<float>(const Conv2dArgs&, View, View, MutView);
 template void conv2d_dgrad<double>(const Conv2dArgs&, View, View, MutView);
+template void conv2d_dgrad_add<double>(const Conv2dArgs&, View, View, MutView);
 template void conv2d_wgrad<float>(const Conv2dArgs&, View, View, MutView);
 template void conv2d_wgrad<double>(const Conv2dArgs&, View, View, MutView);
 

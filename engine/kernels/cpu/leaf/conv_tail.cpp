@@ -86,6 +86,16 @@ void finish(const T* b, std::int64_t b_stride, const float* mean, const float* s
   });
 }
 
+template <class T>
+void add(const T* b, std::int64_t b_stride, T* y, std::int64_t rows, std::int64_t stride,
+         std::int64_t channels) {
+  for (std::int64_t r = 0; r < rows; ++r)
+    for_vectors(channels, [&](std::int64_t c, auto part) {
+      T* at = y + r * stride + c;
+      store(at, load(at, part) + load(b + r * b_stride + c, part), part);
+    });
+}
+
 // dy, or where a ReLU followed what it let through.
 template <bool relu, class T, class Part>
 REPRISE_INLINE Vec gradient(const T* dy, const std::uint8_t* positive, std::int64_t row,
@@ -158,6 +168,6 @@ void masked(const T* dy, const std::uint8_t* positive, const float* scale, T* ou
 
 }  // namespace
 
-REPRISE_LEAF_TABLES(ConvTailLeaf, conv_tail_leaf, finish, grad_sums, grad_input, masked);
+REPRISE_LEAF_TABLES(ConvTailLeaf, conv_tail_leaf, finish, add, grad_sums, grad_input, masked);
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

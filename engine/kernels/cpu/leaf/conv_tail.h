@@ -16,6 +16,9 @@ struct ConvTailLeaf {
   void (*finish)(const T* b, std::int64_t b_stride, const float* mean, const float* scale, const float* shift,
                  const T* residual, bool relu, T* y, std::uint8_t* positive, std::int64_t rows,
                  std::int64_t stride, std::int64_t channels);
+  // y += b, rows as above.
+  void (*add)(const T* b, std::int64_t b_stride, T* y, std::int64_t rows, std::int64_t stride,
+              std::int64_t channels);
   // In the next three, g = dy where positive, else 0; all of dy if `positive` is null.
   // sum += sum g,  products += sum g * (b - mean), four rows at a time
   void (*grad_sums)(const T* b, const T* dy, const std::uint8_t* positive, const float* mean, float* sum,

@@ -165,7 +165,11 @@ void output(const WinogradOutput<T>& tile) {
       T* out = tile.y + i * tile.row_stride + c;
 #pragma GCC unroll 8
       for (int j = 0; j < axis.outputs; ++j)
-        if (j < tile.columns) store(out + j * tile.pixel_stride, y[j], part);
+        if (j < tile.columns) {
+          T* at = out + j * tile.pixel_stride;
+          if (tile.adds) y[j] = load(at, part) + as_stored<T>(y[j]);
+          store(at, y[j], part);
+        }
     }
   });
 }

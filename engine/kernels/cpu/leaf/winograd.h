@@ -35,7 +35,7 @@ struct WinogradInput {
   std::int64_t element_stride;
 };
 
-// y = A^T m A, of which the first rows x columns are stored.
+// y = A^T m A, of which the first rows x columns are stored, or added to what is there.
 template <class T>
 struct WinogradOutput {
   const float* m;  // element e begins at m + e * element_stride
@@ -44,6 +44,7 @@ struct WinogradOutput {
   T* y;
   std::int64_t row_stride, pixel_stride;
   int rows, columns;
+  bool adds;
 };
 
 // u = G g G^T for filters side by side, as many as a block of outputs has (`lanes` or twice that).
