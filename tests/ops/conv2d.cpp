@@ -107,7 +107,8 @@ const OpCases conv2d_frozen("conv2d_frozen",
                             });
 
 // Two convolutions of one tensor: the gradient of the second comes first, and the first one's is added to it
-// in place.
+// in place. With itself=1 the tensor stands where the second one's result would: its gradient then lies in
+// memory that the first one reads, and nothing may be added to it there.
 const OpCases conv2d_shared("conv2d_shared",
                             {
                                 "x=2x7x5x3 w=5x3x3x3 pad=1",
@@ -119,6 +120,8 @@ const OpCases conv2d_shared("conv2d_shared",
                                 "x=2x9x8x8 w=6x3x3x8 pad=1 stride=3x2",
                                 "x=2x28x28x64 w=256x1x1x64",  // real networks
                                 "x=2x14x14x64 w=64x3x3x64 pad=1",
+                                "x=2x7x5x17 w=17x1x1x17 itself=1",
+                                "x=2x9x8x16 w=16x3x3x16 pad=1 itself=1",
                             },
                             [](Case& c, const Params& p) {
                               const Shape x = p.shape("x"), w = p.shape("w");
@@ -127,11 +130,12 @@ const OpCases conv2d_shared("conv2d_shared",
                               c.normal("w", w).as_parameter().constant();
                               c.normal("v", {w[0], 1, 1, x[3]}).as_parameter().constant();
                               c.bf16_roundings = 3;
-                              c.run = [args, plain](const std::vector<Tensor>& in) {
+                              const bool itself = p.integer("itself", 0) == 1;
+                              c.run = [args, plain, itself](const std::vector<Tensor>& in) {
                                 const Tensor h = ops::affine(in[0], 2, 0);  // no leaf
                                 const Tensor first = ops::conv2d(h, in[1].sealed_copy(), args);
-                                return std::vector{
-                                    ops::add(first, ops::conv2d(h, in[2].sealed_copy(), plain))};
+                                const Tensor second = itself ? h : ops::conv2d(h, in[2].sealed_copy(), plain);
+                                return std::vector{ops::add(first, second)};
                               };
                               c.tolerance = 4e-6;
                             });
