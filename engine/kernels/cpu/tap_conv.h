@@ -22,7 +22,7 @@ namespace reprise::kernels::cpu {
 // or batch norm with given statistics, (y - mean) * scale + shift, then [+ residual], then [ReLU].
 template <class T>
 struct Finish {
-  const float *mean = nullptr, *scale = nullptr, *shift = nullptr;  // (o); nothing is done without them
+  const float *mean = nullptr, *scale = nullptr, *shift = nullptr;  // (o); absent: no batch norm
   const T* residual = nullptr;                                      // laid out as the outputs are
   bool relu = false;
   bool adds = false;  // and nothing else
