@@ -10,6 +10,7 @@
 #include "engine/core/log.h"
 #include "engine/core/parallel.h"
 #include "engine/core/tensor.h"
+#include "engine/kernels/cpu/bf16_order.h"
 #include "engine/kernels/cpu/isa.h"
 #include "engine/kernels/cpu/winograd.h"
 #include "engine/kernels/profile.h"
@@ -71,16 +72,19 @@ DType Common::resolved_dtype() const {
 void Common::begin() const {
   if (threads > 0) set_thread_count(threads);
   if (tf32) gpu::set_tf32(true);
+  if (!bf16_order.empty())
+    kernels::cpu::set_bf16_order(bf16_order == "blocks" ? kernels::cpu::Bf16Order::blocks
+                                                        : kernels::cpu::Bf16Order::pairs);
   if (!winograd.empty()) kernels::cpu::set_winograd(winograd == "on");
   const Device on = resolved_device();
   const DType in = resolved_dtype();
   if (quiet) return;
   const bool is_gpu = on.kind == Device::Kind::cuda;
-  const bool pairs = in == DType::bf16 && kernels::cpu::cpu_isa() == kernels::cpu::Isa::avx512bf16;
+  const std::string order = bf16_order_state(on, in);
   log_line(fmt::format("device {}{}, dtype {}{}, instruction set {}{}, {} thread{}", to_string(on),
                        is_gpu ? " (" + gpu::describe(on.index) + ")" : "", name_of(in),
                        is_gpu && gpu::tf32() ? " (products in TF32)" : "", instruction_set(on),
-                       !is_gpu && pairs ? " (bf16 in pairs)" : "", thread_count(),
+                       order != "-" ? fmt::format(" (bf16 in {})", order) : "", thread_count(),
                        thread_count() == 1 ? "" : "s"));
 }
 
@@ -116,6 +120,11 @@ CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, co
       .add_option("--winograd", common.winograd,
                   "on or off: 3x3 convolutions with frozen filters on cpu in Winograd's form (default: on)")
       ->check(CLI::IsMember({"on", "off"}))
+      ->group(group);
+  command
+      .add_option("--bf16-order", common.bf16_order,
+                  "pairs or blocks: how bf16 convolutions sum on cpu (default: blocks where it has AMX)")
+      ->check(CLI::IsMember({"pairs", "blocks"}))
       ->group(group);
   command.add_flag("--quiet", common.quiet, "no progress on standard error")->group(group);
   command.add_flag("--json", common.json, "one JSON object on standard output instead of tables")
@@ -164,6 +173,11 @@ std::string build_flags() {
 std::string winograd_state(Device device) {
   if (device.kind != Device::Kind::cpu) return "-";
   return kernels::cpu::winograd_enabled() ? "on" : "off";
+}
+
+std::string bf16_order_state(Device device, DType dtype) {
+  if (device.kind != Device::Kind::cpu || dtype != DType::bf16) return "-";
+  return std::string(name_of(kernels::cpu::bf16_order()));
 }
 
 std::string instruction_set(Device device) {

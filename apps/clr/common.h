@@ -30,7 +30,8 @@ struct Common {
   std::string dtype = "f32";  // "f32", "bf16", "f64"
   int threads = 0;            // 0: the engine's own choice
   std::uint64_t seed = 0;
-  std::string winograd;  // "on", "off"; empty: what REPRISE_WINOGRAD says
+  std::string winograd;    // "on", "off"; empty: what REPRISE_WINOGRAD says
+  std::string bf16_order;  // "pairs", "blocks"; empty: what REPRISE_BF16_ORDER says, else what is fast here
   bool tf32 = false, quiet = false, json = false;
   int exit_status = 0;  // what main returns when the command comes to its end
 
@@ -61,8 +62,10 @@ std::string build_flags();
 // "on" where 3x3 convolutions with frozen filters run in Winograd's form on the device, "off", or "-" where
 // it has no such form.
 std::string winograd_state(Device device);
-// The instruction set whose bits the device's results have: "avx2"; for ref and cuda "-". (avx512bf16 has
-// those of avx512.)
+// How bf16 convolutions sum there: "pairs" or "blocks"; "-" in another dtype or on ref and cuda.
+std::string bf16_order_state(Device device, DType dtype);
+// The instruction set whose bits the device's results have: "avx2"; for ref and cuda "-". (avx512bf16 and amx
+// have those of avx512 in the same order.)
 std::string instruction_set(Device device);
 
 }  // namespace reprise::clr

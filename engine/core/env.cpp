@@ -22,8 +22,13 @@ constexpr EnvVariable table[] = {
     {"REPRISE_VALIDATE",
      "1: repeat every kernel on ref in double and compare; the first difference is an error", "0"},
     {"REPRISE_STRICT", "1: a kernel that falls back to ref is an error", "0"},
-    {"REPRISE_CPU_ISA", "highest instruction set of the cpu backend: portable, avx2, avx512 or avx512bf16",
-     "avx512bf16"},
+    {"REPRISE_CPU_ISA",
+     "highest instruction set of the cpu backend: portable, avx2, avx512, avx512bf16 or amx", "amx"},
+    {"REPRISE_BF16_ORDER",
+     "how bf16 convolutions sum on cpu (as --bf16-order): blocks, as AMX does, or pairs, as AVX512_BF16 "
+     "does; "
+     "empty: blocks where the machine has AMX",
+     ""},
     {"REPRISE_WINOGRAD",
      "0: 3x3 convolutions with frozen filters are computed directly on cpu (as --winograd off)", "1"},
     {"REPRISE_FUSE",

@@ -9,6 +9,7 @@
 #include "engine/core/parallel.h"
 #include "engine/core/random.h"
 #include "engine/core/tensor.h"
+#include "engine/kernels/cpu/leaf/block_tile.h"
 #include "engine/kernels/cpu/leaf/conv_tile.h"
 #include "engine/kernels/cpu/leaf/elementwise.h"
 
@@ -105,6 +106,82 @@ TEST(Bf16, TilesAddTheOddProductOfAPairFirst) {
         }
     }
   }
+}
+
+struct BlockForm {
+  Isa isa;
+  const BlockLeaf* leaf;
+};
+std::vector<BlockForm> block_forms() {
+  std::vector<BlockForm> all{{Isa::portable, &isa_portable::block_leaf}};
+#if defined(__x86_64__)
+  const BlockForm faster[] = {{Isa::avx2, &isa_avx2::block_leaf},
+                              {Isa::avx512, &isa_avx512::block_leaf},
+                              {Isa::amx, &isa_amx::block_leaf}};
+  for (const BlockForm& f : faster)
+    if (f.isa <= cpu_isa()) all.push_back(f);
+#endif
+  return all;
+}
+
+// The order of leaf/block_tile.h, one output at a time; with numbers so small that products and sums are
+// denormal, too.
+TEST(Bf16, BlocksSumEvenAndOddChannelsApart) {
+  const FlushDenormals flush;
+  for (const BlockForm& f : block_forms())
+    for (const std::int64_t pairs : {16, 14, 9, 1})
+      for (const std::int64_t outputs : {16, 32})
+        for (const float scale : {1.0F, 0x1p-63F}) {
+          constexpr std::int64_t blocks = 5;
+          const std::int64_t words = blocks * pairs, tiles = max_tiles * tile_outputs / outputs,
+                             pixels = tiles * tile_pixels;
+          RandomStream random(0, "bf16 blocks");
+          const auto noise = [&](std::int64_t n) {
+            std::vector<BFloat16> v(static_cast<std::size_t>(n));
+            for (BFloat16& b : v) b = to_bfloat16(scale * static_cast<float>(random.normal()));
+            return v;
+          };
+          const std::vector<BFloat16> x = noise(2 * pixels * words), w = noise(2 * words * outputs);
+          std::vector<float> in(x.size() / 2), panel(w.size() / 2), sums(max_tiles * 256, NAN);
+          std::memcpy(in.data(), x.data(), x.size() * sizeof(BFloat16));
+          std::memcpy(panel.data(), w.data(), w.size() * sizeof(BFloat16));
+          std::vector<std::int64_t> places;
+          for (std::int64_t b = 0; b < blocks; ++b) places.push_back((b * 3 + 1) % blocks * pairs);
+          BlockCall call{};
+          for (std::int64_t t = 0; t < tiles; ++t) call.in[t] = in.data() + t * tile_pixels * words;
+          call.in_stride = words, call.blocks = places.data(), call.block_count = blocks, call.pairs = pairs;
+          call.panel = panel.data(), call.sums = sums.data();
+          f.leaf->begin(pairs);
+          (outputs == 16 ? f.leaf->run16 : f.leaf->run32)(call);
+          f.leaf->end();
+          std::int64_t nonzero = 0;
+          for (std::int64_t p = 0; p < pixels; ++p)
+            for (std::int64_t o = 0; o < outputs; ++o) {
+              float sum = 0;
+              for (std::int64_t b = 0; b < blocks; ++b) {
+                float half[2] = {0, 0};
+                for (std::int64_t k = 0; k < pairs; ++k)
+                  for (std::int64_t odd : {0, 1}) {
+                    const std::int64_t word = places[static_cast<std::size_t>(b)] + k;
+                    half[odd] = std::fma(
+                        to_float(x[static_cast<std::size_t>(2 * (p * words + word) + odd)]),
+                        to_float(w[static_cast<std::size_t>(2 * ((b * pairs + k) * outputs + o) + odd)]),
+                        half[odd]);
+                  }
+                sum += half[0] + half[1];
+              }
+              nonzero += sum != 0 ? 1 : 0;
+              const float got = sums[static_cast<std::size_t>(p * outputs + o)];
+              // Without FMA a product is flushed before it is added.
+              if (scale < 1 && f.isa == Isa::portable) {
+                ASSERT_NEAR(got, sum, static_cast<float>(pairs * blocks * 2) * 0x1p-126F);
+                continue;
+              }
+              ASSERT_EQ(std::bit_cast<std::uint32_t>(got), std::bit_cast<std::uint32_t>(sum))
+                  << name_of(f.isa) << " pairs " << pairs << " pixel " << p << " output " << o;
+            }
+          EXPECT_GT(nonzero, 0);
+        }
 }
 
 }  // namespace

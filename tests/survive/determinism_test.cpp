@@ -69,14 +69,18 @@ TEST_F(Determinism, every_instruction_set_repeats_itself) {
   }
 }
 
-// vdpbf16ps adds a pair's odd product first, and so does the code without it.
+// vdpbf16ps adds a pair's odd product first, tdpbf16ps sums in blocks, and so does the code without them.
 TEST_F(Determinism, bf16_has_the_same_bits_with_and_without_its_instructions) {
-  if (kernels::cpu::cpu_isa() != kernels::cpu::Isa::avx512bf16)
+  if (kernels::cpu::cpu_isa() < kernels::cpu::Isa::avx512bf16)
     GTEST_SKIP() << "this machine has none for bf16";
-  const auto with = learned("with", {"--dtype", "bf16"});
-  EXPECT_FALSE(with == whole());
-  const Environment set("REPRISE_CPU_ISA", "avx512");
-  EXPECT_TRUE(learned("without", {"--dtype", "bf16"}) == with);
+  std::map<std::string, std::map<std::string, std::string>> with;
+  for (const std::string order : {"pairs", "blocks"}) {
+    with[order] = learned("with_" + order, {"--dtype", "bf16", "--bf16-order", order});
+    EXPECT_FALSE(with[order] == whole());
+    const Environment set("REPRISE_CPU_ISA", "avx512");
+    EXPECT_TRUE(learned("without_" + order, {"--dtype", "bf16", "--bf16-order", order}) == with[order]);
+  }
+  EXPECT_FALSE(with["pairs"] == with["blocks"]);
 }
 
 // In evaluation an image's features and logits do not depend on how many others are there, or which.

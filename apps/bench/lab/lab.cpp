@@ -133,7 +133,7 @@ void convolution(const Machine& machine) {
       run(kernels::conv2d_fwd, cpu_device, in.dtype(), same_3x3, in.view(), sealed.view(), out.mut_view());
     };
   };
-  const bool pairs = kernels::cpu::cpu_isa() == kernels::cpu::Isa::avx512bf16;
+  const bool pairs = kernels::cpu::cpu_isa() >= kernels::cpu::Isa::avx512bf16;
   kernels::cpu::set_winograd(false);
   story.tell("engine, direct", "any shape, no border written; filters packed once, as the tile reads them", y,
              engine(x, y));

@@ -159,6 +159,8 @@ class Verification {
     if (kind.empty()) common_.device = recipe_.device;
     common_.dtype = recipe_.dtype;
     common_.tf32 = record_["invocations"].back().value("tf32", false);
+    const std::string order = record_["invocations"].back().value("bf16_order", "-");
+    if (common_.bf16_order.empty() && order != "-") common_.bf16_order = order;
   }
 
   void tell_cost() const {
@@ -195,6 +197,8 @@ class Verification {
     const Device device = common_.resolved_device();
     condition("instruction set", recorded_fact("instruction_set"), instruction_set(device));
     condition("winograd", recorded_fact("winograd"), winograd_state(device));
+    if (const std::string order = recorded_fact("bf16_order"); !order.empty())
+      condition("bf16 order", order, bf16_order_state(device, common_.resolved_dtype()));
     // Another build or decoder may well give the same bits; if not, here is a reason.
     condition("version", recorded_fact("version"), version(), false);
     condition("compiler", recorded_fact("compiler"), compiler(), false);

@@ -237,9 +237,9 @@ void write_origin(Html& html, const Runs& runs) {
            fmt::format("clr {}, {}, {}", last.value("version", ""), last.value("compiler", ""),
                        last.value("flags", "")));
       fact(html, "computed on",
-           fmt::format("{}, instruction set {}, {} threads, Winograd {}", last.value("device", ""),
-                       last.value("instruction_set", ""), last.value("threads", 0),
-                       last.value("winograd", "")));
+           fmt::format("{}, instruction set {}, {} threads, Winograd {}, bf16 order {}",
+                       last.value("device", ""), last.value("instruction_set", ""), last.value("threads", 0),
+                       last.value("winograd", ""), last.value("bf16_order", "-")));
       fact(html, "image decoders", last.value("decoders", ""));
       fact(html, "begun, ended",
            fmt::format("{}, {}", invocations.empty() ? "" : invocations.front().value("started", ""),

@@ -75,7 +75,8 @@ MemoryEstimate estimate_memory(layers::Network& network, int size, DType dtype) 
   estimate.per_image = (outputs + 2 * largest) * unit + 3 * size * size * (1 + unit);
   // Beside each frozen filter lie its packed forms for both directions; where a 3x3 one is transformed (36
   // numbers for 9), four times its bytes for each.
-  const bool transforms = winograd_state(network.head().weight.device()) == "on";
+  const Device device = network.head().weight.device();
+  const bool transforms = winograd_state(device) == "on" && bf16_order_state(device, dtype) != "blocks";
   for (const auto& entry : network.named_tensors()) {
     const Tensor& t = *entry.tensor;
     const bool is_3x3 = t.rank() == 4 && t.dim(1) == 3 && t.dim(2) == 3;

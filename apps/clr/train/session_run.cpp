@@ -19,7 +19,7 @@
 namespace reprise::clr {
 namespace {
 
-Json invocation_record(const SessionOptions& options, Device device) {
+Json invocation_record(const SessionOptions& options, Device device, DType dtype) {
   return {{"argv", options.argv},
           {"version", version()},
           {"compiler", compiler()},
@@ -27,6 +27,7 @@ Json invocation_record(const SessionOptions& options, Device device) {
           {"device", to_string(device)},
           {"instruction_set", instruction_set(device)},
           {"winograd", winograd_state(device)},
+          {"bf16_order", bf16_order_state(device, dtype)},
           {"tf32", gpu::tf32()},
           {"threads", thread_count()},
           {"decoders", data::decoder_versions()}};
@@ -35,8 +36,9 @@ Json invocation_record(const SessionOptions& options, Device device) {
 }  // namespace
 
 std::vector<TaskOutcome> Session::run() {
-  const std::size_t invocation = folder_.begin(backbone_record(), to_json(options_.recipe),
-                                               invocation_record(options_, backbone_.device));
+  const std::size_t invocation =
+      folder_.begin(backbone_record(), to_json(options_.recipe),
+                    invocation_record(options_, backbone_.device, backbone_.dtype));
   if (options_.copy_backbone)
     data::write_file_atomically(folder_.path() + "/" + backbone_record()["copy"].get<std::string>(),
                                 data::read_file(backbone_.path));
@@ -113,6 +115,7 @@ Json Session::context_of(const TaskData& data) const {
           {"recipe", to_json(options_.recipe)},
           {"data", data.digests},
           {"winograd", winograd_state(backbone_.device)},
+          {"bf16 order", bf16_order_state(backbone_.device, backbone_.dtype)},
           {"instruction set", instruction_set(backbone_.device)}};
 }
 

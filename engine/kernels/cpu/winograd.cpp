@@ -12,6 +12,7 @@
 #include "engine/core/parallel.h"
 #include "engine/core/storage.h"
 #include "engine/core/tensor.h"
+#include "engine/kernels/cpu/bf16_order.h"
 #include "engine/kernels/cpu/chunks.h"
 #include "engine/kernels/cpu/instantiate.h"
 #include "engine/kernels/cpu/leaf/conv_tile.h"
@@ -309,8 +310,9 @@ void set_winograd(bool on) {
 
 template <class T>
 bool winograd_applies(const Conv2dArgs& args, View filter, const MutView& out) {
-  // In bf16 the direct form is faster where the machine multiplies pairs, and the bits are to be the same
-  // where it does not.
+  // In bf16 the direct form with stride 2 is faster where the machine multiplies pairs, and every direct form
+  // where it has tiles; the bits are to be the same where it does not.
+  if (std::is_same_v<T, BFloat16> && bf16_order() == Bf16Order::blocks) return false;
   const bool strided = is_strided(args) && args.padding == std::array{1, 1} && std::is_same_v<T, float>;
   return winograd_enabled() && filter.sealed != nullptr && filter.dim(1) == 3 && filter.dim(2) == 3 &&
          args.groups == 1 && args.dilation == std::array{1, 1} &&

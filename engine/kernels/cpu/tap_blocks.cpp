@@ -1,0 +1,155 @@
+// Tap convolutions of bf16 whose sums are made in blocks (leaf/block_tile.h). A tile is always sixteen pixels
+// that lie the same distance apart in the copy: where rows of outputs are short it reaches over the end of
+// one, through what pads the copy, into the next, and only what belongs to an output is stored.
+#include <algorithm>
+#include <cstring>
+
+#include "engine/core/parallel.h"
+#include "engine/kernels/cpu/chunks.h"
+#include "engine/kernels/cpu/leaf/block_tile.h"
+#include "engine/kernels/cpu/scratch.h"
+#include "engine/kernels/cpu/tap_plan.h"
+
+namespace reprise::kernels::cpu {
+namespace {
+
+// Neighbouring outputs in a tile: `count` pixels from the tile's pixel `first` on.
+struct Piece {
+  std::int64_t first, count;
+  BFloat16* out;
+};
+
+// The tiles of a unit, in order, and their pieces.
+struct Tiles {
+  std::vector<const float*> in;
+  std::vector<std::int64_t> first_piece;  // of each tile
+  std::vector<Piece> pieces;
+  std::int64_t end = 0;  // the place behind the last tile, counted in pixels of the copy
+
+  void clear() { in.clear(), first_piece.clear(), pieces.clear(), end = 0; }
+  // Outputs at places [at, at + count) of `copy`, whose pixels are `stride` words apart.
+  void add(const float* copy, std::int64_t stride, std::int64_t at, std::int64_t count, BFloat16* out,
+           std::int64_t out_pixel) {
+    while (count > 0) {
+      if (in.empty() || at >= end) {
+        in.push_back(copy + at * stride);
+        first_piece.push_back(std::ssize(pieces));
+        end = at + tile_pixels;
+      }
+      const std::int64_t n = std::min(count, end - at);
+      pieces.push_back({at - (end - tile_pixels), n, out});
+      at += n, count -= n, out += n * out_pixel;
+    }
+  }
+  std::int64_t count() const { return std::ssize(in); }
+  std::int64_t piece(std::int64_t tile) const {
+    return tile < count() ? first_piece[static_cast<std::size_t>(tile)] : std::ssize(pieces);
+  }
+};
+
+// The pixels of all images in one row.
+void make_flat_tiles(const TapConv<BFloat16>& t, const Plan& p, std::int64_t unit, Tiles& tiles,
+                     std::int64_t& stride) {
+  const std::int64_t begin = unit * p.rows, end = std::min(t.n * t.h * t.w, begin + p.rows);
+  const std::int64_t in_place = p.in_place ? (end - begin) / tile_pixels * tile_pixels : 0;
+  stride = p.in_place ? t.in_channels / 2 : p.pixel_words;
+  const BFloat16* in = t.in + t.c_begin + begin * t.in_channels;
+  BFloat16* out = t.out + begin * t.out_pixel;
+  tiles.add(reinterpret_cast<const float*>(in), stride, 0, in_place, out, t.out_pixel);
+  if (begin + in_place == end) return;
+  // A copy, so that nothing is read past the end.
+  const std::int64_t left = end - begin - in_place, room = div_up(left, tile_pixels) * tile_pixels;
+  float* copy = scratch(1, static_cast<std::size_t>(room * stride));
+  std::fill_n(copy, room * stride, 0.0F);
+  in += in_place * t.in_channels;
+  if (!p.in_place) copy_pixels(t, p, in, left, copy);
+  for (std::int64_t q = 0; p.in_place && q < left; ++q)
+    std::memcpy(copy + q * stride, in + q * t.in_channels, static_cast<std::size_t>(t.c) * sizeof(BFloat16));
+  tiles.end = 0;
+  tiles.add(copy, stride, 0, left, out + in_place * t.out_pixel, t.out_pixel);
+}
+
+void make_tiles(const TapConv<BFloat16>& t, const Plan& p, std::int64_t unit, Tiles& tiles,
+                std::int64_t& stride) {
+  const std::int64_t first = unit / p.row_units * p.images, last = std::min(t.n, first + p.images);
+  const std::int64_t first_row = unit % p.row_units * p.rows, last_row = std::min(t.oh, first_row + p.rows);
+  stride = p.stride_w * p.pixel_words;
+  float* copy = copy_images(t, p, first, last, first_row, tile_pixels * stride);
+  // From row to row of outputs, in strides: make_plan sees to it that they divide a row of the copy.
+  const std::int64_t places = p.copy_w / p.stride_w;
+  for (std::int64_t n = first; n < last; ++n)
+    for (std::int64_t row = first_row; row < last_row; ++row)
+      tiles.add(copy, stride, ((n - first) * p.copy_h + (row - first_row) * p.stride_h) * places, t.ow,
+                t.out + n * t.out_image + row * t.out_row, t.out_pixel);
+}
+
+// A call's tiles of a unit with one block of outputs.
+void run(const TapConv<BFloat16>& t, const PackedWeights& weights, const Tiles& tiles, std::int64_t first,
+         std::int64_t b, BlockCall& call) {
+  const BlockLeaf& leaf = block_leaf();
+  const std::int64_t outputs = weights.block, at_once = max_tiles * tile_outputs / outputs;
+  const std::int64_t channels = std::min(outputs, t.o - b * outputs);
+  for (std::int64_t i = 0; i < at_once; ++i)
+    call.in[i] = tiles.in[static_cast<std::size_t>(std::min(first + i, tiles.count() - 1))];
+  call.panel = weights.data + b * call.block_count * call.pairs * outputs;
+  const auto for_pieces = [&](auto f) {
+    for (std::int64_t i = first; i < std::min(first + at_once, tiles.count()); ++i)
+      for (std::int64_t k = tiles.piece(i); k < tiles.piece(i + 1); ++k) {
+        const Piece& piece = tiles.pieces[static_cast<std::size_t>(k)];
+        f(call.sums + ((i - first) * tile_pixels + piece.first) * outputs, piece.out + b * outputs,
+          piece.count);
+      }
+  };
+  for_pieces([&](const float*, BFloat16* out, std::int64_t count) { ask_for(t, out, count, channels); });
+  if (outputs == tile_outputs)
+    leaf.run16(call);
+  else
+    leaf.run32(call);
+  const bool finish = t.finish.mean != nullptr || t.finish.adds;
+  BFloat16 rounded[tile_pixels * 2 * tile_outputs];
+  for_pieces([&](const float* sums, BFloat16* out, std::int64_t count) {
+    if (!finish) {
+      leaf.store(sums, outputs, out, count, t.out_pixel, channels);
+      return;
+    }
+    leaf.store(sums, outputs, rounded, count, outputs, channels);
+    finish_outputs(t, rounded, outputs, out, count, b * outputs, channels);
+  });
+}
+
+}  // namespace
+
+void tap_conv_blocks(const TapConv<BFloat16>& t, const PackedWeights& weights) {
+  const Plan plan = make_plan(t, weights.block);
+  const std::int64_t units = plan.image_units * plan.row_units;
+  const std::int64_t blocks_each = div_up(plan.blocks, plan.block_units);
+  const std::int64_t at_once = max_tiles * tile_outputs / weights.block;
+  parallel_for(units * plan.block_units, 1, [&](std::int64_t job, std::int64_t) {
+    const std::int64_t unit = job / plan.block_units, part = job % plan.block_units;
+    const std::int64_t begin = part * blocks_each, end = std::min(plan.blocks, begin + blocks_each);
+    if (begin >= end) return;
+    thread_local Tiles tiles;
+    tiles.clear();
+    BlockCall call{};
+    if (plan.flat)
+      make_flat_tiles(t, plan, unit, tiles, call.in_stride);
+    else
+      make_tiles(t, plan, unit, tiles, call.in_stride);
+    call.blocks = plan.runs.data(), call.block_count = std::ssize(plan.runs), call.pairs = plan.run_length;
+    alignas(64) float sums[max_tiles * tile_pixels * tile_outputs];
+    call.sums = sums;
+    block_leaf().begin(call.pairs);
+    // One block after the other, so that its panel stays in cache; or where all weights do, one tile after
+    // the other.
+    if (stay_in_cache(call.block_count * call.pairs * weights.block, end - begin)) {
+      for (std::int64_t i = 0; i < tiles.count(); i += at_once)
+        for (std::int64_t b = begin; b < end; ++b) run(t, weights, tiles, i, b, call);
+    } else {
+      for (std::int64_t b = begin; b < end; ++b)
+        for (std::int64_t i = 0; i < tiles.count(); i += at_once) run(t, weights, tiles, i, b, call);
+    }
+    block_leaf().end();
+  });
+}
+
+}  // namespace reprise::kernels::cpu

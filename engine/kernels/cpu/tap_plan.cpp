@@ -1,0 +1,254 @@
+#include "engine/kernels/cpu/tap_plan.h"
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+#include "engine/kernels/cpu/bf16_order.h"
+#include "engine/kernels/cpu/chunks.h"
+#include "engine/kernels/cpu/leaf/block_tile.h"
+#include "engine/kernels/cpu/leaf/conv_tail.h"
+#include "engine/kernels/cpu/leaf/conv_tile.h"
+#include "engine/kernels/cpu/scratch.h"
+
+namespace reprise::kernels::cpu {
+namespace {
+
+constexpr std::int64_t copy_budget = 240 << 10;   // words: 960 KiB, what a core's L2 holds beside a panel
+constexpr std::int64_t unit_pixels = 392;         // enough tiles to use a panel that was fetched once
+constexpr std::int64_t small_weights = 64 << 10;  // words: 256 KiB, which stay in L2
+
+// Words from pixel to pixel of a copy: a tile reads the same channel of its pixels together, and where
+// these lie a multiple of 4 KiB apart they evict each other from the first-level cache.
+std::int64_t spread(std::int64_t words) {
+  return words % 1024 == 0 ? words + 16 : words;
+}
+
+template <class T>
+std::int64_t channels_of(const TapConv<T>& t) {
+  return std::is_same_v<T, BFloat16> ? div_up(t.c, 2) * 2 : t.c;
+}
+
+template <class T>
+bool are_contiguous(const TapConv<T>& t) {
+  return t.cols.back() + 1 == std::ssize(t.cols);
+}
+
+// How pairs fall into blocks. Those of a row of taps are cut together where that makes fewer of them, else
+// each tap's by themselves. All blocks are of one size.
+struct Blocks {
+  bool together;
+  std::int64_t pairs, tap_words;
+};
+template <class T>
+Blocks blocks_of(const TapConv<T>& t) {
+  const std::int64_t words = words_of(t), row = words * std::ssize(t.cols);
+  const std::int64_t of_tap = div_up(words, block_pairs), of_row = div_up(row, block_pairs);
+  if (are_contiguous(t) && row % of_row == 0 && of_row < of_tap * std::ssize(t.cols))
+    return {true, row / of_row, words};
+  const std::int64_t pairs = div_up(words, of_tap);
+  return {false, pairs, pairs * of_tap};
+}
+
+// Neighbouring tap columns that lie side by side in the copy are one run.
+template <class T>
+void make_runs(const TapConv<T>& t, Plan& p) {
+  const std::int64_t row_words = p.copy_w * p.pixel_words;
+  if (word_form<T>() == WordForm::blocks) {
+    const Blocks blocks = blocks_of(t);
+    p.run_length = blocks.pairs;
+    const std::int64_t cols = std::ssize(t.cols), length = blocks.tap_words * (blocks.together ? cols : 1);
+    for (const std::int64_t a : t.rows)
+      for (std::int64_t b = 0; b < (blocks.together ? 1 : cols); ++b)
+        for (std::int64_t i = 0; i < length; i += blocks.pairs)
+          p.runs.push_back(a * row_words + t.cols[static_cast<std::size_t>(b)] * p.pixel_words + i);
+    return;
+  }
+  const bool together = are_contiguous(t) && p.pixel_words == words_of(t);
+  p.run_length = words_of(t) * (together ? std::ssize(t.cols) : 1);
+  for (const std::int64_t a : t.rows) {
+    if (together) {
+      p.runs.push_back(a * row_words);
+    } else {
+      for (const std::int64_t b : t.cols) p.runs.push_back(a * row_words + b * p.pixel_words);
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+WordForm word_form() {
+  if constexpr (std::is_same_v<T, float>) return WordForm::floats;
+  if (bf16_order() == Bf16Order::blocks) return WordForm::blocks;
+  return conv_leaf().pairs ? WordForm::pairs : WordForm::swapped;
+}
+
+template <class T>
+std::int64_t words_of(const TapConv<T>& t) {
+  const WordForm form = word_form<T>();
+  return form == WordForm::floats || form == WordForm::swapped ? channels_of(t) : channels_of(t) / 2;
+}
+
+template <class T>
+std::int64_t tap_words(const TapConv<T>& t) {
+  return word_form<T>() == WordForm::blocks ? blocks_of(t).tap_words : words_of(t);
+}
+
+template <class T>
+Plan make_plan(const TapConv<T>& t, std::int64_t block) {
+  Plan p{};
+  p.blocks = div_up(t.o, block);
+  p.flat = t.rows.size() == 1 && t.cols.size() == 1 && t.stride_h == 1 && t.stride_w == 1 &&
+           t.row_origin == 0 && t.col_origin == 0 && t.oh == t.h && t.ow == t.w &&
+           t.out_row == t.ow * t.out_pixel && t.out_image == t.oh * t.out_row;
+  const std::int64_t words = tap_words(t), span_w = t.cols.back() + 1, span_h = t.rows.back() + 1;
+  const WordForm form = word_form<T>();
+  p.pixel_words = form == WordForm::blocks && blocks_of(t).together ? words : spread(words);
+  p.step_w = t.cols.size() == 1 ? t.stride_w : 1, p.stride_w = t.stride_w / p.step_w;
+  p.step_h = t.rows.size() == 1 ? t.stride_h : 1, p.stride_h = t.stride_h / p.step_h;
+  p.copy_w = (t.ow - 1) * p.stride_w + span_w;
+  if (form == WordForm::blocks) p.copy_w = div_up(p.copy_w, p.stride_w) * p.stride_w;  // see tap_blocks.cpp
+  const auto height = [&](std::int64_t rows) { return (rows - 1) * p.stride_h + span_h; };
+  if (p.flat) {
+    const std::int64_t stride = t.in_channels * std::int64_t{sizeof(T)} / 4;
+    const bool whole_pairs = t.c % 2 == 0 && t.c_begin % 2 == 0 && t.in_channels % 2 == 0;
+    p.in_place = spread(stride) == stride && words == words_of(t) &&
+                 (form == WordForm::floats || (form != WordForm::swapped && whole_pairs));
+    p.images = 1;
+    // What the tiles of every instruction set divide.
+    const std::int64_t step = form == WordForm::blocks ? 2 * tile_pixels : 84;
+    p.rows = std::clamp<std::int64_t>(copy_budget / words / step * step, step, 784);  // here: pixels
+    p.rows = std::min(p.rows, t.n * t.h * t.w);
+    p.image_units = 1;
+    p.row_units = div_up(t.n * t.h * t.w, p.rows);
+  } else {
+    p.rows = t.oh;
+    while (p.rows > 1 && height(p.rows) * p.copy_w * p.pixel_words > copy_budget) p.rows = div_up(p.rows, 2);
+    p.row_units = div_up(t.oh, p.rows);
+    p.images = 1;
+    if (p.row_units == 1) {
+      const std::int64_t by_size =
+          std::max<std::int64_t>(1, copy_budget / (height(t.oh) * p.copy_w * p.pixel_words));
+      p.images = std::min({t.n, by_size, div_up(unit_pixels, t.oh * t.ow)});
+      if (p.images > 2) p.images -= p.images % 2;  // a tile may hold two rows, of which there may be 7
+    }
+    p.image_units = div_up(t.n, p.images);
+  }
+  p.copy_h = height(p.rows);
+  p.image_words = p.copy_h * p.copy_w * p.pixel_words;
+  // Few units (small batches): share the blocks of outputs out as well.
+  const std::int64_t units = p.image_units * p.row_units;
+  p.block_units = units >= 8 ? 1 : std::min(p.blocks, div_up(8, units));
+  make_runs(t, p);
+  return p;
+}
+
+template <class T>
+float* copy_pixels(const TapConv<T>& t, const Plan& p, const T* from, std::int64_t pixels, float* to) {
+  const std::int64_t words = words_of(t), padding = tap_words(t) - words, whole = t.c / 2 * 2;
+  const bool swapped = word_form<T>() == WordForm::swapped;
+  const auto copy = [&](const T* values, std::int64_t n, float* out) {
+    if constexpr (std::is_same_v<T, BFloat16>)
+      if (swapped) {
+        conv_leaf().widen_swapped(values, out, n);
+        return;
+      }
+    std::memcpy(out, values, static_cast<std::size_t>(n) * sizeof(T));
+  };
+  if (t.c == t.in_channels && channels_of(t) == t.c && p.step_w == 1 && p.pixel_words == words) {
+    copy(from, pixels * t.c, to);
+    return to + pixels * words;
+  }
+  for (std::int64_t q = 0; q < pixels; ++q, from += p.step_w * t.in_channels, to += p.pixel_words) {
+    if (std::is_same_v<T, float> || whole == t.c) {
+      copy(from, t.c, to);
+    } else {
+      const T last[2] = {from[t.c - 1], T{}};
+      copy(from, whole, to);
+      copy(last, 2, to + whole * words / channels_of(t));
+    }
+    if (padding > 0) std::fill_n(to + words, padding, 0.0F);
+  }
+  return to;
+}
+
+namespace {
+
+// copy_h rows of one image from `first` on, the channels read, with zeros outside.
+template <class T>
+void copy_padded(const TapConv<T>& t, const Plan& p, std::int64_t image, std::int64_t first, float* to) {
+  const std::int64_t left = std::clamp<std::int64_t>(div_up(-t.col_origin, p.step_w), 0, p.copy_w);
+  const std::int64_t right = std::clamp(div_up(t.w - t.col_origin, p.step_w), left, p.copy_w);
+  const auto zeros = [&p](float* at, std::int64_t pixels) {
+    std::memset(at, 0, static_cast<std::size_t>(pixels * p.pixel_words) * sizeof(float));
+    return at + pixels * p.pixel_words;
+  };
+  for (std::int64_t r = 0; r < p.copy_h; ++r) {
+    const std::int64_t h = first + r * p.step_h, w = t.col_origin + left * p.step_w;
+    if (h < 0 || h >= t.h || left == right) {
+      to = zeros(to, p.copy_w);
+      continue;
+    }
+    to = zeros(to, left);
+    to =
+        copy_pixels(t, p, t.in + ((image * t.h + h) * t.w + w) * t.in_channels + t.c_begin, right - left, to);
+    to = zeros(to, p.copy_w - right);
+  }
+}
+
+}  // namespace
+
+template <class T>
+float* copy_images(const TapConv<T>& t, const Plan& p, std::int64_t first, std::int64_t last,
+                   std::int64_t row, std::int64_t slack) {
+  float* copy = scratch(1, static_cast<std::size_t>(p.images * p.image_words + slack));
+  std::memset(copy + (last - first) * p.image_words, 0, static_cast<std::size_t>(slack) * sizeof(float));
+  for (std::int64_t n = first; n < last; ++n)
+    copy_padded(t, p, n, t.row_origin + row * t.stride_h, copy + (n - first) * p.image_words);
+  return copy;
+}
+
+bool stay_in_cache(std::int64_t panel_words, std::int64_t blocks) {
+  return panel_words * blocks <= small_weights;
+}
+
+template <class T>
+void ask_for(const TapConv<T>& t, const T* out, std::int64_t pixels, std::int64_t channels) {
+  for (std::int64_t q = 0; q < pixels; ++q)
+    for (std::int64_t c = 0; c < channels; c += 64 / std::int64_t{sizeof(T)}) {
+      const T* y = out + q * t.out_pixel + c;
+      __builtin_prefetch(y, 1, 2);
+      if (t.finish.residual != nullptr) __builtin_prefetch(t.finish.residual + (y - t.out), 0, 2);
+    }
+}
+
+template <class T>
+void finish_outputs(const TapConv<T>& t, const T* sums, std::int64_t stride, T* out, std::int64_t pixels,
+                    std::int64_t first_channel, std::int64_t channels) {
+  const Finish<T>& f = t.finish;
+  if (f.adds)
+    conv_tail_leaf<T>().add(sums, stride, out, pixels, t.out_pixel, channels);
+  else
+    conv_tail_leaf<T>().finish(sums, stride, f.mean + first_channel, f.scale + first_channel,
+                               f.shift + first_channel,
+                               f.residual != nullptr ? f.residual + (out - t.out) : nullptr, f.relu, out,
+                               nullptr, pixels, t.out_pixel, channels);
+}
+
+#define REPRISE_TAP_PLAN(T)                                                                               \
+  template WordForm word_form<T>();                                                                       \
+  template std::int64_t words_of(const TapConv<T>&);                                                      \
+  template std::int64_t tap_words(const TapConv<T>&);                                                     \
+  template Plan make_plan(const TapConv<T>&, std::int64_t);                                               \
+  template float* copy_pixels(const TapConv<T>&, const Plan&, const T*, std::int64_t, float*);            \
+  template float* copy_images(const TapConv<T>&, const Plan&, std::int64_t, std::int64_t, std::int64_t,   \
+                              std::int64_t);                                                              \
+  template void ask_for(const TapConv<T>&, const T*, std::int64_t, std::int64_t);                         \
+  template void finish_outputs(const TapConv<T>&, const T*, std::int64_t, T*, std::int64_t, std::int64_t, \
+                               std::int64_t)
+REPRISE_TAP_PLAN(float);
+REPRISE_TAP_PLAN(BFloat16);
+#undef REPRISE_TAP_PLAN
+
+}  // namespace reprise::kernels::cpu

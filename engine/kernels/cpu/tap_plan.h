@@ -1,0 +1,69 @@
+// What the loops over tiles (tap_conv.cpp, tap_blocks.cpp) share: how a tap convolution is cut into units,
+// how a unit's pixels are copied, and what is done to outputs when they are complete.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/core/dtype.h"
+#include "engine/kernels/cpu/tap_conv.h"
+
+namespace reprise::kernels::cpu {
+
+// What tiles read as a word: a float; of bf16 a widened channel, where the two of a pair have changed places;
+// or a pair of bf16, of which they sum single ones or blocks (bf16_order.h).
+enum class WordForm : std::uint8_t { floats, swapped, pairs, blocks };
+template <class T>
+WordForm word_form();
+
+// The channels of a pixel as words: whole pairs of bf16, the second of the last one perhaps 0.
+template <class T>
+std::int64_t words_of(const TapConv<T>& t);
+
+// The work is cut into units: some images, or some rows of one image, times some blocks of outputs. How is
+// decided by the shapes alone.
+struct Plan {
+  bool flat;                  // one tap, stride 1: the pixels of all images are one long row
+  bool in_place;              // read where it lies
+  std::int64_t images, rows;  // of a unit
+  std::int64_t image_units, row_units, block_units, blocks;
+  // A unit's copy of the input: from pixel to pixel in the image and in the copy, which leaves out what a
+  // single strided tap never reads.
+  std::int64_t step_w, step_h, stride_w, stride_h;
+  std::int64_t copy_w, copy_h, pixel_words, image_words;
+  // Runs of contiguous words that tiles read, relative to a pixel of the copy, in order. In blocks a run is
+  // one.
+  std::vector<std::int64_t> runs;
+  std::int64_t run_length;
+};
+template <class T>
+Plan make_plan(const TapConv<T>& t, std::int64_t block);
+
+// Of a tap in the copy and in packed weights: words_of, or with zeros behind, so that blocks divide them.
+template <class T>
+std::int64_t tap_words(const TapConv<T>& t);
+
+// Copies the channels read of `pixels` pixels in a row, as tiles want them; returns what lies behind.
+template <class T>
+float* copy_pixels(const TapConv<T>& t, const Plan& p, const T* from, std::int64_t pixels, float* to);
+// The copy of images [first, last), from output row `row` on, with `slack` words of 0 behind.
+template <class T>
+float* copy_images(const TapConv<T>& t, const Plan& p, std::int64_t first, std::int64_t last,
+                   std::int64_t row, std::int64_t slack);
+
+// Whether the outputs' order permits that all of them are made pixel after pixel: the weights of so many
+// blocks stay in cache.
+bool stay_in_cache(std::int64_t panel_words, std::int64_t blocks);
+
+// Asks for what finishing `pixels` outputs will write and read, into the second cache.
+template <class T>
+void ask_for(const TapConv<T>& t, const T* out, std::int64_t pixels, std::int64_t channels);
+// Adds complete outputs, whose pixels lie `stride` apart, to what is in `out`, or finishes them there.
+template <class T>
+void finish_outputs(const TapConv<T>& t, const T* sums, std::int64_t stride, T* out, std::int64_t pixels,
+                    std::int64_t first_channel, std::int64_t channels);
+
+// tap_conv where tiles read blocks.
+void tap_conv_blocks(const TapConv<BFloat16>& t, const PackedWeights& weights);
+
+}  // namespace reprise::kernels::cpu
