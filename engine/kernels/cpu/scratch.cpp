@@ -1,5 +1,7 @@
 #include "engine/kernels/cpu/scratch.h"
 
+#include <sys/mman.h>
+
 #include <cstdlib>
 #include <memory>
 
@@ -22,12 +24,18 @@ float* scratch(int slot, std::size_t floats) {
   thread_local Slot slots[scratch_slots];
   Slot& s = slots[slot];
   if (s.floats < floats) {
-    const std::size_t bytes = (floats * sizeof(float) + 4095) / 4096 * 4096;
+    // Tiles read rows that are pages apart: in huge pages where these would be mostly used.
+    constexpr std::size_t page = 4096, huge_page = std::size_t{2} << 20;
+    const std::size_t unit = floats * sizeof(float) > huge_page / 8 ? huge_page : page;
+    const std::size_t bytes = (floats * sizeof(float) + unit - 1) / unit * unit;
     s.memory.reset();
     s.floats = 0;
-    s.memory.reset(static_cast<float*>(std::aligned_alloc(4096, bytes)));
+    s.memory.reset(static_cast<float*>(std::aligned_alloc(unit, bytes)));
     REPRISE_CHECK(s.memory != nullptr, "memory: could not get {} MiB of working space for a kernel",
                   bytes >> 20);
+#if defined(MADV_HUGEPAGE)
+    if (unit == huge_page) madvise(s.memory.get(), bytes, MADV_HUGEPAGE);
+#endif
     s.floats = bytes / sizeof(float);
   }
   return s.memory.get();
