@@ -13,6 +13,8 @@
 namespace reprise::kernels::cpu {
 namespace {
 
+constexpr std::int64_t small_weights = 256 << 10;  // words: 1 MiB, which stays in L2 where there is AMX
+
 // Neighbouring outputs in a tile: `count` pixels from the tile's pixel `first` on.
 struct Piece {
   std::int64_t first, count;
@@ -141,7 +143,7 @@ void tap_conv_blocks(const TapConv<BFloat16>& t, const PackedWeights& weights) {
     block_leaf().begin(call.pairs);
     // One block after the other, so that its panel stays in cache; or where all weights do, one tile after
     // the other.
-    if (stay_in_cache(call.block_count * call.pairs * weights.block, end - begin)) {
+    if (call.block_count * call.pairs * weights.block * (end - begin) <= small_weights) {
       for (std::int64_t i = 0; i < tiles.count(); i += at_once)
         for (std::int64_t b = begin; b < end; ++b) run(t, weights, tiles, i, b, call);
     } else {

@@ -16,6 +16,8 @@
 namespace reprise::kernels::cpu {
 namespace {
 
+constexpr std::int64_t small_weights = 64 << 10;  // words: 256 KiB, which stay in L2
+
 // The tile that computes the fewest outputs nobody wants, among those with the right width.
 template <class T>
 const TileVariant& choose_tile(const TapConv<T>& t, std::int64_t row_pixels) {
@@ -78,7 +80,7 @@ void run_tiles(const TapConv<T>& t, const TileVariant& v, const PackedWeights& w
       finish_outputs(t, static_cast<const T*>(call.out[i]), weights.block, out[i], call.valid[i],
                      b * weights.block, call.channels);
   };
-  if (stay_in_cache(panel, block_end - block_begin)) {
+  if (panel * (block_end - block_begin) <= small_weights) {
     for (std::int64_t s = 0; s < count; s += v.segments)
       for (std::int64_t b = block_begin; b < block_end; ++b) run(b, s);
   } else {

@@ -14,9 +14,8 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-constexpr std::int64_t copy_budget = 240 << 10;   // words: 960 KiB, what a core's L2 holds beside a panel
-constexpr std::int64_t unit_pixels = 392;         // enough tiles to use a panel that was fetched once
-constexpr std::int64_t small_weights = 64 << 10;  // words: 256 KiB, which stay in L2
+constexpr std::int64_t copy_budget = 240 << 10;  // words: 960 KiB, what a core's L2 holds beside a panel
+constexpr std::int64_t unit_pixels = 392;        // enough tiles to use a panel that was fetched once
 
 // Words from pixel to pixel of a copy: a tile reads the same channel of its pixels together, and where
 // these lie a multiple of 4 KiB apart they evict each other from the first-level cache.
@@ -160,6 +159,15 @@ float* copy_pixels(const TapConv<T>& t, const Plan& p, const T* from, std::int64
     copy(from, pixels * t.c, to);
     return to + pixels * words;
   }
+  if constexpr (std::is_same_v<T, BFloat16>)
+    if (t.c == 3 && !swapped) {  // an image: calls for six bytes would take longer than the convolution
+      for (std::int64_t q = 0; q < pixels; ++q, from += p.step_w * t.in_channels, to += p.pixel_words) {
+        const std::uint16_t pairs[4] = {from[0].bits, from[1].bits, from[2].bits, 0};
+        std::memcpy(to, pairs, sizeof pairs);
+        if (padding > 0) std::fill_n(to + words, padding, 0.0F);
+      }
+      return to;
+    }
   for (std::int64_t q = 0; q < pixels; ++q, from += p.step_w * t.in_channels, to += p.pixel_words) {
     if (std::is_same_v<T, float> || whole == t.c) {
       copy(from, t.c, to);
@@ -207,10 +215,6 @@ float* copy_images(const TapConv<T>& t, const Plan& p, std::int64_t first, std::
   for (std::int64_t n = first; n < last; ++n)
     copy_padded(t, p, n, t.row_origin + row * t.stride_h, copy + (n - first) * p.image_words);
   return copy;
-}
-
-bool stay_in_cache(std::int64_t panel_words, std::int64_t blocks) {
-  return panel_words * blocks <= small_weights;
 }
 
 template <class T>

@@ -51,10 +51,6 @@ template <class T>
 float* copy_images(const TapConv<T>& t, const Plan& p, std::int64_t first, std::int64_t last,
                    std::int64_t row, std::int64_t slack);
 
-// Whether the outputs' order permits that all of them are made pixel after pixel: the weights of so many
-// blocks stay in cache.
-bool stay_in_cache(std::int64_t panel_words, std::int64_t blocks);
-
 // Asks for what finishing `pixels` outputs will write and read, into the second cache.
 template <class T>
 void ask_for(const TapConv<T>& t, const T* out, std::int64_t pixels, std::int64_t channels);
