@@ -13,6 +13,7 @@
 #include "engine/core/parallel.h"
 #include "engine/core/random.h"
 #include "engine/core/tensor.h"
+#include "engine/kernels/cpu/bf16_order.h"
 #include "engine/kernels/cpu/isa.h"
 #include "engine/kernels/cpu/machine.h"
 #include "engine/kernels/cpu/winograd.h"
@@ -133,16 +134,19 @@ void convolution(const Machine& machine) {
       run(kernels::conv2d_fwd, cpu_device, in.dtype(), same_3x3, in.view(), sealed.view(), out.mut_view());
     };
   };
+  const bool blocks = kernels::cpu::bf16_order() == kernels::cpu::Bf16Order::blocks;
   const bool pairs = kernels::cpu::cpu_isa() >= kernels::cpu::Isa::avx512bf16;
   kernels::cpu::set_winograd(false);
   story.tell("engine, direct", "any shape, no border written; filters packed once, as the tile reads them", y,
              engine(x, y));
-  story.tell(
-      "engine, direct, bf16",
-      pairs ? "two products an instruction (vdpbf16ps)" : "half the bytes; widened as the input is copied",
-      y16, engine(x16, y16));
+  story.tell("engine, direct, bf16",
+             blocks  ? "AMX: sixteen rows by sixteen columns by sixteen pairs an instruction"
+             : pairs ? "two products an instruction (vdpbf16ps)"
+                     : "half the bytes; widened as the input is copied",
+             y16, engine(x16, y16));
   kernels::cpu::set_winograd(true);
   story.tell("engine, Winograd", "F(4x4,3x3): 36 products where the direct form has 144", y, engine(x, y));
+  if (blocks) return;  // never in this form
   story.tell("engine, Winograd, bf16",
              "f32 inside, or the rounding of its transforms would show; half the bytes", y16,
              engine(x16, y16));
