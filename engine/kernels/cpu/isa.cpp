@@ -12,10 +12,11 @@
 namespace reprise::kernels::cpu {
 namespace {
 
+#if defined(__x86_64__)
 // Tiles hold 8 KiB that a thread's saved state has no room for by default: the kernel gives it on request,
 // where it knows them.
 bool has_amx() {
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(__linux__)
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned amx_bf16 = 1U << 22, amx_tile = 1U << 24;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (~d & (amx_bf16 | amx_tile)) != 0) return false;
@@ -25,6 +26,7 @@ bool has_amx() {
   return false;
 #endif
 }
+#endif
 
 Isa choose() {
   const std::string cap = env_string("REPRISE_CPU_ISA");
