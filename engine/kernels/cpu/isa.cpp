@@ -42,7 +42,8 @@ Isa choose() {
   if (best == Isa::avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     best = Isa::avx512;
-  if (best == Isa::avx512 && __builtin_cpu_supports("avx512bf16")) best = Isa::avx512bf16;
+  if (best == Isa::avx512 && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vbmi"))
+    best = Isa::avx512bf16;
   if (best == Isa::avx512bf16 && allowed == Isa::amx && has_amx()) best = Isa::amx;
 #endif
   return best < allowed ? best : allowed;

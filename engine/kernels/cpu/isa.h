@@ -10,7 +10,8 @@
 
 namespace reprise::kernels::cpu {
 
-// avx512bf16: as avx512, but bf16 is rounded and multiplied by instructions of its own, to the same bits.
+// avx512bf16: as avx512, but bf16 is widened, rounded and multiplied by instructions of its own (AVX512_VBMI
+// too), to the same bits.
 // amx: as avx512bf16, but bf16 is multiplied in tiles, which sum in another order (bf16_order.h).
 enum class Isa : std::uint8_t { portable, avx2, avx512, avx512bf16, amx };
 

@@ -106,7 +106,16 @@ REPRISE_INLINE void store_first(float* p, Vec v, std::int64_t n) {
 typedef std::uint32_t VecBits __attribute__((vector_size(lanes * 4)));
 typedef std::uint16_t VecHalves __attribute__((vector_size(lanes * 2)));
 REPRISE_INLINE Vec widen(VecHalves halves) {
-#if defined(__AVX512F__)
+#if defined(__AVX512VBMI__)
+  // Bytes 2i and 2i + 1 go to the upper half of lane i: one instruction, on a port that multiply-adds need
+  // too.
+  typedef std::uint8_t Bytes __attribute__((vector_size(64)));
+  const Bytes from = {0,  0,  0,  1,  0,  0,  2,  3,  0,  0,  4,  5,  0,  0,  6,  7,  0,  0,  8,  9, 0,  0,
+                      10, 11, 0,  0,  12, 13, 0,  0,  14, 15, 0,  0,  16, 17, 0,  0,  18, 19, 0,  0, 20, 21,
+                      0,  0,  22, 23, 0,  0,  24, 25, 0,  0,  26, 27, 0,  0,  28, 29, 0,  0,  30, 31};
+  return (Vec)_mm512_maskz_permutexvar_epi8(0xccccccccccccccccull, (__m512i)from,
+                                            _mm512_castsi256_si512((__m256i)halves));
+#elif defined(__AVX512F__)
   return (Vec)_mm512_maskz_slli_epi32(0xffff, _mm512_maskz_cvtepu16_epi32(0xffff, (__m256i)halves), 16);
 #elif defined(__AVX2__)
   return (Vec)_mm256_slli_epi32(_mm256_cvtepu16_epi32((__m128i)halves), 16);
