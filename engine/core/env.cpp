@@ -26,8 +26,7 @@ constexpr EnvVariable table[] = {
      "highest instruction set of the cpu backend: portable, avx2, avx512, avx512bf16 or amx", "amx"},
     {"REPRISE_BF16_ORDER",
      "how bf16 convolutions sum on cpu (as --bf16-order): blocks, as AMX does, or pairs, as AVX512_BF16 "
-     "does; "
-     "empty: blocks where the machine has AMX",
+     "does; empty: blocks where the machine has AMX",
      ""},
     {"REPRISE_WINOGRAD",
      "0: 3x3 convolutions with frozen filters are computed directly on cpu (as --winograd off)", "1"},

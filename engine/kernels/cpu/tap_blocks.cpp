@@ -67,7 +67,7 @@ void make_flat_tiles(const TapConv<BFloat16>& t, const Plan& p, std::int64_t uni
   if (!p.in_place) copy_pixels(t, p, in, left, copy);
   for (std::int64_t q = 0; p.in_place && q < left; ++q)
     std::memcpy(copy + q * stride, in + q * t.in_channels, static_cast<std::size_t>(t.c) * sizeof(BFloat16));
-  tiles.end = 0;
+  tiles.end = 0;  // places are counted from the copy's first pixel
   tiles.add(copy, stride, 0, left, out + in_place * t.out_pixel, t.out_pixel);
 }
 
