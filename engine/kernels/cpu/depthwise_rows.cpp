@@ -27,12 +27,24 @@ Window window_of(const AxisTaps& row, const Segment& run, std::int64_t in_width,
           channels};
 }
 
+// Whether the outputs are those of three columns of taps at stride 1 with a border of one: all of them see
+// three columns but the first, which lacks the first tap, and the last.
+bool is_bordered_row(const std::vector<Segment>& runs) {
+  const auto sees = [](const Segment& run, std::int64_t first, std::int64_t count) {
+    return run.taps.first == first && run.taps.count == count && run.taps.step == 1 &&
+           run.taps.source_step == 1;
+  };
+  return runs.size() == 3 && sees(runs[0], 1, 2) && sees(runs[1], 0, 3) && sees(runs[2], 0, 2) &&
+         runs[0].count == 1 && runs[2].count == 1 && runs[1].step == 1 && runs[1].source_step == 1;
+}
+
 }  // namespace
 
 DepthwiseRows::DepthwiseRows(std::vector<AxisTaps> rows, std::vector<Segment> columns, const Shape& in,
                              const Shape& w, const Shape& out)
     : rows_(std::move(rows)),
       columns_(std::move(columns)),
+      bordered_(is_bordered_row(columns_)),
       in_height_(in[1]),
       in_width_(in[2]),
       out_height_(out[1]),
@@ -68,6 +80,12 @@ void DepthwiseRows::correlate(const T* in, std::int64_t first, const T* grad, st
                               float* taps) const {
   const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];
   const T* source = in + (i / out_height_ * in_height_ + row.source - first) * in_width_ * channels_;
+  if (bordered_ && (row.count == 2 || row.count == 3)) {
+    Window z = window_of(row, columns_[1], in_width_, filter_width_, channels_);
+    z.count += 2;
+    depthwise_leaf<T>().correlate_row(z, source, grad, taps + row.first * filter_width_ * channels_);
+    return;
+  }
   for (const Segment& run : columns_)
     depthwise_leaf<T>().correlate(window_of(row, run, in_width_, filter_width_, channels_),
                                   source + run.taps.source * channels_, grad + run.begin * channels_,

@@ -32,6 +32,7 @@ class DepthwiseRows {
 
   std::vector<AxisTaps> rows_;
   std::vector<Segment> columns_;
+  bool bordered_;
   std::int64_t in_height_, in_width_, out_height_, channels_;
   std::int64_t filter_width_, filter_, group_images_;
 };

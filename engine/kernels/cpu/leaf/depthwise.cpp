@@ -5,6 +5,14 @@
 namespace reprise::kernels::cpu::REPRISE_ISA {
 namespace {
 
+// On to the next place. Hidden from the compiler, which else keeps each multiple of a step in a register of
+// its own, more than there are.
+template <class T>
+REPRISE_INLINE void advance(T*& p, std::int64_t step) {
+  p += step;
+  __asm__("" : "+r"(p));
+}
+
 // `block` neighbouring outputs share each load of a tap; channels run innermost, so memory is read in order.
 template <int block, int fixed, class T>
 REPRISE_INLINE void gather_block(const Window& z, const T* in, const float* taps, T* out) {
@@ -31,28 +39,39 @@ void gather_all(const Window& z, const T* in, const float* taps, T* out) {
 
 // The windows of neighbours overlap where a step to the next output is a step to the next column: then each
 // input is loaded once for all of them. Backwards (a gradient) it is the same from the last output on.
-template <int block, int columns, class T>
+template <int block, int rows, int columns, class T>
 REPRISE_INLINE void gather_sliding(const Window& z, const T* in, const float* taps, T* out, const T* next,
                                    std::int64_t step, std::int64_t out_step) {
-  const T* ahead = z.in_row > 0 ? in + z.rows * z.in_row : in - z.in_row;
+  const T* ahead = z.in_row > 0 ? in + rows * z.in_row : in - z.in_row;
   for_vectors(z.channels, [&](std::int64_t c, auto part) {
     // The row that the next row of outputs will see first; the machine's own guess fails at this pattern.
-    for (int b = 0; b < block; ++b) {
-      __builtin_prefetch(ahead + b * step + c, 0, 2);
-      __builtin_prefetch(next + b * out_step + c, 0, 2);
+    // Once for each cache line.
+    if (c * sizeof(T) % 64 == 0) {
+      const T *fetched = ahead + c, *touched = next + c;
+      for (int b = 0; b < block; ++b) {
+        __builtin_prefetch(fetched, 0, 2);
+        __builtin_prefetch(touched, 0, 2);
+        advance(fetched, step);
+        advance(touched, out_step);
+      }
     }
     Vec sum[block] = {};
-    for (std::int64_t r = 0; r < z.rows; ++r) {
+    for (int r = 0; r < rows; ++r) {
       Vec tap[columns];
       for (int s = 0; s < columns; ++s) tap[s] = load(taps + r * z.tap_row + s * z.tap_column + c, part);
       const T* p = in + r * z.in_row + c;
       for (int k = 0; k < block + columns - 1; ++k) {
-        const Vec v = load(p + k * step, part);
+        const Vec v = load(p, part);
+        advance(p, step);
         for (int s = 0; s < columns; ++s)
           if (k - s >= 0 && k - s < block) sum[k - s] = fma(v, tap[s], sum[k - s]);
       }
     }
-    for (int b = 0; b < block; ++b) store(out + b * out_step + c, sum[b], part);
+    T* to = out + c;
+    for (int b = 0; b < block; ++b) {
+      store(to, sum[b], part);
+      advance(to, out_step);
+    }
   });
 }
 
@@ -66,21 +85,21 @@ REPRISE_INLINE void in_blocks(std::int64_t count, F f) {
   for (; o < count; ++o) f.template operator()<1>(o);
 }
 
-template <int columns, class T>
+template <int rows, int columns, class T>
 void gather_row(const Window& z, const T* in, const float* taps, T* out, const T* next) {
   if (z.count > 1 && z.in_step == -z.in_column) {
     in += (z.count - 1) * z.in_step;
     out += (z.count - 1) * z.out_step;
     next += (z.count - 1) * z.out_step;
     in_blocks(z.count, [&]<int block>(std::int64_t o) {
-      gather_sliding<block, columns>(z, in - o * z.in_step, taps, out - o * z.out_step, next - o * z.out_step,
-                                     z.in_column, -z.out_step);
+      gather_sliding<block, rows, columns>(z, in - o * z.in_step, taps, out - o * z.out_step,
+                                           next - o * z.out_step, z.in_column, -z.out_step);
     });
     return;
   }
   in_blocks(z.count, [&]<int block>(std::int64_t o) {
-    gather_sliding<block, columns>(z, in + o * z.in_step, taps, out + o * z.out_step, next + o * z.out_step,
-                                   z.in_column, z.out_step);
+    gather_sliding<block, rows, columns>(z, in + o * z.in_step, taps, out + o * z.out_step,
+                                         next + o * z.out_step, z.in_column, z.out_step);
   });
 }
 
@@ -90,11 +109,22 @@ bool slides(const Window& z) {
              : false;
 }
 
+// Calls f.operator()<rows, columns>() where both are 2 or 3; else returns false.
+template <class F>
+REPRISE_INLINE bool with_taps(const Window& z, F f) {
+  if (z.rows == 3 && z.columns == 3) return f.template operator()<3, 3>(), true;
+  if (z.rows == 3 && z.columns == 2) return f.template operator()<3, 2>(), true;
+  if (z.rows == 2 && z.columns == 3) return f.template operator()<2, 3>(), true;
+  if (z.rows == 2 && z.columns == 2) return f.template operator()<2, 2>(), true;
+  return false;
+}
+
 // Every output sums its taps in the same order, in whatever block it lies.
 template <class T>
 void gather(const Window& z, const T* in, const float* taps, T* out, const T* next) {
-  if (slides(z))
-    return z.columns == 3 ? gather_row<3>(z, in, taps, out, next) : gather_row<2>(z, in, taps, out, next);
+  if (slides(z) &&
+      with_taps(z, [&]<int rows, int columns>() { gather_row<rows, columns>(z, in, taps, out, next); }))
+    return;
   if (z.rows == 1 && z.columns == 1) return gather_all<1>(z, in, taps, out);
   gather_all<0>(z, in, taps, out);
 }
@@ -129,26 +159,31 @@ void correlate_all(const Window& z, const T* in, const T* out, float* taps) {
 }
 
 // Sliding along the run, forward alone: each input and each gradient is loaded once, all taps stay in
-// registers. grad[s] is that of output k - s, which sees column k through tap s.
-template <int rows, int columns, class T>
+// registers. grad[s] is that of output k - s, which sees column k through tap s. `cut` columns are missing at
+// both ends; `in` is the first that is there.
+template <int rows, int columns, int cut, class T>
 void correlate_sliding(const Window& z, const T* in, const T* out, float* taps) {
   for_vectors(z.channels, [&](std::int64_t c, auto part) {
     Vec sum[rows][columns], grad[columns] = {};
     for (int r = 0; r < rows; ++r)
       for (int s = 0; s < columns; ++s) sum[r][s] = load(taps + r * z.tap_row + s * z.tap_column + c, part);
-    const auto column = [&](std::int64_t k, auto all) {
+    const auto next_output = [&](std::int64_t k) {
       for (int s = columns - 1; s > 0; --s) grad[s] = grad[s - 1];
       if (k < z.count) grad[0] = load(out + k * z.out_step + c, part);
+    };
+    const auto column = [&](std::int64_t k, auto all) {
+      next_output(k);
       for (int r = 0; r < rows; ++r) {
-        const Vec v = load(in + r * z.in_row + k * z.in_column + c, part);
+        const Vec v = load(in + r * z.in_row + (k - cut) * z.in_column + c, part);
         for (int s = 0; s < columns; ++s)
           if (all.value || (k >= s && k - s < z.count)) sum[r][s] = fma(v, grad[s], sum[r][s]);
       }
     };
     std::int64_t k = 0;
+    for (; k < cut; ++k) next_output(k);
     for (; k < columns - 1; ++k) column(k, Flag<false>{});
     for (; k < z.count; ++k) column(k, Flag<true>{});
-    for (; k < z.count + columns - 1; ++k) column(k, Flag<false>{});
+    for (; k < z.count + columns - 1 - cut; ++k) column(k, Flag<false>{});
     for (int r = 0; r < rows; ++r)
       for (int s = 0; s < columns; ++s) store(taps + r * z.tap_row + s * z.tap_column + c, sum[r][s], part);
   });
@@ -156,18 +191,21 @@ void correlate_sliding(const Window& z, const T* in, const T* out, float* taps) 
 
 template <class T>
 void correlate(const Window& z, const T* in, const T* out, float* taps) {
-  if (slides(z) && (z.count == 1 || z.in_step == z.in_column)) {
-    if (z.rows == 3 && z.columns == 3) return correlate_sliding<3, 3>(z, in, out, taps);
-    if (z.rows == 3 && z.columns == 2) return correlate_sliding<3, 2>(z, in, out, taps);
-    if (z.rows == 2 && z.columns == 3) return correlate_sliding<2, 3>(z, in, out, taps);
-    if (z.rows == 2 && z.columns == 2) return correlate_sliding<2, 2>(z, in, out, taps);
-  }
+  if (slides(z) && (z.count == 1 || z.in_step == z.in_column) &&
+      with_taps(z, [&]<int rows, int columns>() { correlate_sliding<rows, columns, 0>(z, in, out, taps); }))
+    return;
   if (z.rows == 1 && z.columns == 1) return correlate_all<1>(z, in, out, taps);
   correlate_all<0>(z, in, out, taps);
 }
 
+template <class T>
+void correlate_row(const Window& z, const T* in, const T* out, float* taps) {
+  if (z.rows == 3) return correlate_sliding<3, 3, 1>(z, in, out, taps);
+  correlate_sliding<2, 3, 1>(z, in, out, taps);
+}
+
 }  // namespace
 
-REPRISE_LEAF_TABLES(DepthwiseLeaf, depthwise_leaf, gather, correlate);
+REPRISE_LEAF_TABLES(DepthwiseLeaf, depthwise_leaf, gather, correlate, correlate_row);
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

@@ -13,6 +13,10 @@ struct DepthwiseLeaf {
   void (*gather)(const Window& z, const T* in, const float* taps, T* out, const T* next);
   // taps[tap] += sum over o of in[o + tap] * out[o]. wgrad.
   void (*correlate)(const Window& z, const T* in, const T* out, float* taps);
+  // The same for a whole row, two outputs or more, of two or three rows of three taps at stride 1 with a
+  // border of one: the first output's first tap and the last one's last meet no input. `in` is the row's
+  // first column.
+  void (*correlate_row)(const Window& z, const T* in, const T* out, float* taps);
 };
 REPRISE_LEAF_OF(DepthwiseLeaf, depthwise_leaf)
 
