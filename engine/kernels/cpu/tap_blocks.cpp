@@ -1,6 +1,7 @@
 // Tap convolutions of bf16 whose sums are made in blocks (leaf/block_tile.h). A tile is always sixteen pixels
 // that lie the same distance apart in the copy: where rows of outputs are short it reaches over the end of
-// one, through what pads the copy, into the next, and only what belongs to an output is stored.
+// one, through what pads the copy, into the next, which is the same row of the next image or the next row of
+// the first; only what belongs to an output is stored.
 #include <algorithm>
 #include <cstring>
 
@@ -76,12 +77,14 @@ void make_tiles(const TapConv<BFloat16>& t, const Plan& p, std::int64_t unit, Ti
   const std::int64_t first = unit / p.row_units * p.images, last = std::min(t.n, first + p.images);
   const std::int64_t first_row = unit % p.row_units * p.rows, last_row = std::min(t.oh, first_row + p.rows);
   stride = p.stride_w * p.pixel_words;
-  float* copy = copy_images(t, p, first, last, first_row, tile_pixels * stride);
-  // From row to row of outputs, in strides: make_plan sees to it that they divide a row of the copy.
-  const std::int64_t places = p.copy_w / p.stride_w;
-  for (std::int64_t n = first; n < last; ++n)
-    for (std::int64_t row = first_row; row < last_row; ++row)
-      tiles.add(copy, stride, ((n - first) * p.copy_h + (row - first_row) * p.stride_h) * places, t.ow,
+  // Behind the last pixel lie what pads it and the rest of a tile.
+  float* copy = copy_images(t, p, first, last, first_row, (tile_pixels + t.cols.back()) * stride);
+  // From row to row of outputs and from image to image, in places: make_plan sees to it that strides divide a
+  // row of the copy.
+  const std::int64_t row_places = p.row_words / stride * p.stride_h, image_places = p.image_words / stride;
+  for (std::int64_t row = first_row; row < last_row; ++row)
+    for (std::int64_t n = first; n < last; ++n)
+      tiles.add(copy, stride, (row - first_row) * row_places + (n - first) * image_places, t.ow,
                 t.out + n * t.out_image + row * t.out_row, t.out_pixel);
 }
 

@@ -222,7 +222,6 @@ void tap_conv(const TapConv<T>& t, const PackedWeights& weights) {
       const std::int64_t last_image = std::min(t.n, first_image + plan.images);
       const std::int64_t first_row = unit % plan.row_units * plan.rows;
       const std::int64_t last_row = std::min(t.oh, first_row + plan.rows);
-      const std::int64_t row_words = plan.copy_w * plan.pixel_words;
       // The last segment of a row may reach past it: into the next row, and past the last one into this
       // slack.
       const auto slack = (v.pixels * plan.stride_w + 1) * plan.pixel_words;
@@ -232,7 +231,7 @@ void tap_conv(const TapConv<T>& t, const PackedWeights& weights) {
         float* image = copy + (n - first_image) * plan.image_words;
         for (std::int64_t p = first_row; p < last_row; ++p)
           for (std::int64_t q = 0; q < t.ow; q += v.pixels)
-            segments.push_back({image + (p - first_row) * plan.stride_h * row_words + q * call.in_stride,
+            segments.push_back({image + (p - first_row) * plan.stride_h * plan.row_words + q * call.in_stride,
                                 t.out + n * t.out_image + p * t.out_row + q * t.out_pixel,
                                 static_cast<int>(std::min<std::int64_t>(v.pixels, t.ow - q))});
       }

@@ -49,10 +49,25 @@ Blocks blocks_of(const TapConv<T>& t) {
   return {false, pairs, pairs * of_tap};
 }
 
+// Zeros on the left and on the right of a row of `width` pixels in the copy.
+struct Padding {
+  std::int64_t left, right;
+};
+template <class T>
+Padding padding_of(const TapConv<T>& t, const Plan& p, std::int64_t width) {
+  const std::int64_t left = std::clamp<std::int64_t>(div_up(-t.col_origin, p.step_w), 0, width);
+  return {left, width - std::clamp(div_up(t.w - t.col_origin, p.step_w), left, width)};
+}
+// How much of the right one the left one of the next row, as long, can stand for.
+template <class T>
+std::int64_t shared_padding(const TapConv<T>& t, const Plan& p) {
+  const Padding padding = padding_of(t, p, p.copy_w);
+  return std::min(padding.left, padding.right);
+}
+
 // Neighbouring tap columns that lie side by side in the copy are one run.
 template <class T>
 void make_runs(const TapConv<T>& t, Plan& p) {
-  const std::int64_t row_words = p.copy_w * p.pixel_words;
   if (word_form<T>() == WordForm::blocks) {
     const Blocks blocks = blocks_of(t);
     p.run_length = blocks.pairs;
@@ -60,16 +75,16 @@ void make_runs(const TapConv<T>& t, Plan& p) {
     for (const std::int64_t a : t.rows)
       for (std::int64_t b = 0; b < (blocks.together ? 1 : cols); ++b)
         for (std::int64_t i = 0; i < length; i += blocks.pairs)
-          p.runs.push_back(a * row_words + t.cols[static_cast<std::size_t>(b)] * p.pixel_words + i);
+          p.runs.push_back(a * p.row_words + t.cols[static_cast<std::size_t>(b)] * p.pixel_words + i);
     return;
   }
   const bool together = are_contiguous(t) && p.pixel_words == words_of(t);
   p.run_length = words_of(t) * (together ? std::ssize(t.cols) : 1);
   for (const std::int64_t a : t.rows) {
     if (together) {
-      p.runs.push_back(a * row_words);
+      p.runs.push_back(a * p.row_words);
     } else {
-      for (const std::int64_t b : t.cols) p.runs.push_back(a * row_words + b * p.pixel_words);
+      for (const std::int64_t b : t.cols) p.runs.push_back(a * p.row_words + b * p.pixel_words);
     }
   }
 }
@@ -107,7 +122,8 @@ Plan make_plan(const TapConv<T>& t, std::int64_t block) {
   p.step_w = t.cols.size() == 1 ? t.stride_w : 1, p.stride_w = t.stride_w / p.step_w;
   p.step_h = t.rows.size() == 1 ? t.stride_h : 1, p.stride_h = t.stride_h / p.step_h;
   p.copy_w = (t.ow - 1) * p.stride_w + span_w;
-  if (form == WordForm::blocks) p.copy_w = div_up(p.copy_w, p.stride_w) * p.stride_w;  // see tap_blocks.cpp
+  if (form == WordForm::blocks)  // see tap_blocks.cpp
+    p.copy_w = p.stride_w == 1 ? p.copy_w - shared_padding(t, p) : div_up(p.copy_w, p.stride_w) * p.stride_w;
   const auto height = [&](std::int64_t rows) { return (rows - 1) * p.stride_h + span_h; };
   if (p.flat) {
     const std::int64_t stride = t.in_channels * std::int64_t{sizeof(T)} / 4;
@@ -135,7 +151,10 @@ Plan make_plan(const TapConv<T>& t, std::int64_t block) {
     p.image_units = div_up(t.n, p.images);
   }
   p.copy_h = height(p.rows);
-  p.image_words = p.copy_h * p.copy_w * p.pixel_words;
+  const std::int64_t image_row = p.copy_w * p.pixel_words;
+  const bool side_by_side = form == WordForm::blocks;
+  p.row_words = side_by_side ? p.images * image_row : image_row;
+  p.image_words = side_by_side ? image_row : p.copy_h * image_row;
   // Few units (small batches): share the blocks of outputs out as well.
   const std::int64_t units = p.image_units * p.row_units;
   p.block_units = units >= 8 ? 1 : std::min(p.blocks, div_up(8, units));
@@ -186,22 +205,20 @@ namespace {
 // copy_h rows of one image from `first` on, the channels read, with zeros outside.
 template <class T>
 void copy_padded(const TapConv<T>& t, const Plan& p, std::int64_t image, std::int64_t first, float* to) {
-  const std::int64_t left = std::clamp<std::int64_t>(div_up(-t.col_origin, p.step_w), 0, p.copy_w);
-  const std::int64_t right = std::clamp(div_up(t.w - t.col_origin, p.step_w), left, p.copy_w);
+  const Padding padding = padding_of(t, p, p.copy_w);
+  const std::int64_t inside = p.copy_w - padding.left - padding.right;
   const auto zeros = [&p](float* at, std::int64_t pixels) {
     std::memset(at, 0, static_cast<std::size_t>(pixels * p.pixel_words) * sizeof(float));
     return at + pixels * p.pixel_words;
   };
-  for (std::int64_t r = 0; r < p.copy_h; ++r) {
-    const std::int64_t h = first + r * p.step_h, w = t.col_origin + left * p.step_w;
-    if (h < 0 || h >= t.h || left == right) {
-      to = zeros(to, p.copy_w);
+  for (std::int64_t r = 0; r < p.copy_h; ++r, to += p.row_words) {
+    const std::int64_t h = first + r * p.step_h, w = t.col_origin + padding.left * p.step_w;
+    if (h < 0 || h >= t.h || inside == 0) {
+      zeros(to, p.copy_w);
       continue;
     }
-    to = zeros(to, left);
-    to =
-        copy_pixels(t, p, t.in + ((image * t.h + h) * t.w + w) * t.in_channels + t.c_begin, right - left, to);
-    to = zeros(to, p.copy_w - right);
+    const T* from = t.in + ((image * t.h + h) * t.w + w) * t.in_channels + t.c_begin;
+    zeros(copy_pixels(t, p, from, inside, zeros(to, padding.left)), padding.right);
   }
 }
 
@@ -210,8 +227,11 @@ void copy_padded(const TapConv<T>& t, const Plan& p, std::int64_t image, std::in
 template <class T>
 float* copy_images(const TapConv<T>& t, const Plan& p, std::int64_t first, std::int64_t last,
                    std::int64_t row, std::int64_t slack) {
-  float* copy = scratch(1, static_cast<std::size_t>(p.images * p.image_words + slack));
-  std::memset(copy + (last - first) * p.image_words, 0, static_cast<std::size_t>(slack) * sizeof(float));
+  const std::int64_t words = p.images * p.copy_h * p.copy_w * p.pixel_words;
+  float* copy = scratch(1, static_cast<std::size_t>(words + slack));
+  // Behind the last image, which may be one of less than a unit has.
+  if (last - first < p.images) std::memset(copy, 0, static_cast<std::size_t>(words) * sizeof(float));
+  std::memset(copy + words, 0, static_cast<std::size_t>(slack) * sizeof(float));
   for (std::int64_t n = first; n < last; ++n)
     copy_padded(t, p, n, t.row_origin + row * t.stride_h, copy + (n - first) * p.image_words);
   return copy;

@@ -30,7 +30,10 @@ struct Plan {
   // A unit's copy of the input: from pixel to pixel in the image and in the copy, which leaves out what a
   // single strided tap never reads.
   std::int64_t step_w, step_h, stride_w, stride_h;
-  std::int64_t copy_w, copy_h, pixel_words, image_words;
+  std::int64_t copy_w, copy_h, pixel_words;
+  // From row to row and from image to image, in words. Images follow one another; where tiles read blocks
+  // they lie side by side, and what pads a row on the right is what pads the next one on the left.
+  std::int64_t row_words, image_words;
   // Runs of contiguous words that tiles read, relative to a pixel of the copy, in order. In blocks a run is
   // one.
   std::vector<std::int64_t> runs;
