@@ -106,6 +106,12 @@ TEST(ConvTail, HasTheBitsOfItsParts) {
           }
 }
 
+// Outputs of 16 MiB and more are written past the caches.
+TEST(ConvTail, HasTheBitsOfItsPartsWhereCachesDoNotHoldIt) {
+  expect_equal({{1, 264, 256, 64}, {}, true, true, false}, cpu_device, DType::f32);
+  expect_equal({{1, 528, 256, 64}, {}, true, true, true}, cpu_device, DType::bf16);
+}
+
 TEST(ConvTail, BehindItsConvolutionHasTheBitsOfTheParts) {
   struct Sizes {
     Shape x, w;

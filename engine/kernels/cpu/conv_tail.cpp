@@ -17,6 +17,8 @@
 namespace reprise::kernels::cpu {
 namespace {
 
+constexpr std::int64_t stream_bytes = std::int64_t{16} << 20;
+
 Conv2dArgs same_size(View w) {
   return Conv2dArgs::same_size(w.dim(1), w.dim(2));
 }
@@ -58,6 +60,15 @@ GroupChunks chunks_of(const Shape& x, const Shape& statistics) {
   return GroupChunks::of_images(x, statistics[0], sum_chunk);
 }
 
+// Whether a pass over all of `out` writes it past the caches, which would not keep it.
+template <class T>
+bool streams(MutView out) {
+  constexpr std::int64_t line = 64;
+  return out && out.numel() * std::int64_t{sizeof(T)} >= stream_bytes &&
+         out.dim(3) * std::int64_t{sizeof(T)} % line == 0 &&
+         reinterpret_cast<std::uintptr_t>(out.data<T>()) % line == 0;
+}
+
 // Where the bits of a pixel start; null where there are none.
 const std::uint8_t* bits_at(View positive, std::int64_t pixel) {
   return positive ? positive.data<std::uint8_t>() + pixel * positive.dim(3) : nullptr;
@@ -88,6 +99,7 @@ void conv_tail_fwd(const ConvTailArgs& a, View x, View w, View mean, View var, V
   const std::int64_t width = x.dim(2), channels = x.dim(3), row = b.row(), image_rows = x.dim(0) * x.dim(1);
   const std::int64_t group_rows = std::max<std::int64_t>(1, image_rows / mean.dim(0));
   const std::vector<float> scale = normal_scale(gamma, var, a.eps);
+  const bool past = x.data<T>() != y.data<T>() && streams<T>(y);
   parallel_for(image_rows, rows_per_chunk(1 << 15, row), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t s = i / group_rows * channels;
@@ -95,8 +107,8 @@ void conv_tail_fwd(const ConvTailArgs& a, View x, View w, View mean, View var, V
           b.rows(i, i + 1, y.data<T>()), channels, mean.data<float>() + s, scale.data() + s,
           beta.data<float>() + s, residual ? residual.data<T>() + i * row : nullptr, a.relu,
           y.data<T>() + i * row,
-          positive ? positive.data<std::uint8_t>() + i * width * positive.dim(3) : nullptr, width, channels,
-          channels);
+          positive ? positive.data<std::uint8_t>() + i * width * positive.dim(3) : nullptr, past, width,
+          channels, channels);
     }
   });
 }
@@ -147,23 +159,23 @@ void conv_tail_bwd(const ConvTailArgs& a, View x, View b, View w, View dy, View 
     const ConvTailLeaf<T>& leaf = conv_tail_leaf<T>();
     // db of `rows` image rows from row i on; made of b, which is kept, or lies in `out`, or is x without a
     // filter.
-    const auto input_gradient_rows = [&](std::int64_t i, std::int64_t rows, T* out) {
+    const auto input_gradient_rows = [&](std::int64_t i, std::int64_t rows, T* out, bool past) {
       const T* grads = dy.data<T>() + i * row;
       const std::uint8_t* bits = bits_at(positive, i * width);
       if (constants)
-        leaf.masked(grads, bits, scale.data() + s, out, rows * width, c);
+        leaf.masked(grads, bits, scale.data() + s, out, past, rows * width, c);
       else
         leaf.grad_input(b   ? b.data<T>() + i * row
                         : w ? out
                             : x.data<T>() + i * row,
                         grads, bits, mean.data<float>() + s, g.grad_mean.data() + s, g.slope.data() + s,
-                        scale.data() + s, out, rows * width, c);
+                        scale.data() + s, out, past, rows * width, c);
     };
     if (dresidual)
       leaf.masked(dy.data<T>() + first * row, bits_at(positive, first * width), nullptr,
-                  dresidual.data<T>() + first * row, z.rows(k), c);
+                  dresidual.data<T>() + first * row, streams<T>(dresidual), z.rows(k), c);
     if (!w) {
-      if (dx) input_gradient_rows(first, last - first, dx.data<T>() + first * row);
+      if (dx) input_gradient_rows(first, last - first, dx.data<T>() + first * row, streams<T>(dx));
       return;
     }
     if (!dx && !dw) return;
@@ -178,7 +190,7 @@ void conv_tail_bwd(const ConvTailArgs& a, View x, View b, View w, View dy, View 
       for (; made < std::min(high, i + reach + 1); ++made) {
         T* out = db + (made - low) * row;
         if (!constants && !b) filtered.into(out, made, dy.data<T>() + made * row);
-        input_gradient_rows(made, 1, out);
+        input_gradient_rows(made, 1, out, false);
       }
       if (dx)
         back->gather(db, low, w.data<float>(), i, dx.data<T>() + i * row,

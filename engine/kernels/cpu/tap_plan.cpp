@@ -257,7 +257,7 @@ void finish_outputs(const TapConv<T>& t, const T* sums, std::int64_t stride, T* 
     conv_tail_leaf<T>().finish(sums, stride, f.mean + first_channel, f.scale + first_channel,
                                f.shift + first_channel,
                                f.residual != nullptr ? f.residual + (out - t.out) : nullptr, f.relu, out,
-                               nullptr, pixels, t.out_pixel, channels);
+                               nullptr, false, pixels, t.out_pixel, channels);
 }
 
 #define REPRISE_TAP_PLAN(T)                                                                               \

@@ -1,5 +1,7 @@
 #include "engine/kernels/cpu/leaf/conv_tail.h"
 
+#include <type_traits>
+
 #include "engine/kernels/cpu/leaf/vec.h"
 
 namespace reprise::kernels::cpu::REPRISE_ISA {
@@ -63,27 +65,43 @@ REPRISE_INLINE std::int64_t count_of(First part) {
   return part.n;
 }
 
+// Puts v at p: past the caches if `streams`, else into them.
+template <bool streams, class T, class Part>
+REPRISE_INLINE void put(T* p, Vec v, Part part) {
+  if constexpr (streams && std::is_same_v<Part, All>)
+    stream(p, v);
+  else
+    store(p, v, part);
+}
+template <bool streams, class T>
+REPRISE_INLINE void ask_for(const T* p) {
+  if constexpr (!streams) prefetch_output(p);
+}
+
 template <class T>
 void finish(const T* b, std::int64_t b_stride, const float* mean, const float* scale, const float* shift,
-            const T* residual, bool relu, T* y, std::uint8_t* positive, std::int64_t rows,
+            const T* residual, bool relu, T* y, std::uint8_t* positive, bool streams, std::int64_t rows,
             std::int64_t stride, std::int64_t channels) {
   with_flag(residual != nullptr, [&](auto add) {
     with_flag(relu, [&](auto rectify) {
       with_flag(positive != nullptr, [&](auto keep) {
-        for (std::int64_t r = 0; r < rows; ++r)
-          for_vectors(channels, [&](std::int64_t c, auto part) {
-            const std::int64_t i = r * stride + c;
-            Vec v = fma(load(b + r * b_stride + c, part) - load(mean + c, part), load(scale + c, part),
-                        load(shift + c, part));
-            if constexpr (add.value) v = as_stored<T>(v) + load(residual + i, part);
-            if constexpr (keep.value)
-              store_bits(positive + r * bytes_of(channels), c, positive_bits(v), count_of(part));
-            if constexpr (rectify.value) v = select(v < Vec{}, Vec{}, v);
-            store(y + i, v, part);
-          });
+        with_flag(streams, [&](auto past) {
+          for (std::int64_t r = 0; r < rows; ++r)
+            for_vectors(channels, [&](std::int64_t c, auto part) {
+              const std::int64_t i = r * stride + c;
+              Vec v = fma(load(b + r * b_stride + c, part) - load(mean + c, part), load(scale + c, part),
+                          load(shift + c, part));
+              if constexpr (add.value) v = as_stored<T>(v) + load(residual + i, part);
+              if constexpr (keep.value)
+                store_bits(positive + r * bytes_of(channels), c, positive_bits(v), count_of(part));
+              if constexpr (rectify.value) v = select(v < Vec{}, Vec{}, v);
+              put<past.value>(y + i, v, part);
+            });
+        });
       });
     });
   });
+  if (streams) flush_streams();
 }
 
 template <class T>
@@ -137,33 +155,40 @@ void grad_sums(const T* b, const T* dy, const std::uint8_t* positive, const floa
 
 template <class T>
 void grad_input(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
-                const float* grad_mean, const float* slope, const float* scale, T* db, std::int64_t rows,
-                std::int64_t channels) {
+                const float* grad_mean, const float* slope, const float* scale, T* db, bool streams,
+                std::int64_t rows, std::int64_t channels) {
   with_flag(positive != nullptr, [&](auto relu) {
-    for (std::int64_t r = 0; r < rows; ++r)
-      for_vectors(channels, [&](std::int64_t c, auto part) {
-        prefetch_output(db + r * channels + c);
-        const Vec d = load(b + r * channels + c, part) - load(mean + c, part);
-        const Vec g = gradient<relu.value>(dy, positive, r, channels, c, part) - load(grad_mean + c, part);
-        store(db + r * channels + c, (g - d * load(slope + c, part)) * load(scale + c, part), part);
-      });
-  });
-}
-
-template <class T>
-void masked(const T* dy, const std::uint8_t* positive, const float* scale, T* out, std::int64_t rows,
-            std::int64_t channels) {
-  with_flag(positive != nullptr, [&](auto relu) {
-    with_flag(scale != nullptr, [&](auto scaled) {
+    with_flag(streams, [&](auto past) {
       for (std::int64_t r = 0; r < rows; ++r)
         for_vectors(channels, [&](std::int64_t c, auto part) {
-          prefetch_output(out + r * channels + c);
-          Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
-          if constexpr (scaled.value) g = g * load(scale + c, part);
-          store(out + r * channels + c, g, part);
+          ask_for<past.value>(db + r * channels + c);
+          const Vec d = load(b + r * channels + c, part) - load(mean + c, part);
+          const Vec g = gradient<relu.value>(dy, positive, r, channels, c, part) - load(grad_mean + c, part);
+          put<past.value>(db + r * channels + c, (g - d * load(slope + c, part)) * load(scale + c, part),
+                          part);
         });
     });
   });
+  if (streams) flush_streams();
+}
+
+template <class T>
+void masked(const T* dy, const std::uint8_t* positive, const float* scale, T* out, bool streams,
+            std::int64_t rows, std::int64_t channels) {
+  with_flag(positive != nullptr, [&](auto relu) {
+    with_flag(scale != nullptr, [&](auto scaled) {
+      with_flag(streams, [&](auto past) {
+        for (std::int64_t r = 0; r < rows; ++r)
+          for_vectors(channels, [&](std::int64_t c, auto part) {
+            ask_for<past.value>(out + r * channels + c);
+            Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
+            if constexpr (scaled.value) g = g * load(scale + c, part);
+            put<past.value>(out + r * channels + c, g, part);
+          });
+      });
+    });
+  });
+  if (streams) flush_streams();
 }
 
 }  // namespace

@@ -173,6 +173,33 @@ REPRISE_INLINE Vec as_stored(Vec v) {
   return widen(narrow(v));
 }
 
+// Stored past the caches (p: a multiple of a vector's size), so that memory is not read first; for outputs
+// too large to be found there again. In one thread's program order all the same; `flush_streams` before
+// others read.
+REPRISE_INLINE void stream(float* p, Vec v) {
+#if defined(__AVX512F__)
+  _mm512_stream_ps(p, (__m512)v);
+#elif defined(__AVX2__)
+  _mm256_stream_ps(p, (__m256)v);
+#else
+  store(p, v);
+#endif
+}
+REPRISE_INLINE void stream(BFloat16* p, Vec v) {
+#if defined(__AVX512F__)
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(p), (__m256i)narrow(v));
+#elif defined(__AVX2__)
+  _mm_stream_si128(reinterpret_cast<__m128i*>(p), (__m128i)narrow(v));
+#else
+  store(p, v);
+#endif
+}
+REPRISE_INLINE void flush_streams() {
+#if defined(__AVX2__)
+  _mm_sfence();
+#endif
+}
+
 // a * b + c: one rounding where the instruction set has FMA, two in the portable build.
 REPRISE_INLINE Vec fma(Vec a, Vec b, Vec c) {
 #if defined(__AVX512F__)
