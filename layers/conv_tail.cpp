@@ -29,19 +29,10 @@ bool is_one_pass(const Conv2d& conv, const BatchNorm2d& bn, const Tensor& x, con
          !any_requires_grad({x, conv.weight, bn.weight, bn.bias, residual});
 }
 
-}  // namespace
-
-bool fuses_tails() {
-  return !ForwardObserver::is_watching() && env_flag("REPRISE_FUSE");
-}
-
-Tensor conv_bn(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, const Tensor& residual, bool relu) {
-  if (!fuses_tails()) {
-    const Tensor y = bn(conv(x)), sum = residual.defined() ? ops::add(y, residual) : y;
-    return relu ? ops::relu(sum) : sum;
-  }
-  ops::ConvTail tail{{}, bn.weight, bn.bias, residual, {.eps = bn.args.eps, .relu = relu}};
-  if (is_one_pass(conv, bn, x, residual)) {
+// All of it as one op; `tail` has what is known beforehand.
+Tensor fused(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, ops::ConvTail tail) {
+  tail.gamma = bn.weight, tail.beta = bn.bias, tail.args.eps = bn.args.eps;
+  if (is_one_pass(conv, bn, x, tail.residual)) {
     const ErrorScope scope("layer", conv.path());
     return ops::conv2d_tail(x, conv.weight, conv.args, bn.running_mean, bn.running_var, tail);
   }
@@ -49,8 +40,24 @@ Tensor conv_bn(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, const Tensor& res
   const ErrorScope scope("layer", bn.path());
   if (!bn.is_training()) return ops::conv_tail_eval(y, bn.running_mean, bn.running_var, tail);
   const ops::BatchNormResult batch = ops::conv_tail(y, tail);
-  bn.move_running_statistics(batch);
+  bn.move_running_statistics(batch, y.numel() / y.dim(-1));
   return batch.y;
+}
+
+}  // namespace
+
+bool fuses_tails() {
+  return !ForwardObserver::is_watching() && env_flag("REPRISE_FUSE");
+}
+
+Tensor conv_bn(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, const Tensor& residual, bool relu) {
+  if (fuses_tails()) return fused(conv, bn, x, {.residual = residual, .args = {.relu = relu}});
+  const Tensor y = bn(conv(x)), sum = residual.defined() ? ops::add(y, residual) : y;
+  return relu ? ops::relu(sum) : sum;
+}
+
+Tensor conv_bn_pool(Conv2d& conv, BatchNorm2d& bn, MaxPool2d& pool, const Tensor& x) {
+  return fuses_tails() ? fused(conv, bn, x, {.max_pool = pool.args}) : pool(conv_bn(conv, bn, x));
 }
 
 }  // namespace reprise::layers

@@ -150,8 +150,7 @@ class ResNet : public Network {
   }
 
   Tensor features(const Tensor& x) override {
-    Tensor h = conv_bn(conv1_, bn1_, x);
-    if (maxpool_ != nullptr) h = (*maxpool_)(h);
+    Tensor h = maxpool_ != nullptr ? conv_bn_pool(conv1_, bn1_, *maxpool_, x) : conv_bn(conv1_, bn1_, x);
     for (Sequential* stage : stages_) h = (*stage)(h);
     return (*avgpool_)(h);
   }

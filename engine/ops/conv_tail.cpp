@@ -5,6 +5,7 @@
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/conv2d.h"
 #include "engine/ops/operands.h"
+#include "engine/ops/pool.h"
 #include "engine/ops/unary.h"
 
 namespace reprise::ops {
@@ -71,6 +72,7 @@ void check(const char* op, const Tensor& x, const ConvTail& t, const Tensor& mea
     check_operands(op, {{"input", x}, {"residual", t.residual}});
     REPRISE_CHECK(t.residual.shape() == x.shape(), "{}: the residual has another shape than the input{}", op,
                   lines());
+    REPRISE_CHECK(!t.max_pool, "{}: a max pool behind a residual is not part of it{}", op, lines());
   }
 }
 
@@ -79,21 +81,35 @@ Tensor reprogrammed(const Tensor& x, const Tensor& filter) {
   return filter.defined() ? depthwise_conv2d(x, filter, same_size(filter)) : x;
 }
 Tensor finished(const Tensor& normalised, const ConvTail& t) {
-  const Tensor sum = t.residual.defined() ? add(normalised, t.residual) : normalised;
-  return t.args.relu ? relu(sum) : sum;
+  const Tensor sum = t.residual.defined() ? add(normalised, t.residual) : normalised,
+               y = t.args.relu ? relu(sum) : sum;
+  return t.max_pool ? max_pool2d(y, *t.max_pool) : y;
+}
+
+// Whether the max pool is to follow as an op of its own.
+bool pools_apart(const Tensor& x, const ConvTail& t) {
+  return t.max_pool && conv_tail_is_fused(x.device(), x.dtype()) &&
+         !conv_tail_pool_is_fused(x.device(), x.dtype());
+}
+ConvTail without_pool(ConvTail t) {
+  t.max_pool.reset();
+  return t;
 }
 
 // A filter's output b of up to so many bytes is kept for backward: caches hold it, and making it again would
 // cost more. The bits are the same.
 constexpr std::size_t kept_bytes = std::size_t{4} << 20;
 
-// What backward needs. Where the ReLU was open is a bit per element; a large b is made again.
+// What backward needs. Where the ReLU was open is a bit per element, or with a max pool part of its taps; a
+// large b is made again.
 struct Kept {
   ConvTailArgs args;
+  std::optional<Pool2dArgs> pool;
+  Shape images;    // x's
   bool constants;  // the statistics
   bool for_filter, for_parameters, for_batch_norm;
   Saved x, b, filter, gamma, mean, var;
-  Tensor positive;
+  Tensor open;  // the bits, or the taps
 
   // Gradients of x, filter, gamma, beta, residual.
   std::vector<Tensor> backward(const Tensor& dy, const Needs& needs) const;
@@ -102,25 +118,33 @@ struct Kept {
 // g = dy where y > 0 (without ReLU: dy).   dresidual = g.   dgamma, dbeta and the gradient db of the filter's
 // output b are those of batch norm from b and g, dx and dfilter those of a depthwise convolution from db.
 std::vector<Tensor> Kept::backward(const Tensor& dy, const Needs& needs) const {
-  const auto images = [&] { return empty(dy.shape(), dy.dtype(), dy.device()); };
+  const auto like_x = [&] { return empty(images, dy.dtype(), dy.device()); };
   const auto parameter = [&](const Shape& shape) { return empty(shape, mean.get().dtype(), dy.device()); };
-  const View bits = view_of(positive), w = filter_view(filter), input = view_of(x), filtered = view_of(b);
+  const View where = view_of(open), w = filter_view(filter), input = view_of(x), filtered = view_of(b);
   Tensor dx, dfilter, dgamma, dbeta, dresidual;
   if (for_parameters || (for_batch_norm && !constants)) {
     dgamma = parameter(grouped(mean, 2));
     dbeta = parameter(grouped(mean, 2));
-    run(kernels::conv_tail_bwd_params, dy.device(), dy.dtype(), args, filtered ? filtered : input,
-        filtered ? View{} : w, dy.view(), bits, row_view(mean), row_view(var), dgamma.mut_view(),
-        dbeta.mut_view());
+    const View norm_input = filtered ? filtered : input, made_by = filtered ? View{} : w;
+    if (pool)
+      run(kernels::conv_tail_pool_bwd_params, dy.device(), dy.dtype(), args, *pool, norm_input, made_by,
+          dy.view(), where, row_view(mean), row_view(var), dgamma.mut_view(), dbeta.mut_view());
+    else
+      run(kernels::conv_tail_bwd_params, dy.device(), dy.dtype(), args, norm_input, made_by, dy.view(), where,
+          row_view(mean), row_view(var), dgamma.mut_view(), dbeta.mut_view());
   }
-  if (needs[0]) dx = images();
+  if (needs[0]) dx = like_x();
   if (needs[1]) dfilter = parameter(w.shape);
-  if (needs[4]) dresidual = args.relu ? images() : dy;
+  if (needs[4]) dresidual = args.relu ? like_x() : dy;
   const bool masks = needs[4] && args.relu;
-  if (needs[0] || needs[1] || masks)
-    run(kernels::conv_tail_bwd, dy.device(), dy.dtype(), args, input, filtered, w, dy.view(), bits,
-        row_view(mean), row_view(var), row_view(gamma), constants ? View{} : view_of(dgamma),
-        constants ? View{} : view_of(dbeta), out(dx), out(dfilter), masks ? dresidual.mut_view() : MutView{});
+  const View dgammas = constants ? View{} : view_of(dgamma), dbetas = constants ? View{} : view_of(dbeta);
+  if (pool && (needs[0] || needs[1]))
+    run(kernels::conv_tail_pool_bwd, dy.device(), dy.dtype(), args, *pool, input, filtered, w, dy.view(),
+        where, row_view(mean), row_view(var), row_view(gamma), dgammas, dbetas, out(dx), out(dfilter));
+  else if (needs[0] || needs[1] || masks)
+    run(kernels::conv_tail_bwd, dy.device(), dy.dtype(), args, input, filtered, w, dy.view(), where,
+        row_view(mean), row_view(var), row_view(gamma), dgammas, dbetas, out(dx), out(dfilter),
+        masks ? dresidual.mut_view() : MutView{});
   const Shape& parameters = gamma.get().shape();
   return {dx, needs[1] ? dfilter.viewed_as(filter.get().shape()) : dfilter,
           needs[2] ? dgamma.viewed_as(parameters) : Tensor(),
@@ -128,22 +152,34 @@ std::vector<Tensor> Kept::backward(const Tensor& dy, const Needs& needs) const {
 }
 
 // The forward with these statistics, recorded. `filtered`: what the filter made of x, whose memory becomes
-// y's unless backward keeps it; undefined where it is still to be made.
+// y's unless backward keeps it or y is smaller; undefined where it is still to be made.
 Tensor finish(const std::string& op, const Tensor& x, const ConvTail& t, const Tensor& mean,
               const Tensor& var, bool constants, const Tensor& filtered = {}) {
   const bool wanted = any_requires_grad({x, t.filter, t.gamma, t.beta, t.residual});
   const bool keeps = wanted && filtered.defined() && filtered.bytes() <= kept_bytes;
-  Tensor y = filtered.defined() && !keeps ? filtered : empty(x.shape(), x.dtype(), x.device()), positive;
-  if (wanted && t.args.relu) positive = empty(x.shape().with(3, (x.dim(3) + 7) / 8), DType::u8, x.device());
-  run(kernels::conv_tail_fwd, y.device(), y.dtype(), t.args, filtered.defined() ? filtered.view() : x.view(),
-      filtered.defined() ? View{} : filter_view(t.filter), row_view(mean), row_view(var), row_view(t.gamma),
-      row_view(t.beta), view_of(t.residual), y.mut_view(), out(positive));
+  const Device device = x.device();
+  const View input = filtered.defined() ? filtered.view() : x.view(),
+             made_by = filtered.defined() ? View{} : filter_view(t.filter);
+  Tensor y, open;
+  if (t.max_pool) {
+    y = empty(max_pool2d_shape(x, *t.max_pool), x.dtype(), device);
+    open = empty(y.shape(), DType::u8, device);
+    run(kernels::conv_tail_pool_fwd, device, x.dtype(), t.args, *t.max_pool, input, made_by, row_view(mean),
+        row_view(var), row_view(t.gamma), row_view(t.beta), y.mut_view(), open.mut_view());
+  } else {
+    y = filtered.defined() && !keeps ? filtered : empty(x.shape(), x.dtype(), device);
+    if (wanted && t.args.relu) open = empty(x.shape().with(3, (x.dim(3) + 7) / 8), DType::u8, device);
+    run(kernels::conv_tail_fwd, device, x.dtype(), t.args, input, made_by, row_view(mean), row_view(var),
+        row_view(t.gamma), row_view(t.beta), view_of(t.residual), y.mut_view(), out(open));
+  }
   if (!wanted) return y;
   const bool for_filter = requires_grad(t.filter), for_batch_norm = for_filter || requires_grad(x),
              for_parameters = requires_grad(t.gamma) || requires_grad(t.beta),
              reads_b = for_parameters || (for_batch_norm && !constants),
              reads_x = for_filter || (reads_b && !keeps);
   const Kept kept{t.args,
+                  t.max_pool,
+                  x.shape(),
                   constants,
                   for_filter,
                   for_parameters,
@@ -154,7 +190,7 @@ Tensor finish(const std::string& op, const Tensor& x, const ConvTail& t, const T
                   Saved(t.gamma, op + ": gamma"),
                   Saved(mean, op + ": mean"),
                   Saved(var, op + ": variance"),
-                  positive};
+                  open};
   record(op, {x, t.filter, t.gamma, t.beta, t.residual}, y,
          [kept](const Tensor& dy, const Needs& needs) { return kept.backward(dy, needs); });
   return y;
@@ -164,6 +200,11 @@ Tensor finish(const std::string& op, const Tensor& x, const ConvTail& t, const T
 
 BatchNormResult conv_tail(const Tensor& x, const ConvTail& t) {
   check("conv_tail", x, t, {}, {});
+  if (pools_apart(x, t)) {
+    BatchNormResult r = conv_tail(x, without_pool(t));
+    r.y = max_pool2d(r.y, *t.max_pool);
+    return r;
+  }
   if (!conv_tail_is_fused(x.device(), x.dtype())) {
     const BatchNormResult parts = batch_norm(reprogrammed(x, t.filter), t.gamma, t.beta, {.eps = t.args.eps});
     return {finished(parts.y, t), parts.mean, parts.var};
@@ -189,6 +230,7 @@ BatchNormResult conv_tail(const Tensor& x, const ConvTail& t) {
 Tensor conv_tail_eval(const Tensor& x, const Tensor& mean, const Tensor& var, const ConvTail& t) {
   check_parameters("conv_tail_eval", {"input", x}, {{"mean", mean}, {"var", var}});
   check("conv_tail_eval", x, t, mean, var);
+  if (pools_apart(x, t)) return max_pool2d(conv_tail_eval(x, mean, var, without_pool(t)), *t.max_pool);
   if (!conv_tail_is_fused(x.device(), x.dtype()))
     return finished(
         batch_norm_eval(reprogrammed(x, t.filter), mean, var, t.gamma, t.beta, {.eps = t.args.eps}), t);
@@ -200,6 +242,8 @@ Tensor conv_tail_eval(const Tensor& x, const Tensor& mean, const Tensor& var, co
 Tensor conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& conv, const Tensor& mean,
                    const Tensor& var, const ConvTail& t) {
   record_no_gradient("conv2d_tail", {x, w, mean, var, t.filter, t.gamma, t.beta, t.residual});
+  if (t.max_pool && !t.filter.defined())
+    return max_pool2d(conv2d_tail(x, w, conv, mean, var, without_pool(t)), *t.max_pool);
   if (t.filter.defined() || !has_kernel(kernels::conv2d_tail_fwd, x.device(), x.dtype()))
     return conv_tail_eval(conv2d(x, w, conv), mean, var, t);
   Tensor y = empty(conv2d_shape(x, w, conv), x.dtype(), x.device());
@@ -214,6 +258,12 @@ bool conv_tail_is_fused(Device device, DType dtype) {
          has_kernel(kernels::conv_tail_fwd, device, dtype) &&
          has_kernel(kernels::conv_tail_bwd_params, device, dtype) &&
          has_kernel(kernels::conv_tail_bwd, device, dtype);
+}
+
+bool conv_tail_pool_is_fused(Device device, DType dtype) {
+  return conv_tail_is_fused(device, dtype) && has_kernel(kernels::conv_tail_pool_fwd, device, dtype) &&
+         has_kernel(kernels::conv_tail_pool_bwd_params, device, dtype) &&
+         has_kernel(kernels::conv_tail_pool_bwd, device, dtype);
 }
 
 }  // namespace reprise::ops

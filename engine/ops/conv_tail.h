@@ -1,5 +1,8 @@
-// What stands behind a frozen convolution, as one op: reprogramming filter, batch norm, residual, ReLU.
+// What stands behind a frozen convolution, as one op: reprogramming filter, batch norm, residual, ReLU, max
+// pool.
 #pragma once
+
+#include <optional>
 
 #include "engine/core/tensor.h"
 #include "engine/kernels/args.h"
@@ -7,18 +10,20 @@
 
 namespace reprise::ops {
 
-// y = [relu](batch_norm(depthwise_conv2d(x, filter), gamma, beta) [+ residual])
+// y = [max_pool2d]([relu](batch_norm(depthwise_conv2d(x, filter), gamma, beta) [+ residual]))
 struct ConvTail {
-  Tensor filter;  // (R,S,C), or (T,R,S,C) for T task groups; odd R and S, "same" padding; may be undefined
-  Tensor gamma, beta;  // (C), or (T,C), with the filter's T
-  Tensor residual;     // like x; may be undefined
-  ConvTailArgs args;
+  Tensor filter =
+      {};  // (R,S,C), or (T,R,S,C) for T task groups; odd R and S, "same" padding; may be undefined
+  Tensor gamma = {}, beta = {};  // (C), or (T,C), with the filter's T
+  Tensor residual = {};          // like x; may be undefined
+  ConvTailArgs args = {};
+  std::optional<Pool2dArgs> max_pool = {};  // not with a residual
 };
 
 // x (N,H,W,C), the convolution's output. Normalises with the batch's own statistics, which it returns too.
 // The same as its parts one after the other, forward and backward, to the bit on one device; fused it keeps x
-// and a bit per element for backward (and of a small x what the filter made of it). Error where one of the
-// parts would give one.
+// and a bit per element, or a byte per window, for backward (and of a small x what the filter made of it).
+// Error where one of the parts would give one.
 REPRISE_API BatchNormResult conv_tail(const Tensor& x, const ConvTail& tail);
 
 // The same with given statistics (C) or (T,C), which are constants. An image's result does not depend on its
@@ -33,5 +38,7 @@ REPRISE_API Tensor conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArg
 
 // Whether there are kernels that fuse it there; else the parts run one by one.
 REPRISE_API bool conv_tail_is_fused(Device device, DType dtype);
+// And with a max pool.
+REPRISE_API bool conv_tail_pool_is_fused(Device device, DType dtype);
 
 }  // namespace reprise::ops

@@ -7,14 +7,16 @@ namespace reprise::testing {
 namespace {
 
 // The inputs after x, in this order where they are there: filter (w=3x5: its size), gamma, beta, residual
-// (res=1); groups=T: (T,C).
+// (res=1); groups=T: (T,C). k=3: a max pool of that size.
 struct Drawn {
   bool filter, residual;
   ConvTailArgs args;
+  std::optional<Pool2dArgs> max_pool = {};
 
   ops::ConvTail tail(const std::vector<Tensor>& in, std::size_t next) const {
     ops::ConvTail t;
     t.args = args;
+    t.max_pool = max_pool;
     if (filter) t.filter = in[next++];
     t.gamma = in[next++];
     t.beta = in[next++];
@@ -30,6 +32,8 @@ Drawn draw(Case& c, const Params& p) {
   Drawn d{p.has("w"),
           p.integer("res", 0) == 1,
           {.eps = p.number("eps", 1e-5), .relu = p.integer("relu", 1) == 1}};
+  if (p.has("k"))
+    d.max_pool = {.kernel = p.pair("k", 2), .stride = p.pair("stride", 2), .padding = p.pair("pad", 0)};
   // frozen=1: the input wants no gradient, as at the stem of a network.
   const bool frozen = p.integer("frozen", 0) == 1;
   if (frozen) c.inputs.back().constant();
@@ -40,9 +44,9 @@ Drawn draw(Case& c, const Params& p) {
   c.uniform("gamma", row({x[3]}), 0.5, 2).as_parameter();
   c.normal("beta", row({x[3]})).as_parameter();
   if (d.residual) c.normal("residual", x);
-  // A rounding may carry a value over the ReLU's edge; those are compared with their parts, in
-  // conv_tail_test.cpp.
-  c.bf16_roundings = d.args.relu ? 0 : 3;
+  // A rounding may carry a value over the ReLU's edge, or past another in its window; those are compared with
+  // their parts, in conv_tail_test.cpp.
+  c.bf16_roundings = d.args.relu || d.max_pool ? 0 : 3;
   return d;
 }
 
@@ -68,6 +72,14 @@ const std::vector<std::string> cases{
     "x=5x7x7x512 w=3x3 res=1",
     "x=2x56x56x64 w=3x3",  // chunks that begin inside an image
     "x=2x14x14x1024 res=1",
+    "x=2x7x5x3 w=3x3 k=2",
+    "x=2x9x8x19 w=3x3 k=3 pad=1",
+    "x=3x6x7x35 k=3x2 stride=1x2 pad=1x0",
+    "x=2x11x6x5 w=3x3 k=2 stride=4x3",  // rows that no window sees
+    "x=6x5x4x3 w=3x3 groups=3 k=3 pad=1",
+    "x=2x9x8x19 w=3x3 k=3 pad=1 frozen=1",
+    "x=2x9x8x19 w=3x3 k=3 pad=1 relu=0",
+    "x=2x56x56x64 w=3x3 k=3 pad=1",
 };
 
 const OpCases conv_tail("conv_tail", cases, [](Case& c, const Params& p) {

@@ -11,6 +11,7 @@
 #include "engine/core/gpu.h"
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/conv2d.h"
+#include "engine/ops/pool.h"
 #include "engine/ops/unary.h"
 #include "tests/ops/cases.h"
 
@@ -20,6 +21,7 @@ namespace {
 struct Setting {
   Shape x, filter;  // no filter: rank 0
   bool residual, relu, eval;
+  std::optional<Pool2dArgs> max_pool = {};
 };
 
 std::vector<Tensor> inputs(const Setting& s, Device device, DType dtype) {
@@ -54,11 +56,12 @@ ops::BatchNormResult parts(const Setting& s, const std::vector<Tensor>& in) {
              : ops::batch_norm(b, in[2], in[3]);
   if (in[4].defined()) r.y = ops::add(r.y, in[4]);
   if (s.relu) r.y = ops::relu(r.y);
+  if (s.max_pool) r.y = ops::max_pool2d(r.y, *s.max_pool);
   return r;
 }
 
 ops::BatchNormResult fused(const Setting& s, const std::vector<Tensor>& in) {
-  const ops::ConvTail t{in[1], in[2], in[3], in[4], {.relu = s.relu}};
+  const ops::ConvTail t{in[1], in[2], in[3], in[4], {.relu = s.relu}, s.max_pool};
   if (s.eval) return {ops::conv_tail_eval(in[0], in[5], in[6], t), {}, {}};
   return ops::conv_tail(in[0], t);
 }
@@ -74,14 +77,15 @@ void expect_same_bits(const Tensor& a, const Tensor& b, const char* what) {
 // Forward and backward of both, on that device.
 void expect_equal(const Setting& s, Device device, DType dtype) {
   SCOPED_TRACE(to_string(s.x) + " filter " + to_string(s.filter) + (s.residual ? " residual" : "") +
-               (s.relu ? " relu" : "") + (s.eval ? " eval " : " ") + std::string(name_of(dtype)));
+               (s.relu ? " relu" : "") + (s.eval ? " eval " : " ") + (s.max_pool ? "max pool " : "") +
+               std::string(name_of(dtype)));
   const std::vector<Tensor> a = inputs(s, device, dtype), b = inputs(s, device, dtype);
   const auto one = fused(s, a), other = parts(s, b);
   expect_same_bits(one.y, other.y, "y");
   expect_same_bits(one.mean, other.mean, "mean");
   expect_same_bits(one.var, other.var, "var");
   testing::Case seed("seed of conv_tail");
-  const Tensor dy = seed.normal("dy", s.x).value.to(dtype).to(device);
+  const Tensor dy = seed.normal("dy", one.y.shape()).value.to(dtype).to(device);
   backward(one.y, dy);
   backward(other.y, dy);
   const char* names[] = {"dx", "dfilter", "dgamma", "dbeta", "dresidual"};
@@ -104,6 +108,23 @@ TEST(ConvTail, HasTheBitsOfItsParts) {
             if (gpu::count() > 0 && x.numel() < 30000)
               expect_equal({x, filter, residual, relu, eval}, {Device::Kind::cuda, 0}, dtype);
           }
+}
+
+TEST(ConvTail, WithAMaxPoolHasTheBitsOfItsParts) {
+  const Pool2dArgs stem{{3, 3}, {2, 2}, {1, 1}}, apart{{2, 2}, {5, 3}, {0, 0}};
+  const std::pair<Shape, Shape> sizes[] = {{{2, 9, 8, 3}, {3, 3, 3}},
+                                           {{3, 12, 11, 35}, {}},
+                                           {{6, 5, 4, 19}, {3, 3, 3, 19}},
+                                           {{2, 112, 112, 64}, {3, 3, 64}}};
+  for (const auto& [x, filter] : sizes)
+    for (const Pool2dArgs& pool : {stem, apart})
+      for (const bool relu : {false, true})
+        for (const bool eval : {false, true})
+          for (const DType dtype : {DType::f32, DType::bf16, DType::f64})
+            if (dtype != DType::f64 || x.numel() < 5000)  // of which no kernel is fused
+              expect_equal({x, filter, false, relu, eval, pool}, cpu_device, dtype);
+  EXPECT_TRUE(ops::conv_tail_pool_is_fused(cpu_device, DType::bf16));
+  EXPECT_FALSE(ops::conv_tail_pool_is_fused({Device::Kind::cuda, 0}, DType::f32));
 }
 
 // Outputs of 16 MiB and more are written past the caches.
@@ -148,14 +169,17 @@ TEST(ConvTail, BehindItsConvolutionHasTheBitsOfTheParts) {
 // A NaN or an infinity goes the way that it goes through the parts.
 TEST(ConvTail, PassesNotANumberOn) {
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
-    const Setting s{{1, 5, 20, 18}, {3, 3, 18}, true, true, true};
-    std::vector<Tensor> a = inputs(s, cpu_device, DType::f32), b = inputs(s, cpu_device, DType::f32);
-    for (std::vector<Tensor>* in : {&a, &b}) (*in)[0].mutable_data<float>()[18 * 30 + 5] = bad;
-    const Tensor y = fused(s, a).y, want = parts(s, b).y;
-    expect_same_bits(y, want, "y");
-    backward(y, ones(s.x));
-    backward(want, ones(s.x));
-    for (std::size_t i = 0; i < 5; ++i) expect_same_bits(grad(a[i]), grad(b[i]), "gradient");
+    for (const bool pooled : {false, true}) {
+      Setting s{{1, 5, 20, 18}, {3, 3, 18}, !pooled, true, true};
+      if (pooled) s.max_pool = Pool2dArgs{{3, 3}, {2, 2}, {1, 1}};
+      std::vector<Tensor> a = inputs(s, cpu_device, DType::f32), b = inputs(s, cpu_device, DType::f32);
+      for (std::vector<Tensor>* in : {&a, &b}) (*in)[0].mutable_data<float>()[18 * 30 + 5] = bad;
+      const Tensor y = fused(s, a).y, want = parts(s, b).y;
+      expect_same_bits(y, want, "y");
+      backward(y, ones(y.shape()));
+      backward(want, ones(y.shape()));
+      for (std::size_t i = 0; i < 5; ++i) expect_same_bits(grad(a[i]), grad(b[i]), "gradient");
+    }
   }
 }
 
@@ -199,6 +223,8 @@ TEST(ConvTail, RefusesWhatDoesNotFit) {
   refuses({{}, ones({4, 3}), ones({4, 3}), {}, {}}, "4 task groups", x);
   refuses({{}, row, row, zeros({2, 4, 3, 3}), {}}, "residual has another shape", x);
   refuses({{}, row, row, {}, {}}, "rank 4", zeros({2, 3}));
+  refuses({{}, row, row, x, {}, Pool2dArgs{}}, "max pool behind a residual", x);
+  refuses({{}, row, row, {}, {}, Pool2dArgs{{9, 9}}}, "smaller than the 9x9 window", x);
   refuses({{}, row, row, {}, {}}, "one value per channel", zeros({1, 1, 1, 3}));
 }
 

@@ -117,6 +117,16 @@ void add_frozen_blocks(std::vector<OpCase>& all) {
                    return ops::conv_tail_eval(in[0], like(in[2], 0.1), like(in[2], 1.3),
                                               {in[1], in[2], in[3], in[4], {}});
                  }});
+  all.push_back({"conv_tail, max pool",
+                 {{8, 14, 14, 64}, {3, 3, 64}, {64}, {64}},
+                 {{3, 4, 3, 2}, {3, 3, 2}, {2}, {2}},
+                 [](const Inputs& in) {
+                   return ops::conv_tail(in[0], {.filter = in[1],
+                                                 .gamma = in[2],
+                                                 .beta = in[3],
+                                                 .max_pool = Pool2dArgs{{3, 3}, {2, 2}, {1, 1}}})
+                       .y;
+                 }});
   all.push_back({"conv2d_tail 1x1",
                  {{8, 14, 14, 64}, {64, 1, 1, 64}, {64}, {64}, {8, 14, 14, 64}},
                  {{3, 4, 3, 2}, {2, 1, 1, 2}, {2}, {2}, {3, 4, 3, 2}},

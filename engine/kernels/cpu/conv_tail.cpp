@@ -3,6 +3,7 @@
 // multiply-adds cost less than memory. The sums run over the same chunks as those of the plain kernels, so
 // fused and plain have the same bits.
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 #include <optional>
 
@@ -10,6 +11,8 @@
 #include "engine/kernels/cpu/depthwise_rows.h"
 #include "engine/kernels/cpu/instantiate.h"
 #include "engine/kernels/cpu/leaf/conv_tail.h"
+#include "engine/kernels/cpu/leaf/pool.h"
+#include "engine/kernels/cpu/pool_rows.h"
 #include "engine/kernels/cpu/scratch.h"
 #include "engine/kernels/cpu/sums.h"
 #include "engine/kernels/kernels.h"
@@ -33,11 +36,11 @@ class Filtered {
   std::int64_t row() const { return row_; }  // elements in a row
 
   // Rows [begin, end), one after the other; made in scratch memory of this thread, unless they are x's.
-  // `next`: the tensor like x whose same rows the caller touches then.
+  // `next`: as many that the caller touches then.
   const T* rows(std::int64_t begin, std::int64_t end, const T* next) const {
     if (!w_) return x_.data<T>() + begin * row_;
     T* b = strip(end - begin);
-    for (std::int64_t i = begin; i < end; ++i) into(b + (i - begin) * row_, i, next + i * row_);
+    for (std::int64_t i = 0; i < end - begin; ++i) into(b + i * row_, begin + i, next + i * row_);
     return b;
   }
   // Row i; `next` is the row that the caller touches then.
@@ -74,6 +77,131 @@ const std::uint8_t* bits_at(View positive, std::int64_t pixel) {
   return positive ? positive.data<std::uint8_t>() + pixel * positive.dim(3) : nullptr;
 }
 
+// The gradient of y, rows of images as above: it lies in memory, with bits that say where a ReLU let it
+// through, or is made from that of a max pool behind it, whose taps know about the ReLU.
+template <class T>
+class OutputGradient {
+ public:
+  OutputGradient(View dy, View positive)
+      : dy_(dy), positive_(positive), width_(dy.dim(2)), row_(width_ * dy.dim(3)) {}
+  OutputGradient(const Pool2dArgs& pool, const Shape& images, View dy, View tap)
+      : dy_(dy),
+        tap_(tap),
+        width_(images[2]),
+        row_(width_ * images[3]),
+        pooled_(PoolRows::backward(pool, images, dy.shape)) {}
+
+  // Whether rows() makes them: a few at a time then.
+  bool is_made() const { return pooled_.has_value(); }
+  const T* rows(std::int64_t begin, std::int64_t end) const {
+    if (!pooled_) return dy_.data<T>() + begin * row_;
+    T* to = scratch_of<T>(1, static_cast<std::size_t>((end - begin) * row_));
+    for (std::int64_t i = begin; i < end; ++i)
+      pooled_->each_run(i, [&](const PoolRun& r) {
+        pool_leaf<T>().max_bwd(r.window, r.first_tap, dy_.data<T>() + r.in, tap_.data<std::uint8_t>() + r.in,
+                               to + r.out - begin * row_);
+      });
+    return to;
+  }
+  const std::uint8_t* bits(std::int64_t row) const { return bits_at(positive_, row * width_); }
+
+ private:
+  View dy_, positive_, tap_;
+  std::int64_t width_, row_;
+  std::optional<PoolRows> pooled_;
+};
+
+template <class T>
+void bwd_params(const ConvTailArgs& a, View x, View w, const OutputGradient<T>& dy, View mean, View var,
+                MutView dgamma, MutView dbeta) {
+  const GroupChunks z = chunks_of(x.shape, mean.shape);
+  const Filtered<T> b(x, w);
+  const std::int64_t width = x.dim(2), c = z.channels;
+  // As few image rows at a time as make fours of pixels, in which batch norm's own sums go.
+  const std::int64_t step = 4 / std::gcd(width, std::int64_t{4});
+  float* parts = partial_sums(z.total() * 2 * c);
+  parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
+    const std::int64_t first = z.begin(k) / width, last = first + z.rows(k) / width;
+    float* sums = parts + k * 2 * c;
+    std::fill_n(sums, 2 * c, 0.0F);
+    for (std::int64_t i = first, end; i < last; i = end) {
+      end = std::min(last, i + step);
+      const T* grads = dy.rows(i, end);
+      conv_tail_leaf<T>().grad_sums(b.rows(i, end, grads), grads, dy.bits(i),
+                                    mean.data<float>() + z.group(k) * c, sums, sums + c, (end - i) * width,
+                                    c);
+    }
+  });
+  join_gradient_sums(z, parts, a.eps, var, dgamma, dbeta);
+}
+
+// The gradient db of the filter's output is made in scratch memory too, with the rows above and below that
+// the filter reaches; dx and the chunk's part of dw come from it.
+template <class T>
+void bwd(const ConvTailArgs& a, const Shape& images, View x, View b, View w, const OutputGradient<T>& dy,
+         View mean, View var, View gamma, View dgamma, View dbeta, MutView dx, MutView dw,
+         MutView dresidual) {
+  const GroupChunks z = GroupChunks::of_images(images, var.dim(0), filter_chunk);
+  const std::int64_t height = images[1], width = images[2], c = images[3], row = width * c;
+  const bool constants = !dgamma;
+  const Filtered<T> filtered(x ? x : View{nullptr, images}, w);
+  const std::optional<DepthwiseRows> back =
+      w ? std::optional(DepthwiseRows::backward(same_size(w), images, w.shape, images)) : std::nullopt;
+  const std::vector<float> scale = normal_scale(gamma, var, a.eps);
+  const InputGradient g =
+      constants ? InputGradient{} : input_gradient(dgamma, dbeta, var, z.group_rows, a.eps);
+  const std::int64_t filter = w ? w.dim(1) * w.dim(2) * c : 0;
+  float* partial = dw ? partial_sums(z.total() * filter) : nullptr;
+
+  parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
+    const std::int64_t s = z.group(k) * c, first = z.begin(k) / width, last = first + z.rows(k) / width;
+    const ConvTailLeaf<T>& leaf = conv_tail_leaf<T>();
+    // db of `rows` image rows from row i on; made of b, which is kept, or lies in `out`, or is x without a
+    // filter.
+    const auto input_gradient_rows = [&](std::int64_t i, std::int64_t rows, const T* grads, T* out,
+                                         bool past) {
+      if (constants)
+        leaf.masked(grads, dy.bits(i), scale.data() + s, out, past, rows * width, c);
+      else
+        leaf.grad_input(b   ? b.data<T>() + i * row
+                        : w ? out
+                            : x.data<T>() + i * row,
+                        grads, dy.bits(i), mean.data<float>() + s, g.grad_mean.data() + s, g.slope.data() + s,
+                        scale.data() + s, out, past, rows * width, c);
+    };
+    if (dresidual)
+      leaf.masked(dy.rows(first, last), dy.bits(first), nullptr, dresidual.data<T>() + first * row,
+                  streams<T>(dresidual), z.rows(k), c);
+    if (!w) {
+      const std::int64_t step = dy.is_made() ? 1 : last - first;
+      for (std::int64_t i = first; dx && i < last; i += step)
+        input_gradient_rows(i, step, dy.rows(i, i + step), dx.data<T>() + i * row, streams<T>(dx));
+      return;
+    }
+    if (!dx && !dw) return;
+    const std::int64_t reach = dx ? w.dim(1) / 2 : 0;
+    const std::int64_t low = std::max(first - reach, first / height * height);
+    const std::int64_t high = std::min(last + reach, ((last - 1) / height + 1) * height);
+    T* db = filtered.strip(high - low);
+    float* taps = dw ? partial + k * filter : nullptr;
+    if (dw) std::fill_n(taps, filter, 0.0F);
+    std::int64_t made = low;  // rows of db
+    for (std::int64_t i = first; i < last; ++i) {
+      for (; made < std::min(high, i + reach + 1); ++made) {
+        T* out = db + (made - low) * row;
+        const T* grads = dy.rows(made, made + 1);
+        if (!constants && !b) filtered.into(out, made, grads);
+        input_gradient_rows(made, 1, grads, out, false);
+      }
+      if (dx)
+        back->gather(db, low, w.data<float>(), i, dx.data<T>() + i * row,
+                     dx.data<T>() + std::min(i + 1, last - 1) * row);
+      if (dw) filtered.correlate(db + (i - low) * row, i, taps);
+    }
+  });
+  if (dw) join_sums(z, partial, filter, dw.data<float>());
+}
+
 }  // namespace
 
 template <class T>
@@ -104,7 +232,7 @@ void conv_tail_fwd(const ConvTailArgs& a, View x, View w, View mean, View var, V
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t s = i / group_rows * channels;
       conv_tail_leaf<T>().finish(
-          b.rows(i, i + 1, y.data<T>()), channels, mean.data<float>() + s, scale.data() + s,
+          b.rows(i, i + 1, y.data<T>() + i * row), channels, mean.data<float>() + s, scale.data() + s,
           beta.data<float>() + s, residual ? residual.data<T>() + i * row : nullptr, a.relu,
           y.data<T>() + i * row,
           positive ? positive.data<std::uint8_t>() + i * width * positive.dim(3) : nullptr, past, width,
@@ -113,97 +241,75 @@ void conv_tail_fwd(const ConvTailArgs& a, View x, View w, View mean, View var, V
   });
 }
 
+// The rows that a pooled row looks at are normalised in scratch memory, where the next one finds those that
+// both see.
+template <class T>
+void conv_tail_pool_fwd(const ConvTailArgs& a, const Pool2dArgs& pool, View x, View w, View mean, View var,
+                        View gamma, View beta, MutView y, MutView tap) {
+  const Filtered<T> b(x, w);
+  const PoolRows rows = PoolRows::forward(pool, x.shape, y.shape);
+  const std::int64_t width = x.dim(2), channels = x.dim(3), row = b.row(),
+                     group_rows = std::max<std::int64_t>(1, x.dim(0) * x.dim(1) / mean.dim(0)),
+                     room = pool.kernel[0] + 4 * pool.stride[0];
+  const std::vector<float> scale = normal_scale(gamma, var, a.eps);
+  parallel_for(y.dim(0) * y.dim(1), rows_per_chunk(1 << 16, row), [&](std::int64_t begin, std::int64_t end) {
+    T* strip = scratch_of<T>(1, static_cast<std::size_t>(room * row));
+    std::int64_t low = rows.sources(begin).begin, high = low;  // the rows that are in it
+    for (std::int64_t i = begin; i < end; ++i) {
+      const PoolRows::Range seen = rows.sources(i);
+      if (seen.end - low > room) {
+        const std::int64_t kept = std::max<std::int64_t>(0, high - seen.begin);
+        std::memmove(strip, strip + (high - kept - low) * row,
+                     static_cast<std::size_t>(kept * row) * sizeof(T));
+        low = seen.begin, high = low + kept;
+      }
+      for (; high < seen.end; ++high) {
+        const std::int64_t s = high / group_rows * channels;
+        T* out = strip + (high - low) * row;
+        conv_tail_leaf<T>().finish(b.rows(high, high + 1, out), channels, mean.data<float>() + s,
+                                   scale.data() + s, beta.data<float>() + s, nullptr, a.relu, out, nullptr,
+                                   false, width, channels, channels);
+      }
+      rows.each_run(i, [&](const PoolRun& r) {
+        pool_leaf<T>().max_fwd(r.window, r.first_tap, strip + (r.in - low * row), y.data<T>() + r.out,
+                               tap.data<std::uint8_t>() + r.out, a.relu);
+      });
+    }
+  });
+}
+
 template <class T>
 void conv_tail_bwd_params(const ConvTailArgs& a, View x, View w, View dy, View positive, View mean, View var,
                           MutView dgamma, MutView dbeta) {
-  const GroupChunks z = chunks_of(x.shape, mean.shape);
-  const Filtered<T> b(x, w);
-  const std::int64_t width = x.dim(2), c = z.channels;
-  // As few image rows at a time as make fours of pixels, in which batch norm's own sums go.
-  const std::int64_t step = 4 / std::gcd(width, std::int64_t{4});
-  float* parts = partial_sums(z.total() * 2 * c);
-  parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
-    const std::int64_t first = z.begin(k) / width, last = first + z.rows(k) / width;
-    float* sums = parts + k * 2 * c;
-    std::fill_n(sums, 2 * c, 0.0F);
-    for (std::int64_t i = first, end; i < last; i = end) {
-      end = std::min(last, i + step);
-      conv_tail_leaf<T>().grad_sums(b.rows(i, end, dy.data<T>()), dy.data<T>() + i * width * c,
-                                    bits_at(positive, i * width), mean.data<float>() + z.group(k) * c, sums,
-                                    sums + c, (end - i) * width, c);
-    }
-  });
-  join_gradient_sums(z, parts, a.eps, var, dgamma, dbeta);
+  bwd_params(a, x, w, OutputGradient<T>(dy, positive), mean, var, dgamma, dbeta);
+}
+template <class T>
+void conv_tail_pool_bwd_params(const ConvTailArgs& a, const Pool2dArgs& pool, View x, View w, View dy,
+                               View tap, View mean, View var, MutView dgamma, MutView dbeta) {
+  bwd_params(a, x, w, OutputGradient<T>(pool, x.shape, dy, tap), mean, var, dgamma, dbeta);
 }
 
-// The gradient db of the filter's output is made in scratch memory too, with the rows above and below that
-// the filter reaches; dx and the chunk's part of dw come from it.
 template <class T>
 void conv_tail_bwd(const ConvTailArgs& a, View x, View b, View w, View dy, View positive, View mean, View var,
                    View gamma, View dgamma, View dbeta, MutView dx, MutView dw, MutView dresidual) {
-  const Shape& images = dy.shape;
-  const GroupChunks z = GroupChunks::of_images(images, var.dim(0), filter_chunk);
-  const std::int64_t height = images[1], width = images[2], c = images[3], row = width * c;
-  const bool constants = !dgamma;
-  const Filtered<T> filtered(x ? x : View{nullptr, images}, w);
-  const std::optional<DepthwiseRows> back =
-      w ? std::optional(DepthwiseRows::backward(same_size(w), images, w.shape, images)) : std::nullopt;
-  const std::vector<float> scale = normal_scale(gamma, var, a.eps);
-  const InputGradient g =
-      constants ? InputGradient{} : input_gradient(dgamma, dbeta, var, z.group_rows, a.eps);
-  const std::int64_t filter = w ? w.dim(1) * w.dim(2) * c : 0;
-  float* partial = dw ? partial_sums(z.total() * filter) : nullptr;
-
-  parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
-    const std::int64_t s = z.group(k) * c, first = z.begin(k) / width, last = first + z.rows(k) / width;
-    const ConvTailLeaf<T>& leaf = conv_tail_leaf<T>();
-    // db of `rows` image rows from row i on; made of b, which is kept, or lies in `out`, or is x without a
-    // filter.
-    const auto input_gradient_rows = [&](std::int64_t i, std::int64_t rows, T* out, bool past) {
-      const T* grads = dy.data<T>() + i * row;
-      const std::uint8_t* bits = bits_at(positive, i * width);
-      if (constants)
-        leaf.masked(grads, bits, scale.data() + s, out, past, rows * width, c);
-      else
-        leaf.grad_input(b   ? b.data<T>() + i * row
-                        : w ? out
-                            : x.data<T>() + i * row,
-                        grads, bits, mean.data<float>() + s, g.grad_mean.data() + s, g.slope.data() + s,
-                        scale.data() + s, out, past, rows * width, c);
-    };
-    if (dresidual)
-      leaf.masked(dy.data<T>() + first * row, bits_at(positive, first * width), nullptr,
-                  dresidual.data<T>() + first * row, streams<T>(dresidual), z.rows(k), c);
-    if (!w) {
-      if (dx) input_gradient_rows(first, last - first, dx.data<T>() + first * row, streams<T>(dx));
-      return;
-    }
-    if (!dx && !dw) return;
-    const std::int64_t reach = dx ? w.dim(1) / 2 : 0;
-    const std::int64_t low = std::max(first - reach, first / height * height);
-    const std::int64_t high = std::min(last + reach, ((last - 1) / height + 1) * height);
-    T* db = filtered.strip(high - low);
-    float* taps = dw ? partial + k * filter : nullptr;
-    if (dw) std::fill_n(taps, filter, 0.0F);
-    std::int64_t made = low;  // rows of db
-    for (std::int64_t i = first; i < last; ++i) {
-      for (; made < std::min(high, i + reach + 1); ++made) {
-        T* out = db + (made - low) * row;
-        if (!constants && !b) filtered.into(out, made, dy.data<T>() + made * row);
-        input_gradient_rows(made, 1, out, false);
-      }
-      if (dx)
-        back->gather(db, low, w.data<float>(), i, dx.data<T>() + i * row,
-                     dx.data<T>() + std::min(i + 1, last - 1) * row);
-      if (dw) filtered.correlate(db + (i - low) * row, i, taps);
-    }
-  });
-  if (dw) join_sums(z, partial, filter, dw.data<float>());
+  bwd(a, dy.shape, x, b, w, OutputGradient<T>(dy, positive), mean, var, gamma, dgamma, dbeta, dx, dw,
+      dresidual);
+}
+template <class T>
+void conv_tail_pool_bwd(const ConvTailArgs& a, const Pool2dArgs& pool, View x, View b, View w, View dy,
+                        View tap, View mean, View var, View gamma, View dgamma, View dbeta, MutView dx,
+                        MutView dw) {
+  const Shape& images = dx ? dx.shape : x.shape;
+  bwd(a, images, x, b, w, OutputGradient<T>(pool, images, dy, tap), mean, var, gamma, dgamma, dbeta, dx, dw,
+      {});
 }
 
 REPRISE_CPU_KERNEL(conv_tail_stats);
 REPRISE_CPU_KERNEL(conv_tail_fwd);
 REPRISE_CPU_KERNEL(conv_tail_bwd_params);
 REPRISE_CPU_KERNEL(conv_tail_bwd);
+REPRISE_CPU_KERNEL(conv_tail_pool_fwd);
+REPRISE_CPU_KERNEL(conv_tail_pool_bwd_params);
+REPRISE_CPU_KERNEL(conv_tail_pool_bwd);
 
 }  // namespace reprise::kernels::cpu

@@ -1,5 +1,5 @@
-// Pooling: rows of outputs in parallel, each cut into runs that see the same taps. Backward gathers: each
-// input looks at the windows that saw it.
+// Pooling: rows of outputs in parallel, each cut into runs that see the same taps (pool_rows.h). Backward
+// gathers: each input looks at the windows that saw it.
 #include <algorithm>
 #include <vector>
 
@@ -9,60 +9,29 @@
 #include "engine/kernels/cpu/leaf/elementwise.h"
 #include "engine/kernels/cpu/leaf/pool.h"
 #include "engine/kernels/cpu/leaf/reduce.h"
+#include "engine/kernels/cpu/pool_rows.h"
 #include "engine/kernels/cpu/scratch.h"
-#include "engine/kernels/cpu/windows.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels::cpu {
 namespace {
 
-Axis axis_of(const Pool2dArgs& a, int d, const Shape& x, const Shape& y) {
-  const auto k = static_cast<std::size_t>(d);
-  return {x[1 + d], y[1 + d], a.kernel[k], a.stride[k], a.padding[k], 1};
-}
-
-// One run of outputs: where it reads and writes, and its first tap.
-struct Run {
-  Window window;
-  std::int64_t in, out, first_tap;
-};
-
-// Calls f(run) for all of `out` (N,OH,OW,C), which looks at `in` (N,H,W,C) through these taps.
+// Calls f(run) for all rows of `out` (N,OH,OW,C).
 template <class F>
-void each_run(const Pool2dArgs& a, const std::vector<AxisTaps>& rows, const std::vector<Segment>& columns,
-              const Shape& in, const Shape& out, F f) {
-  const std::int64_t channels = in[3], taps_wide = a.kernel[1];
-  parallel_for(out[0] * out[1], rows_per_chunk(1 << 15, out[2] * channels),
+void each_run(const PoolRows& rows, const Shape& out, F f) {
+  parallel_for(out[0] * out[1], rows_per_chunk(1 << 15, out[2] * out[3]),
                [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t i = begin; i < end; ++i) {
-                   const AxisTaps& row = rows[static_cast<std::size_t>(i % out[1])];
-                   const std::int64_t image_row = i / out[1] * in[1] + row.source;
-                   for (const Segment& s : columns) {
-                     const Window z{s.count,
-                                    s.step * channels,
-                                    s.source_step * channels,
-                                    row.count,
-                                    s.taps.count,
-                                    row.source_step * in[2] * channels,
-                                    s.taps.source_step * channels,
-                                    row.step * taps_wide,
-                                    s.taps.step,
-                                    channels};
-                     f(Run{z, (image_row * in[2] + s.taps.source) * channels,
-                           (i * out[2] + s.begin) * channels, row.first * taps_wide + s.taps.first});
-                   }
-                 }
+                 for (std::int64_t i = begin; i < end; ++i) rows.each_run(i, f);
                });
 }
 
 template <class F>
 void each_forward_run(const Pool2dArgs& a, const Shape& x, const Shape& y, F f) {
-  each_run(a, forward_taps(axis_of(a, 0, x, y)), segments(forward_taps(axis_of(a, 1, x, y)), 1), x, y, f);
+  each_run(PoolRows::forward(a, x, y), y, f);
 }
 template <class F>
 void each_backward_run(const Pool2dArgs& a, const Shape& x, const Shape& y, F f) {
-  each_run(a, backward_taps(axis_of(a, 0, x, y)), segments(backward_taps(axis_of(a, 1, x, y)), a.stride[1]),
-           y, x, f);
+  each_run(PoolRows::backward(a, x, y), x, f);
 }
 
 // 1 / what the average at an output divides by.
@@ -75,15 +44,15 @@ float factor(const Pool2dArgs& a, std::int64_t rows, std::int64_t columns) {
 
 template <class T>
 void max_pool2d_fwd(const Pool2dArgs& a, View x, MutView y, MutView tap) {
-  each_forward_run(a, x.shape, y.shape, [&](const Run& r) {
+  each_forward_run(a, x.shape, y.shape, [&](const PoolRun& r) {
     pool_leaf<T>().max_fwd(r.window, r.first_tap, x.data<T>() + r.in, y.data<T>() + r.out,
-                           tap.data<std::uint8_t>() + r.out);
+                           tap.data<std::uint8_t>() + r.out, false);
   });
 }
 
 template <class T>
 void max_pool2d_bwd(const Pool2dArgs& a, View dy, View tap, MutView dx) {
-  each_backward_run(a, dx.shape, dy.shape, [&](const Run& r) {
+  each_backward_run(a, dx.shape, dy.shape, [&](const PoolRun& r) {
     pool_leaf<T>().max_bwd(r.window, r.first_tap, dy.data<T>() + r.in, tap.data<std::uint8_t>() + r.in,
                            dx.data<T>() + r.out);
   });
@@ -91,7 +60,7 @@ void max_pool2d_bwd(const Pool2dArgs& a, View dy, View tap, MutView dx) {
 
 template <class T>
 void avg_pool2d_fwd(const Pool2dArgs& a, View x, MutView y) {
-  each_forward_run(a, x.shape, y.shape, [&](const Run& r) {
+  each_forward_run(a, x.shape, y.shape, [&](const PoolRun& r) {
     const float f = factor(a, r.window.rows, r.window.columns);
     pool_leaf<T>().weighted_sum(r.window, x.data<T>() + r.in, &f, false, y.data<T>() + r.out);
   });
@@ -99,13 +68,15 @@ void avg_pool2d_fwd(const Pool2dArgs& a, View x, MutView y) {
 
 template <class T>
 void avg_pool2d_bwd(const Pool2dArgs& a, View dy, MutView dx) {
-  const auto rows = forward_taps(axis_of(a, 0, dx.shape, dy.shape));
-  const auto columns = forward_taps(axis_of(a, 1, dx.shape, dy.shape));
+  const PoolRows forward = PoolRows::forward(a, dx.shape, dy.shape);
   std::vector<float> factors;
-  for (const AxisTaps& r : rows)
-    for (const AxisTaps& c : columns) factors.push_back(factor(a, r.count, c.count));
+  for (std::int64_t i = 0; i < dy.dim(1); ++i)
+    forward.each_run(i, [&](const PoolRun& r) {
+      factors.insert(factors.end(), static_cast<std::size_t>(r.window.count),
+                     factor(a, r.window.rows, r.window.columns));
+    });
   const std::int64_t image = dy.dim(1) * dy.dim(2) * dy.dim(3);
-  each_backward_run(a, dx.shape, dy.shape, [&](const Run& r) {
+  each_backward_run(a, dx.shape, dy.shape, [&](const PoolRun& r) {
     pool_leaf<T>().weighted_sum(r.window, dy.data<T>() + r.in,
                                 factors.data() + r.in % image / r.window.channels, true,
                                 dx.data<T>() + r.out);

@@ -1,4 +1,5 @@
-// A fused op means its parts, one after the other: b = depthwise(x, w), batch norm, + residual, ReLU.
+// A fused op means its parts, one after the other: b = depthwise(x, w), batch norm, + residual, ReLU, max
+// pool.
 #include <vector>
 
 #include "engine/kernels/ref/loops.h"
@@ -111,10 +112,42 @@ void conv_tail_bwd(const ConvTailArgs& a, View x, View b, View w, View dy, View 
   });
 }
 
+template <class T>
+void conv_tail_pool_fwd(const ConvTailArgs& a, const Pool2dArgs& pool, View x, View w, View mean, View var,
+                        View gamma, View beta, MutView y, MutView tap) {
+  Between<T> h(x.shape);
+  conv_tail_fwd<T>(a, x, w, mean, var, gamma, beta, {}, h.out(), {});
+  max_pool2d_fwd<T>(pool, View(h), y, tap);
+  if (!a.relu) return;
+  each_output(y.numel(), 1, [&](std::int64_t i) {
+    if (!(y.data<T>()[i] > 0)) tap.data<std::uint8_t>()[i] = 255;
+  });
+}
+
+template <class T>
+void conv_tail_pool_bwd_params(const ConvTailArgs& a, const Pool2dArgs& pool, View x, View w, View dy,
+                               View tap, View mean, View var, MutView dgamma, MutView dbeta) {
+  Between<T> g(x.shape);
+  max_pool2d_bwd<T>(pool, dy, tap, g.out());
+  conv_tail_bwd_params<T>(a, x, w, View(g), {}, mean, var, dgamma, dbeta);
+}
+
+template <class T>
+void conv_tail_pool_bwd(const ConvTailArgs& a, const Pool2dArgs& pool, View x, View b, View w, View dy,
+                        View tap, View mean, View var, View gamma, View dgamma, View dbeta, MutView dx,
+                        MutView dw) {
+  Between<T> g(dx ? dx.shape : x.shape);
+  max_pool2d_bwd<T>(pool, dy, tap, g.out());
+  conv_tail_bwd<T>(a, x, b, w, View(g), {}, mean, var, gamma, dgamma, dbeta, dx, dw, {});
+}
+
 REPRISE_REF_KERNEL(conv_tail_stats);
 REPRISE_REF_KERNEL(conv_tail_fwd);
 REPRISE_REF_KERNEL(conv2d_tail_fwd);
 REPRISE_REF_KERNEL(conv_tail_bwd_params);
 REPRISE_REF_KERNEL(conv_tail_bwd);
+REPRISE_REF_KERNEL(conv_tail_pool_fwd);
+REPRISE_REF_KERNEL(conv_tail_pool_bwd_params);
+REPRISE_REF_KERNEL(conv_tail_pool_bwd);
 
 }  // namespace reprise::kernels::ref

@@ -1,10 +1,13 @@
 #include "engine/kernels/cpu/leaf/pool.h"
 
+#include <type_traits>
+
 #include "engine/kernels/cpu/leaf/vec.h"
 
 namespace reprise::kernels::cpu::REPRISE_ISA {
 namespace {
 
+#if !defined(__AVX512F__)
 // `lanes` bytes, as integers and back. In intrinsics where there are some: compilers take the general form
 // apart.
 REPRISE_INLINE VecInt load_bytes(const std::uint8_t* p, First part) {
@@ -13,11 +16,7 @@ REPRISE_INLINE VecInt load_bytes(const std::uint8_t* p, First part) {
   return v;
 }
 REPRISE_INLINE VecInt load_bytes(const std::uint8_t* p, All) {
-#if defined(__AVX512F__)
-  __m128i bytes;
-  __builtin_memcpy(&bytes, p, lanes);
-  return (VecInt)_mm512_maskz_cvtepu8_epi32(0xffff, bytes);  // the plain form warns in GCC 12
-#elif defined(__AVX2__)
+#if defined(__AVX2__)
   long long bytes;
   __builtin_memcpy(&bytes, p, lanes);
   return (VecInt)_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(bytes));
@@ -34,10 +33,7 @@ REPRISE_INLINE void store_bytes(std::uint8_t* p, VecInt v, First part) {
   for (int i = 0; i < part.n; ++i) p[i] = static_cast<std::uint8_t>(v[i]);
 }
 REPRISE_INLINE void store_bytes(std::uint8_t* p, VecInt v, All) {
-#if defined(__AVX512F__)
-  const __m128i bytes = _mm512_maskz_cvtepi32_epi8(0xffff, (__m512i)v);
-  __builtin_memcpy(p, &bytes, lanes);
-#elif defined(__AVX2__)
+#if defined(__AVX2__)
   const __m256i i = (__m256i)v;
   const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
   const long long bytes = _mm_cvtsi128_si64(_mm_packus_epi16(words, words));
@@ -46,25 +42,89 @@ REPRISE_INLINE void store_bytes(std::uint8_t* p, VecInt v, All) {
   store_bytes(p, v, First{lanes});
 #endif
 }
+#endif
+
+// The largest value so far and the tap that it came from, a lane for each channel.
+struct Winners {
+  Vec value;
+#if defined(__AVX512F__)
+  __m128i tap;
+#else
+  VecInt tap;
+#endif
+};
+REPRISE_INLINE Winners first_winners(Vec value, std::uint8_t tap) {
+#if defined(__AVX512F__)
+  return {value, _mm_set1_epi8(static_cast<char>(tap))};
+#else
+  return {value, VecInt{} + std::int32_t{tap}};
+#endif
+}
+// `tap` wins where its value is larger, or not a number for the first time.
+REPRISE_INLINE void compete(Winners& best, Vec value, std::uint8_t tap) {
+#if defined(__AVX512F__)
+  const __m512 v = (__m512)value, held = (__m512)best.value;
+  const __mmask16 wins =
+      _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(held, held, _CMP_ORD_Q), v, held, _CMP_NLE_UQ);
+  best.value = (Vec)_mm512_mask_mov_ps(held, wins, v);
+  best.tap = _mm_mask_set1_epi8(best.tap, wins, static_cast<char>(tap));
+#else
+  const VecInt wins = (value > best.value) | ((value != value) & (best.value == best.value));
+  best.value = select(wins, value, best.value);
+  best.tap = wins ? VecInt{} + std::int32_t{tap} : best.tap;
+#endif
+}
+REPRISE_INLINE void drop_closed(Winners& best) {
+#if defined(__AVX512F__)
+  const __mmask16 open = _mm512_cmp_ps_mask((__m512)best.value, _mm512_setzero_ps(), _CMP_GT_OQ);
+  best.tap = _mm_mask_mov_epi8(_mm_set1_epi8(static_cast<char>(no_tap)), open, best.tap);
+#else
+  best.tap = best.value > Vec{} ? best.tap : VecInt{} + std::int32_t{no_tap};
+#endif
+}
+template <class Part>
+REPRISE_INLINE void store_taps(std::uint8_t* p, const Winners& best, Part part) {
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<Part, All>)
+    __builtin_memcpy(p, &best.tap, lanes);
+  else
+    _mm_mask_storeu_epi8(p, static_cast<__mmask16>((1u << part.n) - 1), best.tap);
+#else
+  store_bytes(p, best.tap, part);
+#endif
+}
 
 template <class T>
-void max_fwd(const Window& z, std::int64_t first_tap, const T* in, T* out, std::uint8_t* tap) {
+void max_fwd(const Window& z, std::int64_t first_tap, const T* in, T* out, std::uint8_t* tap,
+             bool only_positive) {
   for (std::int64_t o = 0; o < z.count; ++o)
     for_vectors(z.channels, [&](std::int64_t c, auto part) {
       const T* p = in + o * z.in_step + c;
-      Vec best = load(p, part);
-      VecInt winner = VecInt{} + static_cast<std::int32_t>(first_tap);
+      Winners best = first_winners(load(p, part), static_cast<std::uint8_t>(first_tap));
       for (std::int64_t r = 0; r < z.rows; ++r)
-        for (std::int64_t s = 0; s < z.columns; ++s) {
-          const Vec v = load(p + r * z.in_row + s * z.in_column, part);
-          const VecInt wins = (v > best) | ((v != v) & (best == best));
-          best = select(wins, v, best);
-          const auto number = static_cast<std::int32_t>(first_tap + r * z.tap_row + s * z.tap_column);
-          winner = wins ? VecInt{} + number : winner;
-        }
-      store(out + o * z.out_step + c, best, part);
-      store_bytes(tap + o * z.out_step + c, winner, part);
+        for (std::int64_t s = 0; s < z.columns; ++s)
+          compete(best, load(p + r * z.in_row + s * z.in_column, part),
+                  static_cast<std::uint8_t>(first_tap + r * z.tap_row + s * z.tap_column));
+      store(out + o * z.out_step + c, best.value, part);
+      if (only_positive) drop_closed(best);
+      store_taps(tap + o * z.out_step + c, best, part);
     });
+}
+
+// sum + v where the tap is this one.
+template <class Part>
+REPRISE_INLINE Vec add_where(const std::uint8_t* taps, std::uint8_t tap, Vec v, Vec sum, Part part) {
+#if defined(__AVX512F__)
+  __m128i bytes;
+  if constexpr (std::is_same_v<Part, All>)
+    __builtin_memcpy(&bytes, taps, lanes);
+  else
+    bytes = _mm_maskz_loadu_epi8(static_cast<__mmask16>((1u << part.n) - 1), taps);
+  const __mmask16 here = _mm_cmpeq_epi8_mask(bytes, _mm_set1_epi8(static_cast<char>(tap)));
+  return (Vec)_mm512_mask_add_ps((__m512)sum, here, (__m512)sum, (__m512)v);
+#else
+  return sum + select(load_bytes(taps, part) == std::int32_t{tap}, v, Vec{});
+#endif
 }
 
 template <class T>
@@ -75,8 +135,8 @@ void max_bwd(const Window& z, std::int64_t first_tap, const T* in, const std::ui
       for (std::int64_t r = 0; r < z.rows; ++r)
         for (std::int64_t s = 0; s < z.columns; ++s) {
           const std::int64_t at = o * z.in_step + r * z.in_row + s * z.in_column + c;
-          const auto number = static_cast<std::int32_t>(first_tap + r * z.tap_row + s * z.tap_column);
-          sum += select(load_bytes(tap + at, part) == number, load(in + at, part), Vec{});
+          sum = add_where(tap + at, static_cast<std::uint8_t>(first_tap + r * z.tap_row + s * z.tap_column),
+                          load(in + at, part), sum, part);
         }
       store(out + o * z.out_step + c, sum, part);
     });

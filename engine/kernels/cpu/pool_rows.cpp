@@ -1,0 +1,59 @@
+#include "engine/kernels/cpu/pool_rows.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace reprise::kernels::cpu {
+namespace {
+
+Axis axis_of(const Pool2dArgs& a, int d, const Shape& x, const Shape& y) {
+  const auto k = static_cast<std::size_t>(d);
+  return {x[1 + d], y[1 + d], a.kernel[k], a.stride[k], a.padding[k], 1};
+}
+
+}  // namespace
+
+PoolRows::PoolRows(const Pool2dArgs& a, std::vector<AxisTaps> rows, std::vector<Segment> columns,
+                   const Shape& in, const Shape& out)
+    : rows_(std::move(rows)),
+      columns_(std::move(columns)),
+      in_height_(in[1]),
+      in_width_(in[2]),
+      out_height_(out[1]),
+      out_width_(out[2]),
+      channels_(in[3]),
+      taps_wide_(a.kernel[1]) {}
+
+PoolRows PoolRows::forward(const Pool2dArgs& a, const Shape& x, const Shape& y) {
+  return {a, forward_taps(axis_of(a, 0, x, y)), segments(forward_taps(axis_of(a, 1, x, y)), 1), x, y};
+}
+
+PoolRows PoolRows::backward(const Pool2dArgs& a, const Shape& dx, const Shape& dy) {
+  return {a, backward_taps(axis_of(a, 0, dx, dy)),
+          segments(backward_taps(axis_of(a, 1, dx, dy)), a.stride[1]), dy, dx};
+}
+
+PoolRows::Range PoolRows::sources(std::int64_t i) const {
+  const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];
+  const std::int64_t first = i / out_height_ * in_height_ + row.source,
+                     last = first + (row.count - 1) * row.source_step;
+  return row.count == 0 ? Range{first, first} : Range{std::min(first, last), std::max(first, last) + 1};
+}
+
+PoolRun PoolRows::run_of(std::int64_t i, const AxisTaps& row, const Segment& s) const {
+  const Window window{s.count,
+                      s.step * channels_,
+                      s.source_step * channels_,
+                      row.count,
+                      s.taps.count,
+                      row.source_step * in_width_ * channels_,
+                      s.taps.source_step * channels_,
+                      row.step * taps_wide_,
+                      s.taps.step,
+                      channels_};
+  const std::int64_t image_row = i / out_height_ * in_height_ + row.source;
+  return {window, (image_row * in_width_ + s.taps.source) * channels_, (i * out_width_ + s.begin) * channels_,
+          row.first * taps_wide_ + s.taps.first};
+}
+
+}  // namespace reprise::kernels::cpu
