@@ -14,13 +14,12 @@
 #include "engine/kernels/cpu/leaf/pool.h"
 #include "engine/kernels/cpu/pool_rows.h"
 #include "engine/kernels/cpu/scratch.h"
+#include "engine/kernels/cpu/streams.h"
 #include "engine/kernels/cpu/sums.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels::cpu {
 namespace {
-
-constexpr std::int64_t stream_bytes = std::int64_t{16} << 20;
 
 Conv2dArgs same_size(View w) {
   return Conv2dArgs::same_size(w.dim(1), w.dim(2));
@@ -63,13 +62,11 @@ GroupChunks chunks_of(const Shape& x, const Shape& statistics) {
   return GroupChunks::of_images(x, statistics[0], sum_chunk);
 }
 
-// Whether a pass over all of `out` writes it past the caches, which would not keep it.
+// Whether a pass over all of `out` writes it past the caches.
 template <class T>
 bool streams(MutView out) {
-  constexpr std::int64_t line = 64;
-  return out && out.numel() * std::int64_t{sizeof(T)} >= stream_bytes &&
-         out.dim(3) * std::int64_t{sizeof(T)} % line == 0 &&
-         reinterpret_cast<std::uintptr_t>(out.data<T>()) % line == 0;
+  constexpr std::int64_t size = sizeof(T);
+  return out && cpu::streams(out.ptr, out.numel() * size, out.dim(3) * size);
 }
 
 // Where the bits of a pixel start; null where there are none.
@@ -176,9 +173,10 @@ void bwd(const ConvTailArgs& a, const Shape& images, View x, View b, View w, con
       const std::int64_t step = dy.is_made() ? 1 : last - first;
       for (std::int64_t i = first; dx && i < last; i += step)
         input_gradient_rows(i, step, dy.rows(i, i + step), dx.data<T>() + i * row, streams<T>(dx));
+      flush_streams();
       return;
     }
-    if (!dx && !dw) return;
+    if (!dx && !dw) return flush_streams();
     const std::int64_t reach = dx ? w.dim(1) / 2 : 0;
     const std::int64_t low = std::max(first - reach, first / height * height);
     const std::int64_t high = std::min(last + reach, ((last - 1) / height + 1) * height);
@@ -198,6 +196,7 @@ void bwd(const ConvTailArgs& a, const Shape& images, View x, View b, View w, con
                      dx.data<T>() + std::min(i + 1, last - 1) * row);
       if (dw) filtered.correlate(db + (i - low) * row, i, taps);
     }
+    flush_streams();
   });
   if (dw) join_sums(z, partial, filter, dw.data<float>());
 }
@@ -238,6 +237,7 @@ void conv_tail_fwd(const ConvTailArgs& a, View x, View w, View mean, View var, V
           positive ? positive.data<std::uint8_t>() + i * width * positive.dim(3) : nullptr, past, width,
           channels, channels);
     }
+    flush_streams();
   });
 }
 

@@ -14,7 +14,8 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-constexpr std::int64_t small_weights = 256 << 10;  // words: 1 MiB, which stays in L2 where there is AMX
+// In words: 1 MiB stays in the second cache where there is AMX, 32 KiB in the first beside pixels.
+constexpr std::int64_t small_weights = 256 << 10, tiny_weights = 8 << 10;
 
 // Neighbouring outputs in a tile: `count` pixels from the tile's pixel `first` on.
 struct Piece {
@@ -146,7 +147,9 @@ void tap_conv_blocks(const TapConv<BFloat16>& t, const PackedWeights& weights) {
     block_leaf().begin(call.pairs);
     // One block after the other, so that its panel stays in cache; or where all weights do, one tile after
     // the other.
-    if (call.block_count * call.pairs * weights.block * (end - begin) <= small_weights) {
+    const std::int64_t panel = call.block_count * call.pairs * weights.block, all = panel * (end - begin);
+    call.panel_passes = (all <= small_weights ? all : panel) > tiny_weights;
+    if (all <= small_weights) {
       for (std::int64_t i = 0; i < tiles.count(); i += at_once)
         for (std::int64_t b = begin; b < end; ++b) run(t, weights, tiles, i, b, call);
     } else {

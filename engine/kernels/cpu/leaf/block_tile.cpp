@@ -31,9 +31,16 @@ void end() {
 
 constexpr long word_bytes = sizeof(float);
 
+#define REPRISE_LOAD_WEIGHTS(tile, from, row) \
+  if constexpr (passes)                       \
+    _tile_stream_loadd(tile, from, row);      \
+  else                                        \
+    _tile_loadd(tile, from, row)
+
 // A tile of pixels is read once for two of sums, and so is a tile of weights: 16 cycles of products each,
 // 8 of loads from the first cache.
-void run32(const BlockCall& c) {
+template <bool passes>
+REPRISE_INLINE void run_2x2(const BlockCall& c) {
   const long stride = static_cast<long>(c.in_stride) * word_bytes, row = 2 * tile_outputs * word_bytes;
   const float* panel = c.panel;
   _tile_zero(0);
@@ -41,10 +48,10 @@ void run32(const BlockCall& c) {
   _tile_zero(2);
   _tile_zero(3);
   for (std::int64_t b = 0; b < c.block_count; ++b, panel += c.pairs * 2 * tile_outputs) {
-    _tile_loadd(6, panel, row);
+    REPRISE_LOAD_WEIGHTS(6, panel, row);
     _tile_loadd(4, c.in[0] + c.blocks[b], stride);
     _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, panel + tile_outputs, row);
+    REPRISE_LOAD_WEIGHTS(7, panel + tile_outputs, row);
     _tile_dpbf16ps(1, 4, 7);
     _tile_loadd(5, c.in[1] + c.blocks[b], stride);
     _tile_dpbf16ps(2, 5, 6);
@@ -56,7 +63,8 @@ void run32(const BlockCall& c) {
   _tile_stored(3, c.sums + tile_pixels * 2 * tile_outputs + tile_outputs, row);
 }
 
-void run16(const BlockCall& c) {
+template <bool passes>
+REPRISE_INLINE void run_4x1(const BlockCall& c) {
   const long stride = static_cast<long>(c.in_stride) * word_bytes, row = tile_outputs * word_bytes;
   const float* panel = c.panel;
   _tile_zero(0);
@@ -64,7 +72,7 @@ void run16(const BlockCall& c) {
   _tile_zero(2);
   _tile_zero(3);
   for (std::int64_t b = 0; b < c.block_count; ++b, panel += c.pairs * tile_outputs) {
-    _tile_loadd(6, panel, row);
+    REPRISE_LOAD_WEIGHTS(6, panel, row);
     _tile_loadd(4, c.in[0] + c.blocks[b], stride);
     _tile_dpbf16ps(0, 4, 6);
     _tile_loadd(5, c.in[1] + c.blocks[b], stride);
@@ -79,6 +87,20 @@ void run16(const BlockCall& c) {
   _tile_stored(1, c.sums + tile, row);
   _tile_stored(2, c.sums + 2 * tile, row);
   _tile_stored(3, c.sums + 3 * tile, row);
+}
+#undef REPRISE_LOAD_WEIGHTS
+
+void run32(const BlockCall& c) {
+  if (c.panel_passes)
+    run_2x2<true>(c);
+  else
+    run_2x2<false>(c);
+}
+void run16(const BlockCall& c) {
+  if (c.panel_passes)
+    run_4x1<true>(c);
+  else
+    run_4x1<false>(c);
 }
 
 #else

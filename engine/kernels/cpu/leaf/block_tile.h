@@ -22,7 +22,8 @@ struct BlockCall {
   const std::int64_t* blocks;       // where each block begins, relative to the pixel
   std::int64_t block_count, pairs;  // pairs: of every block
   const float* panel;               // block_count * pairs rows of outputs
-  float* sums;                      // [tile][pixel][output]
+  bool panel_passes;  // through the first cache, which then keeps pixels: weights too many for it
+  float* sums;        // [tile][pixel][output]
 };
 
 struct BlockLeaf {

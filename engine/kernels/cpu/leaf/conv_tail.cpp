@@ -1,7 +1,5 @@
 #include "engine/kernels/cpu/leaf/conv_tail.h"
 
-#include <type_traits>
-
 #include "engine/kernels/cpu/leaf/vec.h"
 
 namespace reprise::kernels::cpu::REPRISE_ISA {
@@ -65,17 +63,9 @@ REPRISE_INLINE std::int64_t count_of(First part) {
   return part.n;
 }
 
-// Puts v at p: past the caches if `streams`, else into them.
-template <bool streams, class T, class Part>
-REPRISE_INLINE void put(T* p, Vec v, Part part) {
-  if constexpr (streams && std::is_same_v<Part, All>)
-    stream(p, v);
-  else
-    store(p, v, part);
-}
-template <bool streams, class T>
+template <bool past, class T>
 REPRISE_INLINE void ask_for(const T* p) {
-  if constexpr (!streams) prefetch_output(p);
+  if constexpr (!past) prefetch_output(p);
 }
 
 template <class T>
@@ -95,13 +85,12 @@ void finish(const T* b, std::int64_t b_stride, const float* mean, const float* s
               if constexpr (keep.value)
                 store_bits(positive + r * bytes_of(channels), c, positive_bits(v), count_of(part));
               if constexpr (rectify.value) v = select(v < Vec{}, Vec{}, v);
-              put<past.value>(y + i, v, part);
+              store_or_stream<past.value>(y + i, v, part);
             });
         });
       });
     });
   });
-  if (streams) flush_streams();
 }
 
 template <class T>
@@ -164,12 +153,11 @@ void grad_input(const T* b, const T* dy, const std::uint8_t* positive, const flo
           ask_for<past.value>(db + r * channels + c);
           const Vec d = load(b + r * channels + c, part) - load(mean + c, part);
           const Vec g = gradient<relu.value>(dy, positive, r, channels, c, part) - load(grad_mean + c, part);
-          put<past.value>(db + r * channels + c, (g - d * load(slope + c, part)) * load(scale + c, part),
-                          part);
+          store_or_stream<past.value>(db + r * channels + c,
+                                      (g - d * load(slope + c, part)) * load(scale + c, part), part);
         });
     });
   });
-  if (streams) flush_streams();
 }
 
 template <class T>
@@ -183,12 +171,11 @@ void masked(const T* dy, const std::uint8_t* positive, const float* scale, T* ou
             ask_for<past.value>(out + r * channels + c);
             Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
             if constexpr (scaled.value) g = g * load(scale + c, part);
-            put<past.value>(out + r * channels + c, g, part);
+            store_or_stream<past.value>(out + r * channels + c, g, part);
           });
       });
     });
   });
-  if (streams) flush_streams();
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "engine/core/dtype.h"
 
@@ -173,9 +174,7 @@ REPRISE_INLINE Vec as_stored(Vec v) {
   return widen(narrow(v));
 }
 
-// Stored past the caches (p: a multiple of a vector's size), so that memory is not read first; for outputs
-// too large to be found there again. In one thread's program order all the same; `flush_streams` before
-// others read.
+// Stored past the caches (../streams.h); p is a multiple of a vector's size.
 REPRISE_INLINE void stream(float* p, Vec v) {
 #if defined(__AVX512F__)
   _mm512_stream_ps(p, (__m512)v);
@@ -194,12 +193,6 @@ REPRISE_INLINE void stream(BFloat16* p, Vec v) {
   store(p, v);
 #endif
 }
-REPRISE_INLINE void flush_streams() {
-#if defined(__AVX2__)
-  _mm_sfence();
-#endif
-}
-
 // a * b + c: one rounding where the instruction set has FMA, two in the portable build.
 REPRISE_INLINE Vec fma(Vec a, Vec b, Vec c) {
 #if defined(__AVX512F__)
@@ -237,6 +230,15 @@ REPRISE_INLINE void store(T* p, Vec v, All) {
 template <class T>
 REPRISE_INLINE void store(T* p, Vec v, First part) {
   store_first(p, v, part.n);
+}
+
+// Past the caches if `past`, where whole vectors are.
+template <bool past, class T, class Part>
+REPRISE_INLINE void store_or_stream(T* p, Vec v, Part part) {
+  if constexpr (past && std::is_same_v<Part, All>)
+    stream(p, v);
+  else
+    store(p, v, part);
 }
 
 // Calls f(i, part) for each vector of n elements, i being its first element.

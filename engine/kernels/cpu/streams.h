@@ -1,0 +1,29 @@
+// Outputs that are written past the caches: so large that they would not be found there when they are read
+// next. Memory need not be read then, only to be overwritten.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+namespace reprise::kernels::cpu {
+
+inline constexpr std::int64_t stream_bytes = std::int64_t{16} << 20;
+
+// Whether an output of so many bytes at `out` is written so. Rows of `row_bytes`, and wherever a kernel
+// begins in one of them, must be whole cache lines.
+inline bool streams(const void* out, std::int64_t bytes, std::int64_t row_bytes) {
+  constexpr std::int64_t line = 64;
+  return bytes >= stream_bytes && row_bytes % line == 0 && reinterpret_cast<std::uintptr_t>(out) % line == 0;
+}
+
+// To be called by a thread that wrote so, before others read.
+inline void flush_streams() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
+
+}  // namespace reprise::kernels::cpu
