@@ -193,6 +193,7 @@ REPRISE_INLINE void stream(BFloat16* p, Vec v) {
   store(p, v);
 #endif
 }
+
 // a * b + c: one rounding where the instruction set has FMA, two in the portable build.
 REPRISE_INLINE Vec fma(Vec a, Vec b, Vec c) {
 #if defined(__AVX512F__)
