@@ -13,20 +13,6 @@ Axis axis_of(const Conv2dArgs& a, int d, const Shape& x, const Shape& w, const S
   return {x[1 + d], y[1 + d], w[1 + d], a.stride[k], a.padding[k], a.dilation[k]};
 }
 
-Window window_of(const AxisTaps& row, const Segment& run, std::int64_t in_width, std::int64_t filter_width,
-                 std::int64_t channels) {
-  return {run.count,
-          run.step * channels,
-          run.source_step * channels,
-          row.count,
-          run.taps.count,
-          row.source_step * in_width * channels,
-          run.taps.source_step * channels,
-          row.step * filter_width * channels,
-          run.taps.step * channels,
-          channels};
-}
-
 // Whether the outputs are those of three columns of taps at stride 1 with a border of one: all of them see
 // three columns but the first, which lacks the first tap, and the last.
 bool is_bordered_row(const std::vector<Segment>& runs) {
@@ -70,7 +56,7 @@ void DepthwiseRows::gather(const T* in, std::int64_t first, const float* w, std:
   const T* source = in + (n * in_height_ + row.source - first) * in_width_ * channels_;
   const float* taps = w + n / group_images_ * filter_ + row.first * filter_width_ * channels_;
   for (const Segment& run : columns_)
-    depthwise_leaf<T>().gather(window_of(row, run, in_width_, filter_width_, channels_),
+    depthwise_leaf<T>().gather(window_of(row, run, in_width_, filter_width_, channels_, channels_),
                                source + run.taps.source * channels_, taps + run.taps.first * channels_,
                                out + run.begin * channels_, next + run.begin * channels_);
 }
@@ -81,13 +67,13 @@ void DepthwiseRows::correlate(const T* in, std::int64_t first, const T* grad, st
   const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];
   const T* source = in + (i / out_height_ * in_height_ + row.source - first) * in_width_ * channels_;
   if (bordered_ && (row.count == 2 || row.count == 3)) {
-    Window z = window_of(row, columns_[1], in_width_, filter_width_, channels_);
+    Window z = window_of(row, columns_[1], in_width_, filter_width_, channels_, channels_);
     z.count += 2;
     depthwise_leaf<T>().correlate_row(z, source, grad, taps + row.first * filter_width_ * channels_);
     return;
   }
   for (const Segment& run : columns_)
-    depthwise_leaf<T>().correlate(window_of(row, run, in_width_, filter_width_, channels_),
+    depthwise_leaf<T>().correlate(window_of(row, run, in_width_, filter_width_, channels_, channels_),
                                   source + run.taps.source * channels_, grad + run.begin * channels_,
                                   taps + (row.first * filter_width_ + run.taps.first) * channels_);
 }

@@ -1,6 +1,5 @@
 #include "engine/kernels/cpu/pool_rows.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace reprise::kernels::cpu {
@@ -35,24 +34,14 @@ PoolRows PoolRows::backward(const Pool2dArgs& a, const Shape& dx, const Shape& d
 
 PoolRows::Range PoolRows::sources(std::int64_t i) const {
   const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];
-  const std::int64_t first = i / out_height_ * in_height_ + row.source,
-                     last = first + (row.count - 1) * row.source_step;
-  return row.count == 0 ? Range{first, first} : Range{std::min(first, last), std::max(first, last) + 1};
+  const std::int64_t first = i / out_height_ * in_height_ + row.source;
+  return {first, first + row.count};
 }
 
 PoolRun PoolRows::run_of(std::int64_t i, const AxisTaps& row, const Segment& s) const {
-  const Window window{s.count,
-                      s.step * channels_,
-                      s.source_step * channels_,
-                      row.count,
-                      s.taps.count,
-                      row.source_step * in_width_ * channels_,
-                      s.taps.source_step * channels_,
-                      row.step * taps_wide_,
-                      s.taps.step,
-                      channels_};
   const std::int64_t image_row = i / out_height_ * in_height_ + row.source;
-  return {window, (image_row * in_width_ + s.taps.source) * channels_, (i * out_width_ + s.begin) * channels_,
+  return {window_of(row, s, in_width_, taps_wide_, channels_, 1),
+          (image_row * in_width_ + s.taps.source) * channels_, (i * out_width_ + s.begin) * channels_,
           row.first * taps_wide_ + s.taps.first};
 }
 

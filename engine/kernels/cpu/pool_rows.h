@@ -6,7 +6,6 @@
 
 #include "engine/core/shape.h"
 #include "engine/kernels/args.h"
-#include "engine/kernels/cpu/leaf/window.h"
 #include "engine/kernels/cpu/windows.h"
 
 namespace reprise::kernels::cpu {
@@ -30,7 +29,7 @@ class PoolRows {
     const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];
     for (const Segment& s : columns_) f(run_of(i, row, s));
   }
-  // The input rows [begin, end) that output row i looks at; their order may be reversed.
+  // The input rows [begin, end) that output row i looks at. Forward alone.
   struct Range {
     std::int64_t begin, end;
   };

@@ -56,4 +56,18 @@ std::vector<Segment> segments(const std::vector<AxisTaps>& taps, std::int64_t pe
   return runs;
 }
 
+Window window_of(const AxisTaps& row, const Segment& run, std::int64_t in_width, std::int64_t taps_wide,
+                 std::int64_t channels, std::int64_t tap) {
+  return {run.count,
+          run.step * channels,
+          run.source_step * channels,
+          row.count,
+          run.taps.count,
+          row.source_step * in_width * channels,
+          run.taps.source_step * channels,
+          row.step * taps_wide * tap,
+          run.taps.step * tap,
+          channels};
+}
+
 }  // namespace reprise::kernels::cpu

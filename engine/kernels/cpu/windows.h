@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/kernels/cpu/leaf/window.h"
+
 namespace reprise::kernels::cpu {
 
 // The taps that one output uses: first, first + step, ..., `count` of them. The k-th reads place
@@ -32,5 +34,10 @@ std::vector<AxisTaps> forward_taps(const Axis& a);
 std::vector<AxisTaps> backward_taps(const Axis& a);
 // Outputs joined to runs; outputs `period` apart can be in one run (the stride, for backward taps).
 std::vector<Segment> segments(const std::vector<AxisTaps>& taps, std::int64_t period);
+
+// The run's outputs in a row that sees `row`, of images and taps with so many columns; taps are `tap`
+// elements apart: as many as there are channels, or 1 where they are only numbered.
+Window window_of(const AxisTaps& row, const Segment& run, std::int64_t in_width, std::int64_t taps_wide,
+                 std::int64_t channels, std::int64_t tap);
 
 }  // namespace reprise::kernels::cpu
