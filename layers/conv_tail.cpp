@@ -23,9 +23,13 @@ Tensor before_tail(Conv2d& conv, const Tensor& x, Tensor& filter) {
   return conv.reprogram() != nullptr ? (*conv.reprogram())(x, y) : y;
 }
 
-// In inference, where nothing but batch norm, residual and ReLU stands behind the convolution.
+// Nothing but batch norm, residual and ReLU stands behind the convolution.
+bool is_plain(const Conv2d& conv) {
+  return conv.reprogram() == nullptr && !conv.is_depthwise() && !conv.bias.defined();
+}
+// In inference.
 bool is_one_pass(const Conv2d& conv, const BatchNorm2d& bn, const Tensor& x, const Tensor& residual) {
-  return !bn.is_training() && conv.reprogram() == nullptr && !conv.is_depthwise() && !conv.bias.defined() &&
+  return !bn.is_training() && is_plain(conv) &&
          !any_requires_grad({x, conv.weight, bn.weight, bn.bias, residual});
 }
 
@@ -36,12 +40,19 @@ Tensor fused(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, ops::ConvTail tail)
     const ErrorScope scope("layer", conv.path());
     return ops::conv2d_tail(x, conv.weight, conv.args, bn.running_mean, bn.running_var, tail);
   }
+  const auto trained = [&](const ops::BatchNormResult& batch, const Tensor& y) {
+    bn.move_running_statistics(batch, y.numel() / y.dim(-1));
+    return batch.y;
+  };
+  if (bn.is_training() && is_plain(conv) && !tail.max_pool) {
+    const ErrorScope scope("layer", conv.path());
+    const ops::BatchNormResult batch = ops::conv2d_tail(x, conv.weight, conv.args, tail);
+    return trained(batch, batch.y);
+  }
   const Tensor y = before_tail(conv, x, tail.filter);
   const ErrorScope scope("layer", bn.path());
   if (!bn.is_training()) return ops::conv_tail_eval(y, bn.running_mean, bn.running_var, tail);
-  const ops::BatchNormResult batch = ops::conv_tail(y, tail);
-  bn.move_running_statistics(batch, y.numel() / y.dim(-1));
-  return batch.y;
+  return trained(ops::conv_tail(y, tail), y);
 }
 
 }  // namespace

@@ -76,6 +76,13 @@ void check(const char* op, const Tensor& x, const ConvTail& t, const Tensor& mea
   }
 }
 
+void check_has_variance(const Tensor& x, const ConvTail& t) {
+  REPRISE_CHECK(x.numel() / t.gamma.numel() > 1,
+                "conv_tail: one value per channel has no variance; use more images in the batch or larger "
+                "ones, or normalise with running statistics{}{}",
+                operand_line("input", x, "(N,H,W,C)"), operand_line("gamma", t.gamma, "(T,C)"));
+}
+
 // The parts, for a device without the fused kernels.
 Tensor reprogrammed(const Tensor& x, const Tensor& filter) {
   return filter.defined() ? depthwise_conv2d(x, filter, same_size(filter)) : x;
@@ -100,6 +107,12 @@ ConvTail without_pool(ConvTail t) {
 // cost more. The bits are the same.
 constexpr std::size_t kept_bytes = std::size_t{4} << 20;
 
+// A frozen convolution in front, whose input's gradient its kernel makes as well.
+struct Convolution {
+  Conv2dArgs args;
+  Tensor input, weight;
+};
+
 // What backward needs. Where the ReLU was open is a bit per element, or with a max pool part of its taps; a
 // large b is made again.
 struct Kept {
@@ -109,11 +122,27 @@ struct Kept {
   bool constants;  // the statistics
   bool for_filter, for_parameters, for_batch_norm;
   Saved x, b, filter, gamma, mean, var;
-  Tensor open;  // the bits, or the taps
+  Tensor open;                     // the bits, or the taps
+  std::optional<Conv2dArgs> conv;  // of a convolution in front
+  Saved weight;                    // its
+  Shape inputs;
 
-  // Gradients of x, filter, gamma, beta, residual.
+  // Gradients of x, or of the convolution's input, filter, gamma, beta, residual.
   std::vector<Tensor> backward(const Tensor& dy, const Needs& needs) const;
+
+ private:
+  // In the shapes of what they belong to.
+  std::vector<Tensor> gradients(const Tensor& dx, const Tensor& dfilter, const Tensor& dgamma,
+                                const Tensor& dbeta, const Tensor& dresidual, const Needs& needs) const;
 };
+
+std::vector<Tensor> Kept::gradients(const Tensor& dx, const Tensor& dfilter, const Tensor& dgamma,
+                                    const Tensor& dbeta, const Tensor& dresidual, const Needs& needs) const {
+  const Shape& parameters = gamma.get().shape();
+  return {dx, needs[1] ? dfilter.viewed_as(filter.get().shape()) : dfilter,
+          needs[2] ? dgamma.viewed_as(parameters) : Tensor(),
+          needs[3] ? dbeta.viewed_as(parameters) : Tensor(), dresidual};
+}
 
 // g = dy where y > 0 (without ReLU: dy).   dresidual = g.   dgamma, dbeta and the gradient db of the filter's
 // output b are those of batch norm from b and g, dx and dfilter those of a depthwise convolution from db.
@@ -133,10 +162,19 @@ std::vector<Tensor> Kept::backward(const Tensor& dy, const Needs& needs) const {
       run(kernels::conv_tail_bwd_params, dy.device(), dy.dtype(), args, norm_input, made_by, dy.view(), where,
           row_view(mean), row_view(var), dgamma.mut_view(), dbeta.mut_view());
   }
-  if (needs[0]) dx = like_x();
   if (needs[1]) dfilter = parameter(w.shape);
   if (needs[4]) dresidual = args.relu ? like_x() : dy;
   const bool masks = needs[4] && args.relu;
+  if (conv && needs[0]) {
+    dx = needs.take_sum(0);
+    const auto& kernel = dx.defined() ? kernels::conv2d_tail_bwd_add : kernels::conv2d_tail_bwd;
+    if (!dx.defined()) dx = empty(inputs, dy.dtype(), dy.device());
+    run(kernel, dy.device(), dy.dtype(), *conv, args, input, weight.get().view(), dy.view(), where,
+        row_view(mean), row_view(var), row_view(gamma), dgamma.view(), dbeta.view(), dx.mut_view(),
+        masks ? dresidual.mut_view() : MutView{});
+    return gradients(dx, dfilter, dgamma, dbeta, dresidual, needs);
+  }
+  if (needs[0]) dx = like_x();
   const View dgammas = constants ? View{} : view_of(dgamma), dbetas = constants ? View{} : view_of(dbeta);
   if (pool && (needs[0] || needs[1]))
     run(kernels::conv_tail_pool_bwd, dy.device(), dy.dtype(), args, *pool, input, filtered, w, dy.view(),
@@ -145,17 +183,17 @@ std::vector<Tensor> Kept::backward(const Tensor& dy, const Needs& needs) const {
     run(kernels::conv_tail_bwd, dy.device(), dy.dtype(), args, input, filtered, w, dy.view(), where,
         row_view(mean), row_view(var), row_view(gamma), dgammas, dbetas, out(dx), out(dfilter),
         masks ? dresidual.mut_view() : MutView{});
-  const Shape& parameters = gamma.get().shape();
-  return {dx, needs[1] ? dfilter.viewed_as(filter.get().shape()) : dfilter,
-          needs[2] ? dgamma.viewed_as(parameters) : Tensor(),
-          needs[3] ? dbeta.viewed_as(parameters) : Tensor(), dresidual};
+  return gradients(dx, dfilter, dgamma, dbeta, dresidual, needs);
 }
 
 // The forward with these statistics, recorded. `filtered`: what the filter made of x, whose memory becomes
-// y's unless backward keeps it or y is smaller; undefined where it is still to be made.
+// y's unless backward keeps it or y is smaller; undefined where it is still to be made. `conv`: what made x,
+// which is not recorded yet.
 Tensor finish(const std::string& op, const Tensor& x, const ConvTail& t, const Tensor& mean,
-              const Tensor& var, bool constants, const Tensor& filtered = {}) {
-  const bool wanted = any_requires_grad({x, t.filter, t.gamma, t.beta, t.residual});
+              const Tensor& var, bool constants, const Tensor& filtered = {},
+              const std::optional<Convolution>& conv = {}) {
+  const Tensor& source = conv ? conv->input : x;
+  const bool wanted = any_requires_grad({source, t.filter, t.gamma, t.beta, t.residual});
   const bool keeps = wanted && filtered.defined() && filtered.bytes() <= kept_bytes;
   const Device device = x.device();
   const View input = filtered.defined() ? filtered.view() : x.view(),
@@ -173,7 +211,7 @@ Tensor finish(const std::string& op, const Tensor& x, const ConvTail& t, const T
         row_view(t.gamma), row_view(t.beta), view_of(t.residual), y.mut_view(), out(open));
   }
   if (!wanted) return y;
-  const bool for_filter = requires_grad(t.filter), for_batch_norm = for_filter || requires_grad(x),
+  const bool for_filter = requires_grad(t.filter), for_batch_norm = for_filter || requires_grad(source),
              for_parameters = requires_grad(t.gamma) || requires_grad(t.beta),
              reads_b = for_parameters || (for_batch_norm && !constants),
              reads_x = for_filter || (reads_b && !keeps);
@@ -190,8 +228,11 @@ Tensor finish(const std::string& op, const Tensor& x, const ConvTail& t, const T
                   Saved(t.gamma, op + ": gamma"),
                   Saved(mean, op + ": mean"),
                   Saved(var, op + ": variance"),
-                  open};
-  record(op, {x, t.filter, t.gamma, t.beta, t.residual}, y,
+                  open,
+                  conv ? std::optional(conv->args) : std::nullopt,
+                  Saved(conv ? conv->weight : Tensor(), op + ": convolution's filter"),
+                  source.shape()};
+  record(op, {source, t.filter, t.gamma, t.beta, t.residual}, y,
          [kept](const Tensor& dy, const Needs& needs) { return kept.backward(dy, needs); });
   return y;
 }
@@ -209,10 +250,7 @@ BatchNormResult conv_tail(const Tensor& x, const ConvTail& t) {
     const BatchNormResult parts = batch_norm(reprogrammed(x, t.filter), t.gamma, t.beta, {.eps = t.args.eps});
     return {finished(parts.y, t), parts.mean, parts.var};
   }
-  REPRISE_CHECK(x.numel() / t.gamma.numel() > 1,
-                "conv_tail: one value per channel has no variance; use more images in the batch or larger "
-                "ones, or normalise with running statistics{}{}",
-                operand_line("input", x, "(N,H,W,C)"), operand_line("gamma", t.gamma, "(T,C)"));
+  check_has_variance(x, t);
   Tensor mean = empty(grouped(t.gamma, 2), t.gamma.dtype(), x.device()),
          var = empty(mean.shape(), t.gamma.dtype(), x.device());
   Tensor filtered;
@@ -251,6 +289,31 @@ Tensor conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& conv, con
   run(kernels::conv2d_tail_fwd, y.device(), y.dtype(), conv, t.args, x.view(), w.view(), row_view(mean),
       row_view(var), row_view(t.gamma), row_view(t.beta), view_of(t.residual), y.mut_view());
   return y;
+}
+
+namespace {
+
+bool is_pointwise(const Tensor& w, const Conv2dArgs& a) {
+  return w.rank() == 4 && w.dim(1) == 1 && w.dim(2) == 1 && a.padding == Conv2dArgs{}.padding &&
+         a.groups == 1;
+}
+
+}  // namespace
+
+BatchNormResult conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& conv, const ConvTail& t) {
+  if (!is_pointwise(w, conv) || requires_grad(w) || t.filter.defined() || t.max_pool || x.numel() == 0 ||
+      !conv_tail_is_fused(x.device(), x.dtype()) ||
+      !has_kernel(kernels::conv2d_stats_fwd, x.device(), x.dtype()))
+    return conv_tail(conv2d(x, w, conv), t);
+  Tensor b = empty(conv2d_shape(x, w, conv), x.dtype(), x.device());
+  check("conv2d_tail", b, t, {}, {});
+  check_has_variance(b, t);
+  Tensor mean = empty(grouped(t.gamma, 2), t.gamma.dtype(), x.device()),
+         var = empty(mean.shape(), t.gamma.dtype(), x.device());
+  run(kernels::conv2d_stats_fwd, x.device(), x.dtype(), conv, x.view(), w.view(), b.mut_view(),
+      mean.mut_view(), var.mut_view());
+  const Tensor y = finish("conv2d_tail", b, t, mean, var, false, {}, Convolution{conv, x, w});
+  return {y, mean.viewed_as(t.gamma.shape()), var.viewed_as(t.gamma.shape())};
 }
 
 bool conv_tail_is_fused(Device device, DType dtype) {

@@ -36,6 +36,11 @@ REPRISE_API Tensor conv_tail_eval(const Tensor& x, const Tensor& mean, const Ten
 REPRISE_API Tensor conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& conv, const Tensor& mean,
                                const Tensor& var, const ConvTail& tail);
 
+// conv_tail(conv2d(x, w, conv), tail), to the bit. Where w is frozen and pointwise (1x1, no padding, one
+// group), statistics are made and the gradient goes back while the convolution's pixels are in cache.
+REPRISE_API BatchNormResult conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& conv,
+                                        const ConvTail& tail);
+
 // Whether there are kernels that fuse it there; else the parts run one by one.
 REPRISE_API bool conv_tail_is_fused(Device device, DType dtype);
 // And with a max pool.

@@ -50,6 +50,9 @@ struct GroupChunks {
 
   std::int64_t total() const { return groups * chunks; }
   std::int64_t group(std::int64_t chunk) const { return chunk / chunks; }
+  std::int64_t chunk_of(std::int64_t row) const {
+    return row / group_rows * chunks + row % group_rows / chunk_rows;
+  }
   // The first row of a chunk, counted over all groups, and how many rows it has.
   std::int64_t begin(std::int64_t chunk) const {
     return group(chunk) * group_rows + chunk % chunks * chunk_rows;

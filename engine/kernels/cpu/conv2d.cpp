@@ -1,13 +1,13 @@
 // Convolution forward and its gradient with respect to the input: tap convolutions (tap_conv.h), or
 // Winograd's form where it gains (winograd.h).
+#include "engine/kernels/cpu/conv2d.h"
+
 #include <fmt/format.h>
 
 #include <cstring>
 
 #include "engine/core/parallel.h"
 #include "engine/kernels/cpu/instantiate.h"
-#include "engine/kernels/cpu/sums.h"
-#include "engine/kernels/cpu/tap_conv.h"
 #include "engine/kernels/cpu/winograd.h"
 #include "engine/kernels/kernels.h"
 
@@ -46,9 +46,11 @@ void zero(MutView v) {
   });
 }
 
-// The forward as tap convolutions.
+}  // namespace
+
 template <class T>
-void convolve(const Conv2dArgs& a, View x, View w, MutView y, const Finish<T>& finish) {
+void convolve(const Conv2dArgs& a, View x, View w, MutView y, const Finish<T>& finish,
+              const PixelsMade& made) {
   const std::int64_t r = w.dim(1), s = w.dim(2), c = w.dim(3), o = w.dim(0) / a.groups;
   for (std::int64_t g = 0; g < a.groups; ++g) {
     TapConv<T> t;
@@ -63,6 +65,7 @@ void convolve(const Conv2dArgs& a, View x, View w, MutView y, const Finish<T>& f
     t.oh = y.dim(1), t.ow = y.dim(2), t.o = o;
     t.out_pixel = y.dim(3), t.out_row = t.ow * t.out_pixel, t.out_image = t.oh * t.out_row;
     t.finish = finish;
+    t.made = made;
     const float* filter = w.data<float>() + g * o * r * s * c;
     const auto weight = [=](std::int64_t i, std::int64_t j, std::int64_t k, std::int64_t* stride) {
       *stride = r * s * c;
@@ -72,7 +75,8 @@ void convolve(const Conv2dArgs& a, View x, View w, MutView y, const Finish<T>& f
   }
 }
 
-}  // namespace
+template void convolve(const Conv2dArgs&, View, View, MutView, const Finish<float>&, const PixelsMade&);
+template void convolve(const Conv2dArgs&, View, View, MutView, const Finish<BFloat16>&, const PixelsMade&);
 
 template <class T>
 void conv2d_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
@@ -80,29 +84,12 @@ void conv2d_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
   if (winograd_applies<T>(a, w, y))
     winograd_fwd<T>(a, x, w, y);
   else
-    convolve<T>(a, x, w, y, {});
+    convolve<T>(a, x, w, y);
 }
 
 template <class T>
-void conv2d_tail_fwd(const Conv2dArgs& a, const ConvTailArgs& tail, View x, View w, View mean, View var,
-                     View gamma, View beta, View residual, MutView y) {
-  if (y.numel() == 0) return;
-  if (a.groups > 1 || mean.dim(0) > 1 || winograd_applies<T>(a, w, y)) {
-    conv2d_fwd<T>(a, x, w, y);
-    conv_tail_fwd<T>(tail, {y.ptr, y.shape, y.dtype}, {}, mean, var, gamma, beta, residual, y, {});
-    return;
-  }
-  const std::vector<float> scale = normal_scale(gamma, var, tail.eps);
-  convolve<T>(a, x, w, y,
-              {mean.data<float>(), scale.data(), beta.data<float>(), residual ? residual.data<T>() : nullptr,
-               tail.relu});
-}
-
-namespace {
-
-// The gradient, or its sum with what is in dx.
-template <class T>
-void input_gradient(const Conv2dArgs& a, View dy, View w, MutView dx, bool adds) {
+void convolve_back(const Conv2dArgs& a, View dy, View w, MutView dx, bool adds,
+                   const PixelSource<T>& source) {
   if (dx.numel() == 0) return;
   if (winograd_applies<T>(a, w, dx)) {
     winograd_dgrad<T>(a, dy, w, dx, adds);
@@ -124,6 +111,7 @@ void input_gradient(const Conv2dArgs& a, View dy, View w, MutView dx, bool adds)
         if (th.taps.empty() || tw.taps.empty()) continue;
         TapConv<T> t;
         t.in = dy.data<T>();
+        t.source = source;
         t.n = dy.dim(0), t.h = dy.dim(1), t.w = dy.dim(2), t.in_channels = dy.dim(3);
         t.c_begin = g * o, t.c = o;
         t.row_origin = th.first, t.col_origin = tw.first;
@@ -147,19 +135,19 @@ void input_gradient(const Conv2dArgs& a, View dy, View w, MutView dx, bool adds)
       }
 }
 
-}  // namespace
+template void convolve_back(const Conv2dArgs&, View, View, MutView, bool, const PixelSource<float>&);
+template void convolve_back(const Conv2dArgs&, View, View, MutView, bool, const PixelSource<BFloat16>&);
 
 template <class T>
 void conv2d_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
-  input_gradient<T>(a, dy, w, dx, false);
+  convolve_back<T>(a, dy, w, dx, false);
 }
 template <class T>
 void conv2d_dgrad_add(const Conv2dArgs& a, View dy, View w, MutView dx) {
-  input_gradient<T>(a, dy, w, dx, true);
+  convolve_back<T>(a, dy, w, dx, true);
 }
 
 REPRISE_CPU_KERNEL(conv2d_fwd);
-REPRISE_CPU_KERNEL(conv2d_tail_fwd);
 REPRISE_CPU_KERNEL(conv2d_dgrad);
 REPRISE_CPU_KERNEL(conv2d_dgrad_add);
 

@@ -2,6 +2,8 @@
 // backward: it is made again, a few image rows at a time, and used while it is in cache, for nine
 // multiply-adds cost less than memory. The sums run over the same chunks as those of the plain kernels, so
 // fused and plain have the same bits.
+#include "engine/kernels/cpu/conv_tail.h"
+
 #include <algorithm>
 #include <cstring>
 #include <numeric>
@@ -60,18 +62,6 @@ class Filtered {
 
 GroupChunks chunks_of(const Shape& x, const Shape& statistics) {
   return GroupChunks::of_images(x, statistics[0], sum_chunk);
-}
-
-// Whether a pass over all of `out` writes it past the caches.
-template <class T>
-bool streams(MutView out) {
-  constexpr std::int64_t size = sizeof(T);
-  return out && cpu::streams(out.ptr, out.numel() * size, out.dim(3) * size);
-}
-
-// Where the bits of a pixel start; null where there are none.
-const std::uint8_t* bits_at(View positive, std::int64_t pixel) {
-  return positive ? positive.data<std::uint8_t>() + pixel * positive.dim(3) : nullptr;
 }
 
 // The gradient of y, rows of images as above: it lies in memory, with bits that say where a ReLU let it

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "engine/core/view.h"
+
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -17,6 +19,13 @@ inline constexpr std::int64_t stream_bytes = std::int64_t{16} << 20;
 inline bool streams(const void* out, std::int64_t bytes, std::int64_t row_bytes) {
   constexpr std::int64_t line = 64;
   return bytes >= stream_bytes && row_bytes % line == 0 && reinterpret_cast<std::uintptr_t>(out) % line == 0;
+}
+
+// Whether a pass over all of an image tensor writes it so; an absent one is not written.
+template <class T>
+bool streams(MutView images) {
+  constexpr std::int64_t size = sizeof(T);
+  return images && streams(images.ptr, images.numel() * size, images.dim(3) * size);
 }
 
 // To be called by a thread that wrote so, before others read.

@@ -57,18 +57,19 @@ void make_flat_tiles(const TapConv<BFloat16>& t, const Plan& p, std::int64_t uni
   const std::int64_t begin = unit * p.rows, end = std::min(t.n * t.h * t.w, begin + p.rows);
   const std::int64_t in_place = p.in_place ? (end - begin) / tile_pixels * tile_pixels : 0;
   stride = p.in_place ? t.in_channels / 2 : p.pixel_words;
-  const BFloat16* in = t.in + t.c_begin + begin * t.in_channels;
   BFloat16* out = t.out + begin * t.out_pixel;
-  tiles.add(reinterpret_cast<const float*>(in), stride, 0, in_place, out, t.out_pixel);
+  const auto in_memory = [&t](std::int64_t pixel) { return t.in + t.c_begin + pixel * t.in_channels; };
+  if (in_place > 0)
+    tiles.add(reinterpret_cast<const float*>(in_memory(begin)), stride, 0, in_place, out, t.out_pixel);
   if (begin + in_place == end) return;
   // A copy, so that nothing is read past the end.
   const std::int64_t left = end - begin - in_place, room = div_up(left, tile_pixels) * tile_pixels;
   float* copy = scratch(1, static_cast<std::size_t>(room * stride));
-  std::fill_n(copy, room * stride, 0.0F);
-  in += in_place * t.in_channels;
-  if (!p.in_place) copy_pixels(t, p, in, left, copy);
+  std::fill(copy + left * stride, copy + room * stride, 0.0F);
+  if (!p.in_place) copy_pixels(t, p, begin, left, copy);
   for (std::int64_t q = 0; p.in_place && q < left; ++q)
-    std::memcpy(copy + q * stride, in + q * t.in_channels, static_cast<std::size_t>(t.c) * sizeof(BFloat16));
+    std::memcpy(copy + q * stride, in_memory(begin + in_place + q),
+                static_cast<std::size_t>(t.c) * sizeof(BFloat16));
   tiles.end = 0;  // places are counted from the copy's first pixel
   tiles.add(copy, stride, 0, left, out + in_place * t.out_pixel, t.out_pixel);
 }
@@ -130,10 +131,11 @@ void tap_conv_blocks(const TapConv<BFloat16>& t, const PackedWeights& weights) {
   const std::int64_t units = plan.image_units * plan.row_units;
   const std::int64_t blocks_each = div_up(plan.blocks, plan.block_units);
   const std::int64_t at_once = max_tiles * tile_outputs / weights.block;
+  UnitsMade made(t, plan);
   parallel_for(units * plan.block_units, 1, [&](std::int64_t job, std::int64_t) {
     const std::int64_t unit = job / plan.block_units, part = job % plan.block_units;
     const std::int64_t begin = part * blocks_each, end = std::min(plan.blocks, begin + blocks_each);
-    if (begin >= end) return;
+    if (begin >= end) return made.done(unit);
     thread_local Tiles tiles;
     tiles.clear();
     BlockCall call{};
@@ -157,6 +159,7 @@ void tap_conv_blocks(const TapConv<BFloat16>& t, const PackedWeights& weights) {
         for (std::int64_t i = 0; i < tiles.count(); i += at_once) run(t, weights, tiles, i, b, call);
     }
     block_leaf().end();
+    made.done(unit);
   });
 }
 

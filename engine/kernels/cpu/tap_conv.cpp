@@ -182,11 +182,12 @@ void tap_conv(const TapConv<T>& t, const PackedWeights& weights) {
   const std::int64_t pixels = plan.flat ? t.n * t.h * t.w : 0;
   const TileVariant& v = choose_tile(t, plan.flat ? plan.rows : t.ow);
 
+  UnitsMade made(t, plan);
   parallel_for(units * plan.block_units, 1, [&](std::int64_t job, std::int64_t) {
     const std::int64_t unit = job / plan.block_units, part = job % plan.block_units;
     const std::int64_t block_begin = part * blocks_each,
                        block_end = std::min(plan.blocks, block_begin + blocks_each);
-    if (block_begin >= block_end) return;
+    if (block_begin >= block_end) return made.done(unit);
     thread_local std::vector<Segment<T>> segments;
     segments.clear();
     TileCall call{};
@@ -195,21 +196,20 @@ void tap_conv(const TapConv<T>& t, const PackedWeights& weights) {
     if (plan.flat) {
       const std::int64_t begin = unit * plan.rows, end = std::min(pixels, begin + plan.rows);
       const std::int64_t whole = plan.in_place ? (end - begin) / v.pixels * v.pixels : 0;
-      const T* in = t.in + t.c_begin;
+      const auto in_memory = [&t](std::int64_t pixel) { return t.in + t.c_begin + pixel * t.in_channels; };
       call.in_stride = plan.in_place ? t.in_channels * std::int64_t{sizeof(T)} / 4 : plan.pixel_words;
       for (std::int64_t q = begin; q < begin + whole; q += v.pixels)
-        segments.push_back(
-            {reinterpret_cast<const float*>(in + q * t.in_channels), t.out + q * t.out_pixel, v.pixels});
+        segments.push_back({reinterpret_cast<const float*>(in_memory(q)), t.out + q * t.out_pixel, v.pixels});
       if (begin + whole < end) {  // a copy, so that nothing is read past the end
         const std::int64_t left = end - begin - whole, room = div_up(left, v.pixels) * v.pixels;
         float* copy = scratch(1, static_cast<std::size_t>(room * call.in_stride));
         if (plan.in_place) {
           std::fill_n(copy, room * call.in_stride, 0.0F);
           for (std::int64_t q = 0; q < left; ++q)
-            std::memcpy(copy + q * call.in_stride, in + (begin + whole + q) * t.in_channels,
+            std::memcpy(copy + q * call.in_stride, in_memory(begin + whole + q),
                         static_cast<std::size_t>(t.c) * sizeof(T));
         } else {
-          float* behind = copy_pixels(t, plan, in + begin * t.in_channels, left, copy);
+          float* behind = copy_pixels(t, plan, begin, left, copy);
           std::fill(behind, copy + room * plan.pixel_words, 0.0F);
         }
         for (std::int64_t q = 0; q < left; q += v.pixels)
@@ -239,6 +239,7 @@ void tap_conv(const TapConv<T>& t, const PackedWeights& weights) {
     call.runs = plan.runs.data();
     call.run_count = std::ssize(plan.runs), call.run_length = plan.run_length;
     run_tiles(t, v, weights, segments, call, block_begin, block_end);
+    made.done(unit);
   });
 }
 

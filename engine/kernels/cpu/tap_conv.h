@@ -28,9 +28,17 @@ struct Finish {
   bool adds = false;  // and nothing else
 };
 
+// Makes an input's pixels [first, first + count), of all images in a row, with all their channels, one behind
+// the other in `out`. Each is asked for once where there is one tap, by any thread.
+template <class T>
+using PixelSource = std::function<void(std::int64_t first, std::int64_t count, T* out)>;
+// Is told of outputs [first, first + count), of all images in a row, when all their channels are complete.
+using PixelsMade = std::function<void(std::int64_t first, std::int64_t count)>;
+
 template <class T>
 struct TapConv {
   const T* in = nullptr;
+  PixelSource<T> source = {};                         // instead of `in`; with stride 1
   std::int64_t n = 1, h = 1, w = 1, in_channels = 1;  // of the whole input
   std::int64_t c_begin = 0, c = 1;                    // the channels read
   std::int64_t row_origin = 0, col_origin = 0;
@@ -41,6 +49,7 @@ struct TapConv {
   std::int64_t oh = 1, ow = 1, o = 1;
   std::int64_t out_image = 0, out_row = 0, out_pixel = 0;  // strides in elements
   Finish<T> finish = {};
+  PixelsMade made = {};  // where outputs lie without gaps
 };
 
 // Weights in the order in which tiles read them: [block of outputs][tap row][tap column][c][output in the

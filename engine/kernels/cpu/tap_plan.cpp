@@ -10,12 +10,15 @@
 #include "engine/kernels/cpu/leaf/conv_tail.h"
 #include "engine/kernels/cpu/leaf/conv_tile.h"
 #include "engine/kernels/cpu/scratch.h"
+#include "engine/kernels/cpu/streams.h"
 
 namespace reprise::kernels::cpu {
 namespace {
 
 constexpr std::int64_t copy_budget = 240 << 10;  // words: 960 KiB, what a core's L2 holds beside a panel
+constexpr std::int64_t made_budget = 120 << 10;  // words of pixels that are made: others come with them
 constexpr std::int64_t unit_pixels = 392;        // enough tiles to use a panel that was fetched once
+constexpr std::int64_t few_units = 8;            // fewer do not keep threads busy
 
 // Words from pixel to pixel of a copy: a tile reads the same channel of its pixels together, and where
 // these lie a multiple of 4 KiB apart they evict each other from the first-level cache.
@@ -116,7 +119,8 @@ Plan make_plan(const TapConv<T>& t, std::int64_t block) {
   p.flat = t.rows.size() == 1 && t.cols.size() == 1 && t.stride_h == 1 && t.stride_w == 1 &&
            t.row_origin == 0 && t.col_origin == 0 && t.oh == t.h && t.ow == t.w &&
            t.out_row == t.ow * t.out_pixel && t.out_image == t.oh * t.out_row;
-  const std::int64_t words = tap_words(t), span_w = t.cols.back() + 1, span_h = t.rows.back() + 1;
+  const std::int64_t words = tap_words(t), budget = t.source ? made_budget : copy_budget,
+                     span_w = t.cols.back() + 1, span_h = t.rows.back() + 1;
   const WordForm form = word_form<T>();
   p.pixel_words = form == WordForm::blocks && blocks_of(t).together ? words : spread(words);
   p.step_w = t.cols.size() == 1 ? t.stride_w : 1, p.stride_w = t.stride_w / p.step_w;
@@ -128,24 +132,27 @@ Plan make_plan(const TapConv<T>& t, std::int64_t block) {
   if (p.flat) {
     const std::int64_t stride = t.in_channels * std::int64_t{sizeof(T)} / 4;
     const bool whole_pairs = t.c % 2 == 0 && t.c_begin % 2 == 0 && t.in_channels % 2 == 0;
-    p.in_place = spread(stride) == stride && words == words_of(t) &&
+    p.in_place = !t.source && spread(stride) == stride && words == words_of(t) &&
                  (form == WordForm::floats || (form != WordForm::swapped && whole_pairs));
     p.images = 1;
     // What the tiles of every instruction set divide.
     const std::int64_t step = form == WordForm::blocks ? 2 * tile_pixels : 84;
-    p.rows = std::clamp<std::int64_t>(copy_budget / words / step * step, step, 784);  // here: pixels
-    p.rows = std::min(p.rows, t.n * t.h * t.w);
+    const std::int64_t pixels = t.n * t.h * t.w;
+    p.rows = std::clamp<std::int64_t>(budget / words / step * step, step, 784);  // here: pixels
+    if (t.source) p.rows = std::min(p.rows, div_up(div_up(pixels, few_units), step) * step);
+    p.rows = std::min(p.rows, pixels);
     p.image_units = 1;
-    p.row_units = div_up(t.n * t.h * t.w, p.rows);
+    p.row_units = div_up(pixels, p.rows);
   } else {
     p.rows = t.oh;
-    while (p.rows > 1 && height(p.rows) * p.copy_w * p.pixel_words > copy_budget) p.rows = div_up(p.rows, 2);
+    while (p.rows > 1 && height(p.rows) * p.copy_w * p.pixel_words > budget) p.rows = div_up(p.rows, 2);
     p.row_units = div_up(t.oh, p.rows);
     p.images = 1;
     if (p.row_units == 1) {
       const std::int64_t by_size =
-          std::max<std::int64_t>(1, copy_budget / (height(t.oh) * p.copy_w * p.pixel_words));
+          std::max<std::int64_t>(1, budget / (height(t.oh) * p.copy_w * p.pixel_words));
       p.images = std::min({t.n, by_size, div_up(unit_pixels, t.oh * t.ow)});
+      if (t.source) p.images = std::min(p.images, div_up(t.n, few_units));
       if (p.images > 2) p.images -= p.images % 2;  // a tile may hold two rows, of which there may be 7
     }
     p.image_units = div_up(t.n, p.images);
@@ -155,15 +162,18 @@ Plan make_plan(const TapConv<T>& t, std::int64_t block) {
   const bool side_by_side = form == WordForm::blocks;
   p.row_words = side_by_side ? p.images * image_row : image_row;
   p.image_words = side_by_side ? image_row : p.copy_h * image_row;
-  // Few units (small batches): share the blocks of outputs out as well.
+  // Few units (small batches): share the blocks of outputs out as well, where the pixels are not made anew
+  // for each.
   const std::int64_t units = p.image_units * p.row_units;
-  p.block_units = units >= 8 ? 1 : std::min(p.blocks, div_up(8, units));
+  p.block_units = t.source || units >= few_units ? 1 : std::min(p.blocks, div_up(few_units, units));
   make_runs(t, p);
   return p;
 }
 
+namespace {
+
 template <class T>
-float* copy_pixels(const TapConv<T>& t, const Plan& p, const T* from, std::int64_t pixels, float* to) {
+float* copy_from(const TapConv<T>& t, const Plan& p, const T* from, std::int64_t pixels, float* to) {
   const std::int64_t words = words_of(t), padding = tap_words(t) - words, whole = t.c / 2 * 2;
   const bool swapped = word_form<T>() == WordForm::swapped;
   const auto copy = [&](const T* values, std::int64_t n, float* out) {
@@ -200,6 +210,23 @@ float* copy_pixels(const TapConv<T>& t, const Plan& p, const T* from, std::int64
   return to;
 }
 
+}  // namespace
+
+template <class T>
+float* copy_pixels(const TapConv<T>& t, const Plan& p, std::int64_t first, std::int64_t pixels, float* to) {
+  if (!t.source) return copy_from(t, p, t.in + first * t.in_channels + t.c_begin, pixels, to);
+  // A few at a time, which stay in the first cache.
+  const std::int64_t few = rows_per_chunk(4 << 10, t.in_channels);
+  T* made = scratch_of<T>(2, static_cast<std::size_t>(few * t.in_channels));
+  for (std::int64_t end = first + pixels; first < end; first += few) {
+    const std::int64_t count = std::min(few, end - first);
+    t.source(first, count, made);
+    to = copy_from(t, p, made + t.c_begin, count, to);
+  }
+  flush_streams();  // a source may write so
+  return to;
+}
+
 namespace {
 
 // copy_h rows of one image from `first` on, the channels read, with zeros outside.
@@ -217,8 +244,7 @@ void copy_padded(const TapConv<T>& t, const Plan& p, std::int64_t image, std::in
       zeros(to, p.copy_w);
       continue;
     }
-    const T* from = t.in + ((image * t.h + h) * t.w + w) * t.in_channels + t.c_begin;
-    zeros(copy_pixels(t, p, from, inside, zeros(to, padding.left)), padding.right);
+    zeros(copy_pixels(t, p, (image * t.h + h) * t.w + w, inside, zeros(to, padding.left)), padding.right);
   }
 }
 
@@ -260,12 +286,26 @@ void finish_outputs(const TapConv<T>& t, const T* sums, std::int64_t stride, T* 
                                nullptr, false, pixels, t.out_pixel, channels);
 }
 
+template <class T>
+void UnitsMade<T>::done(std::int64_t unit) {
+  if (!t_.made || left_[static_cast<std::size_t>(unit)].fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+  const std::int64_t image = t_.oh * t_.ow, all = t_.n * image;
+  const std::int64_t first =
+      p_.flat ? unit * p_.rows
+              : unit / p_.row_units * p_.images * image + unit % p_.row_units * p_.rows * t_.ow;
+  const std::int64_t count = p_.flat             ? p_.rows
+                             : p_.row_units == 1 ? p_.images * image
+                                                 : std::min(p_.rows * t_.ow, image - first % image);
+  t_.made(first, std::min(count, all - first));
+}
+
 #define REPRISE_TAP_PLAN(T)                                                                               \
   template WordForm word_form<T>();                                                                       \
   template std::int64_t words_of(const TapConv<T>&);                                                      \
   template std::int64_t tap_words(const TapConv<T>&);                                                     \
   template Plan make_plan(const TapConv<T>&, std::int64_t);                                               \
-  template float* copy_pixels(const TapConv<T>&, const Plan&, const T*, std::int64_t, float*);            \
+  template class UnitsMade<T>;                                                                            \
+  template float* copy_pixels(const TapConv<T>&, const Plan&, std::int64_t, std::int64_t, float*);        \
   template float* copy_images(const TapConv<T>&, const Plan&, std::int64_t, std::int64_t, std::int64_t,   \
                               std::int64_t);                                                              \
   template void ask_for(const TapConv<T>&, const T*, std::int64_t, std::int64_t);                         \

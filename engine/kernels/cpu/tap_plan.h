@@ -2,6 +2,7 @@
 // how a unit's pixels are copied, and what is done to outputs when they are complete.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -46,9 +47,27 @@ Plan make_plan(const TapConv<T>& t, std::int64_t block);
 template <class T>
 std::int64_t tap_words(const TapConv<T>& t);
 
-// Copies the channels read of `pixels` pixels in a row, as tiles want them; returns what lies behind.
+// Counts the jobs of each unit, one for each part of its blocks, to tell TapConv::made of its outputs when
+// the last of them is done.
 template <class T>
-float* copy_pixels(const TapConv<T>& t, const Plan& p, const T* from, std::int64_t pixels, float* to);
+class UnitsMade {
+ public:
+  UnitsMade(const TapConv<T>& t, const Plan& p)
+      : t_(t), p_(p), left_(t.made ? static_cast<std::size_t>(p.image_units * p.row_units) : 0) {
+    for (auto& jobs : left_) jobs = p.block_units;
+  }
+  void done(std::int64_t unit);
+
+ private:
+  const TapConv<T>& t_;
+  const Plan& p_;
+  std::vector<std::atomic<std::int64_t>> left_;
+};
+
+// Copies the channels read of `pixels` pixels in a row, from pixel `first` of all images on, as tiles want
+// them; returns what lies behind.
+template <class T>
+float* copy_pixels(const TapConv<T>& t, const Plan& p, std::int64_t first, std::int64_t pixels, float* to);
 // The copy of images [first, last), from output row `row` on, with `slack` words of 0 behind.
 template <class T>
 float* copy_images(const TapConv<T>& t, const Plan& p, std::int64_t first, std::int64_t last,

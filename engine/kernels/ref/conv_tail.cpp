@@ -84,6 +84,12 @@ void conv2d_tail_fwd(const Conv2dArgs& conv, const ConvTailArgs& a, View x, View
 }
 
 template <class T>
+void conv2d_stats_fwd(const Conv2dArgs& conv, View x, View w, MutView b, MutView mean, MutView var) {
+  conv2d_fwd<T>(conv, x, w, b);
+  batch_norm_stats<T>({b.ptr, b.shape, b.dtype}, mean, var);
+}
+
+template <class T>
 void conv_tail_bwd_params(const ConvTailArgs& a, View x, View w, View dy, View positive, View mean, View var,
                           MutView dgamma, MutView dbeta) {
   with_gradient<T>(dy, positive, [&](View g) {
@@ -110,6 +116,23 @@ void conv_tail_bwd(const ConvTailArgs& a, View x, View b, View w, View dy, View 
     if (w && dx) depthwise_dgrad<T>(same_size(w), View(db), w, dx);
     if (w && dw) depthwise_wgrad<T>(same_size(w), x, View(db), dw);
   });
+}
+
+template <class T>
+void conv2d_tail_bwd(const Conv2dArgs& conv, const ConvTailArgs& a, View b, View w, View dy, View positive,
+                     View mean, View var, View gamma, View dgamma, View dbeta, MutView dx,
+                     MutView dresidual) {
+  Between<T> db(b.shape);
+  conv_tail_bwd<T>(a, b, {}, {}, dy, positive, mean, var, gamma, dgamma, dbeta, db.out(), {}, dresidual);
+  conv2d_dgrad<T>(conv, View(db), w, dx);
+}
+template <class T>
+void conv2d_tail_bwd_add(const Conv2dArgs& conv, const ConvTailArgs& a, View b, View w, View dy,
+                         View positive, View mean, View var, View gamma, View dgamma, View dbeta, MutView dx,
+                         MutView dresidual) {
+  Between<T> db(b.shape);
+  conv_tail_bwd<T>(a, b, {}, {}, dy, positive, mean, var, gamma, dgamma, dbeta, db.out(), {}, dresidual);
+  conv2d_dgrad_add<T>(conv, View(db), w, dx);
 }
 
 template <class T>
@@ -144,6 +167,9 @@ void conv_tail_pool_bwd(const ConvTailArgs& a, const Pool2dArgs& pool, View x, V
 REPRISE_REF_KERNEL(conv_tail_stats);
 REPRISE_REF_KERNEL(conv_tail_fwd);
 REPRISE_REF_KERNEL(conv2d_tail_fwd);
+REPRISE_REF_KERNEL(conv2d_stats_fwd);
+REPRISE_REF_KERNEL(conv2d_tail_bwd);
+REPRISE_REF_KERNEL(conv2d_tail_bwd_add);
 REPRISE_REF_KERNEL(conv_tail_bwd_params);
 REPRISE_REF_KERNEL(conv_tail_bwd);
 REPRISE_REF_KERNEL(conv_tail_pool_fwd);

@@ -161,6 +161,26 @@ void grad_input(const T* b, const T* dy, const std::uint8_t* positive, const flo
 }
 
 template <class T>
+void grad_input_and_masked(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
+                           const float* grad_mean, const float* slope, const float* scale, T* db, T* out,
+                           bool streams, std::int64_t rows, std::int64_t channels) {
+  with_flag(positive != nullptr, [&](auto relu) {
+    with_flag(streams, [&](auto past) {
+      for (std::int64_t r = 0; r < rows; ++r)
+        for_vectors(channels, [&](std::int64_t c, auto part) {
+          const std::int64_t i = r * channels + c;
+          ask_for<past.value>(out + i);
+          const Vec d = load(b + i, part) - load(mean + c, part);
+          const Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
+          store_or_stream<past.value>(out + i, g, part);
+          store(db + i, ((g - load(grad_mean + c, part)) - d * load(slope + c, part)) * load(scale + c, part),
+                part);
+        });
+    });
+  });
+}
+
+template <class T>
 void masked(const T* dy, const std::uint8_t* positive, const float* scale, T* out, bool streams,
             std::int64_t rows, std::int64_t channels) {
   with_flag(positive != nullptr, [&](auto relu) {
@@ -180,6 +200,6 @@ void masked(const T* dy, const std::uint8_t* positive, const float* scale, T* ou
 
 }  // namespace
 
-REPRISE_LEAF_TABLES(ConvTailLeaf, conv_tail_leaf, finish, add, grad_sums, grad_input, masked);
+REPRISE_LEAF_TABLES(ConvTailLeaf, conv_tail_leaf, finish, add, grad_sums, grad_input, grad_input_and_masked, masked);
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

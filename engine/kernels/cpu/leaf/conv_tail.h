@@ -28,6 +28,10 @@ struct ConvTailLeaf {
   void (*grad_input)(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
                      const float* grad_mean, const float* slope, const float* scale, T* db, bool streams,
                      std::int64_t rows, std::int64_t channels);
+  // The same, and beside it out = g; `streams` is said of out.
+  void (*grad_input_and_masked)(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
+                                const float* grad_mean, const float* slope, const float* scale, T* db, T* out,
+                                bool streams, std::int64_t rows, std::int64_t channels);
   // out = g * scale, or g itself if `scale` is null
   void (*masked)(const T* dy, const std::uint8_t* positive, const float* scale, T* out, bool streams,
                  std::int64_t rows, std::int64_t channels);

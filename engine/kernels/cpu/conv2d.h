@@ -1,0 +1,20 @@
+// Convolutions for kernels that do something else with their pixels while they are in cache (tap_conv.h).
+#pragma once
+
+#include "engine/core/view.h"
+#include "engine/kernels/args.h"
+#include "engine/kernels/cpu/tap_conv.h"
+
+namespace reprise::kernels::cpu {
+
+// conv2d_fwd in its direct form. With several groups `made` would be told of each.
+template <class T>
+void convolve(const Conv2dArgs& a, View x, View w, MutView y, const Finish<T>& finish = {},
+              const PixelsMade& made = {});
+
+// conv2d_dgrad, or where it adds conv2d_dgrad_add. With a source dy has a shape alone.
+template <class T>
+void convolve_back(const Conv2dArgs& a, View dy, View w, MutView dx, bool adds,
+                   const PixelSource<T>& source = {});
+
+}  // namespace reprise::kernels::cpu
