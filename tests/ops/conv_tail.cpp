@@ -1,6 +1,7 @@
 #include "engine/ops/conv_tail.h"
 
 #include "engine/autograd/autograd.h"
+#include "engine/ops/arithmetic.h"
 #include "tests/ops/cases.h"
 
 namespace reprise::testing {
@@ -109,6 +110,53 @@ const OpCases conv_tail_eval("conv_tail_eval", cases, [](Case& c, const Params& 
   };
   c.tolerance = 3e-6;
 });
+
+// In training, behind a frozen convolution. twice=1: its input has another use, whose gradient comes first.
+const OpCases conv2d_tail_trained(
+    "conv2d_tail_trained",
+    {
+        "x=2x7x5x3 w=5x1x1x3",
+        "x=2x7x5x3 w=5x3x3x3 pad=1",  // not pointwise: the parts
+        "x=2x7x5x35 w=33x1x1x35 res=1",
+        "x=2x7x5x35 w=33x1x1x35 res=1 twice=1",
+        "x=2x7x5x19 w=70x1x1x19 relu=0",
+        "x=3x9x8x17 w=40x1x1x17 stride=2",
+        "x=3x9x8x17 w=40x1x1x17 stride=2 twice=1",
+        "x=3x4x9x17 w=40x1x1x17 stride=4x3 res=1",
+        "x=6x5x6x8 w=20x1x1x8 groups=3 res=1",
+        "x=4x5x6x8 w=20x1x1x8 groups=2 twice=1",
+        "x=2x6x5x8 w=6x1x1x4 convgroups=2",
+        "x=2x1x1x64 w=3x1x1x64",
+        "x=2x7x5x19 w=33x1x1x19 frozen=1 res=1",
+        "x=2x56x56x64 w=96x1x1x64 res=1",  // real networks
+        "x=2x14x14x64 w=1024x1x1x64 twice=1",
+        "x=3x7x7x64 w=2048x1x1x64 res=1",
+    },
+    [](Case& c, const Params& p) {
+      const Shape x = p.shape("x"), w = p.shape("w");
+      const Conv2dArgs conv{p.pair("stride", 1), p.pair("pad", 0), {1, 1}, p.integer("convgroups", 1)};
+      const std::int64_t groups = p.integer("groups", 0);
+      const Shape row = groups == 0 ? Shape{w[0]} : Shape{groups, w[0]},
+                  y{x[0], conv.out_size(0, x[1], w[1]), conv.out_size(1, x[2], w[2]), w[0]};
+      const Drawn d{false, p.integer("res", 0) == 1, {.relu = p.integer("relu", 1) == 1}};
+      c.normal("x", x);
+      if (p.integer("frozen", 0) == 1) c.inputs.back().constant();
+      c.normal("w", w).as_parameter().constant();
+      c.uniform("gamma", row, 0.5, 2).as_parameter();
+      c.normal("beta", row).as_parameter();
+      if (d.residual) c.normal("residual", y);
+      const bool twice = p.integer("twice", 0) == 1;
+      c.run = [d, conv, twice](const std::vector<Tensor>& in) {
+        const Tensor h = twice ? ops::affine(in[0], 2, 0) : in[0];  // no leaf
+        const auto [z, mean, var] = ops::conv2d_tail(h, in[1].sealed_copy(), conv, d.tail(in, 2));
+        std::vector<Tensor> out{z, mean, var};
+        if (twice) out.push_back(ops::mul(h, h));
+        return out;
+      };
+      c.bf16_roundings = d.args.relu ? 0 : 3;
+      c.tolerance = 5e-6;
+      if (y.numel() == 2 * w[0]) c.terms = 1;
+    });
 
 // For inference alone. The filter is frozen; sealed=0: it is not.
 const OpCases conv2d_tail(

@@ -12,6 +12,7 @@
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/conv2d.h"
 #include "engine/ops/pool.h"
+#include "engine/ops/reduce.h"
 #include "engine/ops/unary.h"
 #include "tests/ops/cases.h"
 
@@ -164,6 +165,60 @@ TEST(ConvTail, BehindItsConvolutionHasTheBitsOfTheParts) {
           expect_same_bits(ops::conv2d_tail(x, w, conv, in[5], in[6], tail),
                            ops::conv_tail_eval(between, in[5], in[6], tail), "y");
         }
+}
+
+TEST(ConvTail, TrainedBehindItsConvolutionHasTheBitsOfTheParts) {
+  struct Sizes {
+    Shape x, w;
+    Conv2dArgs conv = {};
+    std::int64_t groups = 0;
+  };
+  const Sizes sizes[] = {
+      {{2, 7, 5, 19}, {70, 1, 1, 19}},
+      {{1, 2, 1, 5}, {3, 1, 1, 5}},
+      {{3, 14, 14, 64}, {1024, 1, 1, 64}},
+      {{5, 7, 7, 64}, {2048, 1, 1, 64}},
+      {{4, 28, 28, 128}, {64, 1, 1, 128}},
+      {{2, 60, 56, 64}, {256, 1, 1, 64}},
+      {{3, 9, 8, 33}, {40, 1, 1, 33}, {.stride = {2, 2}}},
+      {{9, 28, 28, 64}, {256, 1, 1, 64}, {.stride = {2, 2}}},
+      {{6, 9, 7, 24}, {33, 1, 1, 24}, {}, 3},
+      {{2, 9, 7, 32}, {33, 3, 3, 32}, {.padding = {1, 1}}},
+      {{1, 264, 256, 32}, {64, 1, 1, 32}},  // past the caches
+  };
+  for (const auto& [x_shape, w_shape, conv, groups] : sizes)
+    for (const bool residual : {false, true})
+      for (const bool relu : {false, true})
+        for (const bool twice : {false, true})
+          for (const DType dtype : {DType::f32, DType::bf16}) {
+            SCOPED_TRACE(to_string(x_shape) + " " + to_string(w_shape) + (residual ? " residual" : "") +
+                         (relu ? " relu" : "") + (twice ? " twice " : " ") + std::string(name_of(dtype)));
+            const Shape b = ops::conv2d_shape(zeros(x_shape), zeros(w_shape), conv);
+            if (b.numel() > 100'000 && !(residual && relu)) continue;  // they take long
+            testing::Case drawn("conv2d_tail in training");
+            drawn.normal("x", x_shape);
+            drawn.normal("w", w_shape);
+            const Tensor w = drawn.inputs[1].value.to(DType::f32).to(cpu_device).sealed_copy();
+            const Shape filter = groups == 0 ? Shape{} : Shape{groups, 1, 1, b[3]};
+            std::vector<Tensor> of[2];
+            for (int fused = 0; fused < 2; ++fused) {
+              Tensor x = drawn.inputs[0].value.to(dtype).to(cpu_device).clone();
+              set_requires_grad(x);
+              const std::vector<Tensor> in = inputs({b, filter, residual, relu, false}, cpu_device, dtype);
+              const ops::ConvTail tail{{}, in[2], in[3], in[4], {.relu = relu}};
+              const Tensor h = ops::affine(x, 2, 0);  // no leaf
+              const auto [y, mean, var] = fused == 1 ? ops::conv2d_tail(h, w, conv, tail)
+                                                     : ops::conv_tail(ops::conv2d(h, w, conv), tail);
+              testing::Case seed("seed of conv2d_tail");
+              Tensor loss = ops::sum(ops::mul(y, seed.normal("dy", b).value.to(dtype).to(cpu_device)));
+              if (twice) loss = ops::add(loss, ops::sum(ops::mul(h, h)));
+              backward(loss);
+              of[fused] = {y, mean, var, grad(x), grad(in[2]), grad(in[3])};
+              if (residual) of[fused].push_back(grad(in[4]));
+            }
+            const char* names[] = {"y", "mean", "var", "dx", "dgamma", "dbeta", "dresidual"};
+            for (std::size_t i = 0; i < of[0].size(); ++i) expect_same_bits(of[0][i], of[1][i], names[i]);
+          }
 }
 
 // A NaN or an infinity goes the way that it goes through the parts.

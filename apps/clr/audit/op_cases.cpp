@@ -97,16 +97,18 @@ void add_batch_norm(std::vector<OpCase>& all) {
 
 // Filters that are frozen for good, which the cpu backend may transform beforehand; and what stands behind
 // them.
+// From as many channels to as many, for x.
+Tensor frozen_filter(const Tensor& x, std::int64_t size) {
+  const std::int64_t channels = x.dim(3);
+  Tensor filter = empty({channels, size, size, channels}, DType::f64, ref_device);
+  RandomStream random(0, "audit/frozen filter");
+  for (std::int64_t i = 0; i < filter.numel(); ++i) filter.mutable_data<double>()[i] = random.normal();
+  return filter.to(parameter_dtype(x.dtype())).to(x.device()).sealed_copy();
+}
+
 void add_frozen_blocks(std::vector<OpCase>& all) {
   all.push_back({"conv2d 3x3, frozen", {{2, 28, 28, 64}}, {{1, 6, 5, 3}}, [](const Inputs& in) {
-                   const std::int64_t channels = in[0].dim(3);
-                   Tensor filter = empty({channels, 3, 3, channels}, DType::f64, ref_device);
-                   RandomStream random(0, "audit/frozen filter");
-                   for (std::int64_t i = 0; i < filter.numel(); ++i)
-                     filter.mutable_data<double>()[i] = random.normal();
-                   return ops::conv2d(
-                       in[0], filter.to(parameter_dtype(in[0].dtype())).to(in[0].device()).sealed_copy(),
-                       {.padding = {1, 1}});
+                   return ops::conv2d(in[0], frozen_filter(in[0], 3), {.padding = {1, 1}});
                  }});
   const std::vector<Shape> shapes{{8, 14, 14, 64}, {3, 3, 64}, {64}, {64}, {8, 14, 14, 64}},
       small{{3, 4, 3, 2}, {3, 3, 2}, {2}, {2}, {3, 4, 3, 2}};
@@ -126,6 +128,20 @@ void add_frozen_blocks(std::vector<OpCase>& all) {
                                                  .beta = in[3],
                                                  .max_pool = Pool2dArgs{{3, 3}, {2, 2}, {1, 1}}})
                        .y;
+                 }});
+  all.push_back({"conv2d_tail 1x1, trained",
+                 {{8, 14, 14, 64}, {64}, {64}, {8, 14, 14, 64}},
+                 {{3, 4, 3, 2}, {2}, {2}, {3, 4, 3, 2}},
+                 [](const Inputs& in) {
+                   // Of an intermediate with another use, so that gradients are added in place.
+                   const Tensor x = ops::affine(in[0], 0.5, 0), w = frozen_filter(x, 1);
+                   return ops::add(ops::conv2d_tail(x, w, {}, {{}, in[1], in[2], in[3], {}}).y, ops::relu(x));
+                 }});
+  all.push_back({"conv2d_tail 1x1, trained, used once",
+                 {{8, 14, 14, 64}, {64}, {64}},
+                 {{3, 4, 3, 2}, {2}, {2}},
+                 [](const Inputs& in) {
+                   return ops::conv2d_tail(in[0], frozen_filter(in[0], 1), {}, {{}, in[1], in[2], {}, {}}).y;
                  }});
   all.push_back({"conv2d_tail 1x1",
                  {{8, 14, 14, 64}, {64, 1, 1, 64}, {64}, {64}, {8, 14, 14, 64}},

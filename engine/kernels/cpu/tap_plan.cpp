@@ -71,7 +71,7 @@ std::int64_t shared_padding(const TapConv<T>& t, const Plan& p) {
 // Neighbouring tap columns that lie side by side in the copy are one run.
 template <class T>
 void make_runs(const TapConv<T>& t, Plan& p) {
-  if (word_form<T>() == WordForm::blocks) {
+  if (p.form == WordForm::blocks) {
     const Blocks blocks = blocks_of(t);
     p.run_length = blocks.pairs;
     const std::int64_t cols = std::ssize(t.cols), length = blocks.tap_words * (blocks.together ? cols : 1);
@@ -81,8 +81,8 @@ void make_runs(const TapConv<T>& t, Plan& p) {
           p.runs.push_back(a * p.row_words + t.cols[static_cast<std::size_t>(b)] * p.pixel_words + i);
     return;
   }
-  const bool together = are_contiguous(t) && p.pixel_words == words_of(t);
-  p.run_length = words_of(t) * (together ? std::ssize(t.cols) : 1);
+  const bool together = are_contiguous(t) && p.pixel_words == p.words;
+  p.run_length = p.words * (together ? std::ssize(t.cols) : 1);
   for (const std::int64_t a : t.rows) {
     if (together) {
       p.runs.push_back(a * p.row_words);
@@ -115,13 +115,14 @@ std::int64_t tap_words(const TapConv<T>& t) {
 template <class T>
 Plan make_plan(const TapConv<T>& t, std::int64_t block) {
   Plan p{};
+  p.form = word_form<T>(), p.words = words_of(t), p.tap_words = tap_words(t);
   p.blocks = div_up(t.o, block);
   p.flat = t.rows.size() == 1 && t.cols.size() == 1 && t.stride_h == 1 && t.stride_w == 1 &&
            t.row_origin == 0 && t.col_origin == 0 && t.oh == t.h && t.ow == t.w &&
            t.out_row == t.ow * t.out_pixel && t.out_image == t.oh * t.out_row;
-  const std::int64_t words = tap_words(t), budget = t.source ? made_budget : copy_budget,
+  const std::int64_t words = p.tap_words, budget = t.source ? made_budget : copy_budget,
                      span_w = t.cols.back() + 1, span_h = t.rows.back() + 1;
-  const WordForm form = word_form<T>();
+  const WordForm form = p.form;
   p.pixel_words = form == WordForm::blocks && blocks_of(t).together ? words : spread(words);
   p.step_w = t.cols.size() == 1 ? t.stride_w : 1, p.stride_w = t.stride_w / p.step_w;
   p.step_h = t.rows.size() == 1 ? t.stride_h : 1, p.stride_h = t.stride_h / p.step_h;
@@ -132,7 +133,7 @@ Plan make_plan(const TapConv<T>& t, std::int64_t block) {
   if (p.flat) {
     const std::int64_t stride = t.in_channels * std::int64_t{sizeof(T)} / 4;
     const bool whole_pairs = t.c % 2 == 0 && t.c_begin % 2 == 0 && t.in_channels % 2 == 0;
-    p.in_place = !t.source && spread(stride) == stride && words == words_of(t) &&
+    p.in_place = !t.source && spread(stride) == stride && words == p.words &&
                  (form == WordForm::floats || (form != WordForm::swapped && whole_pairs));
     p.images = 1;
     // What the tiles of every instruction set divide.
@@ -174,8 +175,8 @@ namespace {
 
 template <class T>
 float* copy_from(const TapConv<T>& t, const Plan& p, const T* from, std::int64_t pixels, float* to) {
-  const std::int64_t words = words_of(t), padding = tap_words(t) - words, whole = t.c / 2 * 2;
-  const bool swapped = word_form<T>() == WordForm::swapped;
+  const std::int64_t words = p.words, padding = p.tap_words - words, whole = t.c / 2 * 2;
+  const bool swapped = p.form == WordForm::swapped;
   const auto copy = [&](const T* values, std::int64_t n, float* out) {
     if constexpr (std::is_same_v<T, BFloat16>)
       if (swapped) {

@@ -24,9 +24,11 @@ std::int64_t words_of(const TapConv<T>& t);
 // The work is cut into units: some images, or some rows of one image, times some blocks of outputs. How is
 // decided by the shapes alone.
 struct Plan {
-  bool flat;                  // one tap, stride 1: the pixels of all images are one long row
-  bool in_place;              // read where it lies
-  std::int64_t images, rows;  // of a unit
+  WordForm form;
+  std::int64_t words, tap_words;  // words_of and tap_words of the convolution
+  bool flat;                      // one tap, stride 1: the pixels of all images are one long row
+  bool in_place;                  // read where it lies
+  std::int64_t images, rows;      // of a unit
   std::int64_t image_units, row_units, block_units, blocks;
   // A unit's copy of the input: from pixel to pixel in the image and in the copy, which leaves out what a
   // single strided tap never reads.
