@@ -4,6 +4,7 @@
 #include "engine/core/env.h"
 #include "engine/core/error.h"
 #include "engine/ops/arithmetic.h"
+#include "engine/ops/conv2d.h"
 #include "engine/ops/conv_tail.h"
 #include "engine/ops/unary.h"
 #include "layers/observer.h"
@@ -45,7 +46,11 @@ Tensor fused(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, ops::ConvTail tail)
     return batch.y;
   };
   if (bn.is_training() && is_plain(conv) && !tail.max_pool) {
-    const ErrorScope scope("layer", conv.path());
+    {  // so that its errors name the convolution, and what is wrong behind it batch norm
+      const ErrorScope scope("layer", conv.path());
+      ops::conv2d_shape(x, conv.weight, conv.args);
+    }
+    const ErrorScope scope("layer", bn.path());
     const ops::BatchNormResult batch = ops::conv2d_tail(x, conv.weight, conv.args, tail);
     return trained(batch, batch.y);
   }

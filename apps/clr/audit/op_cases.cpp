@@ -135,7 +135,8 @@ void add_frozen_blocks(std::vector<OpCase>& all) {
                  [](const Inputs& in) {
                    // Of an intermediate with another use, so that gradients are added in place.
                    const Tensor x = ops::affine(in[0], 0.5, 0), w = frozen_filter(x, 1);
-                   return ops::add(ops::conv2d_tail(x, w, {}, {{}, in[1], in[2], in[3], {}}).y, ops::relu(x));
+                   const Tensor y = ops::conv2d_tail(x, w, {}, {{}, in[1], in[2], in[3], {}}).y;
+                   return ops::add(y, ops::relu(x));
                  }});
   all.push_back({"conv2d_tail 1x1, trained, used once",
                  {{8, 14, 14, 64}, {64}, {64}},
