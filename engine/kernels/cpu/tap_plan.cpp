@@ -216,6 +216,12 @@ float* copy_from(const TapConv<T>& t, const Plan& p, const T* from, std::int64_t
 template <class T>
 float* copy_pixels(const TapConv<T>& t, const Plan& p, std::int64_t first, std::int64_t pixels, float* to) {
   if (!t.source) return copy_from(t, p, t.in + first * t.in_channels + t.c_begin, pixels, to);
+  if (t.c == t.in_channels && p.form != WordForm::swapped &&
+      p.pixel_words * std::int64_t{sizeof(float)} == t.c * std::int64_t{sizeof(T)}) {
+    t.source(first, pixels, reinterpret_cast<T*>(to));
+    flush_streams();
+    return to + pixels * p.pixel_words;
+  }
   // A few at a time, which stay in the first cache.
   const std::int64_t few = rows_per_chunk(4 << 10, t.in_channels);
   T* made = scratch_of<T>(2, static_cast<std::size_t>(few * t.in_channels));
