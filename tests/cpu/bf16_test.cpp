@@ -145,6 +145,10 @@ TEST(Bf16, BlocksSumEvenAndOddChannelsApart) {
           std::vector<float> in(x.size() / 2), panel(w.size() / 2), sums(max_tiles * 256, NAN);
           std::memcpy(in.data(), x.data(), x.size() * sizeof(BFloat16));
           std::memcpy(panel.data(), w.data(), w.size() * sizeof(BFloat16));
+          const auto place = [=](std::int64_t b, std::int64_t k, std::int64_t o) {  // in the panel
+            return ((b * (outputs / tile_outputs) + o / tile_outputs) * pairs + k) * tile_outputs +
+                   o % tile_outputs;
+          };
           std::vector<std::int64_t> places;
           for (std::int64_t b = 0; b < blocks; ++b) places.push_back((b * 3 + 1) % blocks * pairs);
           BlockCall call{};
@@ -163,10 +167,9 @@ TEST(Bf16, BlocksSumEvenAndOddChannelsApart) {
                 for (std::int64_t k = 0; k < pairs; ++k)
                   for (std::int64_t odd : {0, 1}) {
                     const std::int64_t word = places[static_cast<std::size_t>(b)] + k;
-                    half[odd] = std::fma(
-                        to_float(x[static_cast<std::size_t>(2 * (p * words + word) + odd)]),
-                        to_float(w[static_cast<std::size_t>(2 * ((b * pairs + k) * outputs + o) + odd)]),
-                        half[odd]);
+                    half[odd] =
+                        std::fma(to_float(x[static_cast<std::size_t>(2 * (p * words + word) + odd)]),
+                                 to_float(w[static_cast<std::size_t>(2 * place(b, k, o) + odd)]), half[odd]);
                   }
                 sum += half[0] + half[1];
               }

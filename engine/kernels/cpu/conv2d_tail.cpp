@@ -73,11 +73,12 @@ void tail_bwd(const Conv2dArgs& conv, const ConvTailArgs& a, View b, View w, Vie
       const T* grads = dy.data<T>() + first * c;
       const std::uint8_t* bits = bits_at(positive, first);
       if (dresidual)
-        leaf.grad_input_and_masked(b.data<T>() + first * c, grads, bits, mean.data<float>() + s, g.grad_mean.data() + s,
-                      g.slope.data() + s, scale.data() + s, out, dresidual.data<T>() + first * c, past, n, c);
+        leaf.grad_input_and_masked(b.data<T>() + first * c, grads, bits, mean.data<float>() + s,
+                                   g.grad_mean.data() + s, g.slope.data() + s, scale.data() + s, out,
+                                   dresidual.data<T>() + first * c, past, n, c);
       else
-      leaf.grad_input(b.data<T>() + first * c, grads, bits, mean.data<float>() + s, g.grad_mean.data() + s,
-                      g.slope.data() + s, scale.data() + s, out, false, n, c);
+        leaf.grad_input(b.data<T>() + first * c, grads, bits, mean.data<float>() + s, g.grad_mean.data() + s,
+                        g.slope.data() + s, scale.data() + s, out, false, n, c);
       out += n * c, first += n;
     }
   });

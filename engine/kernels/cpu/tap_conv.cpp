@@ -122,13 +122,16 @@ template <class T>
 void pack_weights(const TapConv<T>& t, const WeightAt& weight, float* to) {
   const std::int64_t block = block_of(t), words = tap_words(t),
                      taps = std::ssize(t.rows) * std::ssize(t.cols);
+  // Where tiles read blocks: pairs of one, of which each tile of outputs has its own rows.
+  const std::int64_t pairs = word_form<T>() == WordForm::blocks ? pairs_of_blocks(t) : 0;
   parallel_for(div_up(t.o, block), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t b = begin; b < end; ++b) {
-      float* p = to + b * taps * words * block;
+      float* panel = to + b * taps * words * block;
+      std::fill_n(panel, taps * words * block, 0.0F);
       const std::int64_t count = std::min(block, t.o - b * block);
-      for (std::int64_t i = 0; i < taps * words; ++i, p += block) {
-        std::fill_n(p, block, 0.0F);
+      for (std::int64_t i = 0; i < taps * words; ++i) {
         const std::int64_t tap = i / words, row = tap / std::ssize(t.cols), col = tap % std::ssize(t.cols);
+        float* p = panel + (pairs > 0 ? i / pairs * pairs * block + i % pairs * tile_outputs : i * block);
         std::int64_t stride = 0;
         const auto outputs = [&](std::int64_t c) {
           return weight(row, col, c, &stride) + b * block * stride;
@@ -142,8 +145,10 @@ void pack_weights(const TapConv<T>& t, const WeightAt& weight, float* to) {
           for (std::int64_t o = 0; o < count; ++o) p[o] = rounded(w[o * stride]);
         } else if (2 * c < t.c) {
           const float *even = outputs(2 * c), *odd = 2 * c + 1 < t.c ? outputs(2 * c + 1) : nullptr;
-          for (std::int64_t o = 0; o < count; ++o)
-            p[o] = pair_of(even[o * stride], odd != nullptr ? odd[o * stride] : 0);
+          for (std::int64_t o = 0; o < count; ++o) {
+            float* at = pairs > 0 ? p + o / tile_outputs * pairs * tile_outputs + o % tile_outputs : p + o;
+            *at = pair_of(even[o * stride], odd != nullptr ? odd[o * stride] : 0);
+          }
         }
       }
     }

@@ -53,7 +53,8 @@ struct TapConv {
 };
 
 // Weights in the order in which tiles read them: [block of outputs][tap row][tap column][c][output in the
-// block]; a word is a float, or for bf16 where tiles read pairs a pair of c.
+// block]; a word is a float, or for bf16 where tiles read pairs a pair of c. Where they read blocks of pairs,
+// those of a block lie tile of outputs by tile of outputs (leaf/block_tile.h).
 struct PackedWeights {
   const float* data;   // words
   std::int64_t block;  // outputs in a block

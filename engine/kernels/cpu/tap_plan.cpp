@@ -113,6 +113,11 @@ std::int64_t tap_words(const TapConv<T>& t) {
 }
 
 template <class T>
+std::int64_t pairs_of_blocks(const TapConv<T>& t) {
+  return blocks_of(t).pairs;
+}
+
+template <class T>
 Plan make_plan(const TapConv<T>& t, std::int64_t block) {
   Plan p{};
   p.form = word_form<T>(), p.words = words_of(t), p.tap_words = tap_words(t);
@@ -310,6 +315,7 @@ void UnitsMade<T>::done(std::int64_t unit) {
   template WordForm word_form<T>();                                                                       \
   template std::int64_t words_of(const TapConv<T>&);                                                      \
   template std::int64_t tap_words(const TapConv<T>&);                                                     \
+  template std::int64_t pairs_of_blocks(const TapConv<T>&);                                               \
   template Plan make_plan(const TapConv<T>&, std::int64_t);                                               \
   template class UnitsMade<T>;                                                                            \
   template float* copy_pixels(const TapConv<T>&, const Plan&, std::int64_t, std::int64_t, float*);        \

@@ -48,6 +48,9 @@ Plan make_plan(const TapConv<T>& t, std::int64_t block);
 // Of a tap in the copy and in packed weights: words_of, or with zeros behind, so that blocks divide them.
 template <class T>
 std::int64_t tap_words(const TapConv<T>& t);
+// How many pairs a block has.
+template <class T>
+std::int64_t pairs_of_blocks(const TapConv<T>& t);
 
 // Counts the jobs of each unit, one for each part of its blocks, to tell TapConv::made of its outputs when
 // the last of them is done.

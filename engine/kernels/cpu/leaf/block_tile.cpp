@@ -41,26 +41,27 @@ constexpr long word_bytes = sizeof(float);
 // 8 of loads from the first cache.
 template <bool passes>
 REPRISE_INLINE void run_2x2(const BlockCall& c) {
-  const long stride = static_cast<long>(c.in_stride) * word_bytes, row = 2 * tile_outputs * word_bytes;
+  const long stride = static_cast<long>(c.in_stride) * word_bytes, row = tile_outputs * word_bytes;
   const float* panel = c.panel;
+  const std::int64_t second = c.pairs * tile_outputs;
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
-  for (std::int64_t b = 0; b < c.block_count; ++b, panel += c.pairs * 2 * tile_outputs) {
+  for (std::int64_t b = 0; b < c.block_count; ++b, panel += 2 * second) {
     REPRISE_LOAD_WEIGHTS(6, panel, row);
     _tile_loadd(4, c.in[0] + c.blocks[b], stride);
     _tile_dpbf16ps(0, 4, 6);
-    REPRISE_LOAD_WEIGHTS(7, panel + tile_outputs, row);
+    REPRISE_LOAD_WEIGHTS(7, panel + second, row);
     _tile_dpbf16ps(1, 4, 7);
     _tile_loadd(5, c.in[1] + c.blocks[b], stride);
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
   }
-  _tile_stored(0, c.sums, row);
-  _tile_stored(1, c.sums + tile_outputs, row);
-  _tile_stored(2, c.sums + tile_pixels * 2 * tile_outputs, row);
-  _tile_stored(3, c.sums + tile_pixels * 2 * tile_outputs + tile_outputs, row);
+  _tile_stored(0, c.sums, 2 * row);
+  _tile_stored(1, c.sums + tile_outputs, 2 * row);
+  _tile_stored(2, c.sums + tile_pixels * 2 * tile_outputs, 2 * row);
+  _tile_stored(3, c.sums + tile_pixels * 2 * tile_outputs + tile_outputs, 2 * row);
 }
 
 template <bool passes>
@@ -133,11 +134,12 @@ void run(const BlockCall& c) {
     for (int pixel = 0; pixel < tile_pixels; pixel += group)
       for (int o = 0; o < outputs; o += lanes) {
         Vec sum[group] = {};
-        const float* panel = c.panel + o;
         for (std::int64_t b = 0; b < c.block_count; ++b) {
+          const float* panel =
+              c.panel + b * c.pairs * outputs + o / tile_outputs * c.pairs * tile_outputs + o % tile_outputs;
           const float* in = c.in[tile] + pixel * c.in_stride + c.blocks[b];
           Vec even[group] = {}, odd[group] = {};
-          for (std::int64_t k = 0; k < c.pairs; ++k, panel += outputs) {
+          for (std::int64_t k = 0; k < c.pairs; ++k, panel += tile_outputs) {
             const VecBits w = load_words(panel);
 #pragma GCC unroll 4
             for (int p = 0; p < group; ++p) {

@@ -21,7 +21,7 @@ struct BlockCall {
   std::int64_t in_stride;           // from pixel to pixel, in words
   const std::int64_t* blocks;       // where each block begins, relative to the pixel
   std::int64_t block_count, pairs;  // pairs: of every block
-  const float* panel;               // block_count * pairs rows of outputs
+  const float* panel;               // [block][tile of outputs][pair][output in the tile]
   bool panel_passes;  // through the first cache, which then keeps pixels: weights too many for it
   float* sums;        // [tile][pixel][output]
 };

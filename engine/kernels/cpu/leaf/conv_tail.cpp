@@ -200,6 +200,7 @@ void masked(const T* dy, const std::uint8_t* positive, const float* scale, T* ou
 
 }  // namespace
 
-REPRISE_LEAF_TABLES(ConvTailLeaf, conv_tail_leaf, finish, add, grad_sums, grad_input, grad_input_and_masked, masked);
+REPRISE_LEAF_TABLES(ConvTailLeaf, conv_tail_leaf, finish, add, grad_sums, grad_input, grad_input_and_masked,
+                    masked);
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA
