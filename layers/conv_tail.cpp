@@ -45,7 +45,7 @@ Tensor fused(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, ops::ConvTail tail)
     bn.move_running_statistics(batch, y.numel() / y.dim(-1));
     return batch.y;
   };
-  if (bn.is_training() && is_plain(conv) && !tail.max_pool) {
+  if (bn.is_training() && is_plain(conv) && ops::conv2d_tail_is_fused(x, conv.weight, conv.args, tail)) {
     {  // so that its errors name the convolution, and what is wrong behind it batch norm
       const ErrorScope scope("layer", conv.path());
       ops::conv2d_shape(x, conv.weight, conv.args);

@@ -8,8 +8,9 @@
 namespace reprise::layers {
 
 // bn(conv(x)) [+ residual], then [ReLU]; residual may be undefined. What follows the convolution is one fused
-// op (ops::conv_tail) unless fuses_tails() says no. Batch norm's running statistics move as in its forward.
-// The modules' names stand in errors either way.
+// op (ops::conv_tail), and the convolution part of it where that gains (ops::conv2d_tail), unless
+// fuses_tails() says no. Batch norm's running statistics move as in its forward. The modules' names stand in
+// errors either way.
 REPRISE_API Tensor conv_bn(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, const Tensor& residual = {},
                            bool relu = true);
 

@@ -22,8 +22,9 @@ double flop_count(std::string_view name, const Operands& o) {
   const auto d = [&](std::size_t i, int k) { return static_cast<double>(o[i].view.dim(k)); };
   if (name == "conv2d_fwd" || name == "conv2d_stats_fwd") return 2 * n(2) * n(1) / d(1, 0);
   if (name == "conv2d_tail_fwd") return 2 * n(o.size() - 1) * n(1) / d(1, 0);
-  if (name == "conv2d_tail_bwd" || name == "conv2d_tail_bwd_add") return 2 * n(0) * n(1) / d(1, 0);
-  if (name == "conv2d_dgrad" || name == "conv2d_dgrad_add") return 2 * n(0) * n(1) / d(1, 0);
+  if (name == "conv2d_dgrad" || name == "conv2d_dgrad_add" || name == "conv2d_tail_bwd" ||
+      name == "conv2d_tail_bwd_add")
+    return 2 * n(0) * n(1) / d(1, 0);
   if (name == "conv2d_wgrad") return 2 * n(1) * n(2) / d(2, 0);
   if (name == "depthwise_fwd") return 2 * n(2) * d(1, 1) * d(1, 2);
   if (name == "depthwise_dgrad") return 2 * n(0) * d(1, 1) * d(1, 2);

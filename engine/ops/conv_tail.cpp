@@ -76,11 +76,11 @@ void check(const char* op, const Tensor& x, const ConvTail& t, const Tensor& mea
   }
 }
 
-void check_has_variance(const Tensor& x, const ConvTail& t) {
+void check_has_variance(const char* op, const Tensor& x, const ConvTail& t) {
   REPRISE_CHECK(x.numel() / t.gamma.numel() > 1,
-                "conv_tail: one value per channel has no variance; use more images in the batch or larger "
-                "ones, or normalise with running statistics{}{}",
-                operand_line("input", x, "(N,H,W,C)"), operand_line("gamma", t.gamma, "(T,C)"));
+                "{}: one value per channel has no variance; use more images in the batch or larger ones, or "
+                "normalise with running statistics{}{}",
+                op, operand_line("input", x, "(N,H,W,C)"), operand_line("gamma", t.gamma, "(T,C)"));
 }
 
 // The parts, for a device without the fused kernels.
@@ -250,7 +250,7 @@ BatchNormResult conv_tail(const Tensor& x, const ConvTail& t) {
     const BatchNormResult parts = batch_norm(reprogrammed(x, t.filter), t.gamma, t.beta, {.eps = t.args.eps});
     return {finished(parts.y, t), parts.mean, parts.var};
   }
-  check_has_variance(x, t);
+  check_has_variance("conv_tail", x, t);
   Tensor mean = empty(grouped(t.gamma, 2), t.gamma.dtype(), x.device()),
          var = empty(mean.shape(), t.gamma.dtype(), x.device());
   Tensor filtered;
@@ -300,14 +300,17 @@ bool is_pointwise(const Tensor& w, const Conv2dArgs& a) {
 
 }  // namespace
 
+bool conv2d_tail_is_fused(const Tensor& x, const Tensor& w, const Conv2dArgs& conv, const ConvTail& t) {
+  return is_pointwise(w, conv) && !requires_grad(w) && !t.filter.defined() && !t.max_pool && x.numel() > 0 &&
+         conv_tail_is_fused(x.device(), x.dtype()) &&
+         has_kernel(kernels::conv2d_stats_fwd, x.device(), x.dtype());
+}
+
 BatchNormResult conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& conv, const ConvTail& t) {
-  if (!is_pointwise(w, conv) || requires_grad(w) || t.filter.defined() || t.max_pool || x.numel() == 0 ||
-      !conv_tail_is_fused(x.device(), x.dtype()) ||
-      !has_kernel(kernels::conv2d_stats_fwd, x.device(), x.dtype()))
-    return conv_tail(conv2d(x, w, conv), t);
+  if (!conv2d_tail_is_fused(x, w, conv, t)) return conv_tail(conv2d(x, w, conv), t);
   Tensor b = empty(conv2d_shape(x, w, conv), x.dtype(), x.device());
   check("conv2d_tail", b, t, {}, {});
-  check_has_variance(b, t);
+  check_has_variance("conv2d_tail", b, t);
   Tensor mean = empty(grouped(t.gamma, 2), t.gamma.dtype(), x.device()),
          var = empty(mean.shape(), t.gamma.dtype(), x.device());
   run(kernels::conv2d_stats_fwd, x.device(), x.dtype(), conv, x.view(), w.view(), b.mut_view(),

@@ -41,7 +41,11 @@ REPRISE_API Tensor conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArg
 REPRISE_API BatchNormResult conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& conv,
                                         const ConvTail& tail);
 
-// Whether there are kernels that fuse it there; else the parts run one by one.
+// Whether that is one op for these operands; else the two.
+REPRISE_API bool conv2d_tail_is_fused(const Tensor& x, const Tensor& w, const Conv2dArgs& conv,
+                                      const ConvTail& tail);
+
+// Whether there are kernels that fuse conv_tail there; else the parts run one by one.
 REPRISE_API bool conv_tail_is_fused(Device device, DType dtype);
 // And with a max pool.
 REPRISE_API bool conv_tail_pool_is_fused(Device device, DType dtype);

@@ -112,6 +112,32 @@ const OpCases conv_tail_eval("conv_tail_eval", cases, [](Case& c, const Params& 
   c.tolerance = 3e-6;
 });
 
+// A frozen convolution with what stands behind it, without a filter: x, w, gamma, beta, residual.
+struct Convolved {
+  Conv2dArgs conv;
+  Drawn tail;
+  Shape row, y;
+};
+
+Convolved draw_convolved(Case& c, const Params& p) {
+  const Shape x = p.shape("x"), w = p.shape("w");
+  const std::int64_t groups = p.integer("groups", 0);
+  Convolved d;
+  d.conv = {p.pair("stride", 1), p.pair("pad", 0), {1, 1}, p.integer("convgroups", 1)};
+  d.tail = {false, p.integer("res", 0) == 1, {.relu = p.integer("relu", 1) == 1}};
+  d.row = groups == 0 ? Shape{w[0]} : Shape{groups, w[0]};
+  d.y = {x[0], d.conv.out_size(0, x[1], w[1]), d.conv.out_size(1, x[2], w[2]), w[0]};
+  c.normal("x", x);
+  if (p.integer("frozen", 0) == 1) c.inputs.back().constant();
+  c.normal("w", w).as_parameter().constant();
+  c.uniform("gamma", d.row, 0.5, 2).as_parameter();
+  c.normal("beta", d.row).as_parameter();
+  if (d.tail.residual) c.normal("residual", d.y);
+  c.bf16_roundings = d.tail.args.relu ? 0 : 3;
+  c.tolerance = 5e-6;
+  return d;
+}
+
 // In training, behind a frozen convolution. twice=1: its input has another use, whose gradient comes first.
 const OpCases conv2d_tail_trained(
     "conv2d_tail_trained",
@@ -134,73 +160,48 @@ const OpCases conv2d_tail_trained(
         "x=3x7x7x64 w=2048x1x1x64 res=1",
     },
     [](Case& c, const Params& p) {
-      const Shape x = p.shape("x"), w = p.shape("w");
-      const Conv2dArgs conv{p.pair("stride", 1), p.pair("pad", 0), {1, 1}, p.integer("convgroups", 1)};
-      const std::int64_t groups = p.integer("groups", 0);
-      const Shape row = groups == 0 ? Shape{w[0]} : Shape{groups, w[0]},
-                  y{x[0], conv.out_size(0, x[1], w[1]), conv.out_size(1, x[2], w[2]), w[0]};
-      const Drawn d{false, p.integer("res", 0) == 1, {.relu = p.integer("relu", 1) == 1}};
-      c.normal("x", x);
-      if (p.integer("frozen", 0) == 1) c.inputs.back().constant();
-      c.normal("w", w).as_parameter().constant();
-      c.uniform("gamma", row, 0.5, 2).as_parameter();
-      c.normal("beta", row).as_parameter();
-      if (d.residual) c.normal("residual", y);
+      const Convolved d = draw_convolved(c, p);
       const bool twice = p.integer("twice", 0) == 1;
-      if (twice) c.normal("v", {w[0], 1, 1, x[3]}).as_parameter().constant();
-      c.run = [d, conv, twice](const std::vector<Tensor>& in) {
+      if (twice) c.normal("v", {d.y[3], 1, 1, p.shape("x")[3]}).as_parameter().constant();
+      c.run = [d, twice](const std::vector<Tensor>& in) {
         const Tensor h = twice ? ops::affine(in[0], 2, 0) : in[0];  // no leaf
-        const auto [z, mean, var] = ops::conv2d_tail(h, in[1].sealed_copy(), conv, d.tail(in, 2));
-        return std::vector{twice ? ops::add(z, ops::conv2d(h, in.back(), {.stride = conv.stride})) : z, mean,
-                           var};
+        const auto [z, mean, var] = ops::conv2d_tail(h, in[1].sealed_copy(), d.conv, d.tail.tail(in, 2));
+        return std::vector{twice ? ops::add(z, ops::conv2d(h, in.back(), {.stride = d.conv.stride})) : z,
+                           mean, var};
       };
-      c.bf16_roundings = d.args.relu ? 0 : 3;
-      c.tolerance = 5e-6;
-      if (y.numel() == 2 * w[0]) c.terms = 1;
+      if (d.y.numel() == 2 * d.y[3]) c.terms = 1;
     });
 
 // For inference alone. The filter is frozen; sealed=0: it is not.
-const OpCases conv2d_tail(
-    "conv2d_tail",
-    {
-        "x=2x7x5x3 w=5x3x3x3 pad=1",
-        "x=2x7x5x35 w=33x1x1x35 res=1",
-        "x=2x7x5x35 w=33x1x1x35 res=1 relu=0",
-        "x=2x7x5x19 w=70x1x1x19 relu=0 sealed=0",
-        "x=3x9x8x17 w=40x1x1x17 stride=2",
-        "x=3x9x8x16 w=40x3x3x16 stride=2 pad=1 res=1",
-        "x=2x8x9x16 w=16x3x3x16 pad=1 res=1",  // Winograd's form
-        "x=2x10x9x8 w=6x3x3x4 convgroups=2 pad=1 res=1",
-        "x=4x5x6x8 w=20x1x1x8 groups=2 res=1",
-        "x=1x1x1x64 w=3x1x1x64",
-        "x=2x56x56x64 w=96x1x1x64 res=1",  // real networks
-        "x=2x14x14x1024 w=64x1x1x1024",
-        "x=3x7x7x64 w=256x1x1x64 res=1",
-    },
-    [](Case& c, const Params& p) {
-      const Shape x = p.shape("x"), w = p.shape("w");
-      const Conv2dArgs conv{p.pair("stride", 1), p.pair("pad", 0), {1, 1}, p.integer("convgroups", 1)};
-      const std::int64_t groups = p.integer("groups", 0);
-      const Shape row = groups == 0 ? Shape{w[0]} : Shape{groups, w[0]};
-      const Drawn d{false, p.integer("res", 0) == 1, {.relu = p.integer("relu", 1) == 1}};
-      c.normal("x", x).constant();
-      c.normal("w", w).as_parameter().constant();
-      c.uniform("gamma", row, 0.5, 2).as_parameter().constant();
-      c.normal("beta", row).as_parameter().constant();
-      if (d.residual)
-        c.normal("residual", {x[0], conv.out_size(0, x[1], w[1]), conv.out_size(1, x[2], w[2]), w[0]})
-            .constant();
-      c.normal("mean", row).constant().as_parameter();
-      c.uniform("var", row, 0.25, 4).constant().as_parameter();
-      const bool sealed = p.integer("sealed", 1) == 1;
-      c.run = [d, conv, sealed](const std::vector<Tensor>& in) {
-        const std::size_t n = in.size();
-        return std::vector{ops::conv2d_tail(in[0], sealed ? in[1].sealed_copy() : in[1], conv, in[n - 2],
-                                            in[n - 1], d.tail(in, 2))};
-      };
-      c.bf16_roundings = d.args.relu ? 0 : 3;
-      c.tolerance = 5e-6;
-    });
+const OpCases conv2d_tail("conv2d_tail",
+                          {
+                              "x=2x7x5x3 w=5x3x3x3 pad=1",
+                              "x=2x7x5x35 w=33x1x1x35 res=1",
+                              "x=2x7x5x35 w=33x1x1x35 res=1 relu=0",
+                              "x=2x7x5x19 w=70x1x1x19 relu=0 sealed=0",
+                              "x=3x9x8x17 w=40x1x1x17 stride=2",
+                              "x=3x9x8x16 w=40x3x3x16 stride=2 pad=1 res=1",
+                              "x=2x8x9x16 w=16x3x3x16 pad=1 res=1",  // Winograd's form
+                              "x=2x10x9x8 w=6x3x3x4 convgroups=2 pad=1 res=1",
+                              "x=4x5x6x8 w=20x1x1x8 groups=2 res=1",
+                              "x=1x1x1x64 w=3x1x1x64",
+                              "x=2x56x56x64 w=96x1x1x64 res=1",  // real networks
+                              "x=2x14x14x1024 w=64x1x1x1024",
+                              "x=3x7x7x64 w=256x1x1x64 res=1",
+                          },
+                          [](Case& c, const Params& p) {
+                            const Convolved d = draw_convolved(c, p);
+                            for (Input& input : c.inputs) input.constant();
+                            c.normal("mean", d.row).constant().as_parameter();
+                            c.uniform("var", d.row, 0.25, 4).constant().as_parameter();
+                            const bool sealed = p.integer("sealed", 1) == 1;
+                            c.run = [d, sealed](const std::vector<Tensor>& in) {
+                              const std::size_t n = in.size();
+                              return std::vector{ops::conv2d_tail(in[0], sealed ? in[1].sealed_copy() : in[1],
+                                                                  d.conv, in[n - 2], in[n - 1],
+                                                                  d.tail.tail(in, 2))};
+                            };
+                          });
 
 }  // namespace
 }  // namespace reprise::testing

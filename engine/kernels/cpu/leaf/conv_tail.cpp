@@ -142,6 +142,14 @@ void grad_sums(const T* b, const T* dy, const std::uint8_t* positive, const floa
   });
 }
 
+// The gradient of b's vector at channel c, g being that of batch norm's output.
+template <class T, class Part>
+REPRISE_INLINE Vec norm_gradient(const T* b, Vec g, const float* mean, const float* grad_mean,
+                                 const float* slope, const float* scale, std::int64_t c, Part part) {
+  const Vec d = load(b, part) - load(mean + c, part);
+  return ((g - load(grad_mean + c, part)) - d * load(slope + c, part)) * load(scale + c, part);
+}
+
 template <class T>
 void grad_input(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
                 const float* grad_mean, const float* slope, const float* scale, T* db, bool streams,
@@ -150,11 +158,11 @@ void grad_input(const T* b, const T* dy, const std::uint8_t* positive, const flo
     with_flag(streams, [&](auto past) {
       for (std::int64_t r = 0; r < rows; ++r)
         for_vectors(channels, [&](std::int64_t c, auto part) {
-          ask_for<past.value>(db + r * channels + c);
-          const Vec d = load(b + r * channels + c, part) - load(mean + c, part);
-          const Vec g = gradient<relu.value>(dy, positive, r, channels, c, part) - load(grad_mean + c, part);
-          store_or_stream<past.value>(db + r * channels + c,
-                                      (g - d * load(slope + c, part)) * load(scale + c, part), part);
+          const std::int64_t i = r * channels + c;
+          ask_for<past.value>(db + i);
+          const Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
+          store_or_stream<past.value>(db + i, norm_gradient(b + i, g, mean, grad_mean, slope, scale, c, part),
+                                      part);
         });
     });
   });
@@ -170,11 +178,9 @@ void grad_input_and_masked(const T* b, const T* dy, const std::uint8_t* positive
         for_vectors(channels, [&](std::int64_t c, auto part) {
           const std::int64_t i = r * channels + c;
           ask_for<past.value>(out + i);
-          const Vec d = load(b + i, part) - load(mean + c, part);
           const Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
           store_or_stream<past.value>(out + i, g, part);
-          store(db + i, ((g - load(grad_mean + c, part)) - d * load(slope + c, part)) * load(scale + c, part),
-                part);
+          store(db + i, norm_gradient(b + i, g, mean, grad_mean, slope, scale, c, part), part);
         });
     });
   });
