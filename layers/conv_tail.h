@@ -18,7 +18,7 @@ REPRISE_API Tensor conv_bn(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, const
 REPRISE_API Tensor conv_bn_pool(Conv2d& conv, BatchNorm2d& bn, MaxPool2d& pool, const Tensor& x);
 
 // False while an observer wants to see every module's output, and where REPRISE_FUSE=0. The results are the
-// same, to the bit.
+// same, to the bit, as far as ops::conv_tail says so.
 REPRISE_API bool fuses_tails();
 
 }  // namespace reprise::layers

@@ -122,7 +122,7 @@ struct Kept {
   bool constants;  // the statistics
   bool for_filter, for_parameters, for_batch_norm;
   Saved x, b, filter, gamma, mean, var;
-  Tensor open;                     // the bits, or the taps
+  Tensor open, winner;             // the bits, or the taps and b there
   std::optional<Conv2dArgs> conv;  // of a convolution in front
   Saved weight;                    // its
   Shape inputs;
@@ -154,13 +154,13 @@ std::vector<Tensor> Kept::backward(const Tensor& dy, const Needs& needs) const {
   if (for_parameters || (for_batch_norm && !constants)) {
     dgamma = parameter(grouped(mean, 2));
     dbeta = parameter(grouped(mean, 2));
-    const View norm_input = filtered ? filtered : input, made_by = filtered ? View{} : w;
     if (pool)
-      run(kernels::conv_tail_pool_bwd_params, dy.device(), dy.dtype(), args, *pool, norm_input, made_by,
-          dy.view(), where, row_view(mean), row_view(var), dgamma.mut_view(), dbeta.mut_view());
-    else
-      run(kernels::conv_tail_bwd_params, dy.device(), dy.dtype(), args, norm_input, made_by, dy.view(), where,
+      run(kernels::conv_tail_pool_bwd_params, dy.device(), dy.dtype(), args, winner.view(), dy.view(), where,
           row_view(mean), row_view(var), dgamma.mut_view(), dbeta.mut_view());
+    else
+      run(kernels::conv_tail_bwd_params, dy.device(), dy.dtype(), args, filtered ? filtered : input,
+          filtered ? View{} : w, dy.view(), where, row_view(mean), row_view(var), dgamma.mut_view(),
+          dbeta.mut_view());
   }
   if (needs[1]) dfilter = parameter(w.shape);
   if (needs[4]) dresidual = args.relu ? like_x() : dy;
@@ -198,12 +198,16 @@ Tensor finish(const std::string& op, const Tensor& x, const ConvTail& t, const T
   const Device device = x.device();
   const View input = filtered.defined() ? filtered.view() : x.view(),
              made_by = filtered.defined() ? View{} : filter_view(t.filter);
-  Tensor y, open;
+  const bool for_filter = requires_grad(t.filter), for_batch_norm = for_filter || requires_grad(source),
+             for_parameters = requires_grad(t.gamma) || requires_grad(t.beta),
+             input_gradient = for_batch_norm && !constants;
+  Tensor y, open, winner;
   if (t.max_pool) {
     y = empty(max_pool2d_shape(x, *t.max_pool), x.dtype(), device);
     open = empty(y.shape(), DType::u8, device);
+    if (wanted && (for_parameters || input_gradient)) winner = empty(y.shape(), x.dtype(), device);
     run(kernels::conv_tail_pool_fwd, device, x.dtype(), t.args, *t.max_pool, input, made_by, row_view(mean),
-        row_view(var), row_view(t.gamma), row_view(t.beta), y.mut_view(), open.mut_view());
+        row_view(var), row_view(t.gamma), row_view(t.beta), y.mut_view(), open.mut_view(), out(winner));
   } else {
     y = filtered.defined() && !keeps ? filtered : empty(x.shape(), x.dtype(), device);
     if (wanted && t.args.relu) open = empty(x.shape().with(3, (x.dim(3) + 7) / 8), DType::u8, device);
@@ -211,9 +215,7 @@ Tensor finish(const std::string& op, const Tensor& x, const ConvTail& t, const T
         row_view(t.gamma), row_view(t.beta), view_of(t.residual), y.mut_view(), out(open));
   }
   if (!wanted) return y;
-  const bool for_filter = requires_grad(t.filter), for_batch_norm = for_filter || requires_grad(source),
-             for_parameters = requires_grad(t.gamma) || requires_grad(t.beta),
-             reads_b = for_parameters || (for_batch_norm && !constants),
+  const bool reads_b = input_gradient || (for_parameters && !t.max_pool),
              reads_x = for_filter || (reads_b && !keeps);
   const Kept kept{t.args,
                   t.max_pool,
@@ -229,6 +231,7 @@ Tensor finish(const std::string& op, const Tensor& x, const ConvTail& t, const T
                   Saved(mean, op + ": mean"),
                   Saved(var, op + ": variance"),
                   open,
+                  winner,
                   conv ? std::optional(conv->args) : std::nullopt,
                   Saved(conv ? conv->weight : Tensor(), op + ": convolution's filter"),
                   source.shape()};

@@ -21,9 +21,11 @@ struct ConvTail {
 };
 
 // x (N,H,W,C), the convolution's output. Normalises with the batch's own statistics, which it returns too.
-// The same as its parts one after the other, forward and backward, to the bit on one device; fused it keeps x
-// and a bit per element, or a byte per window, for backward (and of a small x what the filter made of it).
-// Error where one of the parts would give one.
+// The same as its parts one after the other, forward and backward, to the bit on one device, but for
+// gradients through a max pool: a window's goes to the input that was largest before batch norm rounded it,
+// where that made others as large, and those of gamma and beta are sums over the windows alone. Fused it
+// keeps x and a bit per element, or a byte and a value per window, for backward (and of a small x what the
+// filter made of it). Error where one of the parts would give one.
 REPRISE_API BatchNormResult conv_tail(const Tensor& x, const ConvTail& tail);
 
 // The same with given statistics (C) or (T,C), which are constants. An image's result does not depend on its

@@ -9,7 +9,7 @@ namespace reprise::testing {
 namespace {
 
 // The inputs after x, in this order where they are there: filter (w=3x5: its size), gamma, beta, residual
-// (res=1); groups=T: (T,C). k=3: a max pool of that size.
+// (res=1); groups=T: (T,C). k=3: a max pool of that size. negative=1: a gamma below 0.
 struct Drawn {
   bool filter, residual;
   ConvTailArgs args;
@@ -43,7 +43,8 @@ Drawn draw(Case& c, const Params& p) {
     const Shape size = p.shape("w");
     c.normal("filter", row({size[0], size[1], x[3]})).as_parameter();
   }
-  c.uniform("gamma", row({x[3]}), 0.5, 2).as_parameter();
+  const bool negative = p.integer("negative", 0) == 1;
+  c.uniform("gamma", row({x[3]}), negative ? -2 : 0.5, negative ? -0.5 : 2).as_parameter();
   c.normal("beta", row({x[3]})).as_parameter();
   if (d.residual) c.normal("residual", x);
   // A rounding may carry a value over the ReLU's edge, or past another in its window; those are compared with
@@ -81,6 +82,7 @@ const std::vector<std::string> cases{
     "x=6x5x4x3 w=3x3 groups=3 k=3 pad=1",
     "x=2x9x8x19 w=3x3 k=3 pad=1 frozen=1",
     "x=2x9x8x19 w=3x3 k=3 pad=1 relu=0",
+    "x=2x9x8x19 w=3x3 k=3 pad=1 negative=1",
     "x=2x56x56x64 w=3x3 k=3 pad=1",
 };
 

@@ -3,12 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 
 #include "engine/autograd/autograd.h"
 #include "engine/core/error.h"
 #include "engine/core/gpu.h"
+#include "engine/kernels/kernels.h"
+#include "engine/kernels/run.h"
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/conv2d.h"
 #include "engine/ops/pool.h"
@@ -42,23 +45,51 @@ std::vector<Tensor> inputs(const Setting& s, Device device, DType dtype) {
     made.push_back(in.value.to(image ? dtype : parameter_dtype(dtype)).to(device).clone());
     if (made.size() <= 5) set_requires_grad(made.back());
   }
+  // A max pool behind it turns some channels round.
+  for (std::int64_t i = 1; s.max_pool && i < row.numel(); i += 2) {
+    Tensor gamma = made[2].detach();
+    if (made[2].dtype() == DType::f64)
+      gamma.mutable_data<double>()[i] *= -1;
+    else
+      gamma.mutable_data<float>()[i] *= -1;
+  }
   if (s.filter.rank() == 0) made[1] = {};
   if (!s.residual) made[4] = {};
   return made;
 }
 
+Tensor reprogrammed(const std::vector<Tensor>& in) {
+  if (!in[1].defined()) return in[0];
+  return ops::depthwise_conv2d(in[0], in[1], Conv2dArgs::same_size(in[1].dim(-3), in[1].dim(-2)));
+}
+
+// The parts but for a max pool.
 ops::BatchNormResult parts(const Setting& s, const std::vector<Tensor>& in) {
-  Tensor b = in[0];
-  if (in[1].defined())
-    b = ops::depthwise_conv2d(
-        b, in[1], {.padding = {static_cast<int>(in[1].dim(-3) / 2), static_cast<int>(in[1].dim(-2) / 2)}});
+  const Tensor b = reprogrammed(in);
   ops::BatchNormResult r =
       s.eval ? ops::BatchNormResult{ops::batch_norm_eval(b, in[5], in[6], in[2], in[3]), {}, {}}
              : ops::batch_norm(b, in[2], in[3]);
   if (in[4].defined()) r.y = ops::add(r.y, in[4]);
   if (s.relu) r.y = ops::relu(r.y);
-  if (s.max_pool) r.y = ops::max_pool2d(r.y, *s.max_pool);
   return r;
+}
+
+// The gradient of a max pool's input, whose winners have the largest b, or the smallest where gamma is below
+// 0: rounded, other values of the input may be as large.
+Tensor unpooled(const Pool2dArgs& pool, const Tensor& b, const Tensor& gamma, const Tensor& dy) {
+  Tensor turned = b.to(DType::f64).clone();
+  const Tensor factor = gamma.to(DType::f64);
+  const std::int64_t channels = b.dim(3), image = b.numel() / b.dim(0),
+                     group = b.dim(0) * channels / gamma.numel();
+  for (std::int64_t i = 0; i < b.numel(); ++i)
+    if (factor.data<double>()[i / image / group * channels + i % channels] < 0)
+      turned.mutable_data<double>()[i] *= -1;
+  turned = turned.to(b.dtype());
+  Tensor y = empty(dy.shape(), dy.dtype(), dy.device()), taps = empty(dy.shape(), DType::u8, dy.device()),
+         dx = empty(b.shape(), dy.dtype(), dy.device());
+  run(kernels::max_pool2d_fwd, dy.device(), dy.dtype(), pool, turned.view(), y.mut_view(), taps.mut_view());
+  run(kernels::max_pool2d_bwd, dy.device(), dy.dtype(), pool, dy.view(), taps.view(), dx.mut_view());
+  return dx;
 }
 
 ops::BatchNormResult fused(const Setting& s, const std::vector<Tensor>& in) {
@@ -75,6 +106,23 @@ void expect_same_bits(const Tensor& a, const Tensor& b, const char* what) {
   EXPECT_TRUE(x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size()) == 0) << what;
 }
 
+// Sums over a max pool's winners alone have other roundings than those over all pixels, in bf16 one less for
+// each; and 0 times an infinity is in the latter alone, so all that counts there is that neither is finite.
+void expect_close(const Tensor& a, const Tensor& b, DType rounded_to, const char* what) {
+  ASSERT_EQ(a.defined(), b.defined()) << what;
+  if (!a.defined()) return;
+  const Tensor one = a.to(DType::f64).to(ref_device), other = b.to(DType::f64).to(ref_device);
+  double difference = 0, size = 0;
+  for (std::int64_t i = 0; i < one.numel(); ++i) {
+    const double x = one.data<double>()[i], y = other.data<double>()[i];
+    ASSERT_EQ(std::isfinite(x), std::isfinite(y)) << what << " " << i;
+    if (!std::isfinite(x)) continue;
+    difference += (x - y) * (x - y);
+    size += y * y;
+  }
+  EXPECT_LE(std::sqrt(difference), (rounded_to == DType::bf16 ? 5e-3 : 2e-6) * std::sqrt(size)) << what;
+}
+
 // Forward and backward of both, on that device.
 void expect_equal(const Setting& s, Device device, DType dtype) {
   SCOPED_TRACE(to_string(s.x) + " filter " + to_string(s.filter) + (s.residual ? " residual" : "") +
@@ -82,15 +130,26 @@ void expect_equal(const Setting& s, Device device, DType dtype) {
                std::string(name_of(dtype)));
   const std::vector<Tensor> a = inputs(s, device, dtype), b = inputs(s, device, dtype);
   const auto one = fused(s, a), other = parts(s, b);
-  expect_same_bits(one.y, other.y, "y");
+  expect_same_bits(one.y, s.max_pool ? ops::max_pool2d(other.y, *s.max_pool) : other.y, "y");
   expect_same_bits(one.mean, other.mean, "mean");
   expect_same_bits(one.var, other.var, "var");
   testing::Case seed("seed of conv_tail");
   const Tensor dy = seed.normal("dy", one.y.shape()).value.to(dtype).to(device);
   backward(one.y, dy);
-  backward(other.y, dy);
+  if (!s.max_pool)
+    backward(other.y, dy);
+  else if (dtype == DType::f64)  // which nothing fuses
+    backward(ops::max_pool2d(other.y, *s.max_pool), dy);
+  else
+    backward(other.y, unpooled(*s.max_pool, reprogrammed(b).detach(), b[2].detach(), dy));
   const char* names[] = {"dx", "dfilter", "dgamma", "dbeta", "dresidual"};
-  for (std::size_t i = 0; i < 5; ++i) expect_same_bits(grad(a[i]), grad(b[i]), names[i]);
+  for (std::size_t i = 0; i < 5; ++i) {
+    const bool parameter = i == 2 || i == 3;
+    if (s.max_pool && dtype != DType::f64 && (parameter || !s.eval))
+      expect_close(grad(a[i]), grad(b[i]), dtype, names[i]);
+    else
+      expect_same_bits(grad(a[i]), grad(b[i]), names[i]);
+  }
 }
 
 TEST(ConvTail, HasTheBitsOfItsParts) {
@@ -111,6 +170,7 @@ TEST(ConvTail, HasTheBitsOfItsParts) {
           }
 }
 
+// But for the gradients that come from sums over its winners.
 TEST(ConvTail, WithAMaxPoolHasTheBitsOfItsParts) {
   const Pool2dArgs stem{{3, 3}, {2, 2}, {1, 1}}, apart{{2, 2}, {5, 3}, {0, 0}};
   const std::pair<Shape, Shape> sizes[] = {{{2, 9, 8, 3}, {3, 3, 3}},
@@ -230,11 +290,16 @@ TEST(ConvTail, PassesNotANumberOn) {
       if (pooled) s.max_pool = Pool2dArgs{{3, 3}, {2, 2}, {1, 1}};
       std::vector<Tensor> a = inputs(s, cpu_device, DType::f32), b = inputs(s, cpu_device, DType::f32);
       for (std::vector<Tensor>* in : {&a, &b}) (*in)[0].mutable_data<float>()[18 * 30 + 5] = bad;
-      const Tensor y = fused(s, a).y, want = parts(s, b).y;
+      const Tensor y = fused(s, a).y, before = parts(s, b).y,
+                   want = pooled ? ops::max_pool2d(before, *s.max_pool) : before;
       expect_same_bits(y, want, "y");
       backward(y, ones(y.shape()));
       backward(want, ones(y.shape()));
-      for (std::size_t i = 0; i < 5; ++i) expect_same_bits(grad(a[i]), grad(b[i]), "gradient");
+      for (std::size_t i = 0; i < 5; ++i)
+        if (pooled && (i == 2 || i == 3))
+          expect_close(grad(a[i]), grad(b[i]), DType::f32, "gradient");
+        else
+          expect_same_bits(grad(a[i]), grad(b[i]), "gradient");
     }
   }
 }

@@ -98,26 +98,18 @@ class OutputGradient {
   std::optional<PoolRows> pooled_;
 };
 
-template <class T>
-void bwd_params(const ConvTailArgs& a, View x, View w, const OutputGradient<T>& dy, View mean, View var,
-                MutView dgamma, MutView dbeta) {
-  const GroupChunks z = chunks_of(x.shape, mean.shape);
-  const Filtered<T> b(x, w);
-  const std::int64_t width = x.dim(2), c = z.channels;
-  // As few image rows at a time as make fours of pixels, in which batch norm's own sums go.
-  const std::int64_t step = 4 / std::gcd(width, std::int64_t{4});
+// The sums of batch norm's gradients over chunks of images. Calls f(chunk, mean, sums, sums of products) for
+// each chunk, by any thread.
+template <class F>
+void sum_gradients(const ConvTailArgs& a, const Shape& images, View mean, View var, MutView dgamma,
+                   MutView dbeta, F f) {
+  const GroupChunks z = chunks_of(images, mean.shape);
+  const std::int64_t c = z.channels;
   float* parts = partial_sums(z.total() * 2 * c);
   parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
-    const std::int64_t first = z.begin(k) / width, last = first + z.rows(k) / width;
     float* sums = parts + k * 2 * c;
     std::fill_n(sums, 2 * c, 0.0F);
-    for (std::int64_t i = first, end; i < last; i = end) {
-      end = std::min(last, i + step);
-      const T* grads = dy.rows(i, end);
-      conv_tail_leaf<T>().grad_sums(b.rows(i, end, grads), grads, dy.bits(i),
-                                    mean.data<float>() + z.group(k) * c, sums, sums + c, (end - i) * width,
-                                    c);
-    }
+    f(z, k, mean.data<float>() + z.group(k) * c, sums, sums + c);
   });
   join_gradient_sums(z, parts, a.eps, var, dgamma, dbeta);
 }
@@ -231,39 +223,45 @@ void conv_tail_fwd(const ConvTailArgs& a, View x, View w, View mean, View var, V
   });
 }
 
-// The rows that a pooled row looks at are normalised in scratch memory, where the next one finds those that
-// both see.
+// Batch norm and ReLU keep the order of their inputs, or turn it round, so the max pool comes first and they
+// follow for the winners alone. What the filter makes for a pooled row lies in scratch memory, where the next
+// one finds the rows that both see.
 template <class T>
 void conv_tail_pool_fwd(const ConvTailArgs& a, const Pool2dArgs& pool, View x, View w, View mean, View var,
-                        View gamma, View beta, MutView y, MutView tap) {
+                        View gamma, View beta, MutView y, MutView tap, MutView winner) {
   const Filtered<T> b(x, w);
   const PoolRows rows = PoolRows::forward(pool, x.shape, y.shape);
-  const std::int64_t width = x.dim(2), channels = x.dim(3), row = b.row(),
-                     group_rows = std::max<std::int64_t>(1, x.dim(0) * x.dim(1) / mean.dim(0)),
+  const std::int64_t channels = x.dim(3), row = b.row(), pooled_row = y.dim(2) * channels,
+                     group_rows = std::max<std::int64_t>(1, y.dim(0) * y.dim(1) / mean.dim(0)),
                      room = pool.kernel[0] + 4 * pool.stride[0];
   const std::vector<float> scale = normal_scale(gamma, var, a.eps);
+  T* winners = winner ? winner.data<T>() : y.data<T>();
   parallel_for(y.dim(0) * y.dim(1), rows_per_chunk(1 << 16, row), [&](std::int64_t begin, std::int64_t end) {
-    T* strip = scratch_of<T>(1, static_cast<std::size_t>(room * row));
+    T* strip = w ? b.strip(room) : nullptr;
     std::int64_t low = rows.sources(begin).begin, high = low;  // the rows that are in it
     for (std::int64_t i = begin; i < end; ++i) {
       const PoolRows::Range seen = rows.sources(i);
-      if (seen.end - low > room) {
+      if (w && seen.end - low > room) {
         const std::int64_t kept = std::max<std::int64_t>(0, high - seen.begin);
         std::memmove(strip, strip + (high - kept - low) * row,
                      static_cast<std::size_t>(kept * row) * sizeof(T));
         low = seen.begin, high = low + kept;
       }
-      for (; high < seen.end; ++high) {
-        const std::int64_t s = high / group_rows * channels;
+      for (; w && high < seen.end; ++high) {
         T* out = strip + (high - low) * row;
-        conv_tail_leaf<T>().finish(b.rows(high, high + 1, out), channels, mean.data<float>() + s,
-                                   scale.data() + s, beta.data<float>() + s, nullptr, a.relu, out, nullptr,
-                                   false, width, channels, channels);
+        b.into(out, high, out);
       }
+      const T* first = w ? strip : x.data<T>();
+      const std::int64_t missing = w ? low * row : 0, s = i / group_rows * channels, at = i * pooled_row;
+      std::uint8_t* taps = tap.data<std::uint8_t>();
       rows.each_run(i, [&](const PoolRun& r) {
-        pool_leaf<T>().max_fwd(r.window, r.first_tap, strip + (r.in - low * row), y.data<T>() + r.out,
-                               tap.data<std::uint8_t>() + r.out, a.relu);
+        pool_leaf<T>().max_fwd(r.window, r.first_tap, first + (r.in - missing), scale.data() + s,
+                               winners + r.out, taps + r.out);
       });
+      conv_tail_leaf<T>().finish(winners + at, channels, mean.data<float>() + s, scale.data() + s,
+                                 beta.data<float>() + s, nullptr, a.relu, y.data<T>() + at, nullptr, false,
+                                 y.dim(2), channels, channels);
+      if (a.relu) pool_leaf<T>().close(y.data<T>() + at, taps + at, pooled_row);
     }
   });
 }
@@ -271,12 +269,33 @@ void conv_tail_pool_fwd(const ConvTailArgs& a, const Pool2dArgs& pool, View x, V
 template <class T>
 void conv_tail_bwd_params(const ConvTailArgs& a, View x, View w, View dy, View positive, View mean, View var,
                           MutView dgamma, MutView dbeta) {
-  bwd_params(a, x, w, OutputGradient<T>(dy, positive), mean, var, dgamma, dbeta);
+  const Filtered<T> b(x, w);
+  const std::int64_t width = x.dim(2);
+  // As few image rows at a time as make fours of pixels, in which batch norm's own sums go.
+  const std::int64_t step = 4 / std::gcd(width, std::int64_t{4});
+  sum_gradients(a, x.shape, mean, var, dgamma, dbeta,
+                [&](const GroupChunks& z, std::int64_t k, const float* middle, float* sums, float* products) {
+                  const std::int64_t last = (z.begin(k) + z.rows(k)) / width;
+                  for (std::int64_t i = z.begin(k) / width, end; i < last; i = end) {
+                    end = std::min(last, i + step);
+                    const T* grads = dy.data<T>() + i * b.row();
+                    conv_tail_leaf<T>().grad_sums(b.rows(i, end, grads), grads, bits_at(positive, i * width),
+                                                  middle, sums, products, (end - i) * width, z.channels);
+                  }
+                });
 }
+
+// dy reaches the winners alone, so the sums are over them.
 template <class T>
-void conv_tail_pool_bwd_params(const ConvTailArgs& a, const Pool2dArgs& pool, View x, View w, View dy,
-                               View tap, View mean, View var, MutView dgamma, MutView dbeta) {
-  bwd_params(a, x, w, OutputGradient<T>(pool, x.shape, dy, tap), mean, var, dgamma, dbeta);
+void conv_tail_pool_bwd_params(const ConvTailArgs& a, View winner, View dy, View tap, View mean, View var,
+                               MutView dgamma, MutView dbeta) {
+  sum_gradients(a, winner.shape, mean, var, dgamma, dbeta,
+                [&](const GroupChunks& z, std::int64_t k, const float* middle, float* sums, float* products) {
+                  const std::int64_t at = z.begin(k) * z.channels;
+                  conv_tail_leaf<T>().pooled_grad_sums(winner.data<T>() + at, dy.data<T>() + at,
+                                                       tap.data<std::uint8_t>() + at, middle, sums, products,
+                                                       z.rows(k), z.channels);
+                });
 }
 
 template <class T>

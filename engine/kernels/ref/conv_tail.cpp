@@ -1,5 +1,6 @@
 // A fused op means its parts, one after the other: b = depthwise(x, w), batch norm, + residual, ReLU, max
-// pool.
+// pool; the last one's winners are chosen from b, where no rounding makes different values equal.
+#include <cmath>
 #include <vector>
 
 #include "engine/kernels/ref/loops.h"
@@ -45,6 +46,16 @@ void with_gradient(View dy, View positive, F f) {
     g.out().template data<T>()[i] = open ? dy.data<T>()[i] : T(0);
   });
   f(View(g));
+}
+
+// y = x, or -x where the channel's gamma is below 0.
+template <class T>
+void turned(View x, View gamma, MutView y) {
+  const std::int64_t channels = gamma.dim(1), group = x.numel() / gamma.dim(0);
+  each_output(x.numel(), 1, [&](std::int64_t i) {
+    const T v = x.data<T>()[i];
+    y.data<T>()[i] = std::signbit(gamma.data<T>()[i / group * channels + i % channels]) ? -v : v;
+  });
 }
 
 }  // namespace
@@ -137,10 +148,13 @@ void conv2d_tail_bwd_add(const Conv2dArgs& conv, const ConvTailArgs& a, View b, 
 
 template <class T>
 void conv_tail_pool_fwd(const ConvTailArgs& a, const Pool2dArgs& pool, View x, View w, View mean, View var,
-                        View gamma, View beta, MutView y, MutView tap) {
-  Between<T> h(x.shape);
-  conv_tail_fwd<T>(a, x, w, mean, var, gamma, beta, {}, h.out(), {});
-  max_pool2d_fwd<T>(pool, View(h), y, tap);
+                        View gamma, View beta, MutView y, MutView tap, MutView winner) {
+  Between<T> in(x.shape), largest(y.shape);
+  with_filtered<T>(x, w, [&](View b) { turned<T>(b, gamma, in.out()); });
+  max_pool2d_fwd<T>(pool, View(in), largest.out(), tap);
+  turned<T>(View(largest), gamma, largest.out());
+  conv_tail_fwd<T>(a, View(largest), {}, mean, var, gamma, beta, {}, y, {});
+  if (winner) affine<T>({}, View(largest), winner);
   if (!a.relu) return;
   each_output(y.numel(), 1, [&](std::int64_t i) {
     if (!(y.data<T>()[i] > 0)) tap.data<std::uint8_t>()[i] = 255;
@@ -148,11 +162,13 @@ void conv_tail_pool_fwd(const ConvTailArgs& a, const Pool2dArgs& pool, View x, V
 }
 
 template <class T>
-void conv_tail_pool_bwd_params(const ConvTailArgs& a, const Pool2dArgs& pool, View x, View w, View dy,
-                               View tap, View mean, View var, MutView dgamma, MutView dbeta) {
-  Between<T> g(x.shape);
-  max_pool2d_bwd<T>(pool, dy, tap, g.out());
-  conv_tail_bwd_params<T>(a, x, w, View(g), {}, mean, var, dgamma, dbeta);
+void conv_tail_pool_bwd_params(const ConvTailArgs& a, View winner, View dy, View tap, View mean, View var,
+                               MutView dgamma, MutView dbeta) {
+  Between<T> g(dy.shape);
+  each_output(dy.numel(), 1, [&](std::int64_t i) {
+    g.out().template data<T>()[i] = tap.data<std::uint8_t>()[i] == 255 ? T(0) : dy.data<T>()[i];
+  });
+  batch_norm_bwd_params<T>({.eps = a.eps}, winner, View(g), mean, var, dgamma, dbeta);
 }
 
 template <class T>

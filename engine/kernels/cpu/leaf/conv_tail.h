@@ -20,10 +20,13 @@ struct ConvTailLeaf {
   // y += b, rows as above.
   void (*add)(const T* b, std::int64_t b_stride, T* y, std::int64_t rows, std::int64_t stride,
               std::int64_t channels);
-  // In the next three, g = dy where positive, else 0; all of dy if `positive` is null.
+  // In the others, g = dy where positive, else 0; all of dy if `positive` is null.
   // sum += sum g,  products += sum g * (b - mean), four rows at a time
   void (*grad_sums)(const T* b, const T* dy, const std::uint8_t* positive, const float* mean, float* sum,
                     float* products, std::int64_t rows, std::int64_t channels);
+  // The same behind a max pool: g = dy where a tap won (pool.h).
+  void (*pooled_grad_sums)(const T* b, const T* dy, const std::uint8_t* taps, const float* mean, float* sum,
+                           float* products, std::int64_t rows, std::int64_t channels);
   // db = scale * ((g - grad_mean) - (b - mean) * slope); db may be b
   void (*grad_input)(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
                      const float* grad_mean, const float* slope, const float* scale, T* db, bool streams,
