@@ -150,19 +150,32 @@ REPRISE_INLINE Vec add_where(const std::uint8_t* taps, std::uint8_t tap, Vec v, 
 #endif
 }
 
-template <class T>
-void max_bwd(const Window& z, std::int64_t first_tap, const T* in, const std::uint8_t* tap, T* out) {
+// rows, columns: those of the window where they are known when this is compiled; else 0.
+template <int rows, int columns, class T>
+REPRISE_INLINE void max_bwd_of(const Window& z, std::int64_t first_tap, const T* in, const std::uint8_t* tap,
+                               T* out) {
+  const std::int64_t height = rows != 0 ? rows : z.rows, width = columns != 0 ? columns : z.columns;
   for (std::int64_t o = 0; o < z.count; ++o)
     for_vectors(z.channels, [&](std::int64_t c, auto part) {
       Vec sum{};
-      for (std::int64_t r = 0; r < z.rows; ++r)
-        for (std::int64_t s = 0; s < z.columns; ++s) {
+      for (std::int64_t r = 0; r < height; ++r)
+        for (std::int64_t s = 0; s < width; ++s) {
           const std::int64_t at = o * z.in_step + r * z.in_row + s * z.in_column + c;
           sum = add_where(tap + at, static_cast<std::uint8_t>(first_tap + r * z.tap_row + s * z.tap_column),
                           load(in + at, part), sum, part);
         }
       store(out + o * z.out_step + c, sum, part);
     });
+}
+
+template <class T>
+void max_bwd(const Window& z, std::int64_t first_tap, const T* in, const std::uint8_t* tap, T* out) {
+  // A stem's windows of three rows and columns, two apart.
+  if (z.rows == 1 && z.columns == 1) return max_bwd_of<1, 1>(z, first_tap, in, tap, out);
+  if (z.rows == 1 && z.columns == 2) return max_bwd_of<1, 2>(z, first_tap, in, tap, out);
+  if (z.rows == 2 && z.columns == 1) return max_bwd_of<2, 1>(z, first_tap, in, tap, out);
+  if (z.rows == 2 && z.columns == 2) return max_bwd_of<2, 2>(z, first_tap, in, tap, out);
+  max_bwd_of<0, 0>(z, first_tap, in, tap, out);
 }
 
 template <class T>
