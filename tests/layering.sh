@@ -1,6 +1,6 @@
 #!/bin/sh
 # Includes may only point down: apps > layers, optim, data > engine/ops > autograd > kernels > core. Also: every file has
-# at most 500 lines, and every folder a README.
+# at most 500 lines, every folder a README, and every environment variable of the table is read somewhere.
 set -eu
 cd "$(dirname "$0")/.."
 failed=0
@@ -33,6 +33,13 @@ done
 for folder in $(git ls-files '*.cpp' '*.h' '*.cu' '*.py' | xargs -n1 dirname | sort -u); do
   if [ ! -f "$folder/README.md" ]; then
     echo "readme: $folder has none"
+    failed=1
+  fi
+done
+
+for name in $(sed -n 's/^ *{"\(REPRISE_[A-Z0-9_]*\)",.*/\1/p' engine/core/env.cpp); do
+  if ! git grep -qE "env_(flag|int|string)\(\"$name\"\)" -- engine layers optim data apps; then
+    echo "environment: nothing reads $name"
     failed=1
   fi
 done

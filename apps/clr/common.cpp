@@ -107,7 +107,7 @@ CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, co
   command.add_option("--dtype", common.dtype, "f32, bf16 or f64; f64 implies ref (default: f32)")
       ->group(group);
   command.add_option("--threads", common.threads, "number of threads (default: what the machine allows)")
-      ->check(CLI::Range(1, 4096))
+      ->check(CLI::Range(1, 1024))
       ->group(group);
   command.add_option("--seed", common.seed, "seed of every random stream (default: 0)")
       ->check(not_a_seed)

@@ -16,6 +16,7 @@
 #endif
 
 #include "engine/core/check.h"
+#include "engine/core/env.h"
 
 namespace reprise {
 namespace {
@@ -151,15 +152,30 @@ int quota_of_cgroup() {
   return 1 << 20;
 }
 
-int count_of_machine() {
+constexpr int most_threads = 1024;
+
+int count_from_machine() {
   int affinity = static_cast<int>(std::thread::hardware_concurrency());
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) == 0) affinity = CPU_COUNT(&set);
   return std::clamp(std::min(affinity, quota_of_cgroup()), 1, 256);
 }
 
+int machine_thread_count() {
+  static const int count = count_from_machine();
+  return count;
+}
+
+int count_from_environment() {
+  const std::int64_t wanted = env_int("REPRISE_THREADS");
+  REPRISE_CHECK(wanted >= 0 && wanted <= most_threads,
+                "REPRISE_THREADS: expected 0 (as many as the machine lends) to {}, got {}", most_threads,
+                wanted);
+  return wanted > 0 ? static_cast<int>(wanted) : machine_thread_count();
+}
+
 int default_thread_count() {
-  static const int count = count_of_machine();
+  static const int count = count_from_environment();
   return count;
 }
 
@@ -175,7 +191,8 @@ int thread_count() {
 }
 
 void set_thread_count(int threads) {
-  REPRISE_CHECK(threads >= 0 && threads <= 1024, "threads: expected 0 (default) to 1024, got {}", threads);
+  REPRISE_CHECK(threads >= 0 && threads <= most_threads, "threads: expected 0 (default) to {}, got {}",
+                most_threads, threads);
   const std::lock_guard lock(pool_mutex);
   requested = threads;
   pool.reset();
@@ -192,7 +209,7 @@ void parallel_for(std::int64_t n, std::int64_t grain, RangeFunction f) {
   Job job(n, grain, f);
   {
     const std::lock_guard lock(pool_mutex);
-    if (!pool) pool = std::make_unique<Pool>(thread_count() - 1, thread_count() <= default_thread_count());
+    if (!pool) pool = std::make_unique<Pool>(thread_count() - 1, thread_count() <= machine_thread_count());
     pool->run(job);
   }
   if (job.error) std::rethrow_exception(job.error);

@@ -1,4 +1,4 @@
-// REPRISE_DEBUG and REPRISE_TRACE, from outside.
+// REPRISE_DEBUG, REPRISE_TRACE and REPRISE_THREADS, from outside.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -18,10 +18,11 @@ class Profiled : public testing::Test {
   void TearDown() override {
     unsetenv("REPRISE_TRACE");
     unsetenv("REPRISE_DEBUG");
+    unsetenv("REPRISE_THREADS");
   }
-  Outcome train(const std::string& run) const {
+  Outcome train(const std::string& run, const std::string& more = "--quiet") const {
     return clr({"train", "--backbone", dir / "backbone.safetensors", "--data", dir / "data", "--run",
-                dir / run, "--size", "8", "--epochs", "1", "--batch", "4", "--device", "cpu", "--quiet"});
+                dir / run, "--size", "8", "--epochs", "1", "--batch", "4", "--device", "cpu", more});
   }
   const TempDir dir;
 };
@@ -67,6 +68,19 @@ TEST_F(Profiled, a_table_by_time_at_the_end) {
   EXPECT_EQ(o.err.find("[kernel]"), std::string::npos) << o.err;
   setenv("REPRISE_DEBUG", "4", 1);
   EXPECT_NE(train("again").err.find("[kernel] conv2d_fwd"), std::string::npos);
+}
+
+TEST_F(Profiled, threads_by_the_environment_and_by_a_flag_that_goes_before_it) {
+  setenv("REPRISE_THREADS", "3", 1);
+  EXPECT_NE(train("three", "--dtype=f32").err.find(", 3 threads"), std::string::npos);
+  EXPECT_NE(train("one", "--threads=1").err.find(", 1 thread\n"), std::string::npos);
+  for (const char* wrong : {"-1", "1025", "many"}) {
+    setenv("REPRISE_THREADS", wrong, 1);
+    const Outcome o = train("none");
+    EXPECT_EQ(o.status, 1) << wrong;
+    EXPECT_NE(o.err.find("REPRISE_THREADS"), std::string::npos) << o.err;
+    EXPECT_NE(o.err.find(wrong), std::string::npos) << o.err;
+  }
 }
 
 }  // namespace
