@@ -107,7 +107,15 @@ void run(const TapConv<BFloat16>& t, const PackedWeights& weights, const Tiles& 
           piece.count);
       }
   };
-  for_pieces([&](const float*, BFloat16* out, std::int64_t count) { ask_for(t, out, count, channels); });
+  // Of a pixel's outputs one line, and one of what is added to them.
+  const void* touched[2 * max_tiles * tile_pixels];
+  call.touched = touched, call.touched_count = 0;
+  for_pieces([&](const float*, BFloat16* out, std::int64_t count) {
+    for (std::int64_t q = 0; q < count; ++q, out += t.out_pixel) {
+      touched[call.touched_count++] = out;
+      if (t.finish.residual != nullptr) touched[call.touched_count++] = t.finish.residual + (out - t.out);
+    }
+  });
   if (outputs == tile_outputs)
     leaf.run16(call);
   else

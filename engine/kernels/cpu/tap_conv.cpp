@@ -41,6 +41,17 @@ struct Segment {
   int valid;
 };
 
+// Asks for what finishing `pixels` outputs will write and read, into the second cache.
+template <class T>
+void ask_for(const TapConv<T>& t, const T* out, std::int64_t pixels, std::int64_t channels) {
+  for (std::int64_t q = 0; q < pixels; ++q)
+    for (std::int64_t c = 0; c < channels; c += 64 / std::int64_t{sizeof(T)}) {
+      const T* y = out + q * t.out_pixel + c;
+      __builtin_prefetch(y, 1, 2);
+      if (t.finish.residual != nullptr) __builtin_prefetch(t.finish.residual + (y - t.out), 0, 2);
+    }
+}
+
 // Every tile of the unit with every block of outputs: one block after the other, so that its panel stays in
 // cache; or where all weights do, one tile after the other.
 template <class T>

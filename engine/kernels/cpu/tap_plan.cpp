@@ -276,16 +276,6 @@ float* copy_images(const TapConv<T>& t, const Plan& p, std::int64_t first, std::
 }
 
 template <class T>
-void ask_for(const TapConv<T>& t, const T* out, std::int64_t pixels, std::int64_t channels) {
-  for (std::int64_t q = 0; q < pixels; ++q)
-    for (std::int64_t c = 0; c < channels; c += 64 / std::int64_t{sizeof(T)}) {
-      const T* y = out + q * t.out_pixel + c;
-      __builtin_prefetch(y, 1, 2);
-      if (t.finish.residual != nullptr) __builtin_prefetch(t.finish.residual + (y - t.out), 0, 2);
-    }
-}
-
-template <class T>
 void finish_outputs(const TapConv<T>& t, const T* sums, std::int64_t stride, T* out, std::int64_t pixels,
                     std::int64_t first_channel, std::int64_t channels) {
   const Finish<T>& f = t.finish;
@@ -321,7 +311,6 @@ void UnitsMade<T>::done(std::int64_t unit) {
   template float* copy_pixels(const TapConv<T>&, const Plan&, std::int64_t, std::int64_t, float*);        \
   template float* copy_images(const TapConv<T>&, const Plan&, std::int64_t, std::int64_t, std::int64_t,   \
                               std::int64_t);                                                              \
-  template void ask_for(const TapConv<T>&, const T*, std::int64_t, std::int64_t);                         \
   template void finish_outputs(const TapConv<T>&, const T*, std::int64_t, T*, std::int64_t, std::int64_t, \
                                std::int64_t)
 REPRISE_TAP_PLAN(float);

@@ -37,6 +37,19 @@ constexpr long word_bytes = sizeof(float);
   else                                        \
     _tile_loadd(tile, from, row)
 
+// Asks for lines a few at a time, over the first half of a call's blocks: all at once they would keep tiles
+// from loading.
+struct Asking {
+  const void *const *next, *const *end;
+  std::int64_t each;
+};
+REPRISE_INLINE Asking asking_of(const BlockCall& c) {
+  return {c.touched, c.touched + c.touched_count, (2 * c.touched_count + c.block_count - 1) / c.block_count};
+}
+REPRISE_INLINE void ask_for_some(Asking& a) {
+  for (std::int64_t k = a.each; k > 0 && a.next != a.end; --k) __builtin_prefetch(*a.next++, 1, 2);
+}
+
 // A tile of pixels is read once for two of sums, and so is a tile of weights: 16 cycles of products each,
 // 8 of loads from the first cache.
 template <bool passes>
@@ -44,6 +57,7 @@ REPRISE_INLINE void run_2x2(const BlockCall& c) {
   const long stride = static_cast<long>(c.in_stride) * word_bytes, row = tile_outputs * word_bytes;
   const float* panel = c.panel;
   const std::int64_t second = c.pairs * tile_outputs;
+  Asking asking = asking_of(c);
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -57,6 +71,7 @@ REPRISE_INLINE void run_2x2(const BlockCall& c) {
     _tile_loadd(5, c.in[1] + c.blocks[b], stride);
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
+    ask_for_some(asking);
   }
   _tile_stored(0, c.sums, 2 * row);
   _tile_stored(1, c.sums + tile_outputs, 2 * row);
@@ -68,6 +83,7 @@ template <bool passes>
 REPRISE_INLINE void run_4x1(const BlockCall& c) {
   const long stride = static_cast<long>(c.in_stride) * word_bytes, row = tile_outputs * word_bytes;
   const float* panel = c.panel;
+  Asking asking = asking_of(c);
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -82,6 +98,7 @@ REPRISE_INLINE void run_4x1(const BlockCall& c) {
     _tile_dpbf16ps(2, 4, 6);
     _tile_loadd(5, c.in[3] + c.blocks[b], stride);
     _tile_dpbf16ps(3, 5, 6);
+    ask_for_some(asking);
   }
   constexpr int tile = tile_pixels * tile_outputs;
   _tile_stored(0, c.sums, row);
@@ -130,6 +147,7 @@ REPRISE_INLINE VecBits broadcast_word(const float* p) {
 template <int tiles>
 void run(const BlockCall& c) {
   constexpr int outputs = max_tiles / tiles * tile_outputs, group = 4;
+  for (std::int64_t i = 0; i < c.touched_count; ++i) __builtin_prefetch(c.touched[i], 1, 2);
   for (int tile = 0; tile < tiles; ++tile)
     for (int pixel = 0; pixel < tile_pixels; pixel += group)
       for (int o = 0; o < outputs; o += lanes) {
