@@ -106,8 +106,10 @@ CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, co
       ->group(group);
   command.add_option("--dtype", common.dtype, "f32, bf16 or f64; f64 implies ref (default: f32)")
       ->group(group);
-  command.add_option("--threads", common.threads, "number of threads (default: what the machine allows)")
-      ->check(CLI::Range(1, 1024))
+  command
+      .add_option("--threads", common.threads,
+                  "number of threads (default: REPRISE_THREADS, or what the machine allows)")
+      ->check(CLI::Range(1, most_threads))
       ->group(group);
   command.add_option("--seed", common.seed, "seed of every random stream (default: 0)")
       ->check(not_a_seed)

@@ -152,8 +152,6 @@ int quota_of_cgroup() {
   return 1 << 20;
 }
 
-constexpr int most_threads = 1024;
-
 int count_from_machine() {
   int affinity = static_cast<int>(std::thread::hardware_concurrency());
   cpu_set_t set;

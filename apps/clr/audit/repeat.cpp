@@ -100,7 +100,7 @@ void add_audit_repeat(CLI::App& audit, Common& common) {
   add_trial_options(c, o->trial);
   c.add_option("--thread-counts", o->counts, "repeat with these numbers of threads, divided by commas")
       ->delimiter(',')
-      ->check(CLI::Range(1, 1024))
+      ->check(CLI::Range(1, most_threads))
       ->capture_default_str();
   c.callback([o, &common] { run_repeat(*o, common); });
 }

@@ -241,21 +241,25 @@ void conv_tail_pool_fwd(const ConvTailArgs& a, const Pool2dArgs& pool, View x, V
     std::int64_t low = rows.sources(begin).begin, high = low;  // the rows that are in it
     for (std::int64_t i = begin; i < end; ++i) {
       const PoolRows::Range seen = rows.sources(i);
-      if (w && seen.end - low > room) {
-        const std::int64_t kept = std::max<std::int64_t>(0, high - seen.begin);
-        std::memmove(strip, strip + (high - kept - low) * row,
-                     static_cast<std::size_t>(kept * row) * sizeof(T));
-        low = seen.begin, high = low + kept;
+      const T* first = x.data<T>();  // of image row `from`
+      std::int64_t from = 0;
+      if (w) {
+        if (seen.end - low > room) {
+          const std::int64_t kept = std::max<std::int64_t>(0, high - seen.begin);
+          std::memmove(strip, strip + (high - kept - low) * row,
+                       static_cast<std::size_t>(kept * row) * sizeof(T));
+          low = seen.begin, high = low + kept;
+        }
+        for (; high < seen.end; ++high) {
+          T* out = strip + (high - low) * row;
+          b.into(out, high, out);
+        }
+        first = strip, from = low;
       }
-      for (; w && high < seen.end; ++high) {
-        T* out = strip + (high - low) * row;
-        b.into(out, high, out);
-      }
-      const T* first = w ? strip : x.data<T>();
-      const std::int64_t missing = w ? low * row : 0, s = i / group_rows * channels, at = i * pooled_row;
+      const std::int64_t s = i / group_rows * channels, at = i * pooled_row;
       std::uint8_t* taps = tap.data<std::uint8_t>();
       rows.each_run(i, [&](const PoolRun& r) {
-        pool_leaf<T>().max_fwd(r.window, r.first_tap, first + (r.in - missing), scale.data() + s,
+        pool_leaf<T>().max_fwd(r.window, r.first_tap, first + (r.in - from * row), scale.data() + s,
                                winners + r.out, taps + r.out);
       });
       conv_tail_leaf<T>().finish(winners + at, channels, mean.data<float>() + s, scale.data() + s,

@@ -48,7 +48,7 @@ void with_gradient(View dy, View positive, F f) {
   f(View(g));
 }
 
-// y = x, or -x where the channel's gamma is below 0.
+// y = x, or -x where the channel's gamma has a minus.
 template <class T>
 void turned(View x, View gamma, MutView y) {
   const std::int64_t channels = gamma.dim(1), group = x.numel() / gamma.dim(0);
