@@ -183,6 +183,12 @@ TEST_F(Train, eval_sees_that_a_task_was_forgotten) {
   expect_refused(test::clr({"report", dir / "run", "--require-no-forgetting"}), 1, "forgot");
 }
 
+TEST_F(Train, eval_says_where_it_computes_in_another_dtype) {
+  ASSERT_EQ(train({"--dtype", "bf16"}).status, 0);
+  EXPECT_NE(eval().out.find("learned in bf16: --dtype bf16"), std::string::npos);
+  EXPECT_EQ(eval({"--dtype", "bf16"}).out.find("learned in"), std::string::npos);
+}
+
 TEST_F(Train, eval_names_tasks_that_are_absent) {
   ASSERT_EQ(train().status, 0);
   fs::remove_all(dir / "data/circles");

@@ -30,6 +30,7 @@ struct Row {
   std::optional<double> learned;
   double now = 0;
   bool same_data = true;
+  std::string other_dtype;  // that it was learned in, if it is not evaluated so
   std::string predictions;  // lines of predictions.csv
   std::optional<double> forgetting() const { return learned ? std::optional(*learned - now) : std::nullopt; }
 };
@@ -72,6 +73,7 @@ Row evaluate_task(const Backbone& backbone, const TaskFile& file, data::Task tas
                 task.name);
   const auto digest = file.data_digests.find(row.split);
   row.same_data = digest != file.data_digests.end() && digest->second == store.digest();
+  if (file.dtype != name_of(backbone.dtype)) row.other_dtype = file.dtype;
   const auto network = restore_network(backbone, file);
   Inputs inputs(*network, store, backbone.device, backbone.dtype, /*features_once=*/false);
   const auto predictions = predicted_labels(*network, inputs);
@@ -130,6 +132,13 @@ void write_predictions(const RunFolder& folder, const std::vector<Row>& rows) {
   data::write_file_atomically(folder.path() + "/predictions.csv", text);
 }
 
+// Why a row's forgetting may be none.
+std::string remark(const Row& row) {
+  if (!row.same_data) return "other data than learned from";
+  return row.other_dtype.empty() ? ""
+                                 : fmt::format("learned in {0}: --dtype {0} computes so", row.other_dtype);
+}
+
 void print_rows(const std::vector<Row>& rows, const std::vector<std::string>& absent, const Common& common) {
   if (common.json) {
     Json tasks = Json::array();
@@ -153,7 +162,7 @@ void print_rows(const std::vector<Row>& rows, const std::vector<std::string>& ab
   for (const auto& r : rows) {
     val = val || r.split == "val";
     table.row({r.task, r.split == "val" ? "val *" : r.split, std::to_string(r.classes), shown(r.learned),
-               percent(r.now), shown(r.forgetting()), r.same_data ? "" : "other data than learned from"});
+               percent(r.now), shown(r.forgetting()), remark(r)});
   }
   table.rule();
   table.row({"average", "", "", shown(mean_learned(rows)), shown(mean_now(rows)),
