@@ -76,33 +76,6 @@ void transform_filter(View filter, const Form<T>& form, std::int64_t block, floa
   });
 }
 
-// The tile for the next rows: the preferred one while it can be filled, then the smallest that holds the
-// rest.
-const TileVariant& tile_for(int vectors, std::int64_t rows) {
-  const ConvLeaf& leaf = conv_leaf();
-  const TileVariant* best = nullptr;
-  const auto size = [](const TileVariant& v) { return std::int64_t{v.pixels} * v.segments; };
-  for (int i = 0; i < leaf.variant_count; ++i) {
-    const TileVariant& v = leaf.variants[i];
-    if (v.vectors != vectors) continue;
-    if (best == nullptr)
-      best = &v;
-    else if (size(*best) > rows && size(v) >= rows && size(v) < size(*best))
-      best = &v;
-  }
-  return *best;
-}
-
-// How many rows the tiles compute, to get `rows`.
-std::int64_t computed_rows(std::int64_t block, std::int64_t rows) {
-  std::int64_t done = 0;
-  while (done < rows) {
-    const TileVariant& t = tile_for(static_cast<int>(block) / conv_leaf().lanes, rows - done);
-    done += std::int64_t{t.pixels} * t.segments;
-  }
-  return done;
-}
-
 // The work: the tiles of all images in one row, cut into chunks, and for each chunk some of the blocks of
 // outputs.
 struct Plan {
@@ -128,7 +101,7 @@ Plan make_plan(const MutView& out, std::int64_t inputs, int tile_outputs) {
     const std::int64_t chunks = div_up(p.tiles, chunk), parts = std::min(p.blocks, div_up(threads, chunks)),
                        blocks_each = div_up(p.blocks, parts), jobs = div_up(chunks * parts, threads);
     // In blocks of one row. A panel takes as long as two rows of products, a transform a seventh of a block.
-    const std::int64_t cost = jobs * (computed_rows(p.block, chunk) + 2) * (7 * blocks_each + 1);
+    const std::int64_t cost = jobs * (chunk + 2) * (7 * blocks_each + 1);
     if (best != 0 && cost >= best) continue;
     best = cost;
     p.chunk = chunk, p.chunks = chunks, p.parts = parts, p.blocks_each = blocks_each;
@@ -205,13 +178,14 @@ void transform_inputs(View in, const Form<T>& form, const Plan& p, const Tiles& 
 }
 
 template <class T>
-void transform_outputs(const float* m, std::int64_t element_stride, const Form<T>& form, const Plan& p,
-                       const Tiles& tiles, std::int64_t first_output, const MutView& out) {
+void transform_outputs(const float* m, std::int64_t element_stride, std::int64_t tile_stride,
+                       const Form<T>& form, const Plan& p, const Tiles& tiles, std::int64_t first_output,
+                       const MutView& out) {
   const std::int64_t height = out.dim(1), width = out.dim(2), outputs = out.dim(3);
   const std::int64_t size = form.axis.outputs;
   WinogradOutput<T> tile{};
   tile.element_stride = element_stride;
-  tile.channels = std::min(p.block, outputs - first_output);
+  tile.channels = std::min(tile_stride, outputs - first_output);
   tile.row_stride = width * outputs;
   tile.adds = form.adds;
   tile.pixel_stride = outputs;
@@ -221,36 +195,9 @@ void transform_outputs(const float* m, std::int64_t element_stride, const Form<T
     const std::int64_t row = at / p.tiles_w * size, column = at % p.tiles_w * size;
     tile.rows = static_cast<int>(std::min(size, height - row));
     tile.columns = static_cast<int>(std::min(size, width - column));
-    tile.m = m + n * p.block;
+    tile.m = m + n * tile_stride;
     tile.y = out.data<T>() + ((image * height + row) * width + column) * outputs + first_output;
     form.transforms.output(tile);
-  }
-}
-
-// m (rows, block) = v (rows, inputs) times a panel, in tiles of registers. A tile that is not full reads on
-// behind the rows, and stores nothing of it.
-void multiply(const float* v, std::int64_t rows, std::int64_t inputs, const float* panel, std::int64_t block,
-              float* m) {
-  const std::int64_t no_offset = 0;
-  TileCall call{};
-  call.in_stride = inputs;
-  call.out_stride = block;
-  call.runs = &no_offset;
-  call.run_count = 1;
-  call.run_length = inputs;
-  call.panel = panel;
-  call.channels = block;
-  for (std::int64_t done = 0; done < rows;) {
-    const TileVariant& t = tile_for(static_cast<int>(block) / conv_leaf().lanes, rows - done);
-    for (int s = 0; s < t.segments; ++s) {
-      const std::int64_t first = done + std::int64_t{s} * t.pixels,
-                         left = std::clamp<std::int64_t>(rows - first, 0, t.pixels);
-      call.in[s] = v + (left > 0 ? first : done) * inputs;
-      call.out[s] = m + first * block;
-      call.valid[s] = static_cast<int>(left);
-    }
-    t.run(call);
-    done += std::int64_t{t.segments} * t.pixels;
   }
 }
 
@@ -262,31 +209,38 @@ void winograd_conv(const Form<T>& form, View in, View filter, MutView out) {
       fmt::format("winograd4x4/{}/{}{}", form.name, p.block, std::is_same_v<T, float> ? "" : "/bf16"),
       static_cast<std::size_t>(p.blocks * panels * inputs * p.block) * sizeof(float),
       [&](std::byte* to) { transform_filter<T>(filter, form, p.block, reinterpret_cast<float*>(to)); }));
-  constexpr std::int64_t slack = 32;  // rows that a tile may read behind the last
-  const std::int64_t v_stride = p.chunk * inputs + gap, m_stride = p.chunk * p.block + gap;
+  // M of a job: its blocks of outputs side by side.
+  const std::int64_t job_outputs = p.blocks_each * p.block;
+  const std::int64_t v_stride = p.chunk * inputs + gap, m_stride = p.chunk * job_outputs + gap;
   const std::int64_t left_h = out.dim(1) % form.axis.outputs, left_w = out.dim(2) % form.axis.outputs;
+  const ConvLeaf& leaf = conv_leaf();
   parallel_for(p.chunks * p.parts, 1, [&](std::int64_t job, std::int64_t) {
     const std::int64_t begin = job / p.parts * p.chunk, end = std::min(p.tiles, begin + p.chunk),
                        first_block = job % p.parts * p.blocks_each,
                        last_block = std::min(p.blocks, first_block + p.blocks_each);
     if (first_block >= last_block) return;
-    float* v = scratch(0, static_cast<std::size_t>(elements * v_stride + slack * inputs));
+    float* v = scratch(0, static_cast<std::size_t>(elements * v_stride));
     float* m = scratch(1, static_cast<std::size_t>(elements * m_stride));
     const Tiles tiles = sort_tiles(out, form.axis.outputs, p, begin, end);
     transform_inputs<T>(in, form, p, tiles, v, v_stride);
-    for (std::int64_t b = first_block; b < last_block; ++b) {
-      const float* panels_of_block = packed + b * panels * inputs * p.block;
-      std::int64_t e = 0;
-      for (int row = 0; row < form.axis.elements; ++row)
-        for (int column = 0; column < form.axis.elements; ++column, ++e) {
-          const bool idle_row = form.idle(row, left_h), idle_column = form.idle(column, left_w);
-          const std::int64_t first = tiles.first(idle_row);
-          multiply(v + e * v_stride + first * inputs, tiles.last(idle_row, idle_column) - first, inputs,
-                   panels_of_block + form.panel(row, column) * inputs * p.block, p.block,
-                   m + e * m_stride + first * p.block);
+    ProductCall call{};
+    call.inputs = inputs;
+    call.vectors = static_cast<int>(p.block) / leaf.lanes;
+    call.m_stride = job_outputs;
+    std::int64_t e = 0;
+    for (int row = 0; row < form.axis.elements; ++row)
+      for (int column = 0; column < form.axis.elements; ++column, ++e) {
+        const bool idle_row = form.idle(row, left_h), idle_column = form.idle(column, left_w);
+        const std::int64_t first = tiles.first(idle_row);
+        call.v = v + e * v_stride + first * inputs;
+        call.rows = tiles.last(idle_row, idle_column) - first;
+        for (std::int64_t b = first_block; b < last_block; ++b) {
+          call.panel = packed + (b * panels + form.panel(row, column)) * inputs * p.block;
+          call.m = m + e * m_stride + first * job_outputs + (b - first_block) * p.block;
+          leaf.product(call);
         }
-      transform_outputs<T>(m, m_stride, form, p, tiles, b * p.block, out);
-    }
+      }
+    transform_outputs<T>(m, m_stride, job_outputs, form, p, tiles, first_block * p.block, out);
   });
 }
 

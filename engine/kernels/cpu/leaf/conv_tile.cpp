@@ -142,6 +142,60 @@ constexpr TileVariant variant() {
   return {SEG, NSEG, NV, tile<SEG, NSEG, NV, false, float>, tile<SEG, NSEG, NV, has_pairs, BFloat16>};
 }
 
+template <int R, int NV>
+void product_rows(const ProductCall& c, const float* v, float* m) {
+  constexpr int upper = R < 7 ? R : 7, lower = R - upper;
+  Vec acc[upper][NV] = {}, below[lower > 0 ? lower : 1][NV] = {};
+  std::int64_t s1 = c.inputs * 4, s3 = 3 * s1, s5 = 5 * s1;
+  const char *base = reinterpret_cast<const char*>(v), *base_below = base + upper * s1;
+  const float* panel = c.panel;
+  for (std::int64_t k = c.inputs; k > 0; --k) {
+    Weights<NV> w;
+#pragma GCC unroll 8
+    for (int i = 0; i < NV; ++i) w.v[i] = load(panel + i * lanes);
+    panel += NV * lanes;
+    opaque(s1);
+    opaque(base);
+    segment<0, false, upper, NV>(base, s1, s3, s5, w, acc);
+    base += 4;
+    if constexpr (lower > 0) {
+      opaque(base_below);
+      segment<0, false, lower, NV>(base_below, s1, s3, s5, w, below);
+      base_below += 4;
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int i = 0; i < NV; ++i)
+      store(m + r * c.m_stride + i * lanes, r < upper ? acc[r % upper][i] : below[r - upper][i]);
+}
+
+template <int R, int NV>
+REPRISE_INLINE void product_of(std::int64_t rows, const ProductCall& c, const float* v, float* m) {
+  if constexpr (R > 1) {
+    if (rows < R) return product_of<R - 1, NV>(rows, c, v, m);
+  }
+  product_rows<R, NV>(c, v, m);
+}
+
+// In tiles of at most `most` rows, as equal as can be: a small one has too few sums to hide their latency.
+template <int most, int NV>
+REPRISE_INLINE void product_tiles(const ProductCall& c) {
+  const std::int64_t tiles = (c.rows + most - 1) / most;
+  for (std::int64_t t = 0, done = 0; t < tiles; ++t) {
+    const std::int64_t rows = (c.rows - done + tiles - t - 1) / (tiles - t);
+    product_of<most, NV>(rows, c, c.v + done * c.inputs, c.m + done * c.m_stride);
+    done += rows;
+  }
+}
+
+template <int most>
+void product(const ProductCall& c) {
+  if (c.vectors == 1) return product_tiles<most, 1>(c);
+  product_tiles<most, 2>(c);
+}
+
 // A pair is a word, whose halves change places.
 void widen_swapped(const BFloat16* from, float* to, std::int64_t n) {
   typedef std::uint32_t Pairs __attribute__((vector_size(lanes * 2)));
@@ -212,12 +266,13 @@ const ConvLeaf conv_leaf{lanes,
                          14,
                          2,
                          wgrad<14, 2>,
+                         product<14>,
                          widen_swapped};
 #else
 // 16 registers: 12 sums, 2 weights, 1 input.
 const ConvLeaf conv_leaf{
     lanes,       has_pairs,    {variant<2, 3, 2>(), variant<3, 2, 2>(), variant<4, 3, 1>()}, 3, 6, 2,
-    wgrad<6, 2>, widen_swapped};
+    wgrad<6, 2>, product<6>,   widen_swapped};
 #endif
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

@@ -35,6 +35,17 @@ struct TileVariant {
   void (*run_bf16)(const TileCall& call);  // to bf16, from floats or, where the leaf says so, pairs
 };
 
+// m (rows, outputs) = v (rows, inputs) times a panel (inputs, vectors * lanes): a small matrix product, each
+// sum one chain of multiply-adds in the order of the inputs.
+struct ProductCall {
+  const float* v;  // rows `inputs` apart
+  std::int64_t rows, inputs;
+  const float* panel;
+  int vectors;  // 1 or 2
+  float* m;
+  std::int64_t m_stride;  // from row to row; all lanes are stored
+};
+
 // dw += for a block of `rows` output channels and `vectors` vectors of contiguous inputs: over pixels p,
 // acc[o][i] += dy[p * dy_stride + o] * x[p * x_stride + i]. Starts from 0 for each call's rows of pixels and
 // adds to dw.
@@ -55,6 +66,7 @@ struct ConvLeaf {
   int variant_count;
   int wgrad_outputs, wgrad_vectors;  // the block of wgrad
   void (*wgrad)(const WgradCall& call);
+  void (*product)(const ProductCall& call);
   // For run_bf16 without pairs: n values as floats, each pair turned round (n even).
   void (*widen_swapped)(const BFloat16* from, float* to, std::int64_t n);
 };
