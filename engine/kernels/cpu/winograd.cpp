@@ -85,8 +85,12 @@ struct Plan {
   std::int64_t parts, blocks_each;       // how the blocks are cut
 };
 
+// Bytes of transformed filters that no cache is sure to hold.
+constexpr std::int64_t uncached_filter = std::int64_t{16} << 20;
+
 // The chunks with which the last thread is done first. Small ones read panels more often, large ones do not
-// fit the cache; parts of the blocks all transform the same inputs. No result depends on the choice.
+// fit the cache, but that hardly matters where the panels come from memory; parts of the blocks all transform
+// the same inputs. No result depends on the choice.
 Plan make_plan(const MutView& out, std::int64_t inputs, int tile_outputs) {
   Plan p{};
   p.tiles_h = div_up(out.dim(1), tile_outputs);
@@ -95,7 +99,8 @@ Plan make_plan(const MutView& out, std::int64_t inputs, int tile_outputs) {
   p.block = block_outputs(out.dim(3));
   p.blocks = div_up(out.dim(3), p.block);
   const std::int64_t threads = thread_count(),
-                     largest = std::min<std::int64_t>(p.tiles, inputs <= 32 ? 84 : 42);
+                     filter = p.blocks * p.block * panels * inputs * std::int64_t{sizeof(float)},
+                     largest = std::min<std::int64_t>(p.tiles, filter > uncached_filter ? 64 : 42);
   std::int64_t best = 0;
   for (std::int64_t chunk = largest; chunk > largest / 3; --chunk) {
     const std::int64_t chunks = div_up(p.tiles, chunk), parts = std::min(p.blocks, div_up(threads, chunks)),
@@ -189,14 +194,27 @@ void transform_outputs(const float* m, std::int64_t element_stride, std::int64_t
   tile.row_stride = width * outputs;
   tile.adds = form.adds;
   tile.pixel_stride = outputs;
-  for (std::int64_t n = 0; n < tiles.count; ++n) {
+  const auto found = [&](std::int64_t n) {
+    WinogradOutput<T> to = tile;
     const std::int64_t t = tiles.order[n], image = t / (p.tiles_h * p.tiles_w),
                        at = t % (p.tiles_h * p.tiles_w);
     const std::int64_t row = at / p.tiles_w * size, column = at % p.tiles_w * size;
-    tile.rows = static_cast<int>(std::min(size, height - row));
-    tile.columns = static_cast<int>(std::min(size, width - column));
-    tile.m = m + n * tile_stride;
-    tile.y = out.data<T>() + ((image * height + row) * width + column) * outputs + first_output;
+    to.rows = static_cast<int>(std::min(size, height - row));
+    to.columns = static_cast<int>(std::min(size, width - column));
+    to.m = m + n * tile_stride;
+    to.y = out.data<T>() + ((image * height + row) * width + column) * outputs + first_output;
+    // Asked for while the tile before is transformed.
+    constexpr std::int64_t line = 64 / sizeof(T);
+    for (int i = 0; i < to.rows; ++i)
+      for (int j = 0; j < to.columns; ++j)
+        for (std::int64_t c = 0; c < to.channels; c += line)
+          __builtin_prefetch(to.y + i * to.row_stride + j * to.pixel_stride + c, 1, 2);
+    return to;
+  };
+  WinogradOutput<T> next = found(0);
+  for (std::int64_t n = 0; n < tiles.count; ++n) {
+    tile = next;
+    if (n + 1 < tiles.count) next = found(n + 1);
     form.transforms.output(tile);
   }
 }
