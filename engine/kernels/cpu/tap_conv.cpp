@@ -18,7 +18,8 @@ namespace {
 
 constexpr std::int64_t small_weights = 64 << 10;  // words: 256 KiB, which stay in L2
 
-// The tile that computes the fewest outputs nobody wants, among those with the right width.
+// The tile that computes the fewest outputs nobody wants, among those with the right width; the preferred one
+// if it computes hardly more.
 template <class T>
 const TileVariant& choose_tile(const TapConv<T>& t, std::int64_t row_pixels) {
   const ConvLeaf& leaf = conv_leaf();
@@ -29,7 +30,8 @@ const TileVariant& choose_tile(const TapConv<T>& t, std::int64_t row_pixels) {
     const TileVariant& v = leaf.variants[i];
     if (v.vectors != vectors) continue;
     const std::int64_t pixels = div_up(row_pixels, v.pixels) * v.pixels;
-    if (best == nullptr || pixels < best_pixels) best = &v, best_pixels = pixels;
+    if (best == nullptr || (pixels < best_pixels && 32 * (best_pixels - pixels) > pixels))
+      best = &v, best_pixels = pixels;
   }
   return *best;
 }

@@ -269,10 +269,12 @@ const ConvLeaf conv_leaf{lanes,
                          product<14>,
                          widen_swapped};
 #else
-// 16 registers: 12 sums, 2 weights, 1 input.
+// 16 registers: 12 sums, 2 weights, 1 input. One segment needs the fewest addresses; short rows fill shorter
+// ones.
 const ConvLeaf conv_leaf{
-    lanes,       has_pairs,    {variant<2, 3, 2>(), variant<3, 2, 2>(), variant<4, 3, 1>()}, 3, 6, 2,
-    wgrad<6, 2>, product<6>,   widen_swapped};
+    lanes,       has_pairs,  {variant<6, 1, 2>(), variant<2, 3, 2>(), variant<3, 2, 2>(), variant<4, 3, 1>()},
+    4,           6,          2,
+    wgrad<6, 2>, product<6>, widen_swapped};
 #endif
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA
