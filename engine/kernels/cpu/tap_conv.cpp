@@ -36,6 +36,13 @@ const TileVariant& choose_tile(const TapConv<T>& t, std::int64_t row_pixels) {
   return *best;
 }
 
+// Whether a unit's copied pixels and its outputs are one long row each: a single tap, of any stride.
+template <class T>
+bool is_one_row(const TapConv<T>& t, const Plan& p) {
+  return p.copy_w == t.ow && p.copy_h == p.rows && p.stride_w == 1 && t.out_row == t.ow * t.out_pixel &&
+         (p.images == 1 || (p.rows == t.oh && t.out_image == t.oh * t.out_row));
+}
+
 template <class T>
 struct Segment {
   const float* in;  // words
@@ -198,7 +205,10 @@ void tap_conv(const TapConv<T>& t, const PackedWeights& weights) {
   const std::int64_t units = plan.image_units * plan.row_units;
   const std::int64_t blocks_each = div_up(plan.blocks, plan.block_units);
   const std::int64_t pixels = plan.flat ? t.n * t.h * t.w : 0;
-  const TileVariant& v = choose_tile(t, plan.flat ? plan.rows : t.ow);
+  const bool one_row = is_one_row(t, plan);
+  const TileVariant& v = choose_tile(t, plan.flat ? plan.rows
+                                        : one_row ? plan.images * plan.rows * t.ow
+                                                  : t.ow);
 
   UnitsMade made(t, plan);
   parallel_for(units * plan.block_units, 1, [&](std::int64_t job, std::int64_t) {
@@ -245,14 +255,18 @@ void tap_conv(const TapConv<T>& t, const PackedWeights& weights) {
       const auto slack = (v.pixels * plan.stride_w + 1) * plan.pixel_words;
       float* copy = copy_images(t, plan, first_image, last_image, first_row, slack);
       call.in_stride = plan.stride_w * plan.pixel_words;
-      for (std::int64_t n = first_image; n < last_image; ++n) {
-        float* image = copy + (n - first_image) * plan.image_words;
-        for (std::int64_t p = first_row; p < last_row; ++p)
-          for (std::int64_t q = 0; q < t.ow; q += v.pixels)
-            segments.push_back({image + (p - first_row) * plan.stride_h * plan.row_words + q * call.in_stride,
-                                t.out + n * t.out_image + p * t.out_row + q * t.out_pixel,
-                                static_cast<int>(std::min<std::int64_t>(v.pixels, t.ow - q))});
-      }
+      const auto row = [&](const float* in, T* to, std::int64_t length) {
+        for (std::int64_t q = 0; q < length; q += v.pixels)
+          segments.push_back({in + q * call.in_stride, to + q * t.out_pixel,
+                              static_cast<int>(std::min<std::int64_t>(v.pixels, length - q))});
+      };
+      const std::int64_t images = last_image - first_image, rows = last_row - first_row;
+      T* out = t.out + first_image * t.out_image + first_row * t.out_row;
+      if (one_row) row(copy, out, images * rows * t.ow);
+      for (std::int64_t n = 0; n < images && !one_row; ++n)
+        for (std::int64_t p = 0; p < rows; ++p)
+          row(copy + n * plan.image_words + p * plan.stride_h * plan.row_words,
+              out + n * t.out_image + p * t.out_row, t.ow);
     }
     call.runs = plan.runs.data();
     call.run_count = std::ssize(plan.runs), call.run_length = plan.run_length;
