@@ -195,8 +195,14 @@ float* copy_from(const TapConv<T>& t, const Plan& p, const T* from, std::int64_t
     return to + pixels * words;
   }
   if constexpr (std::is_same_v<T, BFloat16>)
-    if (t.c == 3 && !swapped) {  // an image: calls for six bytes would take longer than the convolution
+    if (t.c == 3) {  // an image: calls for six bytes would take longer than the convolution
       for (std::int64_t q = 0; q < pixels; ++q, from += p.step_w * t.in_channels, to += p.pixel_words) {
+        if (swapped) {
+          const auto high = [from](int c) { return std::uint32_t{from[c].bits} << 16; };  // a float's bits
+          const std::uint32_t floats[4] = {high(1), high(0), 0, high(2)};
+          std::memcpy(to, floats, sizeof floats);
+          continue;
+        }
         const std::uint16_t pairs[4] = {from[0].bits, from[1].bits, from[2].bits, 0};
         std::memcpy(to, pairs, sizeof pairs);
         if (padding > 0) std::fill_n(to + words, padding, 0.0F);

@@ -149,6 +149,7 @@ void product_rows(const ProductCall& c, const float* v, float* m) {
   std::int64_t s1 = c.inputs * 4, s3 = 3 * s1, s5 = 5 * s1;
   const char *base = reinterpret_cast<const char*>(v), *base_below = base + upper * s1;
   const float* panel = c.panel;
+  const std::int64_t m_stride = c.m_stride;
   for (std::int64_t k = c.inputs; k > 0; --k) {
     Weights<NV> w;
 #pragma GCC unroll 8
@@ -168,7 +169,7 @@ void product_rows(const ProductCall& c, const float* v, float* m) {
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
     for (int i = 0; i < NV; ++i)
-      store(m + r * c.m_stride + i * lanes, r < upper ? acc[r % upper][i] : below[r - upper][i]);
+      store(m + r * m_stride + i * lanes, r < upper ? acc[r % upper][i] : below[r - upper][i]);
 }
 
 template <int R, int NV>
