@@ -241,6 +241,7 @@ void winograd_conv(const Form<T>& form, View in, View filter, MutView out) {
     float* m = scratch(1, static_cast<std::size_t>(elements * m_stride));
     const Tiles tiles = sort_tiles(out, form.axis.outputs, p, begin, end);
     transform_inputs<T>(in, form, p, tiles, v, v_stride);
+    // Element by element: its rows of V are read once from beyond the second cache, not once for each block.
     ProductCall call{};
     call.inputs = inputs;
     call.vectors = static_cast<int>(p.block) / leaf.lanes;

@@ -142,6 +142,7 @@ constexpr TileVariant variant() {
   return {SEG, NSEG, NV, tile<SEG, NSEG, NV, false, float>, tile<SEG, NSEG, NV, has_pairs, BFloat16>};
 }
 
+// R rows in two segments, of at most seven, whose addresses one register and three strides make.
 template <int R, int NV>
 void product_rows(const ProductCall& c, const float* v, float* m) {
   constexpr int upper = R < 7 ? R : 7, lower = R - upper;
