@@ -17,6 +17,8 @@ namespace {
 // In words: 1 MiB stays in the second cache where there is AMX, 32 KiB in the first beside pixels.
 constexpr std::int64_t small_weights = 256 << 10, tiny_weights = 8 << 10;
 
+constexpr std::int64_t line_words = 64 / sizeof(float);
+
 // Neighbouring outputs in a tile: `count` pixels from the tile's pixel `first` on.
 struct Piece {
   std::int64_t first, count;
@@ -163,8 +165,13 @@ void tap_conv_blocks(const TapConv<BFloat16>& t, const PackedWeights& weights) {
       for (std::int64_t i = 0; i < tiles.count(); i += at_once)
         for (std::int64_t b = begin; b < end; ++b) run(t, weights, tiles, i, b, call);
     } else {
+      const std::int64_t calls = div_up(tiles.count(), at_once), share = div_up(panel / line_words, calls);
       for (std::int64_t b = begin; b < end; ++b)
-        for (std::int64_t i = 0; i < tiles.count(); i += at_once) run(t, weights, tiles, i, b, call);
+        for (std::int64_t i = 0; i < calls; ++i) {
+          call.ahead = weights.data + (b + 1) * panel + i * share * line_words;
+          call.ahead_lines = b + 1 < end ? std::clamp<std::int64_t>(panel / line_words - i * share, 0, share) : 0;
+          run(t, weights, tiles, i * at_once, b, call);
+        }
     }
     block_leaf().end();
     made.done(unit);

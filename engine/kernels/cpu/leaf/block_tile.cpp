@@ -49,12 +49,22 @@ REPRISE_INLINE void use_vector_unit() {
 struct Asking {
   const void *const *next, *const *end;
   std::int64_t each;
+  const float *ahead, *ahead_end;
+  std::int64_t ahead_each;
 };
+constexpr int line = 64 / sizeof(float);
 REPRISE_INLINE Asking asking_of(const BlockCall& c) {
-  return {c.touched, c.touched + c.touched_count, (2 * c.touched_count + c.block_count - 1) / c.block_count};
+  return {c.touched,
+          c.touched + c.touched_count,
+          (2 * c.touched_count + c.block_count - 1) / c.block_count,
+          c.ahead,
+          c.ahead + c.ahead_lines * line,
+          (c.ahead_lines + c.block_count - 1) / c.block_count};
 }
 REPRISE_INLINE void ask_for_some(Asking& a) {
   for (std::int64_t k = a.each; k > 0 && a.next != a.end; --k) __builtin_prefetch(*a.next++, 1, 2);
+  for (std::int64_t k = a.ahead_each; k > 0 && a.ahead != a.ahead_end; --k, a.ahead += line)
+    __builtin_prefetch(a.ahead, 0, 2);
 }
 
 // A tile of pixels is read once for two of sums, and so is a tile of weights: 16 cycles of products each,
@@ -157,6 +167,7 @@ template <int tiles>
 void run(const BlockCall& c) {
   constexpr int outputs = max_tiles / tiles * tile_outputs, group = 4;
   for (std::int64_t i = 0; i < c.touched_count; ++i) __builtin_prefetch(c.touched[i], 1, 2);
+  for (std::int64_t i = 0; i < c.ahead_lines; ++i) __builtin_prefetch(c.ahead + i * 16, 0, 2);
   for (int tile = 0; tile < tiles; ++tile)
     for (int pixel = 0; pixel < tile_pixels; pixel += group)
       for (int o = 0; o < outputs; o += lanes) {

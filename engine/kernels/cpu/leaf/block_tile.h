@@ -24,9 +24,12 @@ struct BlockCall {
   const float* panel;               // [block][tile of outputs][pair][output in the tile]
   bool panel_passes;  // through the first cache, which then keeps pixels: weights too many for it
   float* sums;        // [tile][pixel][output]
-  // Cache lines that the caller touches next: they come into the second cache meanwhile.
+  // Cache lines that the caller touches next, and the first of `ahead_lines` that follow one another: they
+  // come into the second cache meanwhile.
   const void* const* touched;
   std::int64_t touched_count;
+  const float* ahead;
+  std::int64_t ahead_lines;
 };
 
 struct BlockLeaf {
