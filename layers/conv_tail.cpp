@@ -13,21 +13,24 @@
 namespace reprise::layers {
 namespace {
 
-// The convolution, and of what stands behind it all but a filter that the fused op can apply itself.
-Tensor before_tail(Conv2d& conv, const Tensor& x, Tensor& filter) {
-  const ErrorScope scope("layer", conv.path());
-  const Tensor y = conv.convolve(x);
-  if (const auto* depthwise = dynamic_cast<const DepthwiseReprogram*>(conv.reprogram())) {
-    filter = depthwise->weight;
-    return y;
-  }
-  return conv.reprogram() != nullptr ? (*conv.reprogram())(x, y) : y;
+// The filter behind the convolution that the fused op can apply itself; undefined where there is none.
+Tensor filter_behind(const Conv2d& conv) {
+  const auto* depthwise = dynamic_cast<const DepthwiseReprogram*>(conv.reprogram());
+  return depthwise != nullptr ? depthwise->weight : Tensor();
 }
 
-// Nothing but batch norm, residual and ReLU stands behind the convolution.
-bool is_plain(const Conv2d& conv) {
-  return conv.reprogram() == nullptr && !conv.is_depthwise() && !conv.bias.defined();
+// The convolution, and of what stands behind it all but `filter`.
+Tensor before_tail(Conv2d& conv, const Tensor& x, const Tensor& filter) {
+  const ErrorScope scope("layer", conv.path());
+  const Tensor y = conv.convolve(x);
+  return conv.reprogram() != nullptr && !filter.defined() ? (*conv.reprogram())(x, y) : y;
 }
+
+// Nothing but batch norm, residual and ReLU stands behind the convolution, and perhaps `filter`.
+bool is_plain(const Conv2d& conv, const Tensor& filter = {}) {
+  return (conv.reprogram() == nullptr || filter.defined()) && !conv.is_depthwise() && !conv.bias.defined();
+}
+
 // In inference.
 bool is_one_pass(const Conv2d& conv, const BatchNorm2d& bn, const Tensor& x, const Tensor& residual) {
   return !bn.is_training() && is_plain(conv) &&
@@ -41,23 +44,25 @@ Tensor fused(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, ops::ConvTail tail)
     const ErrorScope scope("layer", conv.path());
     return ops::conv2d_tail(x, conv.weight, conv.args, bn.running_mean, bn.running_var, tail);
   }
-  const auto trained = [&](const ops::BatchNormResult& batch, const Tensor& y) {
-    bn.move_running_statistics(batch, y.numel() / y.dim(-1));
+  const auto trained = [&](const ops::BatchNormResult& batch, const Shape& made) {
+    bn.move_running_statistics(batch, made.numel() / made[-1]);
     return batch.y;
   };
-  if (bn.is_training() && is_plain(conv) && ops::conv2d_tail_is_fused(x, conv.weight, conv.args, tail)) {
-    {  // so that its errors name the convolution, and what is wrong behind it batch norm
-      const ErrorScope scope("layer", conv.path());
-      ops::conv2d_shape(x, conv.weight, conv.args);
-    }
+  tail.filter = filter_behind(conv);
+  if (bn.is_training() && is_plain(conv, tail.filter) &&
+      ops::conv2d_tail_is_fused(x, conv.weight, conv.args, tail)) {
+    const auto made =
+        [&] {  // so that its errors name the convolution, and what is wrong behind it batch norm
+          const ErrorScope scope("layer", conv.path());
+          return ops::conv2d_shape(x, conv.weight, conv.args);
+        }();
     const ErrorScope scope("layer", bn.path());
-    const ops::BatchNormResult batch = ops::conv2d_tail(x, conv.weight, conv.args, tail);
-    return trained(batch, batch.y);
+    return trained(ops::conv2d_tail(x, conv.weight, conv.args, tail), made);
   }
   const Tensor y = before_tail(conv, x, tail.filter);
   const ErrorScope scope("layer", bn.path());
   if (!bn.is_training()) return ops::conv_tail_eval(y, bn.running_mean, bn.running_var, tail);
-  return trained(ops::conv_tail(y, tail), y);
+  return trained(ops::conv_tail(y, tail), y.shape());
 }
 
 }  // namespace

@@ -20,7 +20,10 @@ using Operands = std::vector<KernelCall::Operand>;
 double flop_count(std::string_view name, const Operands& o) {
   const auto n = [&](std::size_t i) { return static_cast<double>(o[i].view.numel()); };
   const auto d = [&](std::size_t i, int k) { return static_cast<double>(o[i].view.dim(k)); };
-  if (name == "conv2d_fwd" || name == "conv2d_stats_fwd") return 2 * n(2) * n(1) / d(1, 0);
+  if (name == "conv2d_fwd" || name == "conv2d_stats_fwd" || name == "conv2d_pool_stats_fwd") {
+    const auto y = std::find_if(o.begin(), o.end(), [](const auto& operand) { return operand.written; });
+    return 2 * static_cast<double>(y->view.numel()) * n(1) / d(1, 0);
+  }
   if (name == "conv2d_tail_fwd") return 2 * n(o.size() - 1) * n(1) / d(1, 0);
   if (name == "conv2d_dgrad" || name == "conv2d_dgrad_add" || name == "conv2d_tail_bwd" ||
       name == "conv2d_tail_bwd_add")

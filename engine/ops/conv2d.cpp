@@ -38,37 +38,40 @@ Shape conv2d_shape(const Tensor& x, const Tensor& w, const Conv2dArgs& args) {
   return {x.dim(0), oh, ow, w.dim(0)};
 }
 
-// y = x * w (cross-correlation).   dx = dy correlated with the flipped, transposed w.   dw = x correlated
-// with dy.
+// dx = dy correlated with the flipped, transposed w.   dw = x correlated with dy.
+void record_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, Tensor& y) {
+  if (!any_requires_grad({x, w})) return;
+  const Saved saved_x(requires_grad(w) ? x : Tensor(), "conv2d: input");  // a frozen filter needs no input
+  const Saved saved_w(requires_grad(x) ? w : Tensor(), "conv2d: filter");
+  record("conv2d", {x, w}, y,
+         [args, saved_x, saved_w, x_shape = x.shape(), w_shape = w.shape()](const Tensor& dy,
+                                                                            const Needs& needs) {
+           Tensor dx, dw;
+           if (needs[0]) {
+             const View filter = saved_w.get().view();
+             if (has_kernel(kernels::conv2d_dgrad_add, dy.device(), dy.dtype())) dx = needs.take_sum(0);
+             if (dx.defined()) {
+               run(kernels::conv2d_dgrad_add, dy.device(), dy.dtype(), args, dy.view(), filter,
+                   dx.mut_view());
+             } else {
+               dx = empty(x_shape, dy.dtype(), dy.device());
+               run(kernels::conv2d_dgrad, dy.device(), dy.dtype(), args, dy.view(), filter, dx.mut_view());
+             }
+           }
+           if (needs[1]) {
+             dw = empty(w_shape, parameter_dtype(dy.dtype()), dy.device());
+             run(kernels::conv2d_wgrad, dy.device(), dy.dtype(), args, saved_x.get().view(), dy.view(),
+                 dw.mut_view());
+           }
+           return std::vector{dx, dw};
+         });
+}
+
+// y = x * w (cross-correlation).
 Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, const Tensor& bias) {
   Tensor y = empty(conv2d_shape(x, w, args), x.dtype(), x.device());
   run(kernels::conv2d_fwd, y.device(), y.dtype(), args, x.view(), w.view(), y.mut_view());
-  if (any_requires_grad({x, w})) {
-    const Saved saved_x(requires_grad(w) ? x : Tensor(), "conv2d: input");  // a frozen filter needs no input
-    const Saved saved_w(requires_grad(x) ? w : Tensor(), "conv2d: filter");
-    record("conv2d", {x, w}, y,
-           [args, saved_x, saved_w, x_shape = x.shape(), w_shape = w.shape()](const Tensor& dy,
-                                                                              const Needs& needs) {
-             Tensor dx, dw;
-             if (needs[0]) {
-               const View filter = saved_w.get().view();
-               if (has_kernel(kernels::conv2d_dgrad_add, dy.device(), dy.dtype())) dx = needs.take_sum(0);
-               if (dx.defined()) {
-                 run(kernels::conv2d_dgrad_add, dy.device(), dy.dtype(), args, dy.view(), filter,
-                     dx.mut_view());
-               } else {
-                 dx = empty(x_shape, dy.dtype(), dy.device());
-                 run(kernels::conv2d_dgrad, dy.device(), dy.dtype(), args, dy.view(), filter, dx.mut_view());
-               }
-             }
-             if (needs[1]) {
-               dw = empty(w_shape, parameter_dtype(dy.dtype()), dy.device());
-               run(kernels::conv2d_wgrad, dy.device(), dy.dtype(), args, saved_x.get().view(), dy.view(),
-                   dw.mut_view());
-             }
-             return std::vector{dx, dw};
-           });
-  }
+  record_conv2d(x, w, args, y);
   return bias.defined() ? add(y, bias) : y;
 }
 

@@ -13,6 +13,9 @@ namespace reprise::ops {
 REPRISE_API Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args = {},
                           const Tensor& bias = {});
 
+// Records y as conv2d(x, w, args): for ops that make it in another way.
+void record_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, Tensor& y);
+
 // The shape of conv2d's result; Error where it would give one.
 REPRISE_API Shape conv2d_shape(const Tensor& x, const Tensor& w, const Conv2dArgs& args);
 

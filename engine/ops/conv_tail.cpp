@@ -113,6 +113,11 @@ struct Convolution {
   Tensor input, weight;
 };
 
+// A max pool's winners and their taps, where the statistics came with them.
+struct Winners {
+  Tensor values, taps;
+};
+
 // What backward needs. Where the ReLU was open is a bit per element, or with a max pool part of its taps; a
 // large b is made again.
 struct Kept {
@@ -187,10 +192,10 @@ std::vector<Tensor> Kept::backward(const Tensor& dy, const Needs& needs) const {
 }
 
 // The forward with these statistics, recorded. `filtered`: what the filter made of x, whose memory becomes
-// y's unless backward keeps it or y is smaller; undefined where it is still to be made. `conv`: what made x,
-// which is not recorded yet.
+// y's unless backward keeps it or y is smaller; undefined where it is still to be made. `chosen`: of a max
+// pool, if they are known. `conv`: what made x, which is not recorded yet.
 Tensor finish(const std::string& op, const Tensor& x, const ConvTail& t, const Tensor& mean,
-              const Tensor& var, bool constants, const Tensor& filtered = {},
+              const Tensor& var, bool constants, const Tensor& filtered = {}, const Winners& chosen = {},
               const std::optional<Convolution>& conv = {}) {
   const Tensor& source = conv ? conv->input : x;
   const bool wanted = any_requires_grad({source, t.filter, t.gamma, t.beta, t.residual});
@@ -202,7 +207,12 @@ Tensor finish(const std::string& op, const Tensor& x, const ConvTail& t, const T
              for_parameters = requires_grad(t.gamma) || requires_grad(t.beta),
              input_gradient = for_batch_norm && !constants;
   Tensor y, open, winner;
-  if (t.max_pool) {
+  if (chosen.values.defined()) {
+    y = empty(chosen.values.shape(), x.dtype(), device);
+    open = chosen.taps, winner = chosen.values;
+    run(kernels::conv_tail_pooled_fwd, device, x.dtype(), t.args, winner.view(), row_view(mean),
+        row_view(var), row_view(t.gamma), row_view(t.beta), y.mut_view(), open.mut_view());
+  } else if (t.max_pool) {
     y = empty(max_pool2d_shape(x, *t.max_pool), x.dtype(), device);
     open = empty(y.shape(), DType::u8, device);
     if (wanted && (for_parameters || input_gradient)) winner = empty(y.shape(), x.dtype(), device);
@@ -296,29 +306,48 @@ Tensor conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& conv, con
 
 namespace {
 
-bool is_pointwise(const Tensor& w, const Conv2dArgs& a) {
-  return w.rank() == 4 && w.dim(1) == 1 && w.dim(2) == 1 && a.padding == Conv2dArgs{}.padding &&
-         a.groups == 1;
+// A frozen 1x1 convolution with batch norm right behind it: its kernel makes the gradient of both.
+bool goes_back_at_once(const Tensor& w, const Conv2dArgs& a, const ConvTail& t) {
+  return w.dim(1) == 1 && w.dim(2) == 1 && a.padding == Conv2dArgs{}.padding && a.groups == 1 &&
+         !requires_grad(w) && !t.filter.defined() && !t.max_pool;
 }
 
 }  // namespace
 
 bool conv2d_tail_is_fused(const Tensor& x, const Tensor& w, const Conv2dArgs& conv, const ConvTail& t) {
-  return is_pointwise(w, conv) && !requires_grad(w) && !t.filter.defined() && !t.max_pool && x.numel() > 0 &&
-         conv_tail_is_fused(x.device(), x.dtype()) &&
-         has_kernel(kernels::conv2d_stats_fwd, x.device(), x.dtype());
+  return w.rank() == 4 && x.numel() > 0 && conv.groups == 1 && conv_tail_is_fused(x.device(), x.dtype()) &&
+         (t.max_pool ? conv_tail_pool_is_fused(x.device(), x.dtype()) &&
+                           has_kernel(kernels::conv2d_pool_stats_fwd, x.device(), x.dtype())
+                     : has_kernel(kernels::conv2d_stats_fwd, x.device(), x.dtype()));
 }
 
 BatchNormResult conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& conv, const ConvTail& t) {
   if (!conv2d_tail_is_fused(x, w, conv, t)) return conv_tail(conv2d(x, w, conv), t);
-  Tensor b = empty(conv2d_shape(x, w, conv), x.dtype(), x.device());
-  check("conv2d_tail", b, t, {}, {});
-  check_has_variance("conv2d_tail", b, t);
-  Tensor mean = empty(grouped(t.gamma, 2), t.gamma.dtype(), x.device()),
-         var = empty(mean.shape(), t.gamma.dtype(), x.device());
-  run(kernels::conv2d_stats_fwd, x.device(), x.dtype(), conv, x.view(), w.view(), b.mut_view(),
-      mean.mut_view(), var.mut_view());
-  const Tensor y = finish("conv2d_tail", b, t, mean, var, false, {}, Convolution{conv, x, w});
+  const Device device = x.device();
+  const DType dtype = x.dtype();
+  Tensor made = empty(conv2d_shape(x, w, conv), dtype, device);
+  check("conv2d_tail", made, t, {}, {});
+  check_has_variance("conv2d_tail", made, t);
+  Tensor mean = empty(grouped(t.gamma, 2), t.gamma.dtype(), device),
+         var = empty(mean.shape(), t.gamma.dtype(), device), filtered;
+  Winners winners;
+  if (t.max_pool) {
+    winners.values = empty(max_pool2d_shape(made, *t.max_pool), dtype, device);
+    winners.taps = empty(winners.values.shape(), DType::u8, device);
+    run(kernels::conv2d_pool_stats_fwd, device, dtype, conv, *t.max_pool, x.view(), w.view(),
+        filter_view(t.filter), row_view(t.gamma), made.mut_view(), winners.values.mut_view(),
+        winners.taps.mut_view(), mean.mut_view(), var.mut_view());
+  } else {
+    if (t.filter.defined()) filtered = empty(made.shape(), dtype, device);
+    run(kernels::conv2d_stats_fwd, device, dtype, conv, x.view(), w.view(), filter_view(t.filter),
+        made.mut_view(), out(filtered), mean.mut_view(), var.mut_view());
+  }
+  std::optional<Convolution> unrecorded;
+  if (goes_back_at_once(w, conv, t))
+    unrecorded = Convolution{conv, x, w};
+  else
+    record_conv2d(x, w, conv, made);
+  const Tensor y = finish("conv2d_tail", made, t, mean, var, false, filtered, winners, unrecorded);
   return {y, mean.viewed_as(t.gamma.shape()), var.viewed_as(t.gamma.shape())};
 }
 

@@ -38,12 +38,13 @@ REPRISE_API Tensor conv_tail_eval(const Tensor& x, const Tensor& mean, const Ten
 REPRISE_API Tensor conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& conv, const Tensor& mean,
                                const Tensor& var, const ConvTail& tail);
 
-// conv_tail(conv2d(x, w, conv), tail), to the bit. Where w is frozen and pointwise (1x1, no padding, one
-// group), statistics are made and the gradient goes back while the convolution's pixels are in cache.
+// conv_tail(conv2d(x, w, conv), tail), to the bit: the filter, the statistics and a max pool's choice are made
+// while the convolution's pixels are in cache, and where w is frozen, 1x1, without padding, and batch norm
+// follows, the gradient goes back so too.
 REPRISE_API BatchNormResult conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& conv,
                                         const ConvTail& tail);
 
-// Whether that is one op for these operands; else the two.
+// Whether there are kernels for that; else it is the two ops.
 REPRISE_API bool conv2d_tail_is_fused(const Tensor& x, const Tensor& w, const Conv2dArgs& conv,
                                       const ConvTail& tail);
 

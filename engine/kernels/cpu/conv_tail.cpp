@@ -11,6 +11,7 @@
 
 #include "engine/core/parallel.h"
 #include "engine/kernels/cpu/depthwise_rows.h"
+#include "engine/kernels/cpu/filtered_rows.h"
 #include "engine/kernels/cpu/instantiate.h"
 #include "engine/kernels/cpu/leaf/conv_tail.h"
 #include "engine/kernels/cpu/leaf/pool.h"
@@ -22,47 +23,6 @@
 
 namespace reprise::kernels::cpu {
 namespace {
-
-Conv2dArgs same_size(View w) {
-  return Conv2dArgs::same_size(w.dim(1), w.dim(2));
-}
-
-// Rows of b = depthwise(x, w), or of x itself where there is no filter. Rows are counted over all images.
-template <class T>
-class Filtered {
- public:
-  Filtered(View x, View w) : x_(x), w_(w), row_(x.dim(2) * x.dim(3)) {
-    if (w) rows_ = DepthwiseRows::forward(same_size(w), x.shape, w.shape, x.shape);
-  }
-  std::int64_t row() const { return row_; }  // elements in a row
-
-  // Rows [begin, end), one after the other; made in scratch memory of this thread, unless they are x's.
-  // `next`: as many that the caller touches then.
-  const T* rows(std::int64_t begin, std::int64_t end, const T* next) const {
-    if (!w_) return x_.data<T>() + begin * row_;
-    T* b = strip(end - begin);
-    for (std::int64_t i = 0; i < end - begin; ++i) into(b + i * row_, begin + i, next + i * row_);
-    return b;
-  }
-  // Row i; `next` is the row that the caller touches then.
-  void into(T* out, std::int64_t i, const T* next) const {
-    rows_->gather(x_.data<T>(), 0, w_.data<float>(), i, out, next);
-  }
-  void correlate(const T* grad, std::int64_t i, float* taps) const {
-    rows_->correlate(x_.data<T>(), 0, grad, i, taps);
-  }
-  // Scratch memory for so many rows.
-  T* strip(std::int64_t rows) const { return scratch_of<T>(0, static_cast<std::size_t>(rows * row_)); }
-
- private:
-  View x_, w_;
-  std::int64_t row_;
-  std::optional<DepthwiseRows> rows_;
-};
-
-GroupChunks chunks_of(const Shape& x, const Shape& statistics) {
-  return GroupChunks::of_images(x, statistics[0], sum_chunk);
-}
 
 // The gradient of y, rows of images as above: it lies in memory, with bits that say where a ReLU let it
 // through, or is made from that of a max pool behind it, whose taps know about the ReLU.
@@ -98,12 +58,21 @@ class OutputGradient {
   std::optional<PoolRows> pooled_;
 };
 
+// What follows for the winners of a max pool, `pixels` of them.
+template <class T>
+void finish_pooled(const ConvTailArgs& a, const T* winners, const float* mean, const float* scale,
+                   const float* shift, T* y, std::uint8_t* taps, std::int64_t pixels, std::int64_t channels) {
+  conv_tail_leaf<T>().finish(winners, channels, mean, scale, shift, nullptr, a.relu, y, nullptr, false,
+                             pixels, channels, channels);
+  if (a.relu) pool_leaf<T>().close(y, taps, pixels * channels);
+}
+
 // The sums of batch norm's gradients over chunks of images. Calls f(chunk, mean, sums, sums of products) for
 // each chunk, by any thread.
 template <class F>
 void sum_gradients(const ConvTailArgs& a, const Shape& images, View mean, View var, MutView dgamma,
                    MutView dbeta, F f) {
-  const GroupChunks z = chunks_of(images, mean.shape);
+  const GroupChunks z = GroupChunks::of_images(images, mean.dim(0), sum_chunk);
   const std::int64_t c = z.channels;
   float* parts = partial_sums(z.total() * 2 * c);
   parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
@@ -123,7 +92,7 @@ void bwd(const ConvTailArgs& a, const Shape& images, View x, View b, View w, con
   const GroupChunks z = GroupChunks::of_images(images, var.dim(0), filter_chunk);
   const std::int64_t height = images[1], width = images[2], c = images[3], row = width * c;
   const bool constants = !dgamma;
-  const Filtered<T> filtered(x ? x : View{nullptr, images}, w);
+  const FilteredRows<T> filtered(x ? x : View{nullptr, images}, w);
   const std::optional<DepthwiseRows> back =
       w ? std::optional(DepthwiseRows::backward(same_size(w), images, w.shape, images)) : std::nullopt;
   const std::vector<float> scale = normal_scale(gamma, var, a.eps);
@@ -187,8 +156,8 @@ void bwd(const ConvTailArgs& a, const Shape& images, View x, View b, View w, con
 
 template <class T>
 void conv_tail_stats(View x, View w, MutView b, MutView mean, MutView var) {
-  const GroupChunks z = chunks_of(x.shape, mean.shape);
-  const Filtered<T> filtered(x, w);
+  const GroupChunks z = GroupChunks::of_images(x.shape, mean.dim(0), sum_chunk);
+  const FilteredRows<T> filtered(x, w);
   const std::int64_t width = x.dim(2), c = z.channels, row = width * c;
   float* parts = partial_sums(z.total() * 3 * c);
   parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
@@ -204,7 +173,7 @@ void conv_tail_stats(View x, View w, MutView b, MutView mean, MutView var) {
 template <class T>
 void conv_tail_fwd(const ConvTailArgs& a, View x, View w, View mean, View var, View gamma, View beta,
                    View residual, MutView y, MutView positive) {
-  const Filtered<T> b(x, w);
+  const FilteredRows<T> b(x, w);
   const std::int64_t width = x.dim(2), channels = x.dim(3), row = b.row(), image_rows = x.dim(0) * x.dim(1);
   const std::int64_t group_rows = std::max<std::int64_t>(1, image_rows / mean.dim(0));
   const std::vector<float> scale = normal_scale(gamma, var, a.eps);
@@ -229,7 +198,7 @@ void conv_tail_fwd(const ConvTailArgs& a, View x, View w, View mean, View var, V
 template <class T>
 void conv_tail_pool_fwd(const ConvTailArgs& a, const Pool2dArgs& pool, View x, View w, View mean, View var,
                         View gamma, View beta, MutView y, MutView tap, MutView winner) {
-  const Filtered<T> b(x, w);
+  const FilteredRows<T> b(x, w);
   const PoolRows rows = PoolRows::forward(pool, x.shape, y.shape);
   const std::int64_t channels = x.dim(3), row = b.row(), pooled_row = y.dim(2) * channels,
                      group_rows = std::max<std::int64_t>(1, y.dim(0) * y.dim(1) / mean.dim(0)),
@@ -262,10 +231,23 @@ void conv_tail_pool_fwd(const ConvTailArgs& a, const Pool2dArgs& pool, View x, V
         pool_leaf<T>().max_fwd(r.window, r.first_tap, first + (r.in - from * row), scale.data() + s,
                                winners + r.out, taps + r.out);
       });
-      conv_tail_leaf<T>().finish(winners + at, channels, mean.data<float>() + s, scale.data() + s,
-                                 beta.data<float>() + s, nullptr, a.relu, y.data<T>() + at, nullptr, false,
-                                 y.dim(2), channels, channels);
-      if (a.relu) pool_leaf<T>().close(y.data<T>() + at, taps + at, pooled_row);
+      finish_pooled(a, winners + at, mean.data<float>() + s, scale.data() + s, beta.data<float>() + s,
+                    y.data<T>() + at, taps + at, y.dim(2), channels);
+    }
+  });
+}
+
+template <class T>
+void conv_tail_pooled_fwd(const ConvTailArgs& a, View winner, View mean, View var, View gamma, View beta,
+                          MutView y, MutView tap) {
+  const std::int64_t width = y.dim(2), channels = y.dim(3), row = width * channels,
+                     rows = y.dim(0) * y.dim(1), group_rows = std::max<std::int64_t>(1, rows / mean.dim(0));
+  const std::vector<float> scale = normal_scale(gamma, var, a.eps);
+  parallel_for(rows, rows_per_chunk(1 << 16, row), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t s = i / group_rows * channels, at = i * row;
+      finish_pooled(a, winner.data<T>() + at, mean.data<float>() + s, scale.data() + s,
+                    beta.data<float>() + s, y.data<T>() + at, tap.data<std::uint8_t>() + at, width, channels);
     }
   });
 }
@@ -273,7 +255,7 @@ void conv_tail_pool_fwd(const ConvTailArgs& a, const Pool2dArgs& pool, View x, V
 template <class T>
 void conv_tail_bwd_params(const ConvTailArgs& a, View x, View w, View dy, View positive, View mean, View var,
                           MutView dgamma, MutView dbeta) {
-  const Filtered<T> b(x, w);
+  const FilteredRows<T> b(x, w);
   const std::int64_t width = x.dim(2);
   // As few image rows at a time as make fours of pixels, in which batch norm's own sums go.
   const std::int64_t step = 4 / std::gcd(width, std::int64_t{4});
@@ -322,6 +304,7 @@ REPRISE_CPU_KERNEL(conv_tail_fwd);
 REPRISE_CPU_KERNEL(conv_tail_bwd_params);
 REPRISE_CPU_KERNEL(conv_tail_bwd);
 REPRISE_CPU_KERNEL(conv_tail_pool_fwd);
+REPRISE_CPU_KERNEL(conv_tail_pooled_fwd);
 REPRISE_CPU_KERNEL(conv_tail_pool_bwd_params);
 REPRISE_CPU_KERNEL(conv_tail_pool_bwd);
 

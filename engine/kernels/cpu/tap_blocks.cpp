@@ -169,7 +169,8 @@ void tap_conv_blocks(const TapConv<BFloat16>& t, const PackedWeights& weights) {
       for (std::int64_t b = begin; b < end; ++b)
         for (std::int64_t i = 0; i < calls; ++i) {
           call.ahead = weights.data + (b + 1) * panel + i * share * line_words;
-          call.ahead_lines = b + 1 < end ? std::clamp<std::int64_t>(panel / line_words - i * share, 0, share) : 0;
+          call.ahead_lines =
+              b + 1 < end ? std::clamp<std::int64_t>(panel / line_words - i * share, 0, share) : 0;
           run(t, weights, tiles, i * at_once, b, call);
         }
     }

@@ -95,9 +95,14 @@ void conv2d_tail_fwd(const Conv2dArgs& conv, const ConvTailArgs& a, View x, View
 }
 
 template <class T>
-void conv2d_stats_fwd(const Conv2dArgs& conv, View x, View w, MutView b, MutView mean, MutView var) {
-  conv2d_fwd<T>(conv, x, w, b);
-  batch_norm_stats<T>({b.ptr, b.shape, b.dtype}, mean, var);
+void conv2d_stats_fwd(const Conv2dArgs& conv, View x, View w, View filter, MutView y, MutView b, MutView mean,
+                      MutView var) {
+  conv2d_fwd<T>(conv, x, w, y);
+  const View made{y.ptr, y.shape, y.dtype};
+  if (filter)
+    conv_tail_stats<T>(made, filter, b, mean, var);
+  else
+    batch_norm_stats<T>(made, mean, var);
 }
 
 template <class T>
@@ -146,19 +151,44 @@ void conv2d_tail_bwd_add(const Conv2dArgs& conv, const ConvTailArgs& a, View b, 
   conv2d_dgrad_add<T>(conv, View(db), w, dx);
 }
 
+namespace {
+
+// A window's winner has the largest b, or the smallest where gamma is below 0.
 template <class T>
-void conv_tail_pool_fwd(const ConvTailArgs& a, const Pool2dArgs& pool, View x, View w, View mean, View var,
-                        View gamma, View beta, MutView y, MutView tap, MutView winner) {
-  Between<T> in(x.shape), largest(y.shape);
-  with_filtered<T>(x, w, [&](View b) { turned<T>(b, gamma, in.out()); });
-  max_pool2d_fwd<T>(pool, View(in), largest.out(), tap);
-  turned<T>(View(largest), gamma, largest.out());
-  conv_tail_fwd<T>(a, View(largest), {}, mean, var, gamma, beta, {}, y, {});
-  if (winner) affine<T>({}, View(largest), winner);
+void choose_winners(const Pool2dArgs& pool, View b, View gamma, MutView winner, MutView tap) {
+  Between<T> in(b.shape);
+  turned<T>(b, gamma, in.out());
+  max_pool2d_fwd<T>(pool, View(in), winner, tap);
+  turned<T>({winner.ptr, winner.shape, winner.dtype}, gamma, winner);
+}
+
+}  // namespace
+
+template <class T>
+void conv_tail_pooled_fwd(const ConvTailArgs& a, View winner, View mean, View var, View gamma, View beta,
+                          MutView y, MutView tap) {
+  conv_tail_fwd<T>(a, winner, {}, mean, var, gamma, beta, {}, y, {});
   if (!a.relu) return;
   each_output(y.numel(), 1, [&](std::int64_t i) {
     if (!(y.data<T>()[i] > 0)) tap.data<std::uint8_t>()[i] = 255;
   });
+}
+
+template <class T>
+void conv_tail_pool_fwd(const ConvTailArgs& a, const Pool2dArgs& pool, View x, View w, View mean, View var,
+                        View gamma, View beta, MutView y, MutView tap, MutView winner) {
+  Between<T> largest(y.shape);
+  with_filtered<T>(x, w, [&](View b) { choose_winners<T>(pool, b, gamma, largest.out(), tap); });
+  conv_tail_pooled_fwd<T>(a, View(largest), mean, var, gamma, beta, y, tap);
+  if (winner) affine<T>({}, View(largest), winner);
+}
+
+template <class T>
+void conv2d_pool_stats_fwd(const Conv2dArgs& conv, const Pool2dArgs& pool, View x, View w, View filter,
+                           View gamma, MutView y, MutView winner, MutView tap, MutView mean, MutView var) {
+  Between<T> b(y.shape);
+  conv2d_stats_fwd<T>(conv, x, w, filter, y, b.out(), mean, var);
+  choose_winners<T>(pool, filter ? View(b) : View{y.ptr, y.shape, y.dtype}, gamma, winner, tap);
 }
 
 template <class T>
@@ -189,6 +219,8 @@ REPRISE_REF_KERNEL(conv2d_tail_bwd_add);
 REPRISE_REF_KERNEL(conv_tail_bwd_params);
 REPRISE_REF_KERNEL(conv_tail_bwd);
 REPRISE_REF_KERNEL(conv_tail_pool_fwd);
+REPRISE_REF_KERNEL(conv_tail_pooled_fwd);
+REPRISE_REF_KERNEL(conv2d_pool_stats_fwd);
 REPRISE_REF_KERNEL(conv_tail_pool_bwd_params);
 REPRISE_REF_KERNEL(conv_tail_pool_bwd);
 

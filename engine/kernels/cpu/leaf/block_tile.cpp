@@ -54,12 +54,9 @@ struct Asking {
 };
 constexpr int line = 64 / sizeof(float);
 REPRISE_INLINE Asking asking_of(const BlockCall& c) {
-  return {c.touched,
-          c.touched + c.touched_count,
-          (2 * c.touched_count + c.block_count - 1) / c.block_count,
-          c.ahead,
-          c.ahead + c.ahead_lines * line,
-          (c.ahead_lines + c.block_count - 1) / c.block_count};
+  return {
+      c.touched, c.touched + c.touched_count,    (2 * c.touched_count + c.block_count - 1) / c.block_count,
+      c.ahead,   c.ahead + c.ahead_lines * line, (c.ahead_lines + c.block_count - 1) / c.block_count};
 }
 REPRISE_INLINE void ask_for_some(Asking& a) {
   for (std::int64_t k = a.each; k > 0 && a.next != a.end; --k) __builtin_prefetch(*a.next++, 1, 2);
