@@ -28,22 +28,26 @@ struct Piece {
 // The tiles of a unit, in order, and their pieces.
 struct Tiles {
   std::vector<const float*> in;
+  std::vector<BFloat16*> rows;            // where each of a tile's pixels goes; null where it is none
   std::vector<std::int64_t> first_piece;  // of each tile
   std::vector<Piece> pieces;
   std::int64_t end = 0;  // the place behind the last tile, counted in pixels of the copy
 
-  void clear() { in.clear(), first_piece.clear(), pieces.clear(), end = 0; }
+  void clear() { in.clear(), rows.clear(), first_piece.clear(), pieces.clear(), end = 0; }
   // Outputs at places [at, at + count) of `copy`, whose pixels are `stride` words apart.
   void add(const float* copy, std::int64_t stride, std::int64_t at, std::int64_t count, BFloat16* out,
            std::int64_t out_pixel) {
     while (count > 0) {
       if (in.empty() || at >= end) {
         in.push_back(copy + at * stride);
+        rows.insert(rows.end(), tile_pixels, nullptr);
         first_piece.push_back(std::ssize(pieces));
         end = at + tile_pixels;
       }
       const std::int64_t n = std::min(count, end - at);
       pieces.push_back({at - (end - tile_pixels), n, out});
+      BFloat16** row = rows.data() + std::ssize(rows) + at - end;
+      for (std::int64_t i = 0; i < n; ++i) row[i] = out + i * out_pixel;
       at += n, count -= n, out += n * out_pixel;
     }
   }
@@ -101,37 +105,22 @@ void run(const TapConv<BFloat16>& t, const PackedWeights& weights, const Tiles& 
   for (std::int64_t i = 0; i < at_once; ++i)
     call.in[i] = tiles.in[static_cast<std::size_t>(std::min(first + i, tiles.count() - 1))];
   call.panel = weights.data + b * call.block_count * call.pairs * outputs;
-  const auto for_pieces = [&](auto f) {
-    for (std::int64_t i = first; i < std::min(first + at_once, tiles.count()); ++i)
-      for (std::int64_t k = tiles.piece(i); k < tiles.piece(i + 1); ++k) {
-        const Piece& piece = tiles.pieces[static_cast<std::size_t>(k)];
-        f(call.sums + ((i - first) * tile_pixels + piece.first) * outputs, piece.out + b * outputs,
-          piece.count);
-      }
-  };
-  // Of a pixel's outputs one line, and one of what is added to them.
-  const void* touched[2 * max_tiles * tile_pixels];
-  call.touched = touched, call.touched_count = 0;
-  for_pieces([&](const float*, BFloat16* out, std::int64_t count) {
-    for (std::int64_t q = 0; q < count; ++q, out += t.out_pixel) {
-      touched[call.touched_count++] = out;
-      if (t.finish.residual != nullptr) touched[call.touched_count++] = t.finish.residual + (out - t.out);
-    }
-  });
+  const std::int64_t last = std::min(first + at_once, tiles.count());
+  call.rows = tiles.rows.data() + first * tile_pixels, call.row_count = (last - first) * tile_pixels;
+  call.offset = b * outputs, call.channels = channels;
   if (outputs == tile_outputs)
     leaf.run16(call);
   else
     leaf.run32(call);
-  const bool finish = t.finish.mean != nullptr || t.finish.adds;
+  if (call.writes) return;
   BFloat16 rounded[tile_pixels * 2 * tile_outputs];
-  for_pieces([&](const float* sums, BFloat16* out, std::int64_t count) {
-    if (!finish) {
-      leaf.store(sums, outputs, out, count, t.out_pixel, channels);
-      return;
+  for (std::int64_t i = first; i < last; ++i)
+    for (std::int64_t k = tiles.piece(i); k < tiles.piece(i + 1); ++k) {
+      const Piece& piece = tiles.pieces[static_cast<std::size_t>(k)];
+      leaf.store(call.sums + ((i - first) * tile_pixels + piece.first) * outputs, outputs, rounded,
+                 piece.count, outputs, channels);
+      finish_outputs(t, rounded, outputs, piece.out + b * outputs, piece.count, b * outputs, channels);
     }
-    leaf.store(sums, outputs, rounded, count, outputs, channels);
-    finish_outputs(t, rounded, outputs, out, count, b * outputs, channels);
-  });
 }
 
 }  // namespace
@@ -156,6 +145,10 @@ void tap_conv_blocks(const TapConv<BFloat16>& t, const PackedWeights& weights) {
     call.blocks = plan.runs.data(), call.block_count = std::ssize(plan.runs), call.pairs = plan.run_length;
     alignas(64) float sums[max_tiles * tile_pixels * tile_outputs];
     call.sums = sums;
+    call.writes = t.finish.mean == nullptr && !t.finish.adds;
+    if (t.finish.residual != nullptr)
+      call.beside =
+          reinterpret_cast<std::intptr_t>(t.finish.residual) - reinterpret_cast<std::intptr_t>(t.out);
     block_leaf().begin(call.pairs);
     // One block after the other, so that its panel stays in cache; or where all weights do, one tile after
     // the other.

@@ -5,6 +5,21 @@
 namespace reprise::kernels::cpu::REPRISE_ISA {
 namespace {
 
+template <int outputs>
+REPRISE_INLINE void write_rows(const BlockCall& call) {
+  const BlockCall c = call;  // which stores might change, for all that the compiler knows
+  const float* sums = c.sums;
+  const bool whole = c.channels == outputs;
+  for (std::int64_t i = 0; i < c.row_count; ++i, sums += outputs) {
+    if (c.rows[i] == nullptr) continue;
+    BFloat16* out = c.rows[i] + c.offset;
+    if (whole)
+      for (int o = 0; o < outputs; o += lanes) store(out + o, load(sums + o));
+    else
+      for_vectors(c.channels, [&](std::int64_t o, auto part) { store(out + o, load(sums + o, part), part); });
+  }
+}
+
 #if defined(__AMX_BF16__)
 
 // What ldtilecfg reads.
@@ -44,22 +59,30 @@ REPRISE_INLINE void use_vector_unit() {
   __asm__ volatile("vaddps %0, %0, %0" : "+v"(v));
 }
 
-// Asks for lines a few at a time, over the first half of a call's blocks: all at once they would keep tiles
-// from loading.
-struct Asking {
-  const void *const *next, *const *end;
-  std::int64_t each;
-  const float *ahead, *ahead_end;
-  std::int64_t ahead_each;
-};
 constexpr int line = 64 / sizeof(float);
+
+// Asks for lines a few at a time, for those of rows over the first half of a call's blocks: all at once they
+// would keep tiles from loading.
+struct Asking {
+  BFloat16 *const *row, *const *row_end;
+  const float *ahead, *ahead_end;
+  std::int64_t rows_each, ahead_each;
+};
 REPRISE_INLINE Asking asking_of(const BlockCall& c) {
-  return {
-      c.touched, c.touched + c.touched_count,    (2 * c.touched_count + c.block_count - 1) / c.block_count,
-      c.ahead,   c.ahead + c.ahead_lines * line, (c.ahead_lines + c.block_count - 1) / c.block_count};
+  return {c.rows,
+          c.rows + c.row_count,
+          c.ahead,
+          c.ahead + c.ahead_lines * line,
+          (2 * c.row_count + c.block_count - 1) / c.block_count,
+          (c.ahead_lines + c.block_count - 1) / c.block_count};
 }
-REPRISE_INLINE void ask_for_some(Asking& a) {
-  for (std::int64_t k = a.each; k > 0 && a.next != a.end; --k) __builtin_prefetch(*a.next++, 1, 2);
+REPRISE_INLINE void ask_for_some(const BlockCall& c, Asking& a) {
+  for (std::int64_t k = a.rows_each; k > 0 && a.row != a.row_end; --k, ++a.row) {
+    if (*a.row == nullptr) continue;
+    const BFloat16* out = *a.row + c.offset;
+    __builtin_prefetch(out, 1, 2);
+    if (c.beside != 0) __builtin_prefetch(reinterpret_cast<const char*>(out) + c.beside, 0, 2);
+  }
   for (std::int64_t k = a.ahead_each; k > 0 && a.ahead != a.ahead_end; --k, a.ahead += line)
     __builtin_prefetch(a.ahead, 0, 2);
 }
@@ -85,7 +108,7 @@ REPRISE_INLINE void run_2x2(const BlockCall& c) {
     _tile_loadd(5, c.in[1] + c.blocks[b], stride);
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
-    ask_for_some(asking);
+    ask_for_some(c, asking);
     use_vector_unit();
   }
   _tile_stored(0, c.sums, 2 * row);
@@ -113,7 +136,7 @@ REPRISE_INLINE void run_4x1(const BlockCall& c) {
     _tile_dpbf16ps(2, 4, 6);
     _tile_loadd(5, c.in[3] + c.blocks[b], stride);
     _tile_dpbf16ps(3, 5, 6);
-    ask_for_some(asking);
+    ask_for_some(c, asking);
     use_vector_unit();
   }
   constexpr int tile = tile_pixels * tile_outputs;
@@ -129,12 +152,14 @@ void run32(const BlockCall& c) {
     run_2x2<true>(c);
   else
     run_2x2<false>(c);
+  if (c.writes) write_rows<2 * tile_outputs>(c);
 }
 void run16(const BlockCall& c) {
   if (c.panel_passes)
     run_4x1<true>(c);
   else
     run_4x1<false>(c);
+  if (c.writes) write_rows<tile_outputs>(c);
 }
 
 #else
@@ -163,8 +188,6 @@ REPRISE_INLINE VecBits broadcast_word(const float* p) {
 template <int tiles>
 void run(const BlockCall& c) {
   constexpr int outputs = max_tiles / tiles * tile_outputs, group = 4;
-  for (std::int64_t i = 0; i < c.touched_count; ++i) __builtin_prefetch(c.touched[i], 1, 2);
-  for (std::int64_t i = 0; i < c.ahead_lines; ++i) __builtin_prefetch(c.ahead + i * 16, 0, 2);
   for (int tile = 0; tile < tiles; ++tile)
     for (int pixel = 0; pixel < tile_pixels; pixel += group)
       for (int o = 0; o < outputs; o += lanes) {
@@ -192,9 +215,11 @@ void run(const BlockCall& c) {
 }
 void run32(const BlockCall& c) {
   run<2>(c);
+  if (c.writes) write_rows<2 * tile_outputs>(c);
 }
 void run16(const BlockCall& c) {
   run<4>(c);
+  if (c.writes) write_rows<tile_outputs>(c);
 }
 
 #endif

@@ -24,10 +24,13 @@ struct BlockCall {
   const float* panel;               // [block][tile of outputs][pair][output in the tile]
   bool panel_passes;  // through the first cache, which then keeps pixels: weights too many for it
   float* sums;        // [tile][pixel][output]
-  // Cache lines that the caller touches next, and the first of `ahead_lines` that follow one another: they
-  // come into the second cache meanwhile.
-  const void* const* touched;
-  std::int64_t touched_count;
+  // Where the first `channels` of each pixel's sums go, rounded, `offset` values on; null where nobody wants
+  // them. Unless `writes`, the caller takes them from `sums`; these lines come into the second cache
+  // meanwhile, and those `beside` bytes away if that is not 0.
+  BFloat16* const* rows;
+  std::int64_t row_count, offset, channels, beside;
+  bool writes;
+  // As do these, the first of `ahead_lines` that follow one another.
   const float* ahead;
   std::int64_t ahead_lines;
 };
