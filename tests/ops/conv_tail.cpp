@@ -114,7 +114,8 @@ const OpCases conv_tail_eval("conv_tail_eval", cases, [](Case& c, const Params& 
   c.tolerance = 3e-6;
 });
 
-// A frozen convolution with what stands behind it, without a filter: x, w, gamma, beta, residual.
+// A frozen convolution with what stands behind it: x, w, filter (f=3x3), gamma, beta, residual. mk=3 ms=2
+// mp=1: a max pool.
 struct Convolved {
   Conv2dArgs conv;
   Drawn tail;
@@ -126,16 +127,23 @@ Convolved draw_convolved(Case& c, const Params& p) {
   const std::int64_t groups = p.integer("groups", 0);
   Convolved d;
   d.conv = {p.pair("stride", 1), p.pair("pad", 0), {1, 1}, p.integer("convgroups", 1)};
-  d.tail = {false, p.integer("res", 0) == 1, {.relu = p.integer("relu", 1) == 1}};
+  d.tail = {p.has("f"), p.integer("res", 0) == 1, {.relu = p.integer("relu", 1) == 1}};
+  if (p.has("mk"))
+    d.tail.max_pool = {.kernel = p.pair("mk", 2), .stride = p.pair("ms", 2), .padding = p.pair("mp", 0)};
   d.row = groups == 0 ? Shape{w[0]} : Shape{groups, w[0]};
   d.y = {x[0], d.conv.out_size(0, x[1], w[1]), d.conv.out_size(1, x[2], w[2]), w[0]};
   c.normal("x", x);
   if (p.integer("frozen", 0) == 1) c.inputs.back().constant();
   c.normal("w", w).as_parameter().constant();
-  c.uniform("gamma", d.row, 0.5, 2).as_parameter();
+  if (d.tail.filter) {
+    const Shape size = p.shape("f"), filter{size[0], size[1], w[0]};
+    c.normal("filter", groups == 0 ? filter : filter.prepend(groups)).as_parameter();
+  }
+  const bool negative = p.integer("negative", 0) == 1;
+  c.uniform("gamma", d.row, negative ? -2 : 0.5, negative ? -0.5 : 2).as_parameter();
   c.normal("beta", d.row).as_parameter();
   if (d.tail.residual) c.normal("residual", d.y);
-  c.bf16_roundings = d.tail.args.relu ? 0 : 3;
+  c.bf16_roundings = d.tail.args.relu || d.tail.max_pool ? 0 : 3;
   c.tolerance = 5e-6;
   return d;
 }
@@ -160,6 +168,17 @@ const OpCases conv2d_tail_trained(
         "x=2x56x56x64 w=96x1x1x64 res=1",  // real networks
         "x=2x14x14x64 w=1024x1x1x64 twice=1",
         "x=3x7x7x64 w=2048x1x1x64 res=1",
+        "x=2x7x5x3 w=5x3x3x3 pad=1 f=3x3",
+        "x=2x7x5x19 w=33x3x3x19 pad=1 f=3x3 res=1 twice=1",
+        "x=3x9x8x17 w=40x1x1x17 stride=2 f=5x3 relu=0",
+        "x=6x5x6x8 w=20x3x3x8 pad=1 groups=3 f=3x3",
+        "x=2x8x9x16 w=16x3x3x16 pad=1 f=3x3",  // Winograd's form
+        "x=2x14x13x3 w=19x7x7x3 stride=2 pad=3 f=3x3 mk=3 mp=1",
+        "x=2x14x13x3 w=19x7x7x3 stride=2 pad=3 f=3x3 mk=3 mp=1 frozen=1 negative=1",
+        "x=3x7x5x8 w=9x3x3x8 pad=1 mk=2 relu=0",
+        "x=2x11x6x5 w=5x1x1x5 f=3x3 mk=2 ms=4x3",  // rows that no window sees
+        "x=6x6x5x8 w=9x3x3x8 pad=1 groups=3 f=3x3 mk=3 ms=1 mp=1",
+        "x=2x8x9x16 w=16x3x3x16 pad=1 f=3x3 mk=2",  // Winograd's form
     },
     [](Case& c, const Params& p) {
       const Convolved d = draw_convolved(c, p);
@@ -168,8 +187,8 @@ const OpCases conv2d_tail_trained(
       c.run = [d, twice](const std::vector<Tensor>& in) {
         const Tensor h = twice ? ops::affine(in[0], 2, 0) : in[0];  // no leaf
         const auto [z, mean, var] = ops::conv2d_tail(h, in[1].sealed_copy(), d.conv, d.tail.tail(in, 2));
-        return std::vector{twice ? ops::add(z, ops::conv2d(h, in.back(), {.stride = d.conv.stride})) : z,
-                           mean, var};
+        if (!twice) return std::vector{z, mean, var};
+        return std::vector{ops::add(z, ops::conv2d(h, in.back(), {.stride = d.conv.stride})), mean, var};
       };
       if (d.y.numel() == 2 * d.y[3]) c.terms = 1;
     });

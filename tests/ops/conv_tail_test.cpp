@@ -232,6 +232,8 @@ TEST(ConvTail, TrainedBehindItsConvolutionHasTheBitsOfTheParts) {
     Shape x, w;
     Conv2dArgs conv = {};
     std::int64_t groups = 0;
+    std::int64_t filter = 0;  // its size
+    bool pool = false;
   };
   const Sizes sizes[] = {
       {{2, 7, 5, 19}, {70, 1, 1, 19}},
@@ -246,8 +248,16 @@ TEST(ConvTail, TrainedBehindItsConvolutionHasTheBitsOfTheParts) {
       {{6, 9, 7, 24}, {33, 1, 1, 24}, {}, 3},
       {{2, 9, 7, 32}, {33, 3, 3, 32}, {.padding = {1, 1}}},
       {{1, 264, 256, 32}, {64, 1, 1, 32}},  // past the caches
+      {{2, 9, 7, 32}, {33, 3, 3, 32}, {.padding = {1, 1}}, 0, 3},
+      {{6, 9, 7, 24}, {33, 1, 1, 24}, {}, 3, 3},
+      {{3, 56, 56, 16}, {64, 3, 3, 16}, {.padding = {1, 1}}, 0, 3},  // sums over parts of two images
+      {{9, 14, 14, 64}, {96, 3, 3, 64}, {.stride = {2, 2}, .padding = {1, 1}}, 0, 3},
+      {{2, 13, 9, 3}, {40, 7, 7, 3}, {.stride = {2, 2}, .padding = {3, 3}}, 0, 3, true},
+      {{2, 13, 9, 5}, {40, 3, 3, 5}, {.padding = {1, 1}}, 0, 0, true},
+      {{4, 13, 9, 5}, {24, 3, 3, 5}, {.padding = {1, 1}}, 2, 3, true},
+      {{3, 112, 112, 3}, {64, 7, 7, 3}, {.stride = {2, 2}, .padding = {3, 3}}, 0, 3, true},
   };
-  for (const auto& [x_shape, w_shape, conv, groups] : sizes)
+  for (const auto& [x_shape, w_shape, conv, groups, size, pool] : sizes)
     for (const bool residual : {false, true})
       for (const bool relu : {false, true})
         for (const bool twice : {false, true})
@@ -255,30 +265,41 @@ TEST(ConvTail, TrainedBehindItsConvolutionHasTheBitsOfTheParts) {
             SCOPED_TRACE(to_string(x_shape) + " " + to_string(w_shape) + (residual ? " residual" : "") +
                          (relu ? " relu" : "") + (twice ? " twice " : " ") + std::string(name_of(dtype)));
             const Shape b = ops::conv2d_shape(zeros(x_shape), zeros(w_shape), conv);
-            if (b.numel() > 100'000 && !(residual && relu)) continue;  // they take long
+            if (b.numel() > 100'000 && !((residual || pool) && relu)) continue;  // they take long
+            if (residual && pool) continue;
             testing::Case drawn("conv2d_tail in training");
             drawn.normal("x", x_shape);
             drawn.normal("w", w_shape);
             const Tensor w = drawn.inputs[1].value.to(DType::f32).to(cpu_device).sealed_copy();
-            const Shape filter = groups == 0 ? Shape{} : Shape{groups, 1, 1, b[3]};
+            const Shape filter = groups != 0 ? Shape{groups, std::max<std::int64_t>(1, size),
+                                                     std::max<std::int64_t>(1, size), b[3]}
+                                 : size != 0 ? Shape{size, size, b[3]}
+                                             : Shape{};
+            std::optional<Pool2dArgs> max_pool;
+            if (pool) max_pool = Pool2dArgs{{3, 3}, {2, 2}, {1, 1}};
             std::vector<Tensor> of[2];
             for (int fused = 0; fused < 2; ++fused) {
               Tensor x = drawn.inputs[0].value.to(dtype).to(cpu_device).clone();
               set_requires_grad(x);
-              const std::vector<Tensor> in = inputs({b, filter, residual, relu, false}, cpu_device, dtype);
-              const ops::ConvTail tail{{}, in[2], in[3], in[4], {.relu = relu}};
+              const std::vector<Tensor> in =
+                  inputs({b, filter, residual, relu, false, max_pool}, cpu_device, dtype);
+              const ops::ConvTail tail{
+                  size != 0 ? in[1] : Tensor(), in[2], in[3], in[4], {.relu = relu}, max_pool};
               const Tensor h = ops::affine(x, 2, 0);  // no leaf
               const auto [y, mean, var] = fused == 1 ? ops::conv2d_tail(h, w, conv, tail)
                                                      : ops::conv_tail(ops::conv2d(h, w, conv), tail);
               testing::Case seed("seed of conv2d_tail");
-              Tensor loss = ops::sum(ops::mul(y, seed.normal("dy", b).value.to(dtype).to(cpu_device)));
+              Tensor loss =
+                  ops::sum(ops::mul(y, seed.normal("dy", y.shape()).value.to(dtype).to(cpu_device)));
               if (twice) loss = ops::add(loss, ops::sum(ops::mul(h, h)));
               backward(loss);
               of[fused] = {y, mean, var, grad(x), grad(in[2]), grad(in[3])};
               if (residual) of[fused].push_back(grad(in[4]));
+              if (size != 0) of[fused].push_back(grad(in[1]));
             }
-            const char* names[] = {"y", "mean", "var", "dx", "dgamma", "dbeta", "dresidual"};
-            for (std::size_t i = 0; i < of[0].size(); ++i) expect_same_bits(of[0][i], of[1][i], names[i]);
+            for (std::size_t i = 0; i < of[0].size(); ++i)
+              expect_same_bits(of[0][i], of[1][i],
+                               ("y, mean, var, gradients: number " + std::to_string(i)).c_str());
           }
 }
 

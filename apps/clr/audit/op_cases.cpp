@@ -144,6 +144,25 @@ void add_frozen_blocks(std::vector<OpCase>& all) {
                  [](const Inputs& in) {
                    return ops::conv2d_tail(in[0], frozen_filter(in[0], 1), {}, {{}, in[1], in[2], {}, {}}).y;
                  }});
+  all.push_back({"conv2d_tail 3x3, filter, trained",
+                 {{8, 14, 14, 64}, {3, 3, 64}, {64}, {64}},
+                 {{3, 4, 3, 2}, {3, 3, 2}, {2}, {2}},
+                 [](const Inputs& in) {
+                   return ops::conv2d_tail(in[0], frozen_filter(in[0], 3),
+                                           {.stride = {2, 2}, .padding = {1, 1}}, {in[1], in[2], in[3]})
+                       .y;
+                 }});
+  all.push_back({"conv2d_tail 3x3, filter, max pool, trained",
+                 {{8, 14, 14, 64}, {3, 3, 64}, {64}, {64}},
+                 {{3, 4, 3, 2}, {3, 3, 2}, {2}, {2}},
+                 [](const Inputs& in) {
+                   return ops::conv2d_tail(in[0], frozen_filter(in[0], 3), {.padding = {1, 1}},
+                                           {.filter = in[1],
+                                            .gamma = in[2],
+                                            .beta = in[3],
+                                            .max_pool = Pool2dArgs{{3, 3}, {2, 2}, {1, 1}}})
+                       .y;
+                 }});
   all.push_back({"conv2d_tail 1x1",
                  {{8, 14, 14, 64}, {64, 1, 1, 64}, {64}, {64}, {8, 14, 14, 64}},
                  {{3, 4, 3, 2}, {2, 1, 1, 2}, {2}, {2}, {3, 4, 3, 2}},

@@ -31,9 +31,10 @@ struct Tiles {
   std::vector<BFloat16*> rows;            // where each of a tile's pixels goes; null where it is none
   std::vector<std::int64_t> first_piece;  // of each tile
   std::vector<Piece> pieces;
+  bool shares = false;   // a pixel goes to two places: a row's last and the next one's first see zeros alone
   std::int64_t end = 0;  // the place behind the last tile, counted in pixels of the copy
 
-  void clear() { in.clear(), rows.clear(), first_piece.clear(), pieces.clear(), end = 0; }
+  void clear() { in.clear(), rows.clear(), first_piece.clear(), pieces.clear(), shares = false, end = 0; }
   // Outputs at places [at, at + count) of `copy`, whose pixels are `stride` words apart.
   void add(const float* copy, std::int64_t stride, std::int64_t at, std::int64_t count, BFloat16* out,
            std::int64_t out_pixel) {
@@ -47,7 +48,10 @@ struct Tiles {
       const std::int64_t n = std::min(count, end - at);
       pieces.push_back({at - (end - tile_pixels), n, out});
       BFloat16** row = rows.data() + std::ssize(rows) + at - end;
-      for (std::int64_t i = 0; i < n; ++i) row[i] = out + i * out_pixel;
+      for (std::int64_t i = 0; i < n; ++i) {
+        shares |= row[i] != nullptr;
+        row[i] = out + i * out_pixel;
+      }
       at += n, count -= n, out += n * out_pixel;
     }
   }
@@ -96,6 +100,10 @@ void make_tiles(const TapConv<BFloat16>& t, const Plan& p, std::int64_t unit, Ti
                 t.out + n * t.out_image + row * t.out_row, t.out_pixel);
 }
 
+bool finishes(const TapConv<BFloat16>& t) {
+  return t.finish.mean != nullptr || t.finish.adds;
+}
+
 // A call's tiles of a unit with one block of outputs.
 void run(const TapConv<BFloat16>& t, const PackedWeights& weights, const Tiles& tiles, std::int64_t first,
          std::int64_t b, BlockCall& call) {
@@ -117,9 +125,14 @@ void run(const TapConv<BFloat16>& t, const PackedWeights& weights, const Tiles& 
   for (std::int64_t i = first; i < last; ++i)
     for (std::int64_t k = tiles.piece(i); k < tiles.piece(i + 1); ++k) {
       const Piece& piece = tiles.pieces[static_cast<std::size_t>(k)];
-      leaf.store(call.sums + ((i - first) * tile_pixels + piece.first) * outputs, outputs, rounded,
-                 piece.count, outputs, channels);
-      finish_outputs(t, rounded, outputs, piece.out + b * outputs, piece.count, b * outputs, channels);
+      const float* sums = call.sums + ((i - first) * tile_pixels + piece.first) * outputs;
+      BFloat16* out = piece.out + b * outputs;
+      if (!finishes(t)) {
+        leaf.store(sums, outputs, out, piece.count, t.out_pixel, channels);
+        continue;
+      }
+      leaf.store(sums, outputs, rounded, piece.count, outputs, channels);
+      finish_outputs(t, rounded, outputs, out, piece.count, b * outputs, channels);
     }
 }
 
@@ -145,7 +158,7 @@ void tap_conv_blocks(const TapConv<BFloat16>& t, const PackedWeights& weights) {
     call.blocks = plan.runs.data(), call.block_count = std::ssize(plan.runs), call.pairs = plan.run_length;
     alignas(64) float sums[max_tiles * tile_pixels * tile_outputs];
     call.sums = sums;
-    call.writes = t.finish.mean == nullptr && !t.finish.adds;
+    call.writes = !finishes(t) && !tiles.shares;
     if (t.finish.residual != nullptr)
       call.beside =
           reinterpret_cast<std::intptr_t>(t.finish.residual) - reinterpret_cast<std::intptr_t>(t.out);
