@@ -203,8 +203,9 @@ float* copy_from(const TapConv<T>& t, const Plan& p, const T* from, std::int64_t
           std::memcpy(to, floats, sizeof floats);
           continue;
         }
-        const std::uint16_t pairs[4] = {from[0].bits, from[1].bits, from[2].bits, 0};
-        std::memcpy(to, pairs, sizeof pairs);
+        const std::uint64_t pairs = std::uint64_t{from[2].bits} << 32 | std::uint32_t{from[1].bits} << 16 |
+                                    std::uint32_t{from[0].bits};
+        std::memcpy(to, &pairs, sizeof pairs);
         if (padding > 0) std::fill_n(to + words, padding, 0.0F);
       }
       return to;
