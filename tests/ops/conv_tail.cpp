@@ -148,7 +148,8 @@ Convolved draw_convolved(Case& c, const Params& p) {
   return d;
 }
 
-// In training, behind a frozen convolution. twice=1: its input has another use, whose gradient comes first.
+// In training, behind a frozen convolution; sealed=0: one that might be trained. twice=1: its input has
+// another use, whose gradient comes first.
 const OpCases conv2d_tail_trained(
     "conv2d_tail_trained",
     {
@@ -174,6 +175,8 @@ const OpCases conv2d_tail_trained(
         "x=6x5x6x8 w=20x3x3x8 pad=1 groups=3 f=3x3",
         "x=2x8x9x16 w=16x3x3x16 pad=1 f=3x3",  // Winograd's form
         "x=2x14x13x3 w=19x7x7x3 stride=2 pad=3 f=3x3 mk=3 mp=1",
+        "x=2x14x13x3 w=19x7x7x3 stride=2 pad=3 f=3x3 mk=3 mp=1 sealed=0",
+        "x=2x9x8x17 w=40x3x3x17 pad=1 f=3x3 sealed=0",
         "x=2x14x13x3 w=19x7x7x3 stride=2 pad=3 f=3x3 mk=3 mp=1 frozen=1 negative=1",
         "x=3x7x5x8 w=9x3x3x8 pad=1 mk=2 relu=0",
         "x=2x11x6x5 w=5x1x1x5 f=3x3 mk=2 ms=4x3",  // rows that no window sees
@@ -182,11 +185,12 @@ const OpCases conv2d_tail_trained(
     },
     [](Case& c, const Params& p) {
       const Convolved d = draw_convolved(c, p);
-      const bool twice = p.integer("twice", 0) == 1;
+      const bool twice = p.integer("twice", 0) == 1, sealed = p.integer("sealed", 1) == 1;
       if (twice) c.normal("v", {d.y[3], 1, 1, p.shape("x")[3]}).as_parameter().constant();
-      c.run = [d, twice](const std::vector<Tensor>& in) {
+      c.run = [d, twice, sealed](const std::vector<Tensor>& in) {
         const Tensor h = twice ? ops::affine(in[0], 2, 0) : in[0];  // no leaf
-        const auto [z, mean, var] = ops::conv2d_tail(h, in[1].sealed_copy(), d.conv, d.tail.tail(in, 2));
+        const Tensor w = sealed ? in[1].sealed_copy() : in[1];
+        const auto [z, mean, var] = ops::conv2d_tail(h, w, d.conv, d.tail.tail(in, 2));
         if (!twice) return std::vector{z, mean, var};
         return std::vector{ops::add(z, ops::conv2d(h, in.back(), {.stride = d.conv.stride})), mean, var};
       };

@@ -13,6 +13,7 @@
 #include "engine/kernels/cpu/leaf/conv_tail.h"
 #include "engine/kernels/cpu/leaf/pool.h"
 #include "engine/kernels/cpu/pool_rows.h"
+#include "engine/kernels/cpu/scratch.h"
 #include "engine/kernels/cpu/streams.h"
 #include "engine/kernels/cpu/sums.h"
 #include "engine/kernels/cpu/winograd.h"
@@ -126,7 +127,13 @@ void conv2d_pool_stats_fwd(const Conv2dArgs& a, const Pool2dArgs& pool, View x, 
   float* parts = partial_sums(z.total() * 3 * c);
   convolve_and<T>(a, x, w, y, reads, [&](std::int64_t k) {
     const auto [begin, end] = makes[static_cast<std::size_t>(k)];
-    const T* b = filtered.rows(begin, end, nullptr);
+    const T* b = y.data<T>() + begin * row;
+    if (filter) {  // where the unit's copy of the input was: it is done with
+      T* strip = scratch_of<T>(1, static_cast<std::size_t>((end - begin) * row));
+      for (std::int64_t i = begin; i < end; ++i)
+        filtered.into(strip + (i - begin) * row, i, strip + (i - begin) * row);
+      b = strip;
+    }
     chunk_moments(b + z.begin(k) * c - begin * row, z.rows(k), c, parts + k * 3 * c);
     const Rows of = pooled[static_cast<std::size_t>(k)];
     for (std::int64_t i = of.begin; i < of.end; ++i)
