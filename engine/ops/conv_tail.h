@@ -38,9 +38,9 @@ REPRISE_API Tensor conv_tail_eval(const Tensor& x, const Tensor& mean, const Ten
 REPRISE_API Tensor conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& conv, const Tensor& mean,
                                const Tensor& var, const ConvTail& tail);
 
-// conv_tail(conv2d(x, w, conv), tail), to the bit: the filter, the statistics and a max pool's choice are made
-// while the convolution's pixels are in cache, and where w is frozen, 1x1, without padding, and batch norm
-// follows, the gradient goes back so too.
+// conv_tail(conv2d(x, w, conv), tail), to the bit: the filter, the statistics and a max pool's choice are
+// made while the convolution's pixels are in cache, and where w is frozen, 1x1, without padding, and batch
+// norm follows, the gradient goes back so too.
 REPRISE_API BatchNormResult conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& conv,
                                         const ConvTail& tail);
 
