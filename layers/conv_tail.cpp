@@ -57,7 +57,7 @@ Tensor fused(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, ops::ConvTail tail)
           return ops::conv2d_shape(x, conv.weight, conv.args);
         }();
     const ErrorScope scope("layer", bn.path());
-    return trained(ops::conv2d_tail(x, conv.weight, conv.args, tail), made);
+    return trained(ops::conv2d_tail(x, conv.weight, conv.args, tail, conv.path()), made);
   }
   const Tensor y = before_tail(conv, x, tail.filter);
   const ErrorScope scope("layer", bn.path());

@@ -1,6 +1,7 @@
 #include "engine/ops/conv_tail.h"
 
 #include "engine/autograd/record.h"
+#include "engine/core/error.h"
 #include "engine/kernels/run.h"
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/conv2d.h"
@@ -321,7 +322,8 @@ bool conv2d_tail_is_fused(const Tensor& x, const Tensor& w, const Conv2dArgs& co
                      : has_kernel(kernels::conv2d_stats_fwd, x.device(), x.dtype()));
 }
 
-BatchNormResult conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& conv, const ConvTail& t) {
+BatchNormResult conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& conv, const ConvTail& t,
+                            std::string_view conv_layer) {
   if (!conv2d_tail_is_fused(x, w, conv, t)) return conv_tail(conv2d(x, w, conv), t);
   const Device device = x.device();
   const DType dtype = x.dtype();
@@ -331,6 +333,8 @@ BatchNormResult conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& 
   Tensor mean = empty(grouped(t.gamma, 2), t.gamma.dtype(), device),
          var = empty(mean.shape(), t.gamma.dtype(), device), filtered;
   Winners winners;
+  std::optional<ErrorScope> convolving;
+  if (!conv_layer.empty()) convolving.emplace("layer", conv_layer);
   if (t.max_pool) {
     winners.values = empty(max_pool2d_shape(made, *t.max_pool), dtype, device);
     winners.taps = empty(winners.values.shape(), DType::u8, device);
@@ -347,6 +351,7 @@ BatchNormResult conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& 
     unrecorded = Convolution{conv, x, w};
   else
     record_conv2d(x, w, conv, made);
+  convolving.reset();
   const Tensor y = finish("conv2d_tail", made, t, mean, var, false, filtered, winners, unrecorded);
   return {y, mean.viewed_as(t.gamma.shape()), var.viewed_as(t.gamma.shape())};
 }

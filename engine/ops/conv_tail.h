@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
 #include "engine/core/tensor.h"
 #include "engine/kernels/args.h"
@@ -41,8 +42,10 @@ REPRISE_API Tensor conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArg
 // conv_tail(conv2d(x, w, conv), tail), to the bit: the filter, the statistics and a max pool's choice are
 // made while the convolution's pixels are in cache, and where w is frozen, 1x1, without padding, and batch
 // norm follows, the gradient goes back so too.
+// `conv_layer`, if there is one, is the layer that errors, traces and anomalies name for the convolution's
+// part.
 REPRISE_API BatchNormResult conv2d_tail(const Tensor& x, const Tensor& w, const Conv2dArgs& conv,
-                                        const ConvTail& tail);
+                                        const ConvTail& tail, std::string_view conv_layer = {});
 
 // Whether there are kernels for that; else it is the two ops.
 REPRISE_API bool conv2d_tail_is_fused(const Tensor& x, const Tensor& w, const Conv2dArgs& conv,

@@ -32,7 +32,7 @@ TEST_F(Profiled, a_trace_holds_the_steps_kernels) {
   const Outcome o = train("run");
   ASSERT_EQ(o.status, 0) << o.err;
   const auto events = nlohmann::json::parse(read_text(dir / "trace.json"));
-  int forward = 0, backward = 0, layers = 0;
+  int forward = 0, trained = 0, backward = 0, layers = 0;
   double end = 0;
   for (const auto& e : events) {
     if (e.at("ph") != "X") continue;
@@ -43,9 +43,11 @@ TEST_F(Profiled, a_trace_holds_the_steps_kernels) {
     EXPECT_GE(e.at("ts").get<double>(), end);  // one after the other
     end = e.at("ts").get<double>() + e.at("dur").get<double>() - 0.01;
     forward += e.at("name") == "conv2d_fwd" && e.at("args").at("layer") == "layer1.0.conv1";
+    trained += e.at("name") == "conv2d_stats_fwd" && e.at("args").at("layer") == "layer1.0.conv1";
     backward += e.at("name") == "conv2d_dgrad" && e.at("args").at("layer") == "layer1.0.conv2";
   }
   EXPECT_GT(forward, 0);
+  EXPECT_GT(trained, 0);
   EXPECT_GT(backward, 0);
   EXPECT_GT(layers, 0);
   EXPECT_FALSE(exists(dir / "trace.json.tmp"));
