@@ -51,11 +51,11 @@ Tensor fused(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, ops::ConvTail tail)
   tail.filter = filter_behind(conv);
   if (bn.is_training() && is_plain(conv, tail.filter) &&
       ops::conv2d_tail_is_fused(x, conv.weight, conv.args, tail)) {
-    const auto made =
-        [&] {  // so that its errors name the convolution, and what is wrong behind it batch norm
-          const ErrorScope scope("layer", conv.path());
-          return ops::conv2d_shape(x, conv.weight, conv.args);
-        }();
+    Shape made;
+    {  // so that its errors name the convolution, and what is wrong behind it batch norm
+      const ErrorScope scope("layer", conv.path());
+      made = ops::conv2d_shape(x, conv.weight, conv.args);
+    }
     const ErrorScope scope("layer", bn.path());
     return trained(ops::conv2d_tail(x, conv.weight, conv.args, tail, conv.path()), made);
   }

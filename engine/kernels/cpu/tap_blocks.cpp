@@ -17,8 +17,6 @@ namespace {
 // In words: 1 MiB stays in the second cache where there is AMX, 32 KiB in the first beside pixels.
 constexpr std::int64_t small_weights = 256 << 10, tiny_weights = 8 << 10;
 
-constexpr std::int64_t line_words = 64 / sizeof(float);
-
 // Neighbouring outputs in a tile: `count` pixels from the tile's pixel `first` on.
 struct Piece {
   std::int64_t first, count;
@@ -100,10 +98,6 @@ void make_tiles(const TapConv<BFloat16>& t, const Plan& p, std::int64_t unit, Ti
                 t.out + n * t.out_image + row * t.out_row, t.out_pixel);
 }
 
-bool finishes(const TapConv<BFloat16>& t) {
-  return t.finish.mean != nullptr || t.finish.adds;
-}
-
 // A call's tiles of a unit with one block of outputs.
 void run(const TapConv<BFloat16>& t, const PackedWeights& weights, const Tiles& tiles, std::int64_t first,
          std::int64_t b, BlockCall& call) {
@@ -127,7 +121,7 @@ void run(const TapConv<BFloat16>& t, const PackedWeights& weights, const Tiles& 
       const Piece& piece = tiles.pieces[static_cast<std::size_t>(k)];
       const float* sums = call.sums + ((i - first) * tile_pixels + piece.first) * outputs;
       BFloat16* out = piece.out + b * outputs;
-      if (!finishes(t)) {
+      if (!t.finish.any()) {
         leaf.store(sums, outputs, out, piece.count, t.out_pixel, channels);
         continue;
       }
@@ -158,7 +152,7 @@ void tap_conv_blocks(const TapConv<BFloat16>& t, const PackedWeights& weights) {
     call.blocks = plan.runs.data(), call.block_count = std::ssize(plan.runs), call.pairs = plan.run_length;
     alignas(64) float sums[max_tiles * tile_pixels * tile_outputs];
     call.sums = sums;
-    call.writes = !finishes(t) && !tiles.shares;
+    call.writes = !t.finish.any() && !tiles.shares;
     if (t.finish.residual != nullptr)
       call.beside =
           reinterpret_cast<std::intptr_t>(t.finish.residual) - reinterpret_cast<std::intptr_t>(t.out);

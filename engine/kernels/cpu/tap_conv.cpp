@@ -73,7 +73,7 @@ void run_tiles(const TapConv<T>& t, const TileVariant& v, const PackedWeights& w
   // A tile that is to be finished goes to where the cache holds it: outputs 4 KiB apart would evict each
   // other.
   T* unfinished = nullptr;
-  if (t.finish.mean != nullptr || t.finish.adds) {
+  if (t.finish.any()) {
     unfinished = scratch_of<T>(2, static_cast<std::size_t>(v.segments * v.pixels * weights.block));
     call.out_stride = weights.block;
   }

@@ -26,6 +26,8 @@ struct Finish {
   const T* residual = nullptr;                                      // laid out as the outputs are
   bool relu = false;
   bool adds = false;  // and nothing else
+
+  bool any() const { return mean != nullptr || adds; }
 };
 
 // Makes an input's pixels [first, first + count), of all images in a row, with all their channels, one behind

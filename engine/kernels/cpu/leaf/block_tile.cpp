@@ -59,8 +59,6 @@ REPRISE_INLINE void use_vector_unit() {
   __asm__ volatile("vaddps %0, %0, %0" : "+v"(v));
 }
 
-constexpr int line = 64 / sizeof(float);
-
 // Asks for lines a few at a time, for those of rows over the first half of a call's blocks: all at once they
 // would keep tiles from loading.
 struct Asking {
@@ -72,7 +70,7 @@ REPRISE_INLINE Asking asking_of(const BlockCall& c) {
   return {c.rows,
           c.rows + c.row_count,
           c.ahead,
-          c.ahead + c.ahead_lines * line,
+          c.ahead + c.ahead_lines * line_words,
           (2 * c.row_count + c.block_count - 1) / c.block_count,
           (c.ahead_lines + c.block_count - 1) / c.block_count};
 }
@@ -83,7 +81,7 @@ REPRISE_INLINE void ask_for_some(const BlockCall& c, Asking& a) {
     __builtin_prefetch(out, 1, 2);
     if (c.beside != 0) __builtin_prefetch(reinterpret_cast<const char*>(out) + c.beside, 0, 2);
   }
-  for (std::int64_t k = a.ahead_each; k > 0 && a.ahead != a.ahead_end; --k, a.ahead += line)
+  for (std::int64_t k = a.ahead_each; k > 0 && a.ahead != a.ahead_end; --k, a.ahead += line_words)
     __builtin_prefetch(a.ahead, 0, 2);
 }
 
