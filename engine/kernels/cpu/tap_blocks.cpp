@@ -8,6 +8,7 @@
 #include "engine/core/parallel.h"
 #include "engine/kernels/cpu/chunks.h"
 #include "engine/kernels/cpu/leaf/block_tile.h"
+#include "engine/kernels/cpu/leaf/conv_tail.h"
 #include "engine/kernels/cpu/scratch.h"
 #include "engine/kernels/cpu/tap_plan.h"
 
@@ -96,6 +97,19 @@ void make_tiles(const TapConv<BFloat16>& t, const Plan& p, std::int64_t unit, Ti
     for (std::int64_t n = first; n < last; ++n)
       tiles.add(copy, stride, (row - first_row) * row_places + (n - first) * image_places, t.ow,
                 t.out + n * t.out_image + row * t.out_row, t.out_pixel);
+}
+
+// Adds complete outputs to what is in `out`, or finishes them there.
+void finish_outputs(const TapConv<BFloat16>& t, const BFloat16* sums, std::int64_t stride, BFloat16* out,
+                    std::int64_t pixels, std::int64_t first_channel, std::int64_t channels) {
+  const Finish<BFloat16>& f = t.finish;
+  const ConvTailLeaf<BFloat16>& leaf = conv_tail_leaf<BFloat16>();
+  if (f.adds)
+    leaf.add(sums, stride, out, pixels, t.out_pixel, channels);
+  else
+    leaf.finish(sums, stride, f.mean + first_channel, f.scale + first_channel, f.shift + first_channel,
+                f.residual != nullptr ? f.residual + (out - t.out) : nullptr, f.relu, out, nullptr, false,
+                pixels, t.out_pixel, channels);
 }
 
 // A call's tiles of a unit with one block of outputs.

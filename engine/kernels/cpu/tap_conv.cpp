@@ -50,17 +50,6 @@ struct Segment {
   int valid;
 };
 
-// Asks for what finishing `pixels` outputs will write and read, into the second cache.
-template <class T>
-void ask_for(const TapConv<T>& t, const T* out, std::int64_t pixels, std::int64_t channels) {
-  for (std::int64_t q = 0; q < pixels; ++q)
-    for (std::int64_t c = 0; c < channels; c += 64 / std::int64_t{sizeof(T)}) {
-      const T* y = out + q * t.out_pixel + c;
-      __builtin_prefetch(y, 1, 2);
-      if (t.finish.residual != nullptr) __builtin_prefetch(t.finish.residual + (y - t.out), 0, 2);
-    }
-}
-
 // Every tile of the unit with every block of outputs: one block after the other, so that its panel stays in
 // cache; or where all weights do, one tile after the other.
 template <class T>
@@ -70,35 +59,29 @@ void run_tiles(const TapConv<T>& t, const TileVariant& v, const PackedWeights& w
   const auto panel = call.run_count * call.run_length * weights.block;
   const auto count = static_cast<std::int64_t>(segments.size());
   const bool pixels_follow = call.pixels_follow;
-  // A tile that is to be finished goes to where the cache holds it: outputs 4 KiB apart would evict each
-  // other.
-  T* unfinished = nullptr;
-  if (t.finish.any()) {
-    unfinished = scratch_of<T>(2, static_cast<std::size_t>(v.segments * v.pixels * weights.block));
-    call.out_stride = weights.block;
-  }
+  const Finish<T>& f = t.finish;
+  call.relu = f.relu, call.adds = f.adds;
   const auto run = [&](std::int64_t b, std::int64_t s) {
     call.pixels_follow = pixels_follow && b == block_begin;
     call.panel = weights.data + b * panel;
     call.channels = std::min(weights.block, t.o - b * weights.block);
-    T* out[max_segments];
+    if (f.mean != nullptr) {
+      const std::int64_t first = b * weights.block;
+      call.mean = f.mean + first, call.scale = f.scale + first, call.shift = f.shift + first;
+    }
     for (int i = 0; i < v.segments; ++i) {
       const bool there = s + i < count;
       const Segment<T>& g = segments[static_cast<std::size_t>(there ? s + i : s)];
+      T* out = g.out + b * weights.block;
       call.in[i] = g.in;
-      out[i] = g.out + b * weights.block;
-      call.out[i] = unfinished != nullptr ? unfinished + i * v.pixels * weights.block : out[i];
+      call.out[i] = out;
+      call.residual[i] = f.residual != nullptr ? f.residual + (out - t.out) : nullptr;
       call.valid[i] = there ? g.valid : 0;
     }
-    for (int i = 0; unfinished != nullptr && i < v.segments; ++i)
-      ask_for(t, out[i], call.valid[i], call.channels);
     if constexpr (std::is_same_v<T, float>)
       v.run(call);
     else
       v.run_bf16(call);
-    for (int i = 0; unfinished != nullptr && i < v.segments; ++i)
-      finish_outputs(t, static_cast<const T*>(call.out[i]), weights.block, out[i], call.valid[i],
-                     b * weights.block, call.channels);
   };
   if (panel * (block_end - block_begin) <= small_weights) {
     for (std::int64_t s = 0; s < count; s += v.segments)

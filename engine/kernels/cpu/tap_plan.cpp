@@ -7,7 +7,6 @@
 #include "engine/kernels/cpu/bf16_order.h"
 #include "engine/kernels/cpu/chunks.h"
 #include "engine/kernels/cpu/leaf/block_tile.h"
-#include "engine/kernels/cpu/leaf/conv_tail.h"
 #include "engine/kernels/cpu/leaf/conv_tile.h"
 #include "engine/kernels/cpu/scratch.h"
 #include "engine/kernels/cpu/streams.h"
@@ -283,19 +282,6 @@ float* copy_images(const TapConv<T>& t, const Plan& p, std::int64_t first, std::
 }
 
 template <class T>
-void finish_outputs(const TapConv<T>& t, const T* sums, std::int64_t stride, T* out, std::int64_t pixels,
-                    std::int64_t first_channel, std::int64_t channels) {
-  const Finish<T>& f = t.finish;
-  if (f.adds)
-    conv_tail_leaf<T>().add(sums, stride, out, pixels, t.out_pixel, channels);
-  else
-    conv_tail_leaf<T>().finish(sums, stride, f.mean + first_channel, f.scale + first_channel,
-                               f.shift + first_channel,
-                               f.residual != nullptr ? f.residual + (out - t.out) : nullptr, f.relu, out,
-                               nullptr, false, pixels, t.out_pixel, channels);
-}
-
-template <class T>
 void UnitsMade<T>::done(std::int64_t unit) {
   if (!t_.made || left_[static_cast<std::size_t>(unit)].fetch_sub(1, std::memory_order_acq_rel) > 1) return;
   const std::int64_t image = t_.oh * t_.ow, all = t_.n * image;
@@ -308,18 +294,16 @@ void UnitsMade<T>::done(std::int64_t unit) {
   t_.made(first, std::min(count, all - first));
 }
 
-#define REPRISE_TAP_PLAN(T)                                                                               \
-  template WordForm word_form<T>();                                                                       \
-  template std::int64_t words_of(const TapConv<T>&);                                                      \
-  template std::int64_t tap_words(const TapConv<T>&);                                                     \
-  template std::int64_t pairs_of_blocks(const TapConv<T>&);                                               \
-  template Plan make_plan(const TapConv<T>&, std::int64_t);                                               \
-  template class UnitsMade<T>;                                                                            \
-  template float* copy_pixels(const TapConv<T>&, const Plan&, std::int64_t, std::int64_t, float*);        \
-  template float* copy_images(const TapConv<T>&, const Plan&, std::int64_t, std::int64_t, std::int64_t,   \
-                              std::int64_t);                                                              \
-  template void finish_outputs(const TapConv<T>&, const T*, std::int64_t, T*, std::int64_t, std::int64_t, \
-                               std::int64_t)
+#define REPRISE_TAP_PLAN(T)                                                                             \
+  template WordForm word_form<T>();                                                                     \
+  template std::int64_t words_of(const TapConv<T>&);                                                    \
+  template std::int64_t tap_words(const TapConv<T>&);                                                   \
+  template std::int64_t pairs_of_blocks(const TapConv<T>&);                                             \
+  template Plan make_plan(const TapConv<T>&, std::int64_t);                                             \
+  template class UnitsMade<T>;                                                                          \
+  template float* copy_pixels(const TapConv<T>&, const Plan&, std::int64_t, std::int64_t, float*);      \
+  template float* copy_images(const TapConv<T>&, const Plan&, std::int64_t, std::int64_t, std::int64_t, \
+                              std::int64_t)
 REPRISE_TAP_PLAN(float);
 REPRISE_TAP_PLAN(BFloat16);
 #undef REPRISE_TAP_PLAN

@@ -78,11 +78,6 @@ template <class T>
 float* copy_images(const TapConv<T>& t, const Plan& p, std::int64_t first, std::int64_t last,
                    std::int64_t row, std::int64_t slack);
 
-// Adds complete outputs, whose pixels lie `stride` apart, to what is in `out`, or finishes them there.
-template <class T>
-void finish_outputs(const TapConv<T>& t, const T* sums, std::int64_t stride, T* out, std::int64_t pixels,
-                    std::int64_t first_channel, std::int64_t channels);
-
 // tap_conv where tiles read blocks.
 void tap_conv_blocks(const TapConv<BFloat16>& t, const PackedWeights& weights);
 

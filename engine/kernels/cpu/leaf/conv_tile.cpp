@@ -72,6 +72,37 @@ REPRISE_INLINE void prefetch_pixels(const char* base, std::int64_t s1, std::int6
 }
 constexpr std::int64_t line_words = 16;
 
+template <int SEG, int NSEG, int NV, class Out, int writes, class Pointer>
+REPRISE_INLINE void prefetch_outputs(const TileCall& c, const Pointer* first) {
+#pragma GCC unroll 8
+  for (int s = 0; s < NSEG; ++s)
+#pragma GCC unroll 8
+    for (int p = 0; p < SEG; ++p)
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; v += static_cast<int>(sizeof(float) / sizeof(Out)))
+        __builtin_prefetch(static_cast<const Out*>(first[s]) + p * c.out_stride + v * lanes, writes, 2);
+}
+
+// Stores finish(sum, output, segment, where from the segment's first output, part) for each vector of sums.
+template <int SEG, int NSEG, int NV, class Out, class F>
+REPRISE_INLINE void store_tile(const TileCall& c, const Vec (&acc)[NSEG][SEG][NV], F finish) {
+#pragma GCC unroll 8
+  for (int s = 0; s < NSEG; ++s)
+#pragma GCC unroll 8
+    for (int p = 0; p < SEG; ++p) {
+      if (p >= c.valid[s]) break;
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) {
+        const std::int64_t i = v * lanes, left = c.channels - i, at = p * c.out_stride + i;
+        Out* out = static_cast<Out*>(c.out[s]) + at;
+        if (left >= lanes)
+          store(out, finish(acc[s][p][v], i, s, at, All{}));
+        else if (left > 0)
+          store_first(out, finish(acc[s][p][v], i, s, at, First{left}), left);
+      }
+    }
+}
+
 template <int SEG, int NSEG, int NV, bool pairs, class Out>
 void tile(const TileCall& c) {
   Vec acc[NSEG][SEG][NV];
@@ -82,15 +113,10 @@ void tile(const TileCall& c) {
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v) acc[s][p][v] = Vec{};
 
-        // Where the sums will go comes into the second cache while they are made: the first one is for what
-        // is read again.
-#pragma GCC unroll 8
-  for (int s = 0; s < NSEG; ++s)
-#pragma GCC unroll 8
-    for (int p = 0; p < SEG; ++p)
-#pragma GCC unroll 8
-      for (int v = 0; v < NV; v += static_cast<int>(sizeof(float) / sizeof(Out)))
-        __builtin_prefetch(static_cast<const Out*>(c.out[s]) + p * c.out_stride + v * lanes, 1, 2);
+  // Where the sums will go, and what is added to them, comes into the second cache while they are made: the
+  // first one is for what is read again.
+  prefetch_outputs<SEG, NSEG, NV, Out, 1>(c, c.out);
+  if (c.residual[0] != nullptr) prefetch_outputs<SEG, NSEG, NV, Out, 0>(c, c.residual);
 
   std::int64_t s1 = c.in_stride * 4, s3 = 3 * s1, s5 = 5 * s1;
   const float* panel = c.panel;
@@ -120,21 +146,23 @@ void tile(const TileCall& c) {
     }
   }
 
-#pragma GCC unroll 8
-  for (int s = 0; s < NSEG; ++s)
-#pragma GCC unroll 8
-    for (int p = 0; p < SEG; ++p) {
-      if (p >= c.valid[s]) break;
-      Out* out = static_cast<Out*>(c.out[s]) + p * c.out_stride;
-#pragma GCC unroll 8
-      for (int v = 0; v < NV; ++v) {
-        const std::int64_t left = c.channels - v * lanes;
-        if (left >= lanes)
-          store(out + v * lanes, acc[s][p][v]);
-        else if (left > 0)
-          store_first(out + v * lanes, acc[s][p][v], left);
-      }
-    }
+  if (c.mean != nullptr) {
+    const Vec least = broadcast(c.relu ? 0.0F : -__builtin_inff());
+    store_tile<SEG, NSEG, NV, Out>(c, acc, [&](Vec sum, std::int64_t i, int s, std::int64_t at, auto part) {
+      Vec v =
+          fma(as_stored<Out>(sum) - load(c.mean + i, part), load(c.scale + i, part), load(c.shift + i, part));
+      if (c.residual[s] != nullptr)
+        v = as_stored<Out>(v) + load(static_cast<const Out*>(c.residual[s]) + at, part);
+      return select(v < least, least, v);
+    });
+  } else if (c.adds) {
+    store_tile<SEG, NSEG, NV, Out>(c, acc, [&](Vec sum, std::int64_t, int s, std::int64_t at, auto part) {
+      return load(static_cast<const Out*>(c.out[s]) + at, part) + as_stored<Out>(sum);
+    });
+  } else {
+    store_tile<SEG, NSEG, NV, Out>(c, acc,
+                                   [](Vec sum, std::int64_t, int, std::int64_t, auto) { return sum; });
+  }
 }
 
 template <int SEG, int NSEG, int NV>

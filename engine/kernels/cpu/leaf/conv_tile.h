@@ -27,6 +27,11 @@ struct TileCall {
   bool pixels_follow;     // those of the next tile lie behind this one's, likely not in cache yet
   const float* panel;     // run_count * run_length rows of nv * lanes words of weights
   std::int64_t channels;  // how many of those are stored
+  // What becomes of complete sums, as Finish in ../tap_conv.h says: batch norm's numbers for the panel's
+  // outputs, or null.
+  const float *mean, *scale, *shift;
+  const void* residual[max_segments];  // of the first output of each segment, laid out as those are; or null
+  bool relu, adds;
 };
 
 struct TileVariant {
