@@ -50,8 +50,8 @@ struct Segment {
   int valid;
 };
 
-// Every tile of the unit with every block of outputs: one block after the other, so that its panel stays in
-// cache; or where all weights do, one tile after the other.
+// Every tile of the unit with every block of outputs: as many blocks at a time as have panels that stay in
+// cache, so that the outputs of a pixel are written as far as possible one after the other.
 template <class T>
 void run_tiles(const TapConv<T>& t, const TileVariant& v, const PackedWeights& weights,
                const std::vector<Segment<T>>& segments, TileCall call, std::int64_t block_begin,
@@ -83,13 +83,10 @@ void run_tiles(const TapConv<T>& t, const TileVariant& v, const PackedWeights& w
     else
       v.run_bf16(call);
   };
-  if (panel * (block_end - block_begin) <= small_weights) {
+  const std::int64_t group = std::max<std::int64_t>(1, small_weights / panel);
+  for (std::int64_t g = block_begin; g < block_end; g += group)
     for (std::int64_t s = 0; s < count; s += v.segments)
-      for (std::int64_t b = block_begin; b < block_end; ++b) run(b, s);
-  } else {
-    for (std::int64_t b = block_begin; b < block_end; ++b)
-      for (std::int64_t s = 0; s < count; s += v.segments) run(b, s);
-  }
+      for (std::int64_t b = g; b < std::min(block_end, g + group); ++b) run(b, s);
 }
 
 }  // namespace

@@ -246,6 +246,11 @@ void winograd_conv(const Form<T>& form, View in, View filter, MutView out) {
     call.inputs = inputs;
     call.vectors = static_cast<int>(p.block) / leaf.lanes;
     call.m_stride = job_outputs;
+    const auto panel_of = [&](std::int64_t b, std::int64_t e) {
+      const auto row = static_cast<int>(e / form.axis.elements),
+                 column = static_cast<int>(e % form.axis.elements);
+      return packed + (b * panels + form.panel(row, column)) * inputs * p.block;
+    };
     std::int64_t e = 0;
     for (int row = 0; row < form.axis.elements; ++row)
       for (int column = 0; column < form.axis.elements; ++column, ++e) {
@@ -254,7 +259,10 @@ void winograd_conv(const Form<T>& form, View in, View filter, MutView out) {
         call.v = v + e * v_stride + first * inputs;
         call.rows = tiles.last(idle_row, idle_column) - first;
         for (std::int64_t b = first_block; b < last_block; ++b) {
-          call.panel = packed + (b * panels + form.panel(row, column)) * inputs * p.block;
+          call.panel = panel_of(b, e);
+          call.next = b + 1 < last_block ? panel_of(b + 1, e)
+                      : e + 1 < elements ? panel_of(first_block, e + 1)
+                                         : nullptr;
           call.m = m + e * m_stride + first * job_outputs + (b - first_block) * p.block;
           leaf.product(call);
         }

@@ -170,28 +170,38 @@ constexpr TileVariant variant() {
   return {SEG, NSEG, NV, tile<SEG, NSEG, NV, false, float>, tile<SEG, NSEG, NV, has_pairs, BFloat16>};
 }
 
+// Lines of the next panel, so many of which are asked for with each line_words inputs.
+struct Ahead {
+  const float* next;
+  std::int64_t share;
+};
+
 // R rows in two segments, of at most seven, whose addresses one register and three strides make.
 template <int R, int NV>
-void product_rows(const ProductCall& c, const float* v, float* m) {
+void product_rows(const ProductCall& c, const float* v, float* m, Ahead ahead) {
   constexpr int upper = R < 7 ? R : 7, lower = R - upper;
   Vec acc[upper][NV] = {}, below[lower > 0 ? lower : 1][NV] = {};
   std::int64_t s1 = c.inputs * 4, s3 = 3 * s1, s5 = 5 * s1;
   const char *base = reinterpret_cast<const char*>(v), *base_below = base + upper * s1;
   const float* panel = c.panel;
   const std::int64_t m_stride = c.m_stride;
-  for (std::int64_t k = c.inputs; k > 0; --k) {
-    Weights<NV> w;
+  for (std::int64_t left = c.inputs; left > 0; left -= line_words) {
+    for (std::int64_t i = 0; i < ahead.share; ++i, ahead.next += line_words)
+      __builtin_prefetch(ahead.next, 0, 2);
+    for (std::int64_t k = left < line_words ? left : line_words; k > 0; --k) {
+      Weights<NV> w;
 #pragma GCC unroll 8
-    for (int i = 0; i < NV; ++i) w.v[i] = load(panel + i * lanes);
-    panel += NV * lanes;
-    opaque(s1);
-    opaque(base);
-    segment<0, false, upper, NV>(base, s1, s3, s5, w, acc);
-    base += 4;
-    if constexpr (lower > 0) {
-      opaque(base_below);
-      segment<0, false, lower, NV>(base_below, s1, s3, s5, w, below);
-      base_below += 4;
+      for (int i = 0; i < NV; ++i) w.v[i] = load(panel + i * lanes);
+      panel += NV * lanes;
+      opaque(s1);
+      opaque(base);
+      segment<0, false, upper, NV>(base, s1, s3, s5, w, acc);
+      base += 4;
+      if constexpr (lower > 0) {
+        opaque(base_below);
+        segment<0, false, lower, NV>(base_below, s1, s3, s5, w, below);
+        base_below += 4;
+      }
     }
   }
 #pragma GCC unroll 16
@@ -202,20 +212,23 @@ void product_rows(const ProductCall& c, const float* v, float* m) {
 }
 
 template <int R, int NV>
-REPRISE_INLINE void product_of(std::int64_t rows, const ProductCall& c, const float* v, float* m) {
+REPRISE_INLINE void product_of(std::int64_t rows, const ProductCall& c, const float* v, float* m,
+                               Ahead ahead) {
   if constexpr (R > 1) {
-    if (rows < R) return product_of<R - 1, NV>(rows, c, v, m);
+    if (rows < R) return product_of<R - 1, NV>(rows, c, v, m, ahead);
   }
-  product_rows<R, NV>(c, v, m);
+  product_rows<R, NV>(c, v, m, ahead);
 }
 
 // In tiles of at most `most` rows, as equal as can be: a small one has too few sums to hide their latency.
 template <int most, int NV>
 REPRISE_INLINE void product_tiles(const ProductCall& c) {
-  const std::int64_t tiles = (c.rows + most - 1) / most;
-  for (std::int64_t t = 0, done = 0; t < tiles; ++t) {
+  const std::int64_t tiles = (c.rows + most - 1) / most, steps = (c.inputs + line_words - 1) / line_words;
+  const std::int64_t lines = c.inputs * NV * lanes / line_words, at_once = steps * tiles;
+  Ahead ahead{c.next, c.next != nullptr && tiles > 0 ? (lines + at_once - 1) / at_once : 0};
+  for (std::int64_t t = 0, done = 0; t < tiles; ++t, ahead.next += steps * ahead.share * line_words) {
     const std::int64_t rows = (c.rows - done + tiles - t - 1) / (tiles - t);
-    product_of<most, NV>(rows, c, c.v + done * c.inputs, c.m + done * c.m_stride);
+    product_of<most, NV>(rows, c, c.v + done * c.inputs, c.m + done * c.m_stride, ahead);
     done += rows;
   }
 }

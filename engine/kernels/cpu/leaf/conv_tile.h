@@ -49,6 +49,7 @@ struct ProductCall {
   int vectors;  // 1 or 2
   float* m;
   std::int64_t m_stride;  // from row to row; all lanes are stored
+  const float* next;      // the next call's panel, asked for during this one; or null
 };
 
 // dw += for a block of `rows` output channels and `vectors` vectors of contiguous inputs: over pixels p,
