@@ -83,7 +83,7 @@ void run_tiles(const TapConv<T>& t, const TileVariant& v, const PackedWeights& w
     else
       v.run_bf16(call);
   };
-  const std::int64_t group = std::max<std::int64_t>(1, small_weights / panel);
+  const std::int64_t group = std::max<std::int64_t>(1, small_weights / std::max<std::int64_t>(1, panel));
   for (std::int64_t g = block_begin; g < block_end; g += group)
     for (std::int64_t s = 0; s < count; s += v.segments)
       for (std::int64_t b = g; b < std::min(block_end, g + group); ++b) run(b, s);

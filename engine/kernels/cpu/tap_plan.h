@@ -1,5 +1,5 @@
-// What the loops over tiles (tap_conv.cpp, tap_blocks.cpp) share: how a tap convolution is cut into units,
-// how a unit's pixels are copied, and what is done to outputs when they are complete.
+// What the loops over tiles (tap_conv.cpp, tap_blocks.cpp) share: how a tap convolution is cut into units and
+// how a unit's pixels are copied.
 #pragma once
 
 #include <atomic>
