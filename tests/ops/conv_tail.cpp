@@ -213,7 +213,7 @@ const OpCases conv2d_tail("conv2d_tail",
                               "x=2x56x56x64 w=96x1x1x64 res=1",  // real networks
                               "x=2x14x14x1024 w=64x1x1x1024",
                               "x=3x7x7x64 w=256x1x1x64 res=1",
-                              "x=2x6x5x256 w=330x1x1x256 res=1",  // more weights than stay in cache
+                              "x=2x6x5x256 w=330x1x1x256 res=1",
                           },
                           [](Case& c, const Params& p) {
                             const Convolved d = draw_convolved(c, p);
