@@ -19,6 +19,8 @@ enum class Isa : std::uint8_t { portable, avx2, avx512, avx512bf16, amx };
 REPRISE_API Isa cpu_isa();
 REPRISE_API std::string_view name_of(Isa isa);
 
+inline constexpr int line_words = 16;  // floats, or pairs of bf16, of a cache line
+
 }  // namespace reprise::kernels::cpu
 
 // Every file in leaf/ is compiled once per instruction set, in its own namespace, and shows one constant

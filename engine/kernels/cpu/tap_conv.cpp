@@ -84,9 +84,21 @@ void run_tiles(const TapConv<T>& t, const TileVariant& v, const PackedWeights& w
       v.run_bf16(call);
   };
   const std::int64_t group = std::max<std::int64_t>(1, small_weights / std::max<std::int64_t>(1, panel));
-  for (std::int64_t g = block_begin; g < block_end; g += group)
+  const std::int64_t tiles = div_up(count, v.segments),
+                     steps = call.run_count * div_up(call.run_length, line_words);  // of a call
+  for (std::int64_t g = block_begin; g < block_end; g += group) {
+    const std::int64_t end = std::min(block_end, g + group);
+    // The weights of the next blocks come while these are used.
+    std::int64_t lines = (std::min(block_end, end + group) - end) * panel / line_words;
+    const std::int64_t share = div_up(lines, std::max<std::int64_t>(1, tiles * (end - g) * steps));
+    call.ahead = weights.data + end * panel;
     for (std::int64_t s = 0; s < count; s += v.segments)
-      for (std::int64_t b = g; b < std::min(block_end, g + group); ++b) run(b, s);
+      for (std::int64_t b = g; b < end; ++b) {
+        call.ahead_lines = lines > 0 ? share : 0;
+        run(b, s);
+        call.ahead += call.ahead_lines * steps * line_words, lines -= call.ahead_lines * steps;
+      }
+  }
 }
 
 }  // namespace

@@ -12,7 +12,6 @@ inline constexpr int tile_pixels = 16;   // of a tile
 inline constexpr int max_tiles = 4;      // of a call
 inline constexpr int block_pairs = 16;   // most pairs of channels in a block
 inline constexpr int tile_outputs = 16;  // output channels that a tile's row holds
-inline constexpr int line_words = 16;    // of a cache line
 
 // A word is a pair of bf16, the even channel in the lower half. Of a block the products of even channels are
 // summed in order, from 0, by multiply-adds, those of odd channels likewise, and the sum of the two is added

@@ -70,7 +70,6 @@ REPRISE_INLINE void prefetch_pixels(const char* base, std::int64_t s1, std::int6
     prefetch_pixels<P + 1, SEG>(base, s1, s3, s5);
   }
 }
-constexpr std::int64_t line_words = 16;
 
 template <int SEG, int NSEG, int NV, class Out, int writes, class Pointer>
 REPRISE_INLINE void prefetch_outputs(const TileCall& c, const Pointer* first) {
@@ -119,13 +118,14 @@ void tile(const TileCall& c) {
   if (c.residual[0] != nullptr) prefetch_outputs<SEG, NSEG, NV, Out, 0>(c, c.residual);
 
   std::int64_t s1 = c.in_stride * 4, s3 = 3 * s1, s5 = 5 * s1;
-  const float* panel = c.panel;
+  const float *panel = c.panel, *ahead = c.ahead;
   for (std::int64_t r = 0; r < c.run_count; ++r) {
     const char* base[NSEG];
 #pragma GCC unroll 8
     for (int s = 0; s < NSEG; ++s) base[s] = reinterpret_cast<const char*>(c.in[s] + c.runs[r]);
     for (std::int64_t left = c.run_length; left > 0; left -= line_words) {
-      // And what the next tile reads.
+      // And weights of later calls, and what the next tile reads.
+      for (std::int64_t i = 0; i < c.ahead_lines; ++i, ahead += line_words) __builtin_prefetch(ahead, 0, 2);
       if (c.pixels_follow) {
 #pragma GCC unroll 8
         for (int s = 0; s < NSEG; ++s) prefetch_pixels<0, SEG>(base[s] + NSEG * SEG * s1, s1, s3, s5);

@@ -27,6 +27,8 @@ struct TileCall {
   bool pixels_follow;     // those of the next tile lie behind this one's, likely not in cache yet
   const float* panel;     // run_count * run_length rows of nv * lanes words of weights
   std::int64_t channels;  // how many of those are stored
+  const float* ahead;     // weights of later calls, of which each line_words of a run ask for so many lines
+  std::int64_t ahead_lines;
   // What becomes of complete sums, as Finish in ../tap_conv.h says: batch norm's numbers for the panel's
   // outputs, or null.
   const float *mean, *scale, *shift;
