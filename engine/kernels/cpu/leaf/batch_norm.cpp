@@ -40,8 +40,8 @@ void normalize(const T* x, const float* mean, const float* scale, const float* s
                std::int64_t channels) {
   for (std::int64_t r = 0; r < rows; ++r)
     for_vectors(channels, [&](std::int64_t c, auto part) {
-      const Vec d = load(x + r * channels + c, part) - load(mean + c, part);
-      store(y + r * channels + c, fma(d, load(scale + c, part), load(shift + c, part)), part);
+      const Vec v = load(x + r * channels + c, part);
+      store(y + r * channels + c, normalized(v, mean, scale, shift, c, part), part);
     });
 }
 

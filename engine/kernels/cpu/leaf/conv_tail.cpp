@@ -80,8 +80,7 @@ void finish(const T* b, std::int64_t b_stride, const float* mean, const float* s
           for (std::int64_t r = 0; r < rows; ++r)
             for_vectors(channels, [&](std::int64_t c, auto part) {
               const std::int64_t i = r * stride + c;
-              Vec v = fma(load(b + r * b_stride + c, part) - load(mean + c, part), load(scale + c, part),
-                          load(shift + c, part));
+              Vec v = normalized(load(b + r * b_stride + c, part), mean, scale, shift, c, part);
               if constexpr (add.value) v = as_stored<T>(v) + load(residual + i, part);
               if constexpr (keep.value)
                 store_bits(positive + r * bytes_of(channels), c, positive_bits(v), count_of(part));

@@ -71,6 +71,11 @@ REPRISE_INLINE void prefetch_pixels(const char* base, std::int64_t s1, std::int6
   }
 }
 
+// Into the second cache; moves on behind them.
+REPRISE_INLINE void ask_for_lines(const float*& at, std::int64_t lines) {
+  for (std::int64_t i = 0; i < lines; ++i, at += line_words) __builtin_prefetch(at, 0, 2);
+}
+
 template <int SEG, int NSEG, int NV, class Out, int writes, class Pointer>
 REPRISE_INLINE void prefetch_outputs(const TileCall& c, const Pointer* first) {
 #pragma GCC unroll 8
@@ -125,7 +130,7 @@ void tile(const TileCall& c) {
     for (int s = 0; s < NSEG; ++s) base[s] = reinterpret_cast<const char*>(c.in[s] + c.runs[r]);
     for (std::int64_t left = c.run_length; left > 0; left -= line_words) {
       // And weights of later calls, and what the next tile reads.
-      for (std::int64_t i = 0; i < c.ahead_lines; ++i, ahead += line_words) __builtin_prefetch(ahead, 0, 2);
+      ask_for_lines(ahead, c.ahead_lines);
       if (c.pixels_follow) {
 #pragma GCC unroll 8
         for (int s = 0; s < NSEG; ++s) prefetch_pixels<0, SEG>(base[s] + NSEG * SEG * s1, s1, s3, s5);
@@ -149,8 +154,7 @@ void tile(const TileCall& c) {
   if (c.mean != nullptr) {
     const Vec least = broadcast(c.relu ? 0.0F : -__builtin_inff());
     store_tile<SEG, NSEG, NV, Out>(c, acc, [&](Vec sum, std::int64_t i, int s, std::int64_t at, auto part) {
-      Vec v =
-          fma(as_stored<Out>(sum) - load(c.mean + i, part), load(c.scale + i, part), load(c.shift + i, part));
+      Vec v = normalized(as_stored<Out>(sum), c.mean, c.scale, c.shift, i, part);
       if (c.residual[s] != nullptr)
         v = as_stored<Out>(v) + load(static_cast<const Out*>(c.residual[s]) + at, part);
       return select(v < least, least, v);
@@ -186,8 +190,7 @@ void product_rows(const ProductCall& c, const float* v, float* m, Ahead ahead) {
   const float* panel = c.panel;
   const std::int64_t m_stride = c.m_stride;
   for (std::int64_t left = c.inputs; left > 0; left -= line_words) {
-    for (std::int64_t i = 0; i < ahead.share; ++i, ahead.next += line_words)
-      __builtin_prefetch(ahead.next, 0, 2);
+    ask_for_lines(ahead.next, ahead.share);
     for (std::int64_t k = left < line_words ? left : line_words; k > 0; --k) {
       Weights<NV> w;
 #pragma GCC unroll 8

@@ -242,6 +242,13 @@ REPRISE_INLINE void store_or_stream(T* p, Vec v, Part part) {
     store(p, v, part);
 }
 
+// Batch norm with given statistics, x being channels from c on.
+template <class Part>
+REPRISE_INLINE Vec normalized(Vec x, const float* mean, const float* scale, const float* shift,
+                              std::int64_t c, Part part) {
+  return fma(x - load(mean + c, part), load(scale + c, part), load(shift + c, part));
+}
+
 // Calls f(i, part) for each vector of n elements, i being its first element.
 template <class F>
 REPRISE_INLINE void for_vectors(std::int64_t n, F f) {
