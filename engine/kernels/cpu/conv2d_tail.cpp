@@ -126,7 +126,8 @@ void conv2d_pool_stats_fwd(const Conv2dArgs& a, const Pool2dArgs& pool, View x, 
   }
   float* parts = partial_sums(z.total() * 3 * c);
   convolve_and<T>(a, x, w, y, reads, [&](std::int64_t k) {
-    const auto [begin, end] = makes[static_cast<std::size_t>(k)];
+    const std::int64_t begin = makes[static_cast<std::size_t>(k)].begin,
+                       end = makes[static_cast<std::size_t>(k)].end;
     const T* b = y.data<T>() + begin * row;
     if (filter) {  // where the unit's copy of the input was: it is done with
       T* strip = scratch_of<T>(1, static_cast<std::size_t>((end - begin) * row));
