@@ -13,13 +13,19 @@
 namespace reprise {
 namespace {
 
-constexpr std::size_t alignment = 64, huge_page = std::size_t{2} << 20;
+constexpr std::size_t alignment = 64, page = 4096, huge_page = std::size_t{2} << 20;
+// From here on a block is a piece of a segment; a smaller rest is not worth a piece of its own.
+constexpr std::size_t smallest_piece = std::size_t{64} << 10;
+
+std::size_t round_up(std::size_t n, std::size_t to) {
+  return (n + to - 1) / to * to;
+}
 
 class HostPool : public BlockPool {
   std::byte* fresh(std::size_t bytes) override {
     const bool huge = bytes >= huge_page;
     const std::size_t unit = huge ? huge_page : alignment;
-    void* p = std::aligned_alloc(unit, (bytes + unit - 1) / unit * unit);
+    void* p = std::aligned_alloc(unit, round_up(bytes, unit));
     if (p != nullptr && huge) madvise(p, bytes, MADV_HUGEPAGE);
     return static_cast<std::byte*>(p);
   }
@@ -52,20 +58,7 @@ class GpuPool : public BlockPool {
 
 std::byte* BlockPool::take(std::size_t bytes) {
   const std::lock_guard lock(mutex_);
-  auto& list = free_[bytes];
-  std::byte* p = nullptr;
-  if (!list.empty()) {
-    p = list.back();
-    list.pop_back();
-    stats_.cached -= bytes;
-  } else {
-    p = fresh(bytes);
-    if (p == nullptr) {
-      drop_all();
-      p = fresh(bytes);
-    }
-    if (p == nullptr) throw_error("{}", shortage(bytes, stats_));
-  }
+  std::byte* p = bytes < smallest_piece ? take_small(bytes) : take_piece(round_up(bytes, page));
   stats_.in_use += bytes;
   stats_.peak = std::max(stats_.peak, stats_.in_use);
   return p;
@@ -74,20 +67,110 @@ std::byte* BlockPool::take(std::size_t bytes) {
 void BlockPool::give(std::byte* p, std::size_t bytes) noexcept {
   const std::lock_guard lock(mutex_);
   stats_.in_use -= bytes;
+  if (bytes >= smallest_piece) return give_piece(p);
   try {
-    free_[bytes].push_back(p);
+    small_[bytes].push_back(p);
     stats_.cached += bytes;
   } catch (...) {
     drop(p);
   }
 }
 
+std::byte* BlockPool::from_system(std::size_t bytes) {
+  std::byte* p = fresh(bytes);
+  if (p == nullptr) {
+    drop_all();
+    p = fresh(bytes);
+  }
+  if (p == nullptr) throw_error("{}", shortage(bytes, stats_));
+  return p;
+}
+
+std::byte* BlockPool::take_small(std::size_t bytes) {
+  auto& list = small_[bytes];
+  if (list.empty()) return from_system(bytes);
+  std::byte* p = list.back();
+  list.pop_back();
+  stats_.cached -= bytes;
+  return p;
+}
+
+std::byte* BlockPool::take_piece(std::size_t bytes) {
+  const auto fitting = free_.lower_bound({bytes, nullptr});
+  Pieces::iterator piece;
+  if (fitting == free_.end()) {
+    const std::size_t segment = bytes < huge_page ? bytes : round_up(bytes, huge_page);
+    piece = pieces_.emplace(from_system(segment), Piece{segment, true, false}).first;
+  } else {
+    piece = pieces_.find(fitting->second);
+    mark_taken(piece);
+  }
+  const std::size_t rest = piece->second.bytes - bytes;
+  if (rest >= smallest_piece) {
+    mark_free(pieces_.emplace_hint(std::next(piece), piece->first + bytes, Piece{rest, false, false}));
+    piece->second.bytes = bytes;
+  }
+  return piece->first;
+}
+
+void BlockPool::give_piece(std::byte* p) noexcept {
+  auto piece = pieces_.find(p);
+  const auto next = std::next(piece);
+  if (next != pieces_.end() && !next->second.starts_segment && next->second.is_free) absorb(piece, next);
+  if (!piece->second.starts_segment && std::prev(piece)->second.is_free) {
+    const auto before = std::prev(piece);
+    mark_taken(before);
+    absorb(before, piece);
+    piece = before;
+  }
+  mark_free(piece);
+}
+
+void BlockPool::mark_free(Pieces::iterator piece) noexcept {
+  auto& [p, about] = *piece;
+  try {
+    free_.emplace(about.bytes, p);
+  } catch (...) {
+    return;  // without room to note it the piece stays taken
+  }
+  about.is_free = true;
+  stats_.cached += about.bytes;
+}
+
+void BlockPool::mark_taken(Pieces::iterator piece) {
+  auto& [p, about] = *piece;
+  free_.erase({about.bytes, p});
+  about.is_free = false;
+  stats_.cached -= about.bytes;
+}
+
+// `next`, behind it, becomes part of `piece`.
+void BlockPool::absorb(Pieces::iterator piece, Pieces::iterator next) {
+  if (next->second.is_free) mark_taken(next);
+  piece->second.bytes += next->second.bytes;
+  pieces_.erase(next);
+}
+
+// A segment goes back when all of it is free.
 void BlockPool::drop_all() {
-  for (auto& [bytes, list] : free_) {
-    for (std::byte* p : list) drop(p);
+  for (auto& [bytes, list] : small_) {
+    for (std::byte* p : list) {
+      drop(p);
+      stats_.cached -= bytes;
+    }
     list.clear();
   }
-  stats_.cached = 0;
+  for (auto piece = pieces_.begin(); piece != pieces_.end();) {
+    const auto next = std::next(piece);
+    const bool is_whole =
+        piece->second.starts_segment && (next == pieces_.end() || next->second.starts_segment);
+    if (is_whole && piece->second.is_free) {
+      mark_taken(piece);
+      drop(piece->first);
+      pieces_.erase(piece);
+    }
+    piece = next;
+  }
 }
 
 void BlockPool::release() {

@@ -76,6 +76,7 @@ TEST_F(GpuMemory, AnotherGpuGetsACopy) {
 }
 
 TEST_F(GpuMemory, BlocksAreKeptAndCounted) {
+  release_cached_memory(cuda);
   const Tensor keep = empty({1}, DType::f32, cuda);
   const void* first = empty({54321}, DType::f32, cuda).view().ptr;
   const Tensor again = empty({54321}, DType::f32, cuda);

@@ -4,8 +4,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <random>
+#include <vector>
 
 #include "engine/core/tensor.h"
 #include "tests/engine/expect_error.h"
@@ -46,6 +49,98 @@ TEST(Pool, CountsAndReleases) {
   EXPECT_GE(memory_stats().cached, std::size_t{4} << 20);
   release_cached_memory();
   EXPECT_EQ(memory_stats().cached, 0u);
+}
+
+std::size_t held() {
+  const MemoryStats stats = memory_stats();
+  return stats.in_use + stats.cached;
+}
+const std::byte* begin_of(const Tensor& t) {
+  return static_cast<const std::byte*>(t.view().ptr);
+}
+constexpr std::int64_t mib = 1 << 20;
+Tensor bytes(std::int64_t n) {
+  return empty({n}, DType::u8);
+}
+
+TEST(Pool, SmallerTensorsShareALargerOnesMemory) {
+  release_cached_memory();
+  const std::byte* begin = begin_of(bytes(16 * mib));
+  const std::size_t before = held();
+  const Tensor a = bytes(4 * mib), b = bytes(8 * mib), c = bytes(4 * mib);
+  EXPECT_EQ(begin_of(a), begin);
+  EXPECT_EQ(begin_of(b), begin + 4 * mib);
+  EXPECT_EQ(begin_of(c), begin + 12 * mib);
+  EXPECT_EQ(held(), before);
+  const Tensor d = bytes(3 * mib);
+  EXPECT_EQ(held(), before + 4 * mib) << "a segment of its own, of huge pages";
+}
+
+TEST(Pool, FreeNeighboursGrowTogether) {
+  std::vector<std::size_t> order = {0, 1, 2};
+  do {
+    release_cached_memory();
+    const std::byte* begin = begin_of(bytes(12 * mib));
+    const std::size_t before = held();
+    std::vector<Tensor> parts;
+    for (int i = 0; i < 3; ++i) parts.push_back(bytes(4 * mib));
+    for (const std::size_t i : order) parts[i] = Tensor();
+    const Tensor whole = bytes(12 * mib);
+    EXPECT_EQ(begin_of(whole), begin);
+    EXPECT_EQ(held(), before);
+  } while (std::next_permutation(order.begin(), order.end()));
+}
+
+TEST(Pool, ReleasesWhatIsWhole) {
+  release_cached_memory();
+  const std::size_t before = held();
+  { const Tensor whole = bytes(16 * mib), other = bytes(6 * mib); }
+  Tensor part = bytes(7 * mib);
+  release_cached_memory();
+  EXPECT_EQ(held(), before + 16 * mib) << "a part of the segment is in use";
+  part = Tensor();
+  release_cached_memory();
+  EXPECT_EQ(held(), before);
+}
+
+// Tensors of many sizes come and go; each has its own bytes until it goes.
+TEST(Pool, GivesNoByteTwice) {
+  release_cached_memory();
+  std::mt19937 random(7);
+  std::vector<Tensor> live(24);
+  std::uint8_t label = 0;
+  for (int i = 0; i < 2000; ++i) {
+    Tensor& t = live[random() % live.size()];
+    if (t.defined()) {
+      const auto values = t.values<std::uint8_t>();
+      ASSERT_EQ(std::count(values.begin(), values.end(), values.front()),
+                static_cast<std::ptrdiff_t>(values.size()));
+    }
+    t = Tensor();
+    if (random() % 3 == 0) continue;
+    t = bytes(1 + static_cast<std::int64_t>(random() % (std::uint32_t{1} << (8 + random() % 13))));
+    std::memset(t.mutable_data<std::uint8_t>(), ++label, t.bytes());
+  }
+}
+
+TEST(Pool, RepeatedStepsNeedNothingNew) {
+  release_cached_memory();
+  const auto step = [] {
+    std::mt19937 random(11);
+    std::vector<Tensor> saved;
+    for (int i = 0; i < 40; ++i) {
+      const Tensor passing = bytes(static_cast<std::int64_t>(random() % (3 * mib)));
+      saved.push_back(bytes(static_cast<std::int64_t>(random() % (2 * mib))));
+    }
+    while (!saved.empty()) {
+      const Tensor gradient = bytes(saved.back().numel());
+      saved.pop_back();
+    }
+  };
+  for (int i = 0; i < 3; ++i) step();
+  const std::size_t after = held();
+  for (int i = 0; i < 5; ++i) step();
+  EXPECT_EQ(held(), after);
 }
 
 TEST(Pool, SaysHowMuchWasMissing) {
