@@ -48,7 +48,7 @@ REPRISE_INLINE void four_outputs(const Vec* m, Vec infinity, Vec (&sums)[2], Vec
 constexpr double p_exact = static_cast<double>(winograd_p), q_exact = static_cast<double>(winograd_q);
 
 struct Unit {
-  static constexpr WinogradAxis axis = winograd_unit;
+  [[maybe_unused]] static constexpr WinogradAxis axis = winograd_unit;
   REPRISE_INLINE void input(const Vec (&d)[6], Vec (&t)[6]) {
     t[0] = outer_row(d[0], d[2], d[4]);
     four_points(d[1], d[2], d[3], d[4], t + 1);
@@ -73,7 +73,7 @@ struct Unit {
 };
 
 struct Strided {
-  static constexpr WinogradAxis axis = winograd_strided;
+  [[maybe_unused]] static constexpr WinogradAxis axis = winograd_strided;
   REPRISE_INLINE void input(const Vec (&d)[9], Vec (&t)[9]) {
     four_points(d[0], d[2], d[4], d[6], t);
     t[4] = outer_row(d[0], d[4], d[8]);
@@ -100,7 +100,7 @@ struct Strided {
 
 // dx = g1 dy[j] at even pixels 2j, g2 dy[j] + g0 dy[j + 1] at odd ones, for a padding of 1.
 struct StridedGrad {
-  static constexpr WinogradAxis axis = winograd_strided_grad;
+  [[maybe_unused]] static constexpr WinogradAxis axis = winograd_strided_grad;
   REPRISE_INLINE void input(const Vec (&d)[5], Vec (&t)[9]) {
     four_points(d[0], d[1], d[2], d[3], t);
     t[4] = outer_row(d[0], d[2], d[4]);
