@@ -95,9 +95,10 @@ void conv2d_stats_fwd(const Conv2dArgs& a, View x, View w, View filter, MutView 
   float* parts = partial_sums(z.total() * 3 * c);
   convolve_and<T>(a, x, w, y, reads, [&](std::int64_t k) {
     const Rows rows = rows_of(z, k, width);
+    typename FilteredRows<T>::Part part(filtered, rows.begin, rows.end);
     for (std::int64_t i = rows.begin; filter && i < rows.end; ++i) {
       T* out = b.data<T>() + i * filtered.row();
-      filtered.into(out, i, i + 1 < rows.end ? out + filtered.row() : out);
+      part.into(out, i, i + 1 < rows.end ? out + filtered.row() : out);
     }
     chunk_moments((filter ? b : y).data<T>() + z.begin(k) * c, z.rows(k), c, parts + k * 3 * c);
   });
@@ -131,8 +132,9 @@ void conv2d_pool_stats_fwd(const Conv2dArgs& a, const Pool2dArgs& pool, View x, 
     const T* b = y.data<T>() + begin * row;
     if (filter) {  // where the unit's copy of the input was: it is done with
       T* strip = scratch_of<T>(1, static_cast<std::size_t>((end - begin) * row));
+      typename FilteredRows<T>::Part part(filtered, begin, end);
       for (std::int64_t i = begin; i < end; ++i)
-        filtered.into(strip + (i - begin) * row, i, strip + (i - begin) * row);
+        part.into(strip + (i - begin) * row, i, strip + (i - begin) * row);
       b = strip;
     }
     chunk_moments(b + z.begin(k) * c - begin * row, z.rows(k), c, parts + k * 3 * c);

@@ -1,16 +1,14 @@
-// What stands behind a convolution, fused. A large output b of the filter is not kept from forward to
-// backward: it is made again, a few image rows at a time, and used while it is in cache, for nine
-// multiply-adds cost less than memory. The sums run over the same chunks as those of the plain kernels, so
-// fused and plain have the same bits.
+// What stands behind a convolution, fused; the gradients but those of parameters are in conv_tail_bwd.cpp. A
+// large output b of the filter is not kept from forward to backward: it is made again, a few image rows at a
+// time, and used while it is in cache, for nine multiply-adds cost less than memory. The sums run over the
+// same chunks as those of the plain kernels, so fused and plain have the same bits.
 #include "engine/kernels/cpu/conv_tail.h"
 
 #include <algorithm>
 #include <cstring>
 #include <numeric>
-#include <optional>
 
 #include "engine/core/parallel.h"
-#include "engine/kernels/cpu/depthwise_rows.h"
 #include "engine/kernels/cpu/filtered_rows.h"
 #include "engine/kernels/cpu/instantiate.h"
 #include "engine/kernels/cpu/leaf/conv_tail.h"
@@ -23,40 +21,6 @@
 
 namespace reprise::kernels::cpu {
 namespace {
-
-// The gradient of y, rows of images as above: it lies in memory, with bits that say where a ReLU let it
-// through, or is made from that of a max pool behind it, whose taps know about the ReLU.
-template <class T>
-class OutputGradient {
- public:
-  OutputGradient(View dy, View positive)
-      : dy_(dy), positive_(positive), width_(dy.dim(2)), row_(width_ * dy.dim(3)) {}
-  OutputGradient(const Pool2dArgs& pool, const Shape& images, View dy, View tap)
-      : dy_(dy),
-        tap_(tap),
-        width_(images[2]),
-        row_(width_ * images[3]),
-        pooled_(PoolRows::backward(pool, images, dy.shape)) {}
-
-  // Whether rows() makes them: a few at a time then.
-  bool is_made() const { return pooled_.has_value(); }
-  const T* rows(std::int64_t begin, std::int64_t end) const {
-    if (!pooled_) return dy_.data<T>() + begin * row_;
-    T* to = scratch_of<T>(1, static_cast<std::size_t>((end - begin) * row_));
-    for (std::int64_t i = begin; i < end; ++i)
-      pooled_->each_run(i, [&](const PoolRun& r) {
-        pool_leaf<T>().max_bwd(r.window, r.first_tap, dy_.data<T>() + r.in, tap_.data<std::uint8_t>() + r.in,
-                               to + r.out - begin * row_);
-      });
-    return to;
-  }
-  const std::uint8_t* bits(std::int64_t row) const { return bits_at(positive_, row * width_); }
-
- private:
-  View dy_, positive_, tap_;
-  std::int64_t width_, row_;
-  std::optional<PoolRows> pooled_;
-};
 
 // What follows for the winners of a max pool, `pixels` of them.
 template <class T>
@@ -83,75 +47,6 @@ void sum_gradients(const ConvTailArgs& a, const Shape& images, View mean, View v
   join_gradient_sums(z, parts, a.eps, var, dgamma, dbeta);
 }
 
-// The gradient db of the filter's output is made in scratch memory too, with the rows above and below that
-// the filter reaches; dx and the chunk's part of dw come from it.
-template <class T>
-void bwd(const ConvTailArgs& a, const Shape& images, View x, View b, View w, const OutputGradient<T>& dy,
-         View mean, View var, View gamma, View dgamma, View dbeta, MutView dx, MutView dw,
-         MutView dresidual) {
-  const GroupChunks z = GroupChunks::of_images(images, var.dim(0), filter_chunk);
-  const std::int64_t height = images[1], width = images[2], c = images[3], row = width * c;
-  const bool constants = !dgamma;
-  const FilteredRows<T> filtered(x ? x : View{nullptr, images}, w);
-  const std::optional<DepthwiseRows> back =
-      w ? std::optional(DepthwiseRows::backward(same_size(w), images, w.shape, images)) : std::nullopt;
-  const std::vector<float> scale = normal_scale(gamma, var, a.eps);
-  const InputGradient g =
-      constants ? InputGradient{} : input_gradient(dgamma, dbeta, var, z.group_rows, a.eps);
-  const std::int64_t filter = w ? w.dim(1) * w.dim(2) * c : 0;
-  float* partial = dw ? partial_sums(z.total() * filter) : nullptr;
-
-  parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
-    const std::int64_t s = z.group(k) * c, first = z.begin(k) / width, last = first + z.rows(k) / width;
-    const ConvTailLeaf<T>& leaf = conv_tail_leaf<T>();
-    // db of `rows` image rows from row i on; made of b, which is kept, or lies in `out`, or is x without a
-    // filter.
-    const auto input_gradient_rows = [&](std::int64_t i, std::int64_t rows, const T* grads, T* out,
-                                         bool past) {
-      if (constants)
-        leaf.masked(grads, dy.bits(i), scale.data() + s, out, past, rows * width, c);
-      else
-        leaf.grad_input(b   ? b.data<T>() + i * row
-                        : w ? out
-                            : x.data<T>() + i * row,
-                        grads, dy.bits(i), mean.data<float>() + s, g.grad_mean.data() + s, g.slope.data() + s,
-                        scale.data() + s, out, past, rows * width, c);
-    };
-    if (dresidual)
-      leaf.masked(dy.rows(first, last), dy.bits(first), nullptr, dresidual.data<T>() + first * row,
-                  streams<T>(dresidual), z.rows(k), c);
-    if (!w) {
-      const std::int64_t step = dy.is_made() ? 1 : last - first;
-      for (std::int64_t i = first; dx && i < last; i += step)
-        input_gradient_rows(i, step, dy.rows(i, i + step), dx.data<T>() + i * row, streams<T>(dx));
-      flush_streams();
-      return;
-    }
-    if (!dx && !dw) return flush_streams();
-    const std::int64_t reach = dx ? w.dim(1) / 2 : 0;
-    const std::int64_t low = std::max(first - reach, first / height * height);
-    const std::int64_t high = std::min(last + reach, ((last - 1) / height + 1) * height);
-    T* db = filtered.strip(high - low);
-    float* taps = dw ? partial + k * filter : nullptr;
-    if (dw) std::fill_n(taps, filter, 0.0F);
-    std::int64_t made = low;  // rows of db
-    for (std::int64_t i = first; i < last; ++i) {
-      for (; made < std::min(high, i + reach + 1); ++made) {
-        T* out = db + (made - low) * row;
-        const T* grads = dy.rows(made, made + 1);
-        if (!constants && !b) filtered.into(out, made, grads);
-        input_gradient_rows(made, 1, grads, out, false);
-      }
-      if (dx)
-        back->gather(db, low, w.data<float>(), i, dx.data<T>() + i * row,
-                     dx.data<T>() + std::min(i + 1, last - 1) * row);
-      if (dw) filtered.correlate(db + (i - low) * row, i, taps);
-    }
-    flush_streams();
-  });
-  if (dw) join_sums(z, partial, filter, dw.data<float>());
-}
-
 }  // namespace
 
 template <class T>
@@ -163,8 +58,9 @@ void conv_tail_stats(View x, View w, MutView b, MutView mean, MutView var) {
   parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
     const std::int64_t first = z.begin(k) / width, last = first + z.rows(k) / width;
     T* out = b.data<T>();
+    typename FilteredRows<T>::Part part(filtered, first, last);
     for (std::int64_t i = first; i < last; ++i)
-      filtered.into(out + i * row, i, out + std::min(i + 1, last - 1) * row);
+      part.into(out + i * row, i, out + std::min(i + 1, last - 1) * row);
     chunk_moments(out + first * row, z.rows(k), c, parts + k * 3 * c);
   });
   join_moments(z, parts, mean, var);
@@ -179,10 +75,11 @@ void conv_tail_fwd(const ConvTailArgs& a, View x, View w, View mean, View var, V
   const std::vector<float> scale = normal_scale(gamma, var, a.eps);
   const bool past = x.data<T>() != y.data<T>() && streams<T>(y);
   parallel_for(image_rows, rows_per_chunk(1 << 15, row), [&](std::int64_t begin, std::int64_t end) {
+    typename FilteredRows<T>::Part part(b, begin, end);
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t s = i / group_rows * channels;
       conv_tail_leaf<T>().finish(
-          b.rows(i, i + 1, y.data<T>() + i * row), channels, mean.data<float>() + s, scale.data() + s,
+          part.rows(i, i + 1, y.data<T>() + i * row), channels, mean.data<float>() + s, scale.data() + s,
           beta.data<float>() + s, residual ? residual.data<T>() + i * row : nullptr, a.relu,
           y.data<T>() + i * row,
           positive ? positive.data<std::uint8_t>() + i * width * positive.dim(3) : nullptr, past, width,
@@ -208,6 +105,7 @@ void conv_tail_pool_fwd(const ConvTailArgs& a, const Pool2dArgs& pool, View x, V
   parallel_for(y.dim(0) * y.dim(1), rows_per_chunk(1 << 16, row), [&](std::int64_t begin, std::int64_t end) {
     T* strip = w ? b.strip(room) : nullptr;
     std::int64_t low = rows.sources(begin).begin, high = low;  // the rows that are in it
+    typename FilteredRows<T>::Part part(b, low, rows.sources(end - 1).end);
     for (std::int64_t i = begin; i < end; ++i) {
       const PoolRows::Range seen = rows.sources(i);
       const T* first = x.data<T>();  // of image row `from`
@@ -221,7 +119,7 @@ void conv_tail_pool_fwd(const ConvTailArgs& a, const Pool2dArgs& pool, View x, V
         }
         for (; high < seen.end; ++high) {
           T* out = strip + (high - low) * row;
-          b.into(out, high, out);
+          part.into(out, high, out);
         }
         first = strip, from = low;
       }
@@ -261,12 +159,14 @@ void conv_tail_bwd_params(const ConvTailArgs& a, View x, View w, View dy, View p
   const std::int64_t step = 4 / std::gcd(width, std::int64_t{4});
   sum_gradients(a, x.shape, mean, var, dgamma, dbeta,
                 [&](const GroupChunks& z, std::int64_t k, const float* middle, float* sums, float* products) {
-                  const std::int64_t last = (z.begin(k) + z.rows(k)) / width;
-                  for (std::int64_t i = z.begin(k) / width, end; i < last; i = end) {
+                  const std::int64_t first = z.begin(k) / width, last = first + z.rows(k) / width;
+                  typename FilteredRows<T>::Part part(b, first, last);
+                  for (std::int64_t i = first, end; i < last; i = end) {
                     end = std::min(last, i + step);
                     const T* grads = dy.data<T>() + i * b.row();
-                    conv_tail_leaf<T>().grad_sums(b.rows(i, end, grads), grads, bits_at(positive, i * width),
-                                                  middle, sums, products, (end - i) * width, z.channels);
+                    conv_tail_leaf<T>().grad_sums(part.rows(i, end, grads), grads,
+                                                  bits_at(positive, i * width), middle, sums, products,
+                                                  (end - i) * width, z.channels);
                   }
                 });
 }
@@ -284,28 +184,11 @@ void conv_tail_pool_bwd_params(const ConvTailArgs& a, View winner, View dy, View
                 });
 }
 
-template <class T>
-void conv_tail_bwd(const ConvTailArgs& a, View x, View b, View w, View dy, View positive, View mean, View var,
-                   View gamma, View dgamma, View dbeta, MutView dx, MutView dw, MutView dresidual) {
-  bwd(a, dy.shape, x, b, w, OutputGradient<T>(dy, positive), mean, var, gamma, dgamma, dbeta, dx, dw,
-      dresidual);
-}
-template <class T>
-void conv_tail_pool_bwd(const ConvTailArgs& a, const Pool2dArgs& pool, View x, View b, View w, View dy,
-                        View tap, View mean, View var, View gamma, View dgamma, View dbeta, MutView dx,
-                        MutView dw) {
-  const Shape& images = dx ? dx.shape : x.shape;
-  bwd(a, images, x, b, w, OutputGradient<T>(pool, images, dy, tap), mean, var, gamma, dgamma, dbeta, dx, dw,
-      {});
-}
-
 REPRISE_CPU_KERNEL(conv_tail_stats);
 REPRISE_CPU_KERNEL(conv_tail_fwd);
 REPRISE_CPU_KERNEL(conv_tail_bwd_params);
-REPRISE_CPU_KERNEL(conv_tail_bwd);
 REPRISE_CPU_KERNEL(conv_tail_pool_fwd);
 REPRISE_CPU_KERNEL(conv_tail_pooled_fwd);
 REPRISE_CPU_KERNEL(conv_tail_pool_bwd_params);
-REPRISE_CPU_KERNEL(conv_tail_pool_bwd);
 
 }  // namespace reprise::kernels::cpu

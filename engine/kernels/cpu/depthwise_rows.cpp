@@ -35,6 +35,8 @@ DepthwiseRows::DepthwiseRows(std::vector<AxisTaps> rows, std::vector<Segment> co
       in_width_(in[2]),
       out_height_(out[1]),
       channels_(in[3]),
+      in_pixel_(in[3]),
+      out_pixel_(in[3]),
       filter_width_(w[2]),
       filter_(w[1] * w[2] * w[3]),
       group_images_(std::max<std::int64_t>(1, in[0] / w[0])) {}
@@ -48,34 +50,48 @@ DepthwiseRows DepthwiseRows::backward(const Conv2dArgs& a, const Shape& dx, cons
           segments(backward_taps(axis_of(a, 1, dx, w, dy)), a.stride[1]), dy, w, dx};
 }
 
+DepthwiseRows DepthwiseRows::within(std::int64_t channels, std::int64_t out_pixel) const {
+  DepthwiseRows rows = *this;
+  rows.channels_ = channels;
+  rows.out_pixel_ = out_pixel;
+  return rows;
+}
+
+Window DepthwiseRows::window(const AxisTaps& row, const Segment& run) const {
+  Window z = window_of(row, run, in_width_, filter_width_, in_pixel_, in_pixel_);
+  z.out_step = run.step * out_pixel_;
+  z.channels = channels_;
+  return z;
+}
+
 template <class T>
 void DepthwiseRows::gather(const T* in, std::int64_t first, const float* w, std::int64_t i, T* out,
                            const T* next) const {
   const std::int64_t n = i / out_height_;
   const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];
-  const T* source = in + (n * in_height_ + row.source - first) * in_width_ * channels_;
-  const float* taps = w + n / group_images_ * filter_ + row.first * filter_width_ * channels_;
+  const T* source = in + (n * in_height_ + row.source - first) * in_width_ * in_pixel_;
+  const float* taps = w + n / group_images_ * filter_ + row.first * filter_width_ * in_pixel_;
   for (const Segment& run : columns_)
-    depthwise_leaf<T>().gather(window_of(row, run, in_width_, filter_width_, channels_, channels_),
-                               source + run.taps.source * channels_, taps + run.taps.first * channels_,
-                               out + run.begin * channels_, next + run.begin * channels_);
+    depthwise_leaf<T>().gather(window(row, run), source + run.taps.source * in_pixel_,
+                               taps + run.taps.first * in_pixel_, out + run.begin * out_pixel_,
+                               next + run.begin * out_pixel_);
 }
 
 template <class T>
 void DepthwiseRows::correlate(const T* in, std::int64_t first, const T* grad, std::int64_t i,
                               float* taps) const {
   const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];
-  const T* source = in + (i / out_height_ * in_height_ + row.source - first) * in_width_ * channels_;
+  const T* source = in + (i / out_height_ * in_height_ + row.source - first) * in_width_ * in_pixel_;
   if (bordered_ && (row.count == 2 || row.count == 3)) {
-    Window z = window_of(row, columns_[1], in_width_, filter_width_, channels_, channels_);
+    Window z = window(row, columns_[1]);
     z.count += 2;
-    depthwise_leaf<T>().correlate_row(z, source, grad, taps + row.first * filter_width_ * channels_);
+    depthwise_leaf<T>().correlate_row(z, source, grad, taps + row.first * filter_width_ * in_pixel_);
     return;
   }
   for (const Segment& run : columns_)
-    depthwise_leaf<T>().correlate(window_of(row, run, in_width_, filter_width_, channels_, channels_),
-                                  source + run.taps.source * channels_, grad + run.begin * channels_,
-                                  taps + (row.first * filter_width_ + run.taps.first) * channels_);
+    depthwise_leaf<T>().correlate(window(row, run), source + run.taps.source * in_pixel_,
+                                  grad + run.begin * out_pixel_,
+                                  taps + (row.first * filter_width_ + run.taps.first) * in_pixel_);
 }
 
 #define REPRISE_ROWS_OF(T)                                                                                 \

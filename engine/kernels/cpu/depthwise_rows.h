@@ -17,6 +17,10 @@ class DepthwiseRows {
   static DepthwiseRows forward(const Conv2dArgs& a, const Shape& x, const Shape& w, const Shape& y);
   static DepthwiseRows backward(const Conv2dArgs& a, const Shape& dx, const Shape& w, const Shape& dy);
 
+  // For images whose pixels have room for more: the first `channels` alone, and in the outputs' memory pixels
+  // lie `out_pixel` elements apart.
+  DepthwiseRows within(std::int64_t channels, std::int64_t out_pixel) const;
+
   // Output row i into `out`. `in` holds input rows from `first` on, of which this one's taps must be there.
   // `next`: another row of that length, which the caller will read or write afterwards; it comes into cache
   // meanwhile, for the arithmetic here leaves the memory idle.
@@ -29,11 +33,13 @@ class DepthwiseRows {
  private:
   DepthwiseRows(std::vector<AxisTaps> rows, std::vector<Segment> columns, const Shape& in, const Shape& w,
                 const Shape& out);
+  Window window(const AxisTaps& row, const Segment& run) const;
 
   std::vector<AxisTaps> rows_;
   std::vector<Segment> columns_;
   bool bordered_;
   std::int64_t in_height_, in_width_, out_height_, channels_;
+  std::int64_t in_pixel_, out_pixel_;  // from one pixel to the next; taps lie like inputs
   std::int64_t filter_width_, filter_, group_images_;
 };
 

@@ -1,9 +1,12 @@
 // A reprogramming filter row by row, for kernels that do more with what it makes while it is in cache.
 #pragma once
 
+#include <algorithm>
 #include <optional>
+#include <vector>
 
 #include "engine/core/view.h"
+#include "engine/kernels/cpu/apart.h"
 #include "engine/kernels/cpu/depthwise_rows.h"
 #include "engine/kernels/cpu/scratch.h"
 
@@ -17,32 +20,71 @@ inline Conv2dArgs same_size(View w) {
 template <class T>
 class FilteredRows {
  public:
-  FilteredRows(View x, View w) : x_(x), w_(w), row_(x.dim(2) * x.dim(3)) {
-    if (w) rows_ = DepthwiseRows::forward(same_size(w), x.shape, w.shape, x.shape);
+  FilteredRows(View x, View w)
+      : x_(x),
+        w_(w),
+        row_(x.dim(2) * x.dim(3)),
+        filter_(w.data<float>()),
+        apart_(Apart::where<T>(2048, x.dim(3))) {
+    if (!w) return;
+    rows_ = DepthwiseRows::forward(same_size(w), apart_.shape(x.shape), apart_.shape(w.shape), x.shape)
+                .within(x.dim(3), x.dim(3));
+    if (!apart_.is_needed()) return;
+    filter_apart_ = apart_.copy_of(w);
+    filter_ = filter_apart_.data();
   }
+  FilteredRows(const FilteredRows&) = delete;
+  FilteredRows& operator=(const FilteredRows&) = delete;
+
   std::int64_t row() const { return row_; }  // elements in a row
 
-  // Rows [begin, end), one after the other; made in scratch memory of this thread, unless they are x's.
-  // `next`: as many that the caller touches then.
-  const T* rows(std::int64_t begin, std::int64_t end, const T* next) const {
-    if (!w_) return x_.data<T>() + begin * row_;
-    T* b = strip(end - begin);
-    for (std::int64_t i = 0; i < end - begin; ++i) into(b + i * row_, begin + i, next + i * row_);
-    return b;
-  }
-  // Row i; `next` is the row that the caller touches then.
-  void into(T* out, std::int64_t i, const T* next) const {
-    rows_->gather(x_.data<T>(), 0, w_.data<float>(), i, out, next);
-  }
-  void correlate(const T* grad, std::int64_t i, float* taps) const {
-    rows_->correlate(x_.data<T>(), 0, grad, i, taps);
-  }
+  // Some of the rows, for one thread, which asks for them in order.
+  class Part {
+   public:
+    Part(const FilteredRows& all, std::int64_t begin, std::int64_t end) : all_(all) {
+      if (!all.w_ || !all.apart_.is_needed() || begin == end) return;
+      const std::int64_t height = all.x_.dim(1);
+      first_ = copied_ = std::max(begin - reach(), begin / height * height);
+      end_ = std::min(end + reach(), ((end - 1) / height + 1) * height);
+      strip_ = scratch_of<T>(4, static_cast<std::size_t>((end_ - first_) * strip_row()));
+    }
+
+    // Rows [begin, end), one after the other; made in scratch memory of this thread, unless they are x's.
+    // `next`: as many that the caller touches then.
+    const T* rows(std::int64_t begin, std::int64_t end, const T* next) {
+      if (!all_.w_) return all_.x_.template data<T>() + begin * all_.row_;
+      T* b = all_.strip(end - begin);
+      for (std::int64_t i = begin; i < end; ++i)
+        into(b + (i - begin) * all_.row_, i, next + (i - begin) * all_.row_);
+      return b;
+    }
+    // Row i; `next` is the row that the caller touches then.
+    void into(T* out, std::int64_t i, const T* next) {
+      const T* x = all_.x_.template data<T>();
+      for (; strip_ != nullptr && copied_ < std::min(end_, i + reach() + 1); ++copied_)
+        all_.apart_.copy(x + copied_ * all_.row_, strip_ + (copied_ - first_) * strip_row(), all_.x_.dim(2));
+      all_.rows_->gather(strip_ != nullptr ? strip_ : x, first_, all_.filter_, i, out, next);
+    }
+
+   private:
+    std::int64_t reach() const { return all_.w_.dim(1) / 2; }
+    std::int64_t strip_row() const { return all_.x_.dim(2) * all_.apart_.pixel; }
+
+    const FilteredRows& all_;
+    T* strip_ = nullptr;  // x with its pixels apart
+    std::int64_t first_ = 0, copied_ = 0,
+                 end_ = 0;  // its first row, the next one to copy, the last one's end
+  };
+
   // Scratch memory for so many rows.
   T* strip(std::int64_t rows) const { return scratch_of<T>(0, static_cast<std::size_t>(rows * row_)); }
 
  private:
   View x_, w_;
   std::int64_t row_;
+  const float* filter_;
+  Apart apart_;
+  std::vector<float> filter_apart_;
   std::optional<DepthwiseRows> rows_;
 };
 

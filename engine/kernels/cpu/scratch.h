@@ -13,6 +13,6 @@ template <class T>
 T* scratch_of(int slot, std::size_t count) {
   return reinterpret_cast<T*>(scratch(slot, (count * sizeof(T) + sizeof(float) - 1) / sizeof(float)));
 }
-inline constexpr int scratch_slots = 4;
+inline constexpr int scratch_slots = 5;
 
 }  // namespace reprise::kernels::cpu
