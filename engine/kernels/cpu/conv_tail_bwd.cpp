@@ -57,8 +57,8 @@ class OutputGradient {
 // What the gradient db of batch norm's input b is made of, for one task group.
 template <class T>
 struct NormGradient {
-  const float *mean, *grad_mean, *slope,
-      *scale;  // the first three are null where the statistics are constants
+  // The first three are null where the statistics are constants.
+  const float *mean, *grad_mean, *slope, *scale;
 
   void operator()(const T* b, const T* dy, const std::uint8_t* open, T* db, bool past, std::int64_t pixels,
                   std::int64_t channels) const {
@@ -107,13 +107,14 @@ class FilterGradient {
                        top = first / height_ * height_, bottom = ((last - 1) / height_ + 1) * height_,
                        low = std::max(first - reach, top), high = std::min(last + reach, bottom),
                        x_end = std::min(high + reach_, bottom);
-    const bool copies = apart_.is_needed();
-    const std::int64_t x_low = std::max(low - reach_, top);
-    T* db = scratch_of<T>(0, static_cast<std::size_t>((high - low + x_end - x_low) * strip_row));
-    T* strip = copies && reads_x_ ? db + (high - low) * strip_row : nullptr;
-    const T* x = strip != nullptr ? strip : reads_x_ ? x_.data<T>() : nullptr;
-    const std::int64_t x_first = strip != nullptr ? x_low : 0;
-    std::int64_t copied = x_low;
+    const bool copies = apart_.is_needed(), copies_x = copies && reads_x_;
+    // The first row behind x, and how many are copied.
+    const std::int64_t x_first = copies_x ? std::max(low - reach_, top) : 0,
+                       x_rows = copies_x ? x_end - x_first : 0;
+    T* db = scratch_of<T>(0, static_cast<std::size_t>((high - low + x_rows) * strip_row));
+    T* strip = db + (high - low) * strip_row;
+    const T* x = copies_x ? strip : reads_x_ ? x_.data<T>() : nullptr;
+    std::int64_t copied = x_first;
     float* sums = dw != nullptr && copies ? scratch(2, static_cast<std::size_t>(taps_ * apart_.pixel)) : dw;
     if (dw != nullptr) std::fill_n(sums, taps_ * apart_.pixel, 0.0F);
 
@@ -122,7 +123,7 @@ class FilterGradient {
       for (; made < std::min(high, i + reach + 1); ++made) {
         T* out = db + (made - low) * strip_row;
         const T* grads = dy_.rows(made, made + 1);
-        for (; strip != nullptr && copied < std::min(x_end, made + reach_ + 1); ++copied)
+        for (; copies_x && copied < std::min(x_end, made + reach_ + 1); ++copied)
           apart_.copy(x_.data<T>() + copied * row_, strip + (copied - x_first) * strip_row, width_);
         if (makes_b_) forward_.gather(x, x_first, filter_, made, out, copies ? out : grads);
         normalise_back(norm, made, grads, out);

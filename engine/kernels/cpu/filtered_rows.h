@@ -71,9 +71,8 @@ class FilteredRows {
     std::int64_t strip_row() const { return all_.x_.dim(2) * all_.apart_.pixel; }
 
     const FilteredRows& all_;
-    T* strip_ = nullptr;  // x with its pixels apart
-    std::int64_t first_ = 0, copied_ = 0,
-                 end_ = 0;  // its first row, the next one to copy, the last one's end
+    T* strip_ = nullptr;  // x with its pixels apart: rows [first_, end_), copied up to copied_
+    std::int64_t first_ = 0, end_ = 0, copied_ = 0;
   };
 
   // Scratch memory for so many rows.
