@@ -100,7 +100,13 @@ std::byte* BlockPool::take_piece(std::size_t bytes) {
   Pieces::iterator piece;
   if (fitting == free_.end()) {
     const std::size_t segment = bytes < huge_page ? bytes : round_up(bytes, huge_page);
-    piece = pieces_.emplace(from_system(segment), Piece{segment, true, false}).first;
+    std::byte* p = from_system(segment);
+    try {
+      piece = pieces_.emplace(p, Piece{segment, true, false}).first;
+    } catch (...) {
+      drop(p);
+      throw;
+    }
   } else {
     piece = pieces_.find(fitting->second);
     mark_taken(piece);

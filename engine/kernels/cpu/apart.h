@@ -38,4 +38,40 @@ struct Apart {
   }
 };
 
+// Rows of images, counted over all of them, as a filter reads them that is asked for its own in order: those
+// of x itself, or where pixels are to lie apart a copy that goes on row by row.
+template <class T>
+class ApartRows {
+ public:
+  // For the filter's rows [begin, end), whose taps reach so many rows up and down within an image.
+  ApartRows(const Apart& apart, const T* x, std::int64_t height, std::int64_t width, std::int64_t reach,
+            std::int64_t begin, std::int64_t end)
+      : apart_(apart), x_(x), width_(width), reach_(reach) {
+    if (!apart.is_needed() || begin == end) return;
+    first_ = copied_ = std::max(begin - reach, begin / height * height);
+    end_ = std::min(end + reach, ((end - 1) / height + 1) * height);
+  }
+
+  // Elements that the copies need, in memory that is then given.
+  std::size_t room() const { return static_cast<std::size_t>((end_ - first_) * width_ * apart_.pixel); }
+  void copy_to(T* strip) { strip_ = strip; }
+
+  // The first row that rows_for() gives.
+  std::int64_t first() const { return first_; }
+  // What the filter's row i reads is there.
+  const T* rows_for(std::int64_t i) {
+    for (; copied_ < std::min(end_, i + reach_ + 1); ++copied_)
+      apart_.copy(x_ + copied_ * width_ * apart_.channels,
+                  strip_ + (copied_ - first_) * width_ * apart_.pixel, width_);
+    return end_ > first_ ? strip_ : x_;
+  }
+
+ private:
+  Apart apart_;
+  const T* x_;
+  std::int64_t width_, reach_;
+  T* strip_ = nullptr;
+  std::int64_t first_ = 0, copied_ = 0, end_ = 0;  // of the copies
+};
+
 }  // namespace reprise::kernels::cpu

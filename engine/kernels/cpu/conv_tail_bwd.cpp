@@ -106,33 +106,29 @@ class FilterGradient {
     const std::int64_t strip_row = width_ * apart_.pixel, reach = dx_ ? reach_ : 0,
                        top = first / height_ * height_, bottom = ((last - 1) / height_ + 1) * height_,
                        low = std::max(first - reach, top), high = std::min(last + reach, bottom),
-                       x_end = std::min(high + reach_, bottom);
-    const bool copies = apart_.is_needed(), copies_x = copies && reads_x_;
-    // The first row behind x, and how many are copied.
-    const std::int64_t x_first = copies_x ? std::max(low - reach_, top) : 0,
-                       x_rows = copies_x ? x_end - x_first : 0;
-    T* db = scratch_of<T>(0, static_cast<std::size_t>((high - low + x_rows) * strip_row));
-    T* strip = db + (high - low) * strip_row;
-    const T* x = copies_x ? strip : reads_x_ ? x_.data<T>() : nullptr;
-    std::int64_t copied = x_first;
+                       db_size = (high - low) * strip_row;
+    const bool copies = apart_.is_needed();
+    ApartRows<T> source(apart_, x_.data<T>(), height_, width_, reach_, low, reads_x_ ? high : low);
+    T* db = scratch_of<T>(0, static_cast<std::size_t>(db_size) + source.room());
+    source.copy_to(db + db_size);
     float* sums = dw != nullptr && copies ? scratch(2, static_cast<std::size_t>(taps_ * apart_.pixel)) : dw;
     if (dw != nullptr) std::fill_n(sums, taps_ * apart_.pixel, 0.0F);
 
+    const T* x = nullptr;
     std::int64_t made = low;  // rows of db
     for (std::int64_t i = first; i < last; ++i) {
       for (; made < std::min(high, i + reach + 1); ++made) {
         T* out = db + (made - low) * strip_row;
         const T* grads = dy_.rows(made, made + 1);
-        for (; copies_x && copied < std::min(x_end, made + reach_ + 1); ++copied)
-          apart_.copy(x_.data<T>() + copied * row_, strip + (copied - x_first) * strip_row, width_);
-        if (makes_b_) forward_.gather(x, x_first, filter_, made, out, copies ? out : grads);
+        x = source.rows_for(made);
+        if (makes_b_) forward_.gather(x, source.first(), filter_, made, out, copies ? out : grads);
         normalise_back(norm, made, grads, out);
       }
       if (dx_) {
         T* out = dx_.data<T>();
         back_.gather(db, low, filter_, i, out + i * row_, out + std::min(i + 1, last - 1) * row_);
       }
-      if (dw != nullptr) forward_.correlate(x, x_first, db + (i - low) * strip_row, i, sums);
+      if (dw != nullptr) forward_.correlate(x, source.first(), db + (i - low) * strip_row, i, sums);
     }
     for (std::int64_t t = 0; sums != dw && t < taps_; ++t)
       std::copy_n(sums + t * apart_.pixel, channels_, dw + t * channels_);

@@ -50,11 +50,10 @@ DepthwiseRows DepthwiseRows::backward(const Conv2dArgs& a, const Shape& dx, cons
           segments(backward_taps(axis_of(a, 1, dx, w, dy)), a.stride[1]), dy, w, dx};
 }
 
-DepthwiseRows DepthwiseRows::within(std::int64_t channels, std::int64_t out_pixel) const {
-  DepthwiseRows rows = *this;
-  rows.channels_ = channels;
-  rows.out_pixel_ = out_pixel;
-  return rows;
+DepthwiseRows DepthwiseRows::within(std::int64_t channels, std::int64_t out_pixel) && {
+  channels_ = channels;
+  out_pixel_ = out_pixel;
+  return std::move(*this);
 }
 
 Window DepthwiseRows::window(const AxisTaps& row, const Segment& run) const {

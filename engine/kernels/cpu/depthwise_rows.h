@@ -19,7 +19,7 @@ class DepthwiseRows {
 
   // For images whose pixels have room for more: the first `channels` alone, and in the outputs' memory pixels
   // lie `out_pixel` elements apart.
-  DepthwiseRows within(std::int64_t channels, std::int64_t out_pixel) const;
+  DepthwiseRows within(std::int64_t channels, std::int64_t out_pixel) &&;
 
   // Output row i into `out`. `in` holds input rows from `first` on, of which this one's taps must be there.
   // `next`: another row of that length, which the caller will read or write afterwards; it comes into cache

@@ -41,12 +41,11 @@ class FilteredRows {
   // Some of the rows, for one thread, which asks for them in order.
   class Part {
    public:
-    Part(const FilteredRows& all, std::int64_t begin, std::int64_t end) : all_(all) {
-      if (!all.w_ || !all.apart_.is_needed() || begin == end) return;
-      const std::int64_t height = all.x_.dim(1);
-      first_ = copied_ = std::max(begin - reach(), begin / height * height);
-      end_ = std::min(end + reach(), ((end - 1) / height + 1) * height);
-      strip_ = scratch_of<T>(4, static_cast<std::size_t>((end_ - first_) * strip_row()));
+    Part(const FilteredRows& all, std::int64_t begin, std::int64_t end)
+        : all_(all),
+          x_(all.apart_, all.x_.template data<T>(), all.x_.dim(1), all.x_.dim(2),
+             all.w_ ? all.w_.dim(1) / 2 : 0, begin, all.w_ ? end : begin) {
+      if (x_.room() != 0) x_.copy_to(scratch_of<T>(4, x_.room()));
     }
 
     // Rows [begin, end), one after the other; made in scratch memory of this thread, unless they are x's.
@@ -60,19 +59,13 @@ class FilteredRows {
     }
     // Row i; `next` is the row that the caller touches then.
     void into(T* out, std::int64_t i, const T* next) {
-      const T* x = all_.x_.template data<T>();
-      for (; strip_ != nullptr && copied_ < std::min(end_, i + reach() + 1); ++copied_)
-        all_.apart_.copy(x + copied_ * all_.row_, strip_ + (copied_ - first_) * strip_row(), all_.x_.dim(2));
-      all_.rows_->gather(strip_ != nullptr ? strip_ : x, first_, all_.filter_, i, out, next);
+      const T* x = x_.rows_for(i);
+      all_.rows_->gather(x, x_.first(), all_.filter_, i, out, next);
     }
 
    private:
-    std::int64_t reach() const { return all_.w_.dim(1) / 2; }
-    std::int64_t strip_row() const { return all_.x_.dim(2) * all_.apart_.pixel; }
-
     const FilteredRows& all_;
-    T* strip_ = nullptr;  // x with its pixels apart: rows [first_, end_), copied up to copied_
-    std::int64_t first_ = 0, end_ = 0, copied_ = 0;
+    ApartRows<T> x_;
   };
 
   // Scratch memory for so many rows.
