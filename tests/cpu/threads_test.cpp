@@ -1,4 +1,4 @@
-// Kernels with sums over chunks give the same bits for any number of threads.
+// Kernels give the same bits for any number of threads, and the large ones have work for all of them.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -6,6 +6,8 @@
 #include "engine/core/parallel.h"
 #include "engine/core/random.h"
 #include "engine/core/tensor.h"
+#include "engine/kernels/cpu/bf16_order.h"
+#include "engine/kernels/cpu/tap_plan.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels {
@@ -19,13 +21,13 @@ Tensor random_tensor(const Shape& shape, std::uint64_t seed) {
   return t;
 }
 
-// Runs f, which fills out, with 1, 2 and 5 threads.
+// Runs f, which fills out, with 1, 2, 5 and 16 threads.
 template <class F>
 void expect_same_bits(Tensor& out, F f) {
   set_thread_count(1);
   f();
   const Tensor first = out.clone();
-  for (int threads : {2, 5}) {
+  for (int threads : {2, 5, 16}) {
     set_thread_count(threads);
     f();
     EXPECT_EQ(std::memcmp(first.raw_bytes().data(), out.raw_bytes().data(), out.bytes()), 0)
@@ -51,6 +53,75 @@ TEST(CpuThreads, SumsOverChunks) {
   expect_same_bits(dw, [&] { cpu::depthwise_wgrad<float>(conv, x.view(), dy.view(), dw.mut_view()); });
   expect_same_bits(rows, [&] { cpu::sum_rows<float>(x.view(), rows.mut_view()); });
   expect_same_bits(total, [&] { cpu::sum_all<float>(x.view(), total.mut_view()); });
+}
+
+// Few and many images, read in place and copied, whole and cut into rows.
+struct Conv {
+  std::int64_t n, size, c, o, kernel;
+  int stride;
+};
+const Conv convs[] = {{1, 14, 64, 256, 1, 1}, {1, 7, 1024, 96, 1, 1}, {3, 29, 64, 40, 1, 2},
+                      {1, 41, 3, 64, 7, 2},   {5, 20, 24, 70, 3, 1},  {9, 7, 48, 33, 3, 1}};
+
+template <class T>
+void expect_same_convolutions() {
+  for (const Conv& k : convs) {
+    SCOPED_TRACE(k.size);
+    Conv2dArgs args;
+    const int padding = static_cast<int>(k.kernel / 2);
+    args.stride = {k.stride, k.stride}, args.padding = {padding, padding};
+    const std::int64_t out = args.out_size(0, k.size, k.kernel);
+    const Tensor x = random_tensor({k.n, k.size, k.size, k.c}, 1).to(dtype_of<T>);
+    const Tensor w = random_tensor({k.o, k.kernel, k.kernel, k.c}, 2).sealed_copy();
+    Tensor y = empty({k.n, out, out, k.o}, dtype_of<T>), dx = empty(x.shape(), dtype_of<T>),
+           mean = empty({1, k.o}), var = empty({1, k.o});
+    expect_same_bits(y, [&] { cpu::conv2d_fwd<T>(args, x.view(), w.view(), y.mut_view()); });
+    expect_same_bits(dx, [&] { cpu::conv2d_dgrad<T>(args, y.view(), w.view(), dx.mut_view()); });
+    expect_same_bits(var, [&] {
+      cpu::conv2d_stats_fwd<T>(args, x.view(), w.view(), {}, y.mut_view(), {}, mean.mut_view(),
+                               var.mut_view());
+    });
+  }
+}
+
+TEST(CpuThreads, Convolutions) {
+  expect_same_convolutions<float>();
+  for (const cpu::Bf16Order order : {cpu::Bf16Order::pairs, cpu::Bf16Order::blocks}) {
+    const cpu::Bf16Order before = cpu::bf16_order();
+    cpu::set_bf16_order(order);
+    expect_same_convolutions<BFloat16>();
+    cpu::set_bf16_order(before);
+  }
+}
+
+// A convolution of ResNet-50 that has no work for a thread would leave it idle for a whole layer.
+TEST(CpuThreads, EveryThreadHasWork) {
+  const auto jobs = [](std::int64_t n, const Conv& k) {
+    cpu::TapConv<float> t;
+    t.n = n, t.h = t.w = k.size, t.in_channels = t.c = k.c, t.o = k.o;
+    t.stride_h = t.stride_w = k.stride, t.row_origin = t.col_origin = -(k.kernel / 2);
+    for (std::int64_t i = 0; i < k.kernel; ++i) t.rows.push_back(i), t.cols.push_back(i);
+    t.oh = t.ow = (k.size - 1) / k.stride + 1;
+    t.out_pixel = k.o, t.out_row = t.ow * t.out_pixel, t.out_image = t.oh * t.out_row;
+    const cpu::Plan p = cpu::make_plan(t, cpu::block_outputs(k.o));
+    return p.image_units * p.row_units * p.block_units;
+  };
+  for (const int threads : {1, 2, 3, 8, 16, 64}) {
+    set_thread_count(threads);
+    for (const Conv& k : {Conv{32, 56, 64, 256, 1, 1},
+                          {32, 14, 1024, 256, 1, 1},
+                          {32, 7, 2048, 512, 1, 1},
+                          {32, 7, 512, 2048, 1, 1},
+                          {32, 14, 1024, 2048, 1, 2},
+                          {32, 7, 512, 512, 3, 1},
+                          {16, 28, 512, 128, 1, 1},
+                          {1, 14, 256, 1024, 1, 1},
+                          {1, 224, 3, 64, 7, 2},
+                          {1, 56, 256, 512, 1, 2}})
+      EXPECT_GE(jobs(k.n, k), threads)
+          << k.n << " images, " << k.size << " pixels, " << threads << " threads";
+  }
+  set_thread_count(0);
 }
 
 }  // namespace

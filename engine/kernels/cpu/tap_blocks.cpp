@@ -152,17 +152,22 @@ void tap_conv_blocks(const TapConv<BFloat16>& t, const PackedWeights& weights) {
   const std::int64_t blocks_each = div_up(plan.blocks, plan.block_units);
   const std::int64_t at_once = max_tiles * tile_outputs / weights.block;
   UnitsMade made(t, plan);
+  const SameUnit same_unit;
   parallel_for(units * plan.block_units, 1, [&](std::int64_t job, std::int64_t) {
     const std::int64_t unit = job / plan.block_units, part = job % plan.block_units;
     const std::int64_t begin = part * blocks_each, end = std::min(plan.blocks, begin + blocks_each);
     if (begin >= end) return made.done(unit);
     thread_local Tiles tiles;
-    tiles.clear();
+    thread_local std::int64_t in_stride;
+    if (!same_unit(unit)) {
+      tiles.clear();
+      if (plan.flat)
+        make_flat_tiles(t, plan, unit, tiles, in_stride);
+      else
+        make_tiles(t, plan, unit, tiles, in_stride);
+    }
     BlockCall call{};
-    if (plan.flat)
-      make_flat_tiles(t, plan, unit, tiles, call.in_stride);
-    else
-      make_tiles(t, plan, unit, tiles, call.in_stride);
+    call.in_stride = in_stride;
     call.blocks = plan.runs.data(), call.block_count = std::ssize(plan.runs), call.pairs = plan.run_length;
     alignas(64) float sums[max_tiles * tile_pixels * tile_outputs];
     call.sums = sums;

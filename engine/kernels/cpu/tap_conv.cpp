@@ -50,6 +50,59 @@ struct Segment {
   int valid;
 };
 
+// A unit's segments, of `width` pixels each, and where it is not read in place its copy. Returns the words
+// from pixel to pixel.
+template <class T>
+std::int64_t make_segments(const TapConv<T>& t, const Plan& p, std::int64_t width, std::int64_t unit,
+                           std::vector<Segment<T>>& segments) {
+  segments.clear();
+  std::int64_t stride = 0;
+  const auto row = [&](const float* in, T* out, std::int64_t length) {
+    for (std::int64_t q = 0; q < length; q += width)
+      segments.push_back({in + q * stride, out + q * t.out_pixel,
+                          static_cast<int>(std::min<std::int64_t>(width, length - q))});
+  };
+  if (p.flat) {
+    const std::int64_t begin = unit * p.rows, end = std::min(t.n * t.h * t.w, begin + p.rows);
+    const std::int64_t whole = p.in_place ? (end - begin) / width * width : 0, left = end - begin - whole;
+    const auto in_memory = [&t](std::int64_t pixel) { return t.in + t.c_begin + pixel * t.in_channels; };
+    stride = p.in_place ? t.in_channels * std::int64_t{sizeof(T)} / 4 : p.pixel_words;
+    T* out = t.out + begin * t.out_pixel;
+    row(reinterpret_cast<const float*>(in_memory(begin)), out, whole);
+    if (left == 0) return stride;
+    // A copy, so that nothing is read past the end.
+    const std::int64_t room = div_up(left, width) * width;
+    float* copy = scratch(1, static_cast<std::size_t>(room * stride));
+    if (p.in_place) {
+      std::fill_n(copy, room * stride, 0.0F);
+      for (std::int64_t q = 0; q < left; ++q)
+        std::memcpy(copy + q * stride, in_memory(begin + whole + q),
+                    static_cast<std::size_t>(t.c) * sizeof(T));
+    } else {
+      float* behind = copy_pixels(t, p, begin, left, copy);
+      std::fill(behind, copy + room * stride, 0.0F);
+    }
+    row(copy, out + whole * t.out_pixel, left);
+    return stride;
+  }
+  const std::int64_t first_image = unit / p.row_units * p.images,
+                     last_image = std::min(t.n, first_image + p.images);
+  const std::int64_t first_row = unit % p.row_units * p.rows, last_row = std::min(t.oh, first_row + p.rows);
+  // The last segment of a row may reach past it: into the next row, and past the last one into this slack.
+  const auto slack = (width * p.stride_w + 1) * p.pixel_words;
+  const float* copy = copy_images(t, p, first_image, last_image, first_row, slack);
+  stride = p.stride_w * p.pixel_words;
+  const std::int64_t images = last_image - first_image, rows = last_row - first_row;
+  T* out = t.out + first_image * t.out_image + first_row * t.out_row;
+  const bool one_row = is_one_row(t, p);
+  if (one_row) row(copy, out, images * rows * t.ow);
+  for (std::int64_t n = 0; n < images && !one_row; ++n)
+    for (std::int64_t r = 0; r < rows; ++r)
+      row(copy + n * p.image_words + r * p.stride_h * p.row_words, out + n * t.out_image + r * t.out_row,
+          t.ow);
+  return stride;
+}
+
 // Every tile of the unit with every block of outputs: as many blocks at a time as have panels that stay in
 // cache, so that the outputs of a pixel are written as far as possible one after the other.
 template <class T>
@@ -196,70 +249,22 @@ void tap_conv(const TapConv<T>& t, const PackedWeights& weights) {
   const Plan plan = make_plan(t, weights.block);
   const std::int64_t units = plan.image_units * plan.row_units;
   const std::int64_t blocks_each = div_up(plan.blocks, plan.block_units);
-  const std::int64_t pixels = plan.flat ? t.n * t.h * t.w : 0;
-  const bool one_row = is_one_row(t, plan);
-  const TileVariant& v = choose_tile(t, plan.flat ? plan.rows
-                                        : one_row ? plan.images * plan.rows * t.ow
-                                                  : t.ow);
-
+  const TileVariant& v = choose_tile(t, plan.flat             ? plan.rows
+                                        : is_one_row(t, plan) ? plan.images * plan.rows * t.ow
+                                                              : t.ow);
   UnitsMade made(t, plan);
+  const SameUnit same_unit;
   parallel_for(units * plan.block_units, 1, [&](std::int64_t job, std::int64_t) {
     const std::int64_t unit = job / plan.block_units, part = job % plan.block_units;
     const std::int64_t block_begin = part * blocks_each,
                        block_end = std::min(plan.blocks, block_begin + blocks_each);
     if (block_begin >= block_end) return made.done(unit);
     thread_local std::vector<Segment<T>> segments;
-    segments.clear();
+    thread_local std::int64_t in_stride;
+    if (!same_unit(unit)) in_stride = make_segments(t, plan, v.pixels, unit, segments);
     TileCall call{};
-    call.out_stride = t.out_pixel;
-
-    if (plan.flat) {
-      const std::int64_t begin = unit * plan.rows, end = std::min(pixels, begin + plan.rows);
-      const std::int64_t whole = plan.in_place ? (end - begin) / v.pixels * v.pixels : 0;
-      const auto in_memory = [&t](std::int64_t pixel) { return t.in + t.c_begin + pixel * t.in_channels; };
-      call.in_stride = plan.in_place ? t.in_channels * std::int64_t{sizeof(T)} / 4 : plan.pixel_words;
-      for (std::int64_t q = begin; q < begin + whole; q += v.pixels)
-        segments.push_back({reinterpret_cast<const float*>(in_memory(q)), t.out + q * t.out_pixel, v.pixels});
-      if (begin + whole < end) {  // a copy, so that nothing is read past the end
-        const std::int64_t left = end - begin - whole, room = div_up(left, v.pixels) * v.pixels;
-        float* copy = scratch(1, static_cast<std::size_t>(room * call.in_stride));
-        if (plan.in_place) {
-          std::fill_n(copy, room * call.in_stride, 0.0F);
-          for (std::int64_t q = 0; q < left; ++q)
-            std::memcpy(copy + q * call.in_stride, in_memory(begin + whole + q),
-                        static_cast<std::size_t>(t.c) * sizeof(T));
-        } else {
-          float* behind = copy_pixels(t, plan, begin, left, copy);
-          std::fill(behind, copy + room * plan.pixel_words, 0.0F);
-        }
-        for (std::int64_t q = 0; q < left; q += v.pixels)
-          segments.push_back({copy + q * call.in_stride, t.out + (begin + whole + q) * t.out_pixel,
-                              static_cast<int>(std::min<std::int64_t>(v.pixels, left - q))});
-      }
-      call.pixels_follow = plan.in_place;
-    } else {
-      const std::int64_t first_image = unit / plan.row_units * plan.images;
-      const std::int64_t last_image = std::min(t.n, first_image + plan.images);
-      const std::int64_t first_row = unit % plan.row_units * plan.rows;
-      const std::int64_t last_row = std::min(t.oh, first_row + plan.rows);
-      // The last segment of a row may reach past it: into the next row, and past the last one into this
-      // slack.
-      const auto slack = (v.pixels * plan.stride_w + 1) * plan.pixel_words;
-      float* copy = copy_images(t, plan, first_image, last_image, first_row, slack);
-      call.in_stride = plan.stride_w * plan.pixel_words;
-      const auto row = [&](const float* in, T* to, std::int64_t length) {
-        for (std::int64_t q = 0; q < length; q += v.pixels)
-          segments.push_back({in + q * call.in_stride, to + q * t.out_pixel,
-                              static_cast<int>(std::min<std::int64_t>(v.pixels, length - q))});
-      };
-      const std::int64_t images = last_image - first_image, rows = last_row - first_row;
-      T* out = t.out + first_image * t.out_image + first_row * t.out_row;
-      if (one_row) row(copy, out, images * rows * t.ow);
-      for (std::int64_t n = 0; n < images && !one_row; ++n)
-        for (std::int64_t p = 0; p < rows; ++p)
-          row(copy + n * plan.image_words + p * plan.stride_h * plan.row_words,
-              out + n * t.out_image + p * t.out_row, t.ow);
-    }
+    call.in_stride = in_stride, call.out_stride = t.out_pixel;
+    call.pixels_follow = plan.flat && plan.in_place;
     call.runs = plan.runs.data();
     call.run_count = std::ssize(plan.runs), call.run_length = plan.run_length;
     run_tiles(t, v, weights, segments, call, block_begin, block_end);

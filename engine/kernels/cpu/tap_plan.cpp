@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
+#include "engine/core/parallel.h"
 #include "engine/kernels/cpu/bf16_order.h"
 #include "engine/kernels/cpu/chunks.h"
 #include "engine/kernels/cpu/leaf/block_tile.h"
@@ -17,7 +19,13 @@ namespace {
 constexpr std::int64_t copy_budget = 240 << 10;  // words: 960 KiB, what a core's L2 holds beside a panel
 constexpr std::int64_t made_budget = 120 << 10;  // words of pixels that are made: others come with them
 constexpr std::int64_t unit_pixels = 392;        // enough tiles to use a panel that was fetched once
-constexpr std::int64_t few_units = 8;            // fewer do not keep threads busy
+constexpr std::int64_t least_pixels = 84;        // of a part of a row that is cut for want of jobs
+
+// Fewer jobs do not keep the threads busy to the end.
+std::int64_t wanted_jobs() {
+  const std::int64_t threads = thread_count();
+  return threads * std::max<std::int64_t>(2, div_up(8, threads));
+}
 
 // Words from pixel to pixel of a copy: a tile reads the same channel of its pixels together, and where
 // these lie a multiple of 4 KiB apart they evict each other from the first-level cache.
@@ -125,7 +133,7 @@ Plan make_plan(const TapConv<T>& t, std::int64_t block) {
            t.row_origin == 0 && t.col_origin == 0 && t.oh == t.h && t.ow == t.w &&
            t.out_row == t.ow * t.out_pixel && t.out_image == t.oh * t.out_row;
   const std::int64_t words = p.tap_words, budget = t.source ? made_budget : copy_budget,
-                     span_w = t.cols.back() + 1, span_h = t.rows.back() + 1;
+                     span_w = t.cols.back() + 1, span_h = t.rows.back() + 1, jobs = wanted_jobs();
   const WordForm form = p.form;
   p.pixel_words = form == WordForm::blocks && blocks_of(t).together ? words : spread(words);
   p.step_w = t.cols.size() == 1 ? t.stride_w : 1, p.stride_w = t.stride_w / p.step_w;
@@ -144,12 +152,21 @@ Plan make_plan(const TapConv<T>& t, std::int64_t block) {
     const std::int64_t step = form == WordForm::blocks ? 2 * tile_pixels : 84;
     const std::int64_t pixels = t.n * t.h * t.w;
     p.rows = std::clamp<std::int64_t>(budget / words / step * step, step, 784);  // here: pixels
-    if (t.source) p.rows = std::min(p.rows, div_up(div_up(pixels, few_units), step) * step);
+    if (t.source) {
+      p.rows = std::min(p.rows, div_up(div_up(pixels, jobs), step) * step);
+    } else if (form != WordForm::blocks) {  // whose tiles need more pixels for each panel
+      const std::int64_t units = std::clamp<std::int64_t>(pixels / least_pixels, 1, jobs),
+                         tile = conv_leaf().variants[0].pixels * conv_leaf().variants[0].segments;
+      p.rows = std::min(p.rows, div_up(div_up(pixels, units), tile) * tile);
+    }
     p.rows = std::min(p.rows, pixels);
     p.image_units = 1;
     p.row_units = div_up(pixels, p.rows);
   } else {
     p.rows = t.oh;
+    // Few images are cut into rows, but not what is made anew where windows share it.
+    const std::int64_t parts = std::min(div_up(jobs, t.n), t.oh * t.ow / unit_pixels);
+    if (!t.source && parts > 1) p.rows = div_up(t.oh, std::min(parts, t.oh));
     while (p.rows > 1 && height(p.rows) * p.copy_w * p.pixel_words > budget) p.rows = div_up(p.rows, 2);
     p.row_units = div_up(t.oh, p.rows);
     p.images = 1;
@@ -157,7 +174,7 @@ Plan make_plan(const TapConv<T>& t, std::int64_t block) {
       const std::int64_t by_size =
           std::max<std::int64_t>(1, budget / (height(t.oh) * p.copy_w * p.pixel_words));
       p.images = std::min({t.n, by_size, div_up(unit_pixels, t.oh * t.ow)});
-      if (t.source) p.images = std::min(p.images, div_up(t.n, few_units));
+      if (t.source) p.images = std::min(p.images, div_up(t.n, jobs));
       if (p.images > 2) p.images -= p.images % 2;  // a tile may hold two rows, of which there may be 7
     }
     p.image_units = div_up(t.n, p.images);
@@ -170,7 +187,7 @@ Plan make_plan(const TapConv<T>& t, std::int64_t block) {
   // Few units (small batches): share the blocks of outputs out as well, where the pixels are not made anew
   // for each.
   const std::int64_t units = p.image_units * p.row_units;
-  p.block_units = t.source || units >= few_units ? 1 : std::min(p.blocks, div_up(few_units, units));
+  p.block_units = t.source || units >= jobs ? 1 : std::min(p.blocks, div_up(jobs, units));
   make_runs(t, p);
   return p;
 }
@@ -292,6 +309,21 @@ void UnitsMade<T>::done(std::int64_t unit) {
                              : p_.row_units == 1 ? p_.images * image
                                                  : std::min(p_.rows * t_.ow, image - first % image);
   t_.made(first, std::min(count, all - first));
+}
+
+SameUnit::SameUnit() {
+  static std::atomic<std::uint64_t> calls{0};
+  call_ = ++calls;
+}
+
+bool SameUnit::operator()(std::int64_t unit) const {
+  struct Job {
+    std::uint64_t call = 0;
+    std::int64_t unit = 0;
+    bool operator==(const Job&) const = default;
+  };
+  thread_local Job last;
+  return std::exchange(last, {call_, unit}) == Job{call_, unit};
 }
 
 #define REPRISE_TAP_PLAN(T)                                                                             \

@@ -22,7 +22,7 @@ template <class T>
 std::int64_t words_of(const TapConv<T>& t);
 
 // The work is cut into units: some images, or some rows of one image, times some blocks of outputs. How is
-// decided by the shapes alone.
+// decided by the shapes and the number of threads, on which no result depends.
 struct Plan {
   WordForm form;
   std::int64_t words, tap_words;  // words_of and tap_words of the convolution
@@ -67,6 +67,18 @@ class UnitsMade {
   const TapConv<T>& t_;
   const Plan& p_;
   std::vector<std::atomic<std::int64_t>> left_;
+};
+
+// Tells a thread whether its last job was of the same unit, so that what it made of it, the copy above all,
+// is still there: jobs of a unit follow one another. What UnitsMade tells may use that memory, as then no job
+// of the unit is left.
+class SameUnit {
+ public:
+  SameUnit();
+  bool operator()(std::int64_t unit) const;
+
+ private:
+  std::uint64_t call_;
 };
 
 // Copies the channels read of `pixels` pixels in a row, from pixel `first` of all images on, as tiles want
