@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <numeric>
 #include <type_traits>
 #include <vector>
 
@@ -130,6 +131,10 @@ struct Tiles {
 Tiles sort_tiles(const MutView& out, int tile_outputs, const Plan& p, std::int64_t begin, std::int64_t end) {
   const std::int64_t rows = out.dim(1) / tile_outputs, columns = out.dim(2) / tile_outputs;  // whole ones
   auto* order = scratch_of<std::int64_t>(3, static_cast<std::size_t>(end - begin));
+  if (rows == p.tiles_h && columns == p.tiles_w) {
+    std::iota(order, order + (end - begin), begin);
+    return {order, 0, end - begin, end - begin, end - begin};
+  }
   std::int64_t starts[5] = {};
   for (int kind = 0; kind < 4; ++kind) {
     std::int64_t n = starts[kind];
@@ -153,14 +158,19 @@ void find_pixels(View in, const Form<T>& form, const Plan& p, std::int64_t tile,
   const std::int64_t image = tile / (p.tiles_h * p.tiles_w), at = tile % (p.tiles_h * p.tiles_w);
   const std::int64_t row = at / p.tiles_w * form.axis.step - form.origin[0],
                      column = at % p.tiles_w * form.axis.step - form.origin[1];
-  for (std::int64_t i = 0; i < form.axis.patch; ++i)
-    for (std::int64_t j = 0; j < form.axis.patch; ++j) {
-      const std::int64_t h = row + i, w = column + j;
-      const bool inside = h >= 0 && h < height && w >= 0 && w < width;
-      const T* found = inside ? in.data<T>() + ((image * height + h) * width + w) * channels : zeros;
-      for (std::int64_t c = 0; c < channels; c += line) __builtin_prefetch(found + c, 0, 2);
-      *pixel++ = found;
+  const std::int64_t patch = form.axis.patch, left = std::clamp<std::int64_t>(-column, 0, patch),
+                     inside = std::clamp<std::int64_t>(width - column, left, patch) - left;
+  for (std::int64_t h = row; h < row + patch; ++h, pixel += patch) {
+    if (h < 0 || h >= height || inside == 0) {
+      std::fill_n(pixel, patch, zeros);
+      continue;
     }
+    const T* found = in.data<T>() + ((image * height + h) * width + column + left) * channels;
+    for (std::int64_t i = 0; i < inside * channels; i += line) __builtin_prefetch(found + i, 0, 2);
+    std::fill_n(pixel, left, zeros);
+    for (std::int64_t j = left; j < left + inside; ++j, found += channels) pixel[j] = found;
+    std::fill(pixel + left + inside, pixel + patch, zeros);
+  }
 }
 
 template <class T>
