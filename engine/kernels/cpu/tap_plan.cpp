@@ -165,7 +165,9 @@ Plan make_plan(const TapConv<T>& t, std::int64_t block) {
   } else {
     p.rows = t.oh;
     // Few images are cut into rows, but not what is made anew where windows share it.
-    const std::int64_t parts = std::min(div_up(jobs, t.n), t.oh * t.ow / unit_pixels);
+    const std::int64_t pixels = t.oh * t.ow, missing = div_up(jobs, t.n * p.blocks);
+    const std::int64_t most = std::max(pixels / unit_pixels, std::min(missing, pixels / least_pixels));
+    const std::int64_t parts = std::min(div_up(jobs, t.n), most);
     if (!t.source && parts > 1) p.rows = div_up(t.oh, std::min(parts, t.oh));
     while (p.rows > 1 && height(p.rows) * p.copy_w * p.pixel_words > budget) p.rows = div_up(p.rows, 2);
     p.row_units = div_up(t.oh, p.rows);
