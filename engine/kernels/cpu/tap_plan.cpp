@@ -164,7 +164,8 @@ Plan make_plan(const TapConv<T>& t, std::int64_t block) {
     p.row_units = div_up(pixels, p.rows);
   } else {
     p.rows = t.oh;
-    // Few images are cut into rows, but not what is made anew where windows share it.
+    // Few images are cut into rows, further where their blocks of outputs are too few for the jobs; but not
+    // what is made anew where windows share it.
     const std::int64_t pixels = t.oh * t.ow, missing = div_up(jobs, t.n * p.blocks);
     const std::int64_t most = std::max(pixels / unit_pixels, std::min(missing, pixels / least_pixels));
     const std::int64_t parts = std::min(div_up(jobs, t.n), most);
