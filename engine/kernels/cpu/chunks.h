@@ -38,8 +38,11 @@ struct GroupChunks {
 
   // Of images (N,H,W,C), where a row is a pixel: whole rows of an image, and whole images where some fit. So
   // a fused kernel that goes through images row by row sums in the same order as one that takes them flat.
-  static GroupChunks of_images(const Shape& x, std::int64_t groups_, std::int64_t elements) {
-    GroupChunks z(x.numel(), groups_, x[3], elements);
+  // `most` elements in a chunk; fewer where every group makes so few chunks that threads have no work.
+  static GroupChunks of_images(const Shape& x, std::int64_t groups_, std::int64_t most) {
+    constexpr std::int64_t enough = 16, least = 4096;
+    const std::int64_t group = x.numel() / std::max<std::int64_t>(1, groups_);
+    GroupChunks z(x.numel(), groups_, x[3], std::clamp(group / enough, least, most));
     const std::int64_t width = std::max<std::int64_t>(1, x[2]),
                        image = width * std::max<std::int64_t>(1, x[1]);
     z.chunk_rows = std::max(z.chunk_rows - z.chunk_rows % width, width);

@@ -14,14 +14,19 @@ Axis axis_of(const Conv2dArgs& a, int d, const Shape& x, const Shape& w, const S
 }
 
 // Whether the outputs are those of three columns of taps at stride 1 with a border of one: all of them see
-// three columns but the first, which lacks the first tap, and the last.
+// three columns but the first and the last, which lack one at the edge. Backwards taps meet columns from the
+// right.
 bool is_bordered_row(const std::vector<Segment>& runs) {
-  const auto sees = [](const Segment& run, std::int64_t first, std::int64_t count) {
+  if (runs.size() != 3) return false;
+  const std::int64_t forwards = runs[1].taps.source_step;
+  const auto sees = [&](const Segment& run, std::int64_t first, std::int64_t count) {
     return run.taps.first == first && run.taps.count == count && run.taps.step == 1 &&
-           run.taps.source_step == 1;
+           run.taps.source_step == forwards;
   };
-  return runs.size() == 3 && sees(runs[0], 1, 2) && sees(runs[1], 0, 3) && sees(runs[2], 0, 2) &&
-         runs[0].count == 1 && runs[2].count == 1 && runs[1].step == 1 && runs[1].source_step == 1;
+  const bool back = forwards == -1;
+  return (back || forwards == 1) && sees(runs[0], back ? 0 : 1, 2) && sees(runs[1], 0, 3) &&
+         sees(runs[2], back ? 1 : 0, 2) && runs[0].count == 1 && runs[2].count == 1 && runs[1].step == 1 &&
+         runs[1].source_step == 1;
 }
 
 }  // namespace
@@ -63,6 +68,12 @@ Window DepthwiseRows::window(const AxisTaps& row, const Segment& run) const {
   return z;
 }
 
+Window DepthwiseRows::whole_row(const AxisTaps& row) const {
+  Window z = window(row, columns_[1]);
+  z.count += 2;
+  return z;
+}
+
 template <class T>
 void DepthwiseRows::gather(const T* in, std::int64_t first, const float* w, std::int64_t i, T* out,
                            const T* next) const {
@@ -70,6 +81,10 @@ void DepthwiseRows::gather(const T* in, std::int64_t first, const float* w, std:
   const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];
   const T* source = in + (n * in_height_ + row.source - first) * in_width_ * in_pixel_;
   const float* taps = w + n / group_images_ * filter_ + row.first * filter_width_ * in_pixel_;
+  if (bordered_ && (row.count == 2 || row.count == 3)) {
+    depthwise_leaf<T>().gather_row(whole_row(row), source, taps, out, next);
+    return;
+  }
   for (const Segment& run : columns_)
     depthwise_leaf<T>().gather(window(row, run), source + run.taps.source * in_pixel_,
                                taps + run.taps.first * in_pixel_, out + run.begin * out_pixel_,
@@ -82,9 +97,8 @@ void DepthwiseRows::correlate(const T* in, std::int64_t first, const T* grad, st
   const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];
   const T* source = in + (i / out_height_ * in_height_ + row.source - first) * in_width_ * in_pixel_;
   if (bordered_ && (row.count == 2 || row.count == 3)) {
-    Window z = window(row, columns_[1]);
-    z.count += 2;
-    depthwise_leaf<T>().correlate_row(z, source, grad, taps + row.first * filter_width_ * in_pixel_);
+    depthwise_leaf<T>().correlate_row(whole_row(row), source, grad,
+                                      taps + row.first * filter_width_ * in_pixel_);
     return;
   }
   for (const Segment& run : columns_)

@@ -34,6 +34,7 @@ class DepthwiseRows {
   DepthwiseRows(std::vector<AxisTaps> rows, std::vector<Segment> columns, const Shape& in, const Shape& w,
                 const Shape& out);
   Window window(const AxisTaps& row, const Segment& run) const;
+  Window whole_row(const AxisTaps& row) const;  // where bordered_
 
   std::vector<AxisTaps> rows_;
   std::vector<Segment> columns_;

@@ -40,10 +40,18 @@ struct BoxRows {
   }
 };
 
+// Calls f(row, where it begins in the larger tensor). Rows that are neighbours in the dimension before the
+// last lie a constant step apart.
 template <class F>
 void each_box_row(const BoxRows& z, F f) {
+  const bool alone = z.last < 1;
+  const std::int64_t neighbours = alone ? 1 : z.box[z.last - 1],
+                     apart = alone ? 0 : z.args.step[static_cast<std::size_t>(z.last - 1)] * z.whole[z.last];
   parallel_for(z.rows, rows_per_chunk(chunk, z.length), [&](std::int64_t b, std::int64_t e) {
-    for (std::int64_t row = b; row < e; ++row) f(row, z.begin(row));
+    for (std::int64_t row = b; row < e;) {
+      const std::int64_t end = std::min(e, row - row % neighbours + neighbours);
+      for (std::int64_t at = z.begin(row); row < end; ++row, at += apart) f(row, at);
+    }
   });
 }
 

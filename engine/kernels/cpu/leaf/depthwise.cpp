@@ -39,7 +39,8 @@ void gather_all(const Window& z, const T* in, const float* taps, T* out) {
 
 // The windows of neighbours overlap where a step to the next output is a step to the next column: then each
 // input is loaded once for all of them. Backwards (a gradient) it is the same from the last output on.
-template <int block, int rows, int columns, class T>
+// cut: the first output's first column, or the last one's last, is not there. `in` is the first that is.
+template <int block, int rows, int columns, bool cut_first = false, bool cut_last = false, class T>
 REPRISE_INLINE void gather_sliding(const Window& z, const T* in, const float* taps, T* out, const T* next,
                                    std::int64_t step, std::int64_t out_step) {
   const T* ahead = z.in_row > 0 ? in + rows * z.in_row : in - z.in_row;
@@ -60,7 +61,7 @@ REPRISE_INLINE void gather_sliding(const Window& z, const T* in, const float* ta
       Vec tap[columns];
       for (int s = 0; s < columns; ++s) tap[s] = load(taps + r * z.tap_row + s * z.tap_column + c, part);
       const T* p = in + r * z.in_row + c;
-      for (int k = 0; k < block + columns - 1; ++k) {
+      for (int k = cut_first; k < block + columns - 1 - cut_last; ++k) {
         const Vec v = load(p, part);
         advance(p, step);
         for (int s = 0; s < columns; ++s)
@@ -86,7 +87,7 @@ REPRISE_INLINE void in_blocks(std::int64_t count, F f) {
 }
 
 template <int rows, int columns, class T>
-void gather_row(const Window& z, const T* in, const float* taps, T* out, const T* next) {
+void gather_run(const Window& z, const T* in, const float* taps, T* out, const T* next) {
   if (z.count > 1 && z.in_step == -z.in_column) {
     in += (z.count - 1) * z.in_step;
     out += (z.count - 1) * z.out_step;
@@ -123,10 +124,44 @@ REPRISE_INLINE bool with_taps(const Window& z, F f) {
 template <class T>
 void gather(const Window& z, const T* in, const float* taps, T* out, const T* next) {
   if (slides(z) &&
-      with_taps(z, [&]<int rows, int columns>() { gather_row<rows, columns>(z, in, taps, out, next); }))
+      with_taps(z, [&]<int rows, int columns>() { gather_run<rows, columns>(z, in, taps, out, next); }))
     return;
   if (z.rows == 1 && z.columns == 1) return gather_all<1>(z, in, taps, out);
   gather_all<0>(z, in, taps, out);
+}
+
+// A whole row in blocks; the last one may make again what the one before it made.
+template <int block, int rows, class T>
+REPRISE_INLINE void gather_bordered(const Window& z, const T* in, const float* taps, T* out, const T* next) {
+  const bool back = z.in_column < 0;
+  const std::int64_t step = z.in_column, out_step = back ? -z.out_step : z.out_step, last = z.count - block;
+  if (back) {
+    in += (z.count - 1) * z.in_step;
+    out += (z.count - 1) * z.out_step;
+    next += (z.count - 1) * z.out_step;
+  }
+  const auto make = [&]<bool cut_first, bool cut_last>(std::int64_t o) {
+    gather_sliding<block, rows, 3, cut_first, cut_last>(
+        z, in + (o - !cut_first) * step, taps, out + o * out_step, next + o * out_step, step, out_step);
+  };
+  if (last == 0) return make.template operator()<true, true>(0);
+  make.template operator()<true, false>(0);
+  for (std::int64_t o = block; o < last; o += block) make.template operator()<false, false>(o);
+  make.template operator()<false, true>(last);
+}
+
+// The widths of usual networks are multiples of 8 or of 7.
+template <int rows, class T>
+void gather_row_of(const Window& z, const T* in, const float* taps, T* out, const T* next) {
+  if (z.count < 7) return gather_bordered<3, rows>(z, in, taps, out, next);
+  if (z.count % 8 != 0 && (z.count % 7 == 0 || z.count < 8))
+    return gather_bordered<7, rows>(z, in, taps, out, next);
+  gather_bordered<8, rows>(z, in, taps, out, next);
+}
+template <class T>
+void gather_row(const Window& z, const T* in, const float* taps, T* out, const T* next) {
+  if (z.rows == 3) return gather_row_of<3>(z, in, taps, out, next);
+  gather_row_of<2>(z, in, taps, out, next);
 }
 
 template <int block, int fixed, class T>
@@ -159,31 +194,26 @@ void correlate_all(const Window& z, const T* in, const T* out, float* taps) {
 }
 
 // Sliding along the run, forward alone: each input and each gradient is loaded once, all taps stay in
-// registers. grad[s] is that of output k - s, which sees column k through tap s. `cut` columns are missing at
-// both ends; `in` is the first that is there.
-template <int rows, int columns, int cut, class T>
+// registers. grad[s] is that of output k - s, which sees column k through tap s.
+template <int rows, int columns, class T>
 void correlate_sliding(const Window& z, const T* in, const T* out, float* taps) {
   for_vectors(z.channels, [&](std::int64_t c, auto part) {
     Vec sum[rows][columns], grad[columns] = {};
     for (int r = 0; r < rows; ++r)
       for (int s = 0; s < columns; ++s) sum[r][s] = load(taps + r * z.tap_row + s * z.tap_column + c, part);
-    const auto next_output = [&](std::int64_t k) {
+    const auto column = [&](std::int64_t k, auto all) {
       for (int s = columns - 1; s > 0; --s) grad[s] = grad[s - 1];
       if (k < z.count) grad[0] = load(out + k * z.out_step + c, part);
-    };
-    const auto column = [&](std::int64_t k, auto all) {
-      next_output(k);
       for (int r = 0; r < rows; ++r) {
-        const Vec v = load(in + r * z.in_row + (k - cut) * z.in_column + c, part);
+        const Vec v = load(in + r * z.in_row + k * z.in_column + c, part);
         for (int s = 0; s < columns; ++s)
           if (all.value || (k >= s && k - s < z.count)) sum[r][s] = fma(v, grad[s], sum[r][s]);
       }
     };
     std::int64_t k = 0;
-    for (; k < cut; ++k) next_output(k);
     for (; k < columns - 1; ++k) column(k, Flag<false>{});
     for (; k < z.count; ++k) column(k, Flag<true>{});
-    for (; k < z.count + columns - 1 - cut; ++k) column(k, Flag<false>{});
+    for (; k < z.count + columns - 1; ++k) column(k, Flag<false>{});
     for (int r = 0; r < rows; ++r)
       for (int s = 0; s < columns; ++s) store(taps + r * z.tap_row + s * z.tap_column + c, sum[r][s], part);
   });
@@ -192,20 +222,49 @@ void correlate_sliding(const Window& z, const T* in, const T* out, float* taps) 
 template <class T>
 void correlate(const Window& z, const T* in, const T* out, float* taps) {
   if (slides(z) && (z.count == 1 || z.in_step == z.in_column) &&
-      with_taps(z, [&]<int rows, int columns>() { correlate_sliding<rows, columns, 0>(z, in, out, taps); }))
+      with_taps(z, [&]<int rows, int columns>() { correlate_sliding<rows, columns>(z, in, out, taps); }))
     return;
   if (z.rows == 1 && z.columns == 1) return correlate_all<1>(z, in, out, taps);
   correlate_all<0>(z, in, out, taps);
 }
 
+// The same along a whole row: a column meets the outputs left of it, above it and right of it, but for the
+// first and the last one.
+template <int rows, class T>
+void correlate_bordered(const Window& z, const T* in, const T* out, float* taps) {
+  for_vectors(z.channels, [&](std::int64_t c, auto part) {
+    Vec sum[rows][3], grad[3];
+    for (int r = 0; r < rows; ++r)
+      for (int s = 0; s < 3; ++s) sum[r][s] = load(taps + r * z.tap_row + s * z.tap_column + c, part);
+    const T *x = in + c, *g = out + c;
+    const auto column = [&](auto first, auto last) {
+      grad[2] = grad[1], grad[1] = grad[0];
+      if constexpr (!last.value) grad[0] = load(g, part);
+      g += z.out_step;
+      for (int r = 0; r < rows; ++r) {
+        const Vec v = load(x + r * z.in_row, part);
+        for (int s = last.value; s < 3 - first.value; ++s) sum[r][s] = fma(v, grad[s], sum[r][s]);
+      }
+      x += z.in_column;
+    };
+    grad[0] = load(g, part), grad[1] = Vec{};
+    g += z.out_step;
+    column(Flag<true>{}, Flag<false>{});
+    for (std::int64_t k = 2; k < z.count; ++k) column(Flag<false>{}, Flag<false>{});
+    column(Flag<false>{}, Flag<true>{});
+    for (int r = 0; r < rows; ++r)
+      for (int s = 0; s < 3; ++s) store(taps + r * z.tap_row + s * z.tap_column + c, sum[r][s], part);
+  });
+}
+
 template <class T>
 void correlate_row(const Window& z, const T* in, const T* out, float* taps) {
-  if (z.rows == 3) return correlate_sliding<3, 3, 1>(z, in, out, taps);
-  correlate_sliding<2, 3, 1>(z, in, out, taps);
+  if (z.rows == 3) return correlate_bordered<3>(z, in, out, taps);
+  correlate_bordered<2>(z, in, out, taps);
 }
 
 }  // namespace
 
-REPRISE_LEAF_TABLES(DepthwiseLeaf, depthwise_leaf, gather, correlate, correlate_row);
+REPRISE_LEAF_TABLES(DepthwiseLeaf, depthwise_leaf, gather, gather_row, correlate, correlate_row);
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA
