@@ -7,6 +7,7 @@
 #include "engine/core/random.h"
 #include "engine/core/tensor.h"
 #include "engine/kernels/cpu/bf16_order.h"
+#include "engine/kernels/cpu/sums.h"
 #include "engine/kernels/cpu/tap_plan.h"
 #include "engine/kernels/kernels.h"
 
@@ -123,6 +124,21 @@ TEST(CpuThreads, EveryThreadHasWork) {
             << k.n << " images, " << k.size << " pixels, " << threads << " threads, " << block;
   }
   set_thread_count(0);
+}
+
+// Sums have a chunk for each of 16 threads: those over a step's images, of each task's group.
+TEST(CpuThreads, SumsHaveChunksForAll) {
+  for (const Shape& x : {Shape{32, 8, 8, 64}, {32, 16, 16, 32}, {32, 7, 7, 512}, {32, 56, 56, 64}})
+    for (const std::int64_t groups : {1, 2})
+      for (const std::int64_t most : {cpu::sum_chunk, cpu::filter_chunk}) {
+        const auto z = cpu::GroupChunks::of_images(x, groups, most);
+        EXPECT_GE(z.chunks, 16) << x[1];
+        EXPECT_LE(z.chunk_rows * x[3], most) << x[1];
+        EXPECT_EQ(z.chunk_rows % x[2], 0) << x[1];
+        std::int64_t next = 0;
+        for (std::int64_t k = 0; k < z.total(); next += z.rows(k++)) EXPECT_EQ(z.begin(k), next) << x[1];
+        EXPECT_EQ(next, x.numel() / x[3]) << x[1];
+      }
 }
 
 }  // namespace
