@@ -19,6 +19,12 @@ inline std::int64_t rows_per_chunk(std::int64_t elements, std::int64_t channels)
   return std::max<std::int64_t>(1, elements / std::max<std::int64_t>(1, channels));
 }
 
+// Elements in each chunk of so many: `most`, or fewer where that would leave threads without work.
+inline std::int64_t chunk_elements(std::int64_t all, std::int64_t most) {
+  constexpr std::int64_t enough = 16, least = 4096;
+  return std::clamp(all / enough, least, most);
+}
+
 // The rows (..., C) of a tensor in task groups, each group cut by itself, so that no chunk lies in two.
 struct GroupChunks {
   // A chunk's sums are in f32, and more terms would cost digits.
@@ -38,11 +44,10 @@ struct GroupChunks {
 
   // Of images (N,H,W,C), where a row is a pixel: whole rows of an image, and whole images where some fit. So
   // a fused kernel that goes through images row by row sums in the same order as one that takes them flat.
-  // `most` elements in a chunk; fewer where every group makes so few chunks that threads have no work.
+  // At `most` so many elements in a chunk.
   static GroupChunks of_images(const Shape& x, std::int64_t groups_, std::int64_t most) {
-    constexpr std::int64_t enough = 16, least = 4096;
     const std::int64_t group = x.numel() / std::max<std::int64_t>(1, groups_);
-    GroupChunks z(x.numel(), groups_, x[3], std::clamp(group / enough, least, most));
+    GroupChunks z(x.numel(), groups_, x[3], chunk_elements(group, most));
     const std::int64_t width = std::max<std::int64_t>(1, x[2]),
                        image = width * std::max<std::int64_t>(1, x[1]);
     z.chunk_rows = std::max(z.chunk_rows - z.chunk_rows % width, width);

@@ -47,7 +47,8 @@ void each_box_row(const BoxRows& z, F f) {
   const bool alone = z.last < 1;
   const std::int64_t neighbours = alone ? 1 : z.box[z.last - 1],
                      apart = alone ? 0 : z.args.step[static_cast<std::size_t>(z.last - 1)] * z.whole[z.last];
-  parallel_for(z.rows, rows_per_chunk(chunk, z.length), [&](std::int64_t b, std::int64_t e) {
+  const std::int64_t rows = rows_per_chunk(chunk_elements(z.rows * z.length, chunk), z.length);
+  parallel_for(z.rows, rows, [&](std::int64_t b, std::int64_t e) {
     for (std::int64_t row = b; row < e;) {
       const std::int64_t end = std::min(e, row - row % neighbours + neighbours);
       for (std::int64_t at = z.begin(row); row < end; ++row, at += apart) f(row, at);
