@@ -170,7 +170,7 @@ const OpCases depthwise("depthwise_conv2d",
                             "x=2x9x13x5 w=2x4x5 stride=1x3 pad=2x1",
                             "x=2x2x3x3 w=3x3x3 pad=1",  // smaller than the filter
                             "x=2x1x1x35 w=3x3x35 pad=1",
-                            "x=2x3x4x3 w=3x3x3 pad=1",  // rows of one block, of two, of more, of blocks that overlap
+                            "x=2x3x4x3 w=3x3x3 pad=1",  // rows of one block, of more, of some that overlap
                             "x=2x4x8x19 w=3x3x19 pad=1",
                             "x=2x2x16x35 w=3x3x35 pad=1",
                             "x=2x3x15x5 w=3x3x5 pad=1",
