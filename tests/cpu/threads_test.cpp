@@ -139,6 +139,9 @@ TEST(CpuThreads, SumsHaveChunksForAll) {
         for (std::int64_t k = 0; k < z.total(); next += z.rows(k++)) EXPECT_EQ(z.begin(k), next) << x[1];
         EXPECT_EQ(next, x.numel() / x[3]) << x[1];
       }
+  // But no image is cut that fits.
+  EXPECT_EQ(cpu::GroupChunks::of_images({4, 7, 7, 512}, 1, cpu::filter_chunk).chunks, 4);
+  EXPECT_EQ(cpu::GroupChunks::of_images({1, 28, 28, 128}, 1, cpu::filter_chunk).chunks, 1);
 }
 
 }  // namespace

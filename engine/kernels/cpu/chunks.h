@@ -19,10 +19,11 @@ inline std::int64_t rows_per_chunk(std::int64_t elements, std::int64_t channels)
   return std::max<std::int64_t>(1, elements / std::max<std::int64_t>(1, channels));
 }
 
-// Elements in each chunk of so many: `most`, or fewer where that would leave threads without work.
-inline std::int64_t chunk_elements(std::int64_t all, std::int64_t most) {
-  constexpr std::int64_t enough = 16, least = 4096;
-  return std::clamp(all / enough, least, most);
+// Elements in each chunk of so many: `most`, or fewer where that would leave threads without work, but not
+// under `least`.
+inline std::int64_t chunk_elements(std::int64_t all, std::int64_t least, std::int64_t most) {
+  constexpr std::int64_t enough = 16;
+  return std::clamp(all / enough, std::min(least, most), most);
 }
 
 // The rows (..., C) of a tensor in task groups, each group cut by itself, so that no chunk lies in two.
@@ -44,12 +45,13 @@ struct GroupChunks {
 
   // Of images (N,H,W,C), where a row is a pixel: whole rows of an image, and whole images where some fit. So
   // a fused kernel that goes through images row by row sums in the same order as one that takes them flat.
-  // At `most` so many elements in a chunk.
+  // At `most` so many elements in a chunk. An image is not cut to give threads work: a filter's rows at the
+  // cuts are made twice.
   static GroupChunks of_images(const Shape& x, std::int64_t groups_, std::int64_t most) {
-    const std::int64_t group = x.numel() / std::max<std::int64_t>(1, groups_);
-    GroupChunks z(x.numel(), groups_, x[3], chunk_elements(group, most));
     const std::int64_t width = std::max<std::int64_t>(1, x[2]),
-                       image = width * std::max<std::int64_t>(1, x[1]);
+                       image = width * std::max<std::int64_t>(1, x[1]),
+                       group = x.numel() / std::max<std::int64_t>(1, groups_);
+    GroupChunks z(x.numel(), groups_, x[3], chunk_elements(group, image * x[3], most));
     z.chunk_rows = std::max(z.chunk_rows - z.chunk_rows % width, width);
     if (z.chunk_rows >= image) z.chunk_rows -= z.chunk_rows % image;
     z.chunks = (z.group_rows + z.chunk_rows - 1) / z.chunk_rows;

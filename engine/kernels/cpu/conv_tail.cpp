@@ -74,7 +74,7 @@ void conv_tail_fwd(const ConvTailArgs& a, View x, View w, View mean, View var, V
   const std::int64_t group_rows = std::max<std::int64_t>(1, image_rows / mean.dim(0));
   const std::vector<float> scale = normal_scale(gamma, var, a.eps);
   const bool past = x.data<T>() != y.data<T>() && streams<T>(y);
-  const std::int64_t rows = rows_per_chunk(chunk_elements(x.numel(), 1 << 15), row);
+  const std::int64_t rows = rows_per_chunk(chunk_elements(x.numel(), 4 * row, 1 << 15), row);
   parallel_for(image_rows, rows, [&](std::int64_t begin, std::int64_t end) {
     typename FilteredRows<T>::Part part(b, begin, end);
     for (std::int64_t i = begin; i < end; ++i) {

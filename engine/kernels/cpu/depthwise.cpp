@@ -14,7 +14,7 @@ namespace {
 template <class T>
 void gather(const DepthwiseRows& rows, View in, View w, MutView out) {
   const std::int64_t row = out.dim(2) * out.dim(3), last = out.dim(0) * out.dim(1) - 1;
-  parallel_for(out.dim(0) * out.dim(1), rows_per_chunk(chunk_elements(out.numel(), 1 << 16), row),
+  parallel_for(out.dim(0) * out.dim(1), rows_per_chunk(chunk_elements(out.numel(), 4 * row, 1 << 16), row),
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t i = begin; i < end; ++i)
                    rows.gather(in.data<T>(), 0, w.data<float>(), i, out.data<T>() + i * row,

@@ -47,7 +47,7 @@ void each_box_row(const BoxRows& z, F f) {
   const bool alone = z.last < 1;
   const std::int64_t neighbours = alone ? 1 : z.box[z.last - 1],
                      apart = alone ? 0 : z.args.step[static_cast<std::size_t>(z.last - 1)] * z.whole[z.last];
-  const std::int64_t rows = rows_per_chunk(chunk_elements(z.rows * z.length, chunk), z.length);
+  const std::int64_t rows = rows_per_chunk(chunk_elements(z.rows * z.length, 4096, chunk), z.length);
   parallel_for(z.rows, rows, [&](std::int64_t b, std::int64_t e) {
     for (std::int64_t row = b; row < e;) {
       const std::int64_t end = std::min(e, row - row % neighbours + neighbours);
