@@ -20,13 +20,13 @@ BatchNorm2d::BatchNorm2d(int channels, const BatchNormArgs& a) : args(a) {
 Tensor BatchNorm2d::forward(const Tensor& x) {
   if (!is_training()) return ops::batch_norm_eval(x, running_mean, running_var, weight, bias, args);
   const ops::BatchNormResult batch = ops::batch_norm(x, weight, bias, args);
-  move_running_statistics(batch, x.numel() / x.dim(-1));
+  update_running_stats(batch);
   return batch.y;
 }
 
-void BatchNorm2d::move_running_statistics(const ops::BatchNormResult& batch, std::int64_t values) {
+void BatchNorm2d::update_running_stats(const ops::BatchNormResult& batch) {
   const NoGrad no_grad;
-  ops::update_running_stats(batch, values, running_mean, running_var, args);
+  ops::update_running_stats(batch, batch.y.numel() / batch.y.dim(-1), running_mean, running_var, args);
 }
 
 // A multiplication and an addition a value; the statistics of a training batch are not counted.

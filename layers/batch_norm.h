@@ -14,8 +14,8 @@ class REPRISE_API BatchNorm2d : public Module {
   explicit BatchNorm2d(int channels, const BatchNormArgs& args = {});
   Tensor forward(const Tensor& x) override;
   std::string_view type() const override { return "BatchNorm2d"; }
-  // Towards those of a training batch, in place: each is that of so many `values`.
-  void move_running_statistics(const ops::BatchNormResult& batch, std::int64_t values);
+  // Moves the running statistics towards those of a training batch.
+  void update_running_stats(const ops::BatchNormResult& batch);
   std::int64_t flops(const Shape& x, const Shape& y) const override;
 
   Tensor weight, bias;  // gamma, beta

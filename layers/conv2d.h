@@ -19,6 +19,9 @@ class REPRISE_API Reprogram : public Module {
   Tensor forward(const Tensor& y) final { return apply({}, y); }
   // The name under which it stands in its convolution: "<conv>.reprogram.weight".
   virtual std::string_view name() const { return "reprogram"; }
+  // The depthwise filter (R,S,C), odd and applied with "same" padding, that this layer is no more than; a
+  // fused op applies it then. Undefined: it is something else.
+  virtual Tensor block_filter() const { return {}; }
   // Those of its tensors that the penalty counts: all, unless said otherwise.
   virtual std::vector<Tensor> penalised();
 };

@@ -3,7 +3,7 @@
 
 #include "layers/batch_norm.h"
 #include "layers/conv2d.h"
-#include "layers/conv_tail.h"
+#include "layers/conv_bn.h"
 #include "layers/linear.h"
 #include "layers/module.h"
 #include "layers/network.h"

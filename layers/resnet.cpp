@@ -7,7 +7,7 @@
 #include "engine/core/check.h"
 #include "engine/ops/layout.h"
 #include "layers/architectures.h"
-#include "layers/conv_tail.h"
+#include "layers/conv_bn.h"
 #include "layers/sequential.h"
 #include "layers/simple.h"
 
@@ -150,7 +150,8 @@ class ResNet : public Network {
   }
 
   Tensor features(const Tensor& x) override {
-    Tensor h = maxpool_ != nullptr ? conv_bn_pool(conv1_, bn1_, *maxpool_, x) : conv_bn(conv1_, bn1_, x);
+    Tensor h = conv_bn(conv1_, bn1_, x);
+    if (maxpool_ != nullptr) h = (*maxpool_)(h);
     for (Sequential* stage : stages_) h = (*stage)(h);
     return (*avgpool_)(h);
   }

@@ -3,7 +3,7 @@
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/unary.h"
 #include "layers/architectures.h"
-#include "layers/conv_tail.h"
+#include "layers/conv_bn.h"
 #include "layers/sequential.h"
 #include "layers/simple.h"
 
@@ -30,7 +30,7 @@ class SeparableConv2d : public Module {
   Tensor forward(const Tensor& x) override { return pointwise_(conv1_(x)); }
   // bn(this(x)) [+ residual], then [ReLU]; conv_bn where that fuses.
   Tensor with(BatchNorm2d& bn, const Tensor& x, const Tensor& residual, bool relu) {
-    if (fuses_tails()) return conv_bn(pointwise_, bn, conv1_(x), residual, relu);
+    if (fuses_blocks()) return conv_bn(pointwise_, bn, conv1_(x), residual, relu);
     const Tensor y = bn((*this)(x)), sum = residual.defined() ? ops::add(y, residual) : y;
     return relu ? ops::relu(sum) : sum;
   }
@@ -70,7 +70,7 @@ class XceptionBlock : public Module {
   }
   std::string_view type() const override { return "XceptionBlock"; }
   Tensor forward(const Tensor& x) override {
-    if (fuses_tails()) return fused(x);
+    if (fuses_blocks()) return fused(x);
     const Tensor y = (*rep_)(x);
     return ops::add(y, skip_ != nullptr ? (*skip_bn_)((*skip_)(x)) : x);
   }

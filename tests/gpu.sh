@@ -33,10 +33,10 @@ part ops "$ops" --device=cuda
 part ops_without_libraries env REPRISE_CUDA_LIBRARIES=0 "$ops" --device=cuda
 part ops_validated env REPRISE_VALIDATE=1 "$ops" --device=cuda --op=conv2d
 if command -v compute-sanitizer >/dev/null; then
-  for op in depthwise_conv2d batch_norm conv_tail gather_images softmax argmax_rows max_pool2d linear norm; do
+  for op in depthwise_conv2d batch_norm conv_block gather_images softmax argmax_rows max_pool2d linear norm; do
     part "memcheck_$op" compute-sanitizer --error-exitcode 9 "$ops" --device=cuda --op=$op
   done
-  for op in batch_norm conv_tail softmax argmax_rows matmul; do
+  for op in batch_norm conv_block softmax argmax_rows matmul; do
     part "racecheck_$op" compute-sanitizer --tool racecheck --error-exitcode 9 env REPRISE_CUDA_LIBRARIES=0 \
       "$ops" --device=cuda --op=$op
   done

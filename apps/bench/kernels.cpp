@@ -47,7 +47,8 @@ void conv2d(benchmark::State& state) {
   Tensor dw = empty(w.shape());
   for (auto _ : state) {
     if (what == 0) run(kernels::conv2d_fwd, cpu_device, DType::f32, args, x.view(), w.view(), y.mut_view());
-    if (what == 1) run(kernels::conv2d_dgrad, cpu_device, DType::f32, args, y.view(), w.view(), x.mut_view());
+    if (what == 1)
+      run(kernels::conv2d_dgrad, cpu_device, DType::f32, args, false, y.view(), w.view(), x.mut_view());
     if (what == 2)
       run(kernels::conv2d_wgrad, cpu_device, DType::f32, args, x.view(), y.view(), dw.mut_view());
   }
@@ -72,12 +73,12 @@ void depthwise(benchmark::State& state) {
   Conv2dArgs args;
   args.padding = {1, 1};
   Tensor x = random_tensor({32, size, size, c}), y = random_tensor(x.shape());
-  Tensor w = random_tensor({1, 3, 3, c});
+  Tensor w = random_tensor({3, 3, c});
   for (auto _ : state) {
     if (what == 0)
       run(kernels::depthwise_fwd, cpu_device, DType::f32, args, x.view(), w.view(), y.mut_view());
     if (what == 1)
-      run(kernels::depthwise_dgrad, cpu_device, DType::f32, args, y.view(), w.view(), x.mut_view());
+      run(kernels::depthwise_dgrad, cpu_device, DType::f32, args, false, y.view(), w.view(), x.mut_view());
     if (what == 2)
       run(kernels::depthwise_wgrad, cpu_device, DType::f32, args, x.view(), y.view(), w.mut_view());
   }

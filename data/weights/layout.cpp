@@ -55,11 +55,10 @@ Tensor permuted(const Tensor& tensor, const std::vector<int>& order) {
   return out;
 }
 
-void check_rank(const Tensor& tensor, int low, int high, std::string_view expected) {
+void check_rank(const Tensor& tensor, int rank, std::string_view expected) {
   REPRISE_CHECK(tensor.device().is_host(), "layout: the tensor is on {}; copy it to the host first",
                 to_string(tensor.device()));
-  REPRISE_CHECK(low <= tensor.rank() && tensor.rank() <= high, "layout: expected {}, got {}", expected,
-                to_string(tensor.shape()));
+  REPRISE_CHECK(tensor.rank() == rank, "layout: expected {}, got {}", expected, to_string(tensor.shape()));
 }
 
 }  // namespace
@@ -67,30 +66,25 @@ void check_rank(const Tensor& tensor, int low, int high, std::string_view expect
 Tensor from_file_layout(const Tensor& tensor, FileLayout layout) {
   if (layout == FileLayout::plain) return tensor;
   if (layout == FileLayout::conv || layout == FileLayout::images) {
-    check_rank(tensor, 4, 4, layout == FileLayout::conv ? "a filter (O,I,R,S)" : "images (N,C,H,W)");
+    check_rank(tensor, 4, layout == FileLayout::conv ? "a filter (O,I,R,S)" : "images (N,C,H,W)");
     return permuted(tensor, {0, 2, 3, 1});
   }
-  check_rank(tensor, 4, 5, "a depthwise filter (C,1,R,S) or (T,C,1,R,S)");
-  const bool grouped = tensor.rank() == 5;
-  REPRISE_CHECK(tensor.dim(grouped ? 2 : 1) == 1,
-                "layout: expected a depthwise filter (C,1,R,S) or (T,C,1,R,S), got {}",
+  check_rank(tensor, 4, "a depthwise filter (C,1,R,S)");
+  REPRISE_CHECK(tensor.dim(1) == 1, "layout: expected a depthwise filter (C,1,R,S), got {}",
                 to_string(tensor.shape()));
   const auto dims = tensor.shape().dims();
-  if (grouped) return permuted(tensor.viewed_as({dims[0], dims[1], dims[3], dims[4]}), {0, 2, 3, 1});
   return permuted(tensor.viewed_as({dims[0], dims[2], dims[3]}), {1, 2, 0});
 }
 
 Tensor to_file_layout(const Tensor& tensor, FileLayout layout) {
   if (layout == FileLayout::plain) return tensor;
   if (layout == FileLayout::conv || layout == FileLayout::images) {
-    check_rank(tensor, 4, 4, layout == FileLayout::conv ? "a filter (O,R,S,I)" : "images (N,H,W,C)");
+    check_rank(tensor, 4, layout == FileLayout::conv ? "a filter (O,R,S,I)" : "images (N,H,W,C)");
     return permuted(tensor, {0, 3, 1, 2});
   }
-  check_rank(tensor, 3, 4, "a depthwise filter (R,S,C) or (T,R,S,C)");
-  const bool grouped = tensor.rank() == 4;
-  const Tensor out = permuted(tensor, grouped ? std::vector{0, 3, 1, 2} : std::vector{2, 0, 1});
+  check_rank(tensor, 3, "a depthwise filter (R,S,C)");
+  const Tensor out = permuted(tensor, {2, 0, 1});
   const auto dims = out.shape().dims();
-  if (grouped) return out.viewed_as({dims[0], dims[1], 1, dims[2], dims[3]});
   return out.viewed_as({dims[0], 1, dims[1], dims[2]});
 }
 

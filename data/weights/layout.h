@@ -6,9 +6,8 @@
 
 namespace reprise::data {
 
-// conv: (O,I,R,S) to (O,R,S,I).  depthwise: (C,1,R,S) to (R,S,C), (T,C,1,R,S) to (T,R,S,C).  images:
-// (N,C,H,W) to (N,H,W,C).  plain: the tensor itself. Any dtype, on a host device. Throws Error on any other
-// shape.
+// conv: (O,I,R,S) to (O,R,S,I).  depthwise: (C,1,R,S) to (R,S,C).  images: (N,C,H,W) to (N,H,W,C).  plain:
+// the tensor itself. Any dtype, on a host device. Throws Error on any other shape.
 REPRISE_API Tensor from_file_layout(const Tensor& tensor, FileLayout layout);
 // The way back.
 REPRISE_API Tensor to_file_layout(const Tensor& tensor, FileLayout layout);

@@ -5,8 +5,8 @@
 
 namespace reprise {
 
-// plain: the same in memory and file.  conv: memory (O,R,S,I), file (O,I,R,S).  depthwise: memory (R,S,C) or
-// (T,R,S,C), file (C,1,R,S) or (T,C,1,R,S).  images: memory (N,H,W,C), file (N,C,H,W).
+// plain: the same in memory and file.  conv: memory (O,R,S,I), file (O,I,R,S).  depthwise: memory (R,S,C),
+// file (C,1,R,S).  images: memory (N,H,W,C), file (N,C,H,W).
 enum class FileLayout : std::uint8_t { plain, conv, depthwise, images };
 
 }  // namespace reprise

@@ -32,12 +32,6 @@ Shape Shape::with(int i, std::int64_t size) const {
   return Shape(out.dims());
 }
 
-Shape Shape::prepend(std::int64_t size) const {
-  std::array<std::int64_t, max_rank + 1> dims{size};
-  for (int i = 0; i < rank_; ++i) dims[static_cast<std::size_t>(i + 1)] = (*this)[i];
-  return Shape(std::span<const std::int64_t>(dims.data(), static_cast<std::size_t>(rank_ + 1)));
-}
-
 Shape Shape::drop_front(int n) const {
   return Shape(dims().subspan(static_cast<std::size_t>(n)));
 }

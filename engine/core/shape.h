@@ -26,9 +26,8 @@ class REPRISE_API Shape {
   std::int64_t numel() const;  // 1 for a scalar
   std::span<const std::int64_t> dims() const { return {dims_.data(), static_cast<std::size_t>(rank_)}; }
 
-  // This shape with one dimension changed, or with a dimension put in front.
+  // This shape with one dimension changed.
   Shape with(int i, std::int64_t size) const;
-  Shape prepend(std::int64_t size) const;
   // Without the leading n dimensions.
   Shape drop_front(int n = 1) const;
 

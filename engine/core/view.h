@@ -25,12 +25,13 @@ struct View {
   std::int64_t numel() const { return shape.numel(); }
 };
 
-// Writable, contiguous; a kernel fills all of it.
+// Writable, contiguous; a kernel fills all of it. Converts to a View of the same elements.
 struct MutView {
   void* ptr = nullptr;
   Shape shape{};
   DType dtype = DType::f32;
 
+  operator View() const { return {ptr, shape, dtype}; }  // NOLINT: implicit on purpose
   template <class T>
   T* data() const {
     return static_cast<T*>(ptr);

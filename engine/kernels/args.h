@@ -69,8 +69,9 @@ struct BatchNormArgs {
   double momentum = 0.1;  // of the new value, as PyTorch counts it
 };
 
-// What stands behind a convolution (ops::conv_tail): batch norm's eps, and whether a ReLU ends it.
-struct ConvTailArgs {
+// A convolution and its epilogue (ops::conv_block): batch norm's eps, and whether a ReLU comes last.
+struct ConvBlockArgs {
+  Conv2dArgs conv = {};
   double eps = 1e-5;
   bool relu = true;
 };

@@ -7,6 +7,7 @@
 
 #include "engine/core/view.h"
 #include "engine/kernels/args.h"
+#include "engine/kernels/block.h"
 
 namespace reprise::kernels {
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string_view>
 
 #include "engine/core/device.h"
 #include "engine/core/dtype.h"
@@ -16,6 +17,7 @@ struct KernelCall {
   struct Operand {
     View view;
     bool written;
+    std::string_view name = {};  // as kernels.def has it
   };
   const char* name;
   Device device;  // where it ran: ref where a cpu kernel fell back

@@ -17,26 +17,24 @@ namespace {
 
 using Operands = std::vector<KernelCall::Operand>;
 
-double flop_count(std::string_view name, const Operands& o) {
-  const auto n = [&](std::size_t i) { return static_cast<double>(o[i].view.numel()); };
-  const auto d = [&](std::size_t i, int k) { return static_cast<double>(o[i].view.dim(k)); };
-  if (name == "conv2d_fwd" || name == "conv2d_stats_fwd" || name == "conv2d_pool_stats_fwd") {
-    const auto y = std::find_if(o.begin(), o.end(), [](const auto& operand) { return operand.written; });
-    return 2 * static_cast<double>(y->view.numel()) * n(1) / d(1, 0);
-  }
-  if (name == "conv2d_tail_fwd") return 2 * n(o.size() - 1) * n(1) / d(1, 0);
-  if (name == "conv2d_dgrad" || name == "conv2d_dgrad_add" || name == "conv2d_tail_bwd" ||
-      name == "conv2d_tail_bwd_add")
-    return 2 * n(0) * n(1) / d(1, 0);
-  if (name == "conv2d_wgrad") return 2 * n(1) * n(2) / d(2, 0);
-  if (name == "depthwise_fwd") return 2 * n(2) * d(1, 1) * d(1, 2);
-  if (name == "depthwise_dgrad") return 2 * n(0) * d(1, 1) * d(1, 2);
-  if (name == "depthwise_wgrad") return 2 * n(1) * d(2, 1) * d(2, 2);
-  if (name == "linear_fwd") return 2 * n(3) * d(0, 1);
-  if (name == "linear_dgrad") return 2 * n(0) * d(2, 1);
-  if (name == "linear_wgrad") return 2 * n(1) * d(0, 1);
-  if (name == "matmul") return 2 * std::sqrt(n(0) * n(1) * n(2));
-  return 0;
+// Two for each multiplication and addition of a convolution or a matrix product; 0 for other kernels.
+double flop_count(std::string_view kernel, const Operands& operands) {
+  // The first of these operands that is present.
+  const auto first = [&](std::initializer_list<std::string_view> names) {
+    for (const std::string_view name : names)
+      for (const auto& o : operands)
+        if (o.name == name && o.view) return o.view;
+    return View{};
+  };
+  const auto numel = [](const View& v) { return static_cast<double>(v.numel()); };
+  const View filter = first({"w", "dw"}), output = first({"made", "y", "dy"});
+  if (kernel == "matmul") return 2 * std::sqrt(numel(first({"a"})) * numel(first({"b"})) * numel(output));
+  if (!filter || !output) return 0;
+  const auto taps = static_cast<double>(filter.dim(0)) * static_cast<double>(filter.dim(1));
+  if (kernel.starts_with("conv"))
+    return 2 * numel(output) * numel(filter) / static_cast<double>(filter.dim(0));
+  if (kernel.starts_with("depthwise")) return 2 * numel(output) * taps;
+  return 2 * numel(output) * static_cast<double>(filter.dim(1));  // linear
 }
 
 int thread_number() {

@@ -1,5 +1,6 @@
 #include "engine/kernels/run.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <map>
@@ -67,6 +68,12 @@ Device::Kind choose_backend(const char* name, Device device, DType dtype, bool o
       log_line(fmt::format("[fallback] {} {}: no cpu kernel, ref runs it", name, name_of(dtype)));
   }
   return Device::Kind::ref;
+}
+
+std::string_view take_name(std::string_view& list) {
+  const std::string_view piece = list.substr(0, list.find_first_of(",)"));
+  list.remove_prefix(std::min(list.size(), piece.size() + 1));
+  return piece.substr(piece.find_last_of(' ') + 1);
 }
 
 bool shapes_only() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -32,16 +33,15 @@ bool shapes_only();
 // Whether REPRISE_DEBUG, REPRISE_TRACE, REPRISE_VALIDATE or a probe asks for more than the plain call.
 bool watching();
 
-// Times the kernel for the table, the trace and its line; with REPRISE_VALIDATE repeats it on ref in double
-// through `on_ref`, which gets the operands' replacements, and throws Error on a difference. Shows the call
-// to the probe.
-using Repeat = void (*)(const void* arguments, const std::vector<void*>& replacements);
+// Times the kernel for the table, the trace and its line. Shows the call to the probe. With REPRISE_VALIDATE
+// compares the outputs with those of ref in double, and throws Error on a difference.
 class Watch {
  public:
   Watch(const char* name, Device device, DType dtype, std::vector<Operand> operands);
   // Before the call: keeps copies in double of what ref will need.
   void before();
-  // After it (on a GPU waits for it): its time; then compares with what repeat(copies) computes.
+  // After it (on a GPU waits for it): its time; then compares with what repeat(copies) computes: the same
+  // call on ref in double, with these copies as operands.
   template <class F>
   void after(F&& repeat) {
     finish();
@@ -70,25 +70,42 @@ class Watch {
   bool validate_, repeats_;
 };
 
+// A struct of operands (block.h), all of one type, each of them listed.
 template <class A>
-void collect(std::vector<Operand>& out, const A& a) {
-  if constexpr (std::is_same_v<A, View>)
-    out.push_back({a, false});
-  else if constexpr (std::is_same_v<A, MutView>)
-    out.push_back({View{a.ptr, a.shape, a.dtype}, true});
+concept OperandStruct = requires(A a) {
+  a.operands();
+};
+template <OperandStruct A>
+constexpr void check_all_listed() {
+  using Listed = decltype(std::declval<A&>().operands());
+  static_assert(sizeof(A) == std::tuple_size_v<Listed> * sizeof(std::tuple_element_t<0, Listed>),
+                "a member of the struct is not listed as an operand");
 }
 
-// The argument itself, or for an operand its copy.
+// Takes the first of the names in a list of arguments or members.
+std::string_view take_name(std::string_view& list);
+
+// Adds the operands of an argument; takes its name from the list.
 template <class A>
-A substitute(const A& a, const std::vector<MutView>& copies, std::size_t& next) {
-  if constexpr (std::is_same_v<A, View>) {
-    const MutView& c = copies[next++];
-    return View{c.ptr, c.shape, c.dtype};
-  } else if constexpr (std::is_same_v<A, MutView>) {
-    return copies[next++];
-  } else {
-    return a;
+void collect(std::vector<Operand>& out, std::string_view& names, A a) {
+  const std::string_view name = take_name(names);
+  if constexpr (std::is_same_v<A, View> || std::is_same_v<A, MutView>) {
+    out.push_back({a, std::is_same_v<A, MutView>, name});
+  } else if constexpr (OperandStruct<A>) {
+    check_all_listed<A>();
+    std::string_view members = A::names;
+    std::apply([&](const auto&... member) { (collect(out, members, member), ...); }, a.operands());
   }
+}
+
+// The argument with copies in place of its operands.
+template <class A>
+A substitute(A a, const std::vector<MutView>& copies, std::size_t& next) {
+  if constexpr (std::is_same_v<A, View> || std::is_same_v<A, MutView>)
+    return copies[next++];
+  else if constexpr (OperandStruct<A>)
+    std::apply([&](auto&... member) { ((member = substitute(member, copies, next)), ...); }, a.operands());
+  return a;
 }
 
 }  // namespace detail
@@ -112,7 +129,8 @@ void run(const kernels::Kernel<void(A...)>& kernel, Device device, DType dtype, 
   }
   const auto operands = [&] {
     std::vector<detail::Operand> list;
-    (detail::collect(list, arguments), ...);
+    std::string_view names = kernel.signature;
+    (detail::collect(list, names, arguments), ...);
     return list;
   };
   const Device ran_on = on_gpu ? device : Device{backend, 0};
@@ -135,12 +153,6 @@ void run(const kernels::Kernel<void(A...)>& kernel, Device device, DType dtype, 
     if (!on_gpu) throw;
     detail::rethrow_named(error, kernel.name, ran_on, dtype, operands());
   }
-}
-
-// Whether the table lists that kernel for the device and dtype itself (not as a fallback).
-template <class Signature>
-bool has_kernel(const kernels::Kernel<Signature>& kernel, Device device, DType dtype) {
-  return kernel.function[static_cast<int>(device.kind)][static_cast<int>(dtype)] != nullptr;
 }
 
 // How often a cpu kernel fell back to ref since the process started.

@@ -18,6 +18,7 @@ template <class... A>
 struct Kernel<void(A...)> {
   using Function = void (*)(A...);
   const char* name;
+  const char* signature;  // the arguments as kernels.def has them, for the names of operands
   Function function[device_kind_count][dtype_count];
 };
 
@@ -25,8 +26,9 @@ template <class... T>
 struct Types {};
 
 template <class Signature, class Ref, class Cpu, class Cuda>
-constexpr Kernel<Signature> make_kernel(const char* name, Ref ref, Cpu cpu, Cuda cuda) {
-  Kernel<Signature> k{name, {}};
+constexpr Kernel<Signature> make_kernel(const char* name, const char* signature, Ref ref, Cpu cpu,
+                                        Cuda cuda) {
+  Kernel<Signature> k{name, signature, {}};
   ref(k.function[0]);
   cpu(k.function[1]);
   cuda(k.function[2]);
@@ -49,7 +51,7 @@ constexpr void fill([[maybe_unused]] F (&row)[dtype_count], [[maybe_unused]] Pic
 
 #define KERNEL(name_, REF, CPU, CUDA, SIGNATURE)                                     \
   inline constexpr auto name_ = make_kernel<void SIGNATURE>(                         \
-      #name_,                                                                        \
+      #name_, #SIGNATURE,                                                            \
       [](auto& row) {                                                                \
         fill(                                                                        \
             row, []<class T>() { return &ref::name_<T>; }, REPRISE_TYPES_##REF{});   \

@@ -7,30 +7,20 @@
 namespace reprise::ops {
 namespace {
 
-// A row of C values per task group.
-Shape grouped(const Tensor& statistics) {
-  return statistics.rank() == 2 ? statistics.shape() : statistics.shape().prepend(1);
-}
-
-// Every statistic and parameter has the shape (C) or (T,C), the same for all.
+// Every statistic and parameter has the shape (C).
 void check(const char* op, const Tensor& x, std::initializer_list<NamedTensor> rows) {
   const auto lines = [&] {
     std::string text = operand_line("input", x, "(...,C)");
-    for (const NamedTensor& r : rows) text += operand_line(r.name, r.tensor, "(T,C)");
+    for (const NamedTensor& r : rows) text += operand_line(r.name, r.tensor, "(C)");
     return text;
   };
-  const Tensor& first = rows.begin()->tensor;
   for (const NamedTensor& r : rows) {
     check_parameters(op, {"input", x}, {r});
-    REPRISE_CHECK(x.rank() >= 2 && (r.tensor.rank() == 1 || r.tensor.rank() == 2),
-                  "{}: expected an input of rank 2 or more and statistics of rank 1 or 2{}", op, lines());
-    REPRISE_CHECK(r.tensor.dim(-1) == x.dim(-1), "{}: the input's channels do not match the {}{}", op, r.name,
-                  lines());
-    REPRISE_CHECK(r.tensor.shape() == first.shape(), "{}: the {} has another shape than the {}{}", op, r.name,
-                  rows.begin()->name, lines());
+    REPRISE_CHECK(x.rank() >= 2 && r.tensor.rank() == 1,
+                  "{}: expected an input of rank 2 or more and statistics of rank 1{}", op, lines());
+    REPRISE_CHECK(r.tensor.dim(0) == x.dim(-1) && x.dim(-1) >= 1,
+                  "{}: the input's channels do not match the {}{}", op, r.name, lines());
   }
-  REPRISE_CHECK(first.numel() >= 1 && x.dim(0) % grouped(first)[0] == 0,
-                "{}: the batch cannot be split into {} task groups{}", op, grouped(first)[0], lines());
 }
 
 struct ParameterGradients {
@@ -38,54 +28,52 @@ struct ParameterGradients {
 };
 ParameterGradients parameter_gradients(const BatchNormArgs& args, const Tensor& x, const Tensor& dy,
                                        const Tensor& mean, const Tensor& var) {
-  const Shape rows = grouped(mean);
-  Tensor dgamma = empty(rows, mean.dtype(), dy.device()), dbeta = empty(rows, mean.dtype(), dy.device());
-  run(kernels::batch_norm_bwd_params, dy.device(), dy.dtype(), args, x.view(), dy.view(),
-      mean.viewed_as(rows).view(), var.viewed_as(rows).view(), dgamma.mut_view(), dbeta.mut_view());
+  Tensor dgamma = empty(mean.shape(), mean.dtype(), dy.device()),
+         dbeta = empty(mean.shape(), mean.dtype(), dy.device());
+  run(kernels::batch_norm_bwd_params, dy.device(), dy.dtype(), args, x.view(), dy.view(), mean.view(),
+      var.view(), dgamma.mut_view(), dbeta.mut_view());
   return {dgamma, dbeta};
 }
 
 Tensor normalized(const BatchNormArgs& args, const Tensor& x, const Tensor& mean, const Tensor& var,
                   const Tensor& gamma, const Tensor& beta) {
-  const Shape rows = grouped(mean);
   Tensor y = empty(x.shape(), x.dtype(), x.device());
-  run(kernels::batch_norm_fwd, y.device(), y.dtype(), args, x.view(), mean.viewed_as(rows).view(),
-      var.viewed_as(rows).view(), gamma.viewed_as(rows).view(), beta.viewed_as(rows).view(), y.mut_view());
+  run(kernels::batch_norm_fwd, y.device(), y.dtype(), args, x.view(), mean.view(), var.view(), gamma.view(),
+      beta.view(), y.mut_view());
   return y;
 }
 
 }  // namespace
 
 // y = xhat gamma + beta,   xhat = (x - mean(x)) / sqrt(var(x) + eps).   dgamma = sum dy xhat,   dbeta = sum
-// dy, dx = gamma / sqrt(var + eps) (dy - dbeta / M - xhat dgamma / M),   M values per channel and group.
+// dy, dx = gamma / sqrt(var + eps) (dy - dbeta / M - xhat dgamma / M),   M values per channel.
 BatchNormResult batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                            const BatchNormArgs& args) {
   check("batch_norm", x, {{"gamma", gamma}, {"beta", beta}});
   REPRISE_CHECK(x.numel() / gamma.numel() > 1,
                 "batch_norm: one value per channel has no variance; use more images in the batch or larger "
                 "ones, or normalise with running statistics{}{}",
-                operand_line("input", x, "(...,C)"), operand_line("gamma", gamma, "(T,C)"));
-  const Shape rows = grouped(gamma);
-  Tensor mean = empty(rows, gamma.dtype(), x.device()), var = empty(rows, gamma.dtype(), x.device());
+                operand_line("input", x, "(...,C)"), operand_line("gamma", gamma, "(C)"));
+  Tensor mean = empty(gamma.shape(), gamma.dtype(), x.device()),
+         var = empty(gamma.shape(), gamma.dtype(), x.device());
   run(kernels::batch_norm_stats, x.device(), x.dtype(), x.view(), mean.mut_view(), var.mut_view());
   const Tensor y = normalized(args, x, mean, var, gamma, beta);
   if (any_requires_grad({x, gamma, beta})) {
     const Saved saved_x(x, "batch_norm: input"), saved_gamma(gamma, "batch_norm: gamma"),
         saved_mean(mean, "batch_norm: mean"), saved_var(var, "batch_norm: variance");
-    record("batch_norm", {x, gamma, beta}, y,
-           [=, shape = gamma.shape()](const Tensor& dy, const Needs& needs) {
-             const auto [dgamma, dbeta] = parameter_gradients(args, saved_x, dy, saved_mean, saved_var);
-             Tensor dx;
-             if (needs[0]) {
-               dx = empty(dy.shape(), dy.dtype(), dy.device());
-               run(kernels::batch_norm_bwd_train, dy.device(), dy.dtype(), args, saved_x.get().view(),
-                   dy.view(), saved_mean.get().view(), saved_var.get().view(),
-                   saved_gamma.get().viewed_as(rows).view(), dgamma.view(), dbeta.view(), dx.mut_view());
-             }
-             return std::vector{dx, dgamma.viewed_as(shape), dbeta.viewed_as(shape)};
-           });
+    record("batch_norm", {x, gamma, beta}, y, [=](const Tensor& dy, const Needs& needs) {
+      const auto [dgamma, dbeta] = parameter_gradients(args, saved_x, dy, saved_mean, saved_var);
+      Tensor dx;
+      if (needs[0]) {
+        dx = empty(dy.shape(), dy.dtype(), dy.device());
+        run(kernels::batch_norm_bwd_train, dy.device(), dy.dtype(), args, saved_x.get().view(), dy.view(),
+            saved_mean.get().view(), saved_var.get().view(), saved_gamma.get().view(), dgamma.view(),
+            dbeta.view(), dx.mut_view());
+      }
+      return std::vector{dx, dgamma, dbeta};
+    });
   }
-  return {y, mean.viewed_as(gamma.shape()), var.viewed_as(gamma.shape())};
+  return {y, mean, var};
 }
 
 // y = (x - mean) / sqrt(var + eps) gamma + beta.   dx = gamma / sqrt(var + eps) dy;   dgamma, dbeta as above.
@@ -101,19 +89,17 @@ Tensor batch_norm_eval(const Tensor& x, const Tensor& mean, const Tensor& var, c
         saved_mean(for_parameters ? mean : Tensor(), "batch_norm_eval: mean"),
         saved_var(var, "batch_norm_eval: variance"),
         saved_gamma(requires_grad(x) ? gamma : Tensor(), "batch_norm_eval: gamma");
-    record("batch_norm_eval", {x, gamma, beta}, y,
-           [=, rows = grouped(var), shape = gamma.shape()](const Tensor& dy, const Needs& needs) {
-             Tensor dx;
-             if (needs[0]) {
-               dx = empty(dy.shape(), dy.dtype(), dy.device());
-               run(kernels::batch_norm_bwd_eval, dy.device(), dy.dtype(), args, dy.view(),
-                   saved_var.get().viewed_as(rows).view(), saved_gamma.get().viewed_as(rows).view(),
-                   dx.mut_view());
-             }
-             if (!for_parameters) return std::vector{dx, Tensor(), Tensor()};
-             const auto [dgamma, dbeta] = parameter_gradients(args, saved_x, dy, saved_mean, saved_var);
-             return std::vector{dx, dgamma.viewed_as(shape), dbeta.viewed_as(shape)};
-           });
+    record("batch_norm_eval", {x, gamma, beta}, y, [=](const Tensor& dy, const Needs& needs) {
+      Tensor dx;
+      if (needs[0]) {
+        dx = empty(dy.shape(), dy.dtype(), dy.device());
+        run(kernels::batch_norm_bwd_eval, dy.device(), dy.dtype(), args, dy.view(), saved_var.get().view(),
+            saved_gamma.get().view(), dx.mut_view());
+      }
+      if (!for_parameters) return std::vector{dx, Tensor(), Tensor()};
+      const auto [dgamma, dbeta] = parameter_gradients(args, saved_x, dy, saved_mean, saved_var);
+      return std::vector{dx, dgamma, dbeta};
+    });
   }
   return y;
 }
@@ -128,8 +114,8 @@ void update_running_stats(const BatchNormResult& batch, std::int64_t count, Tens
                 "update_running_stats: the shapes differ{}{}{}", operand_line("batch", batch.mean),
                 operand_line("mean", running_mean), operand_line("var", running_var));
   REPRISE_CHECK(count > 1, "update_running_stats: {} value per channel has no variance", count);
-  run(kernels::batch_norm_update, running_mean.device(), running_mean.dtype(), args, count, batch.mean.view(),
-      batch.var.view(), running_mean.mut_view(), running_var.mut_view());
+  run(kernels::update_running_stats, running_mean.device(), running_mean.dtype(), args, count,
+      batch.mean.view(), batch.var.view(), running_mean.mut_view(), running_var.mut_view());
 }
 
 }  // namespace reprise::ops

@@ -6,13 +6,13 @@
 
 namespace reprise::ops {
 
-// gamma, beta, mean, var: (C), or (T,C) for T task groups along x's leading dimension.
+// gamma, beta, mean, var: (C).
 struct BatchNormResult {
   Tensor y;          // like x
   Tensor mean, var;  // of this batch, var biased; no gradient flows to them
 };
 
-// Normalises with the batch's own mean and biased variance. Error if a group has one value per channel.
+// Normalises with the batch's own mean and biased variance. Error where a channel has a single value.
 REPRISE_API BatchNormResult batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                                        const BatchNormArgs& args = {});
 
@@ -21,7 +21,7 @@ REPRISE_API Tensor batch_norm_eval(const Tensor& x, const Tensor& mean, const Te
                                    const Tensor& gamma, const Tensor& beta, const BatchNormArgs& args = {});
 
 // In place: running = (1 - momentum) * running + momentum * batch, the variance made unbiased for `count`
-// values per channel (and group).
+// values per channel.
 REPRISE_API void update_running_stats(const BatchNormResult& batch, std::int64_t count, Tensor& running_mean,
                                       Tensor& running_var, const BatchNormArgs& args = {});
 

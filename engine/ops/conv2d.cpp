@@ -48,15 +48,11 @@ void record_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, Ten
                                                                             const Needs& needs) {
            Tensor dx, dw;
            if (needs[0]) {
-             const View filter = saved_w.get().view();
-             if (has_kernel(kernels::conv2d_dgrad_add, dy.device(), dy.dtype())) dx = needs.take_sum(0);
-             if (dx.defined()) {
-               run(kernels::conv2d_dgrad_add, dy.device(), dy.dtype(), args, dy.view(), filter,
-                   dx.mut_view());
-             } else {
-               dx = empty(x_shape, dy.dtype(), dy.device());
-               run(kernels::conv2d_dgrad, dy.device(), dy.dtype(), args, dy.view(), filter, dx.mut_view());
-             }
+             dx = needs.take_sum(0);
+             const bool accumulate = dx.defined();
+             if (!accumulate) dx = empty(x_shape, dy.dtype(), dy.device());
+             run(kernels::conv2d_dgrad, dy.device(), dy.dtype(), args, accumulate, dy.view(),
+                 saved_w.get().view(), dx.mut_view());
            }
            if (needs[1]) {
              dw = empty(w_shape, parameter_dtype(dy.dtype()), dy.device());
@@ -79,24 +75,18 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, const Te
 Tensor depthwise_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args) {
   check_parameters("depthwise_conv2d", {"input", x}, {{"filter", w}});
   const auto lines = [&] {
-    return operand_line("input", x, "(N,H,W,C)") + operand_line("filter", w, "(T,R,S,C)");
+    return operand_line("input", x, "(N,H,W,C)") + operand_line("filter", w, "(R,S,C)");
   };
-  REPRISE_CHECK(x.rank() == 4 && (w.rank() == 3 || w.rank() == 4),
-                "depthwise_conv2d: expected an input of rank 4 and a filter of rank 3 or 4{}", lines());
+  REPRISE_CHECK(x.rank() == 4 && w.rank() == 3,
+                "depthwise_conv2d: expected an input of rank 4 and a filter of rank 3{}", lines());
   check_args("depthwise_conv2d", args);
   REPRISE_CHECK(x.dim(3) == w.dim(-1), "depthwise_conv2d: the input's channels do not match the filter{}",
-                lines());
-  const std::int64_t groups = w.rank() == 4 ? w.dim(0) : 1;
-  REPRISE_CHECK(groups >= 1 && x.dim(0) % groups == 0,
-                "depthwise_conv2d: the batch cannot be split into the filter's {} task groups{}", groups,
                 lines());
   const std::int64_t oh = args.out_size(0, x.dim(1), w.dim(-3)), ow = args.out_size(1, x.dim(2), w.dim(-2));
   REPRISE_CHECK(oh > 0 && ow > 0, "depthwise_conv2d: the input is smaller than the filter{}", lines());
 
-  const Shape grouped = w.rank() == 4 ? w.shape() : w.shape().prepend(1);
   Tensor y = empty({x.dim(0), oh, ow, x.dim(3)}, x.dtype(), x.device());
-  run(kernels::depthwise_fwd, y.device(), y.dtype(), args, x.view(), w.viewed_as(grouped).view(),
-      y.mut_view());
+  run(kernels::depthwise_fwd, y.device(), y.dtype(), args, x.view(), w.view(), y.mut_view());
   if (any_requires_grad({x, w})) {
     const Saved saved_x(requires_grad(w) ? x : Tensor(), "depthwise_conv2d: input");
     const Saved saved_w(requires_grad(x) ? w : Tensor(), "depthwise_conv2d: filter");
@@ -105,14 +95,13 @@ Tensor depthwise_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args
              Tensor dx, dw;
              if (needs[0]) {
                dx = empty(x_shape, dy.dtype(), dy.device());
-               run(kernels::depthwise_dgrad, dy.device(), dy.dtype(), args, dy.view(),
-                   saved_w.get().viewed_as(grouped).view(), dx.mut_view());
+               run(kernels::depthwise_dgrad, dy.device(), dy.dtype(), args, dy.view(), saved_w.get().view(),
+                   dx.mut_view());
              }
              if (needs[1]) {
-               dw = empty(grouped, parameter_dtype(dy.dtype()), dy.device());
+               dw = empty(w_shape, parameter_dtype(dy.dtype()), dy.device());
                run(kernels::depthwise_wgrad, dy.device(), dy.dtype(), args, saved_x.get().view(), dy.view(),
                    dw.mut_view());
-               dw = dw.viewed_as(w_shape);
              }
              return std::vector{dx, dw};
            });

@@ -19,8 +19,7 @@ void record_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, Ten
 // The shape of conv2d's result; Error where it would give one.
 REPRISE_API Shape conv2d_shape(const Tensor& x, const Tensor& w, const Conv2dArgs& args);
 
-// The same with one filter per channel: w (R,S,C), or (T,R,S,C) for T task groups along the batch, N
-// divisible by T. args.groups is not looked at.
+// The same with one filter per channel: w (R,S,C). args.groups is not looked at.
 REPRISE_API Tensor depthwise_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args = {});
 
 }  // namespace reprise::ops

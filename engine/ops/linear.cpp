@@ -11,17 +11,14 @@ void check_linear(const Tensor& x, const Tensor& w, const Tensor& b) {
   check_operands("linear", {{"input", x}, {"weight", w}});
   if (b.defined()) check_operands("linear", {{"input", x}, {"bias", b}});
   const auto lines = [&] {
-    return operand_line("input", x, "(N,I)") + operand_line("weight", w, "(T,O,I)") +
-           (b.defined() ? operand_line("bias", b, "(T,O)") : "");
+    return operand_line("input", x, "(N,I)") + operand_line("weight", w, "(O,I)") +
+           (b.defined() ? operand_line("bias", b, "(O)") : "");
   };
-  REPRISE_CHECK(x.rank() == 2 && (w.rank() == 2 || w.rank() == 3),
-                "linear: expected an input of rank 2 and a weight of rank 2 or 3{}", lines());
-  REPRISE_CHECK(x.dim(1) == w.dim(-1), "linear: the input's features do not match the weight{}", lines());
-  REPRISE_CHECK(!b.defined() || b.shape() == Shape(w.shape().dims().first(w.rank() - 1)),
-                "linear: the bias does not match the weight{}", lines());
-  const std::int64_t groups = w.rank() == 3 ? w.dim(0) : 1;
-  REPRISE_CHECK(groups >= 1 && x.dim(0) % groups == 0,
-                "linear: the batch cannot be split into the weight's {} task groups{}", groups, lines());
+  REPRISE_CHECK(x.rank() == 2 && w.rank() == 2, "linear: expected an input and a weight of rank 2{}",
+                lines());
+  REPRISE_CHECK(x.dim(1) == w.dim(1), "linear: the input's features do not match the weight{}", lines());
+  REPRISE_CHECK(!b.defined() || b.shape() == Shape{w.dim(0)}, "linear: the bias does not match the weight{}",
+                lines());
 }
 
 void check_matmul(const Tensor& a, const Tensor& b, const MatmulArgs& args) {
@@ -44,14 +41,12 @@ Tensor product(const Tensor& a, const Tensor& b, bool transpose_a, bool transpos
 
 }  // namespace
 
-// y = x w^T + b.   dx = dy w.   dw = dy^T x.   db = the sum of dy's rows.   Each per task group.
+// y = x w^T + b.   dx = dy w.   dw = dy^T x.   db = the sum of dy's rows.
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
   check_linear(x, w, b);
-  const Shape grouped = w.rank() == 3 ? w.shape() : w.shape().prepend(1);
-  const Shape grouped_bias{grouped[0], grouped[1]};
-  Tensor y = empty({x.dim(0), grouped[1]}, x.dtype(), x.device());
-  run(kernels::linear_fwd, y.device(), y.dtype(), x.view(), w.viewed_as(grouped).view(),
-      b.defined() ? b.viewed_as(grouped_bias).view() : View{}, y.mut_view());
+  Tensor y = empty({x.dim(0), w.dim(0)}, x.dtype(), x.device());
+  run(kernels::linear_fwd, y.device(), y.dtype(), x.view(), w.view(), b.defined() ? b.view() : View{},
+      y.mut_view());
   if (any_requires_grad({x, w, b})) {
     const Saved saved_x(requires_grad(w) ? x : Tensor(), "linear: input");
     const Saved saved_w(requires_grad(x) ? w : Tensor(), "linear: weight");
@@ -60,19 +55,17 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
              Tensor dx, dw, db;
              if (needs[0]) {
                dx = empty(x_shape, dy.dtype(), dy.device());
-               run(kernels::linear_dgrad, dy.device(), dy.dtype(), dy.view(),
-                   saved_w.get().viewed_as(grouped).view(), dx.mut_view());
+               run(kernels::linear_dgrad, dy.device(), dy.dtype(), dy.view(), saved_w.get().view(),
+                   dx.mut_view());
              }
              if (needs[1]) {
-               dw = empty(grouped, dy.dtype(), dy.device());
+               dw = empty(w_shape, dy.dtype(), dy.device());
                run(kernels::linear_wgrad, dy.device(), dy.dtype(), saved_x.get().view(), dy.view(),
                    dw.mut_view());
-               dw = dw.viewed_as(w_shape);
              }
              if (needs[2]) {
-               db = empty(grouped_bias, dy.dtype(), dy.device());
+               db = empty({w_shape[0]}, dy.dtype(), dy.device());
                run(kernels::linear_bgrad, dy.device(), dy.dtype(), dy.view(), db.mut_view());
-               db = db.viewed_as(Shape(w_shape.dims().first(static_cast<std::size_t>(w_shape.rank() - 1))));
              }
              return std::vector{dx, dw, db};
            });

@@ -6,8 +6,7 @@
 
 namespace reprise::ops {
 
-// y = x w^T + b.  x (N,I), w (O,I), b (O) or undefined, result (N,O); for T task groups along the batch w
-// (T,O,I), b (T,O).
+// y = x w^T + b.  x (N,I), w (O,I), b (O) or undefined, result (N,O).
 REPRISE_API Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b = {});
 
 // y = op(a) op(b) for matrices; a transposed operand is stored with its dimensions swapped. Result (M,N).

@@ -13,7 +13,7 @@ void check_matrix(const char* op, const Tensor& x) {
                 operand_line("input", x, "(M,C)"));
 }
 
-void check_labels(const Tensor& logits, const Tensor& labels, int groups) {
+void check_labels(const Tensor& logits, const Tensor& labels) {
   check_operands("cross_entropy", {{"logits", logits}});
   const auto lines = [&] {
     return operand_line("logits", logits, "(N,C)") + operand_line("labels", labels, "(N)");
@@ -24,8 +24,6 @@ void check_labels(const Tensor& logits, const Tensor& labels, int groups) {
                 "cross_entropy: expected one label (i64) for each row{}", lines());
   REPRISE_CHECK(labels.device() == logits.device(),
                 "cross_entropy: the labels are on another device than the logits{}", lines());
-  REPRISE_CHECK(groups >= 1 && logits.dim(0) % groups == 0,
-                "cross_entropy: the batch cannot be split into {} task groups{}", groups, lines());
   if (!labels.device().is_host()) return;
   const auto values = labels.values<std::int64_t>();
   for (std::size_t i = 0; i < values.size(); ++i)
@@ -66,22 +64,21 @@ Tensor log_softmax(const Tensor& x) {
   return y;
 }
 
-// y = mean of -log softmax(x)[label].   dx = (softmax(x) - onehot(label)) dy / rows.   Each per task group.
-Tensor cross_entropy(const Tensor& logits, const Tensor& labels, int groups) {
-  check_labels(logits, labels, groups);
+// y = mean of -log softmax(x)[label].   dx = (softmax(x) - onehot(label)) dy / rows.
+Tensor cross_entropy(const Tensor& logits, const Tensor& labels) {
+  check_labels(logits, labels);
   Tensor log_probs = empty(logits.shape(), logits.dtype(), logits.device());
   run(kernels::log_softmax_fwd, logits.device(), logits.dtype(), logits.view(), log_probs.mut_view());
-  Tensor loss = empty({groups}, logits.dtype(), logits.device());
-  run(kernels::nll_fwd, logits.device(), logits.dtype(), log_probs.view(), labels.view(), loss.mut_view());
-  const Tensor y = groups == 1 ? loss.viewed_as({}) : loss;
+  Tensor y = empty(Shape{}, logits.dtype(), logits.device());
+  run(kernels::nll_fwd, logits.device(), logits.dtype(), log_probs.view(), labels.view(), y.mut_view());
   if (any_requires_grad({logits})) {
     record("cross_entropy", {logits}, y,
-           [groups, saved = Saved(log_probs, "cross_entropy: log probabilities"),
+           [saved = Saved(log_probs, "cross_entropy: log probabilities"),
             saved_labels = Saved(labels, "cross_entropy: labels")](const Tensor& dy, const Needs&) {
              const Tensor& kept = saved;
              Tensor dx = empty(kept.shape(), dy.dtype(), dy.device());
              run(kernels::cross_entropy_bwd, dy.device(), dy.dtype(), kept.view(), saved_labels.get().view(),
-                 dy.viewed_as({groups}).view(), dx.mut_view());
+                 dy.view(), dx.mut_view());
              return std::vector{dx};
            });
   }

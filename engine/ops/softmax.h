@@ -9,8 +9,8 @@ REPRISE_API Tensor softmax(const Tensor& x);      // (M,C)
 REPRISE_API Tensor log_softmax(const Tensor& x);  // (M,C)
 
 // The mean over the batch of -log softmax(logits)[label]. logits (N,C), labels i64 (N) in 0..C-1 (Error
-// otherwise). A scalar; with groups = T > 1 the mean of each group of N/T rows, shape (T).
-REPRISE_API Tensor cross_entropy(const Tensor& logits, const Tensor& labels, int groups = 1);
+// otherwise). A scalar.
+REPRISE_API Tensor cross_entropy(const Tensor& logits, const Tensor& labels);
 
 // i64 (M): the first largest of each row. No gradient.
 REPRISE_API Tensor argmax_rows(const Tensor& x);

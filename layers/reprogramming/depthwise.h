@@ -12,6 +12,7 @@ class REPRISE_API DepthwiseReprogram : public Reprogram {
   // For the outputs of `conv`, in its weight's dtype and device. `kernel` is odd.
   DepthwiseReprogram(const Conv2d& conv, int kernel);
   Tensor apply(const Tensor& x, const Tensor& y) override;
+  Tensor block_filter() const override { return weight; }
   std::string_view type() const override { return "DepthwiseReprogram"; }
   std::int64_t flops(const Shape& x, const Shape& y) const override;
   // Back to the identity.

@@ -38,10 +38,10 @@ void expect_same_bits(Tensor& out, F f) {
 }
 
 TEST(CpuThreads, SumsOverChunks) {
-  const Shape shape{6, 33, 40, 35};  // in three task groups; several chunks in each, the last one short
+  const Shape shape{6, 33, 40, 35};  // several chunks, the last one short
   const Tensor x = random_tensor(shape, 1), dy = random_tensor(shape, 2);
-  Tensor mean = empty({3, 35}), var = empty({3, 35}), dgamma = empty({3, 35}), dbeta = empty({3, 35});
-  Tensor dw = empty({3, 3, 3, 35}), rows = empty({35}), total = empty({});
+  Tensor mean = empty({35}), var = empty({35}), dgamma = empty({35}), dbeta = empty({35});
+  Tensor dw = empty({3, 3, 35}), rows = empty({35}), total = empty({});
   Conv2dArgs conv;
   conv.padding = {1, 1};
   conv.groups = 35;
@@ -75,12 +75,12 @@ void expect_same_convolutions() {
     const Tensor x = random_tensor({k.n, k.size, k.size, k.c}, 1).to(dtype_of<T>);
     const Tensor w = random_tensor({k.o, k.kernel, k.kernel, k.c}, 2).sealed_copy();
     Tensor y = empty({k.n, out, out, k.o}, dtype_of<T>), dx = empty(x.shape(), dtype_of<T>),
-           mean = empty({1, k.o}), var = empty({1, k.o});
+           mean = empty({k.o}), var = empty({k.o});
     expect_same_bits(y, [&] { cpu::conv2d_fwd<T>(args, x.view(), w.view(), y.mut_view()); });
-    expect_same_bits(dx, [&] { cpu::conv2d_dgrad<T>(args, y.view(), w.view(), dx.mut_view()); });
+    expect_same_bits(dx, [&] { cpu::conv2d_dgrad<T>(args, false, y.view(), w.view(), dx.mut_view()); });
     expect_same_bits(var, [&] {
-      cpu::conv2d_stats_fwd<T>(args, x.view(), w.view(), {}, y.mut_view(), {}, mean.mut_view(),
-                               var.mut_view());
+      cpu::conv_block_stats<T>({.conv = args}, {x.view(), w.view(), {}},
+                               {y.mut_view(), {}, mean.mut_view(), var.mut_view()});
     });
   }
 }
@@ -126,22 +126,21 @@ TEST(CpuThreads, EveryThreadHasWork) {
   set_thread_count(0);
 }
 
-// Sums have a chunk for each of 16 threads: those over a step's images, of each task's group.
+// Sums have a chunk for each of 16 threads: those over a step's images.
 TEST(CpuThreads, SumsHaveChunksForAll) {
   for (const Shape& x : {Shape{32, 8, 8, 64}, {32, 16, 16, 32}, {32, 7, 7, 512}, {32, 56, 56, 64}})
-    for (const std::int64_t groups : {1, 2})
-      for (const std::int64_t most : {cpu::sum_chunk, cpu::filter_chunk}) {
-        const auto z = cpu::GroupChunks::of_images(x, groups, most);
-        EXPECT_GE(z.chunks, 16) << x[1];
-        EXPECT_LE(z.chunk_rows * x[3], most) << x[1];
-        EXPECT_EQ(z.chunk_rows % x[2], 0) << x[1];
-        std::int64_t next = 0;
-        for (std::int64_t k = 0; k < z.total(); next += z.rows(k++)) EXPECT_EQ(z.begin(k), next) << x[1];
-        EXPECT_EQ(next, x.numel() / x[3]) << x[1];
-      }
+    for (const std::int64_t most : {cpu::sum_chunk, cpu::filter_chunk}) {
+      const auto z = cpu::Chunks::of_images(x, most);
+      EXPECT_GE(z.count, 16) << x[1];
+      EXPECT_LE(z.chunk_rows * x[3], most) << x[1];
+      EXPECT_EQ(z.chunk_rows % x[2], 0) << x[1];
+      std::int64_t next = 0;
+      for (std::int64_t k = 0; k < z.count; next += z.rows(k++)) EXPECT_EQ(z.begin(k), next) << x[1];
+      EXPECT_EQ(next, x.numel() / x[3]) << x[1];
+    }
   // But no image is cut that fits.
-  EXPECT_EQ(cpu::GroupChunks::of_images({4, 7, 7, 512}, 1, cpu::filter_chunk).chunks, 4);
-  EXPECT_EQ(cpu::GroupChunks::of_images({1, 28, 28, 128}, 1, cpu::filter_chunk).chunks, 1);
+  EXPECT_EQ(cpu::Chunks::of_images({4, 7, 7, 512}, cpu::filter_chunk).count, 4);
+  EXPECT_EQ(cpu::Chunks::of_images({1, 28, 28, 128}, cpu::filter_chunk).count, 1);
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/kernels/run.h"
+
 namespace reprise {
 namespace {
 
@@ -75,16 +77,22 @@ TEST(Profile, ATraceKeepsTheFirstAndCountsTheRest) {
   EXPECT_NE(json.find("3 later ones left out"), std::string::npos);
 }
 
+TEST(Profile, OperandsHaveTheNamesOfTheTable) {
+  std::string_view names = kernels::conv2d_dgrad.signature;
+  for (const char* name : {"args", "accumulate", "dy", "w", "dx"}) EXPECT_EQ(detail::take_name(names), name);
+  names = kernels::BlockStatsIn::names;
+  for (const char* name : {"x", "w", "filter"}) EXPECT_EQ(detail::take_name(names), name);
+}
+
 TEST(Profile, OperationsAndBytesAreCounted) {
   const View x{&x, {2, 5, 7, 3}, DType::f32}, w{&x, {4, 3, 3, 3}, DType::f32},
       y{&x, {2, 5, 7, 4}, DType::f32};
-  const TimedKernel k = timed_kernel("conv2d_fwd", cpu_device, DType::f32,
-                                     {{x, false}, {w, false}, {{}, false}, {y, true}}, 1, 2);
+  const TimedKernel k =
+      timed_kernel("conv2d_fwd", cpu_device, DType::f32,
+                   {{x, false, "x"}, {w, false, "w"}, {{}, false, "b"}, {y, true, "y"}}, 1, 2);
   EXPECT_EQ(k.bytes, 4 * (2 * 5 * 7 * 3 + 4 * 27 + 2 * 5 * 7 * 4));
   EXPECT_EQ(k.shapes, " [2, 5, 7, 3] [4, 3, 3, 3] -> [2, 5, 7, 4]");
-  const TimedKernel plain =
-      timed_kernel("conv2d_fwd", cpu_device, DType::f32, {{x, false}, {w, false}, {y, true}}, 1, 2);
-  EXPECT_EQ(plain.flop, 2.0 * 2 * 5 * 7 * 4 * 27);
+  EXPECT_EQ(k.flop, 2.0 * 2 * 5 * 7 * 4 * 27);
 }
 
 TEST(Profile, TheMachineHasLimits) {

@@ -22,7 +22,6 @@ TEST(Shape, SizesAndChanges) {
   EXPECT_EQ(Shape{}.numel(), 1);
   EXPECT_EQ((Shape{4, 0}).numel(), 0);
   EXPECT_EQ(s.with(-2, 7), (Shape{2, 7, 5}));
-  EXPECT_EQ(s.prepend(9), (Shape{9, 2, 3, 5}));
   EXPECT_EQ(s.drop_front(2), Shape{5});
   EXPECT_NE(s, (Shape{2, 3, 5, 1}));
   EXPECT_EQ(to_string(s), "[2, 3, 5]");
@@ -33,7 +32,6 @@ TEST(Shape, RefusesWhatCannotBe) {
   expect_error([] { Shape{1, 2, 3, 4, 5, 6, 7}; }, "rank 7", "6");
   expect_error([] { Shape{2, -1}; }, "dimension 1 is negative: -1");
   expect_error([] { Shape{std::int64_t{1} << 40, std::int64_t{1} << 40}; }, "overflows");
-  expect_error([] { (Shape{1, 2, 3, 4, 5, 6}).prepend(1); }, "rank 7");
 }
 
 TEST(Tensor, HoldsValues) {

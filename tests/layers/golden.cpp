@@ -8,7 +8,7 @@ namespace {
 // Calls f(index in memory, index in the file) for every element.
 template <class F>
 void for_each_place(const Shape& memory, FileLayout layout, F f) {
-  const Shape s = layout == FileLayout::depthwise ? memory.prepend(1) : memory;
+  const Shape s = layout == FileLayout::depthwise ? Shape{1, memory[0], memory[1], memory[2]} : memory;
   if (layout == FileLayout::plain) {
     for (std::int64_t i = 0; i < memory.numel(); ++i) f(i, i);
     return;

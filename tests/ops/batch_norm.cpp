@@ -5,10 +5,8 @@
 namespace reprise::testing {
 namespace {
 
-// groups=0: statistics (C); groups=T: (T,C).
 Shape statistics(const Params& p) {
-  const std::int64_t channels = p.shape("x")[-1], groups = p.integer("groups", 0);
-  return groups == 0 ? Shape{channels} : Shape{groups, channels};
+  return {p.shape("x")[-1]};
 }
 
 const OpCases batch_norm("batch_norm",
@@ -18,13 +16,12 @@ const OpCases batch_norm("batch_norm",
                              "x=3x5x4x35",
                              "x=5x35",     // no pixels
                              "x=2x1x1x3",  // two values per channel
-                             "x=6x5x4x3 groups=3",
-                             "x=3x3x7x35 groups=3",
-                             "x=2x5x7x17 groups=1",
+                             "x=6x5x4x3",
+                             "x=3x3x7x35",
                              "x=2x7x5x19 eps=0.1",
                              "x=2x7x5x3 shift=1000",  // the mean is far larger than the deviation
                              "x=2x28x28x64",          // real networks
-                             "x=3x14x14x256 groups=3",
+                             "x=3x14x14x256",
                              "x=4x7x7x512",
                          },
                          [](Case& c, const Params& p) {
@@ -55,10 +52,10 @@ const OpCases batch_norm_eval("batch_norm_eval",
                                   "x=3x5x4x35",
                                   "x=5x35",
                                   "x=1x1x1x3",
-                                  "x=6x5x4x3 groups=3",
-                                  "x=3x3x7x35 groups=3",
+                                  "x=6x5x4x3",
+                                  "x=3x3x7x35",
                                   "x=2x28x28x64",
-                                  "x=3x14x14x256 groups=3",
+                                  "x=3x14x14x256",
                               },
                               [](Case& c, const Params& p) {
                                 c.normal("x", p.shape("x"));
@@ -73,11 +70,9 @@ const OpCases batch_norm_eval("batch_norm_eval",
                                 c.tolerance = 2e-6;
                               });
 
-const OpCases update("update_running_stats",
-                     {"c=1 count=2", "c=35 count=100", "c=3 groups=3 count=7 momentum=0.25"},
+const OpCases update("update_running_stats", {"c=1 count=2", "c=35 count=100", "c=3 count=7 momentum=0.25"},
                      [](Case& c, const Params& p) {
-                       const std::int64_t channels = p.integer("c", 1), groups = p.integer("groups", 0);
-                       const Shape shape = groups == 0 ? Shape{channels} : Shape{groups, channels};
+                       const Shape shape{p.integer("c", 1)};
                        const int count = p.integer("count", 2);
                        BatchNormArgs args;
                        args.momentum = p.number("momentum", 0.1);

@@ -67,11 +67,7 @@ TEST(Messages, Convolution) {
         ops::depthwise_conv2d(x, zeros({3, 3, 4}));
       },
       {"depthwise_conv2d: the input's channels"});
-  expect_refusal(
-      [&] {
-        ops::depthwise_conv2d(x, zeros({3, 3, 3, 3}));
-      },
-      {"split into the filter's 3 task groups"});
+  expect_refusal([&] { ops::depthwise_conv2d(x, zeros({3, 3, 3, 3})); }, {"a filter of rank 3"});
 }
 
 TEST(Messages, Products) {
@@ -79,9 +75,9 @@ TEST(Messages, Products) {
       [] {
         ops::linear(zeros({2, 3}), zeros({4, 5}));
       },
-      {"linear: the input's features", "(T,O,I)"});
+      {"linear: the input's features", "(O,I)"});
   expect_refusal([] { ops::linear(zeros({2, 3}), zeros({4, 3}), zeros({3})); }, {"the bias does not match"});
-  expect_refusal([] { ops::linear(zeros({4, 3}), zeros({3, 4, 3})); }, {"3 task groups"});
+  expect_refusal([] { ops::linear(zeros({4, 3}), zeros({3, 4, 3})); }, {"a weight of rank 2"});
   expect_refusal(
       [] {
         ops::matmul(zeros({2, 3}), zeros({2, 3}));
@@ -97,14 +93,13 @@ TEST(Messages, BatchNorm) {
         ops::batch_norm(zeros({1, 1, 1, 3}), c, c);
       },
       {"one value per channel has no variance", "use more images in the batch"});
+  expect_refusal([&] { ops::batch_norm(zeros({2, 2, 2, 4}), c, c); }, {"channels do not match the gamma"});
+  expect_refusal([&] { ops::batch_norm(zeros({2, 2, 2, 3}), c, ones({1, 3})); }, {"statistics of rank 1"});
   expect_refusal(
       [&] {
-        ops::batch_norm(zeros({3, 3}), ones({3, 3}), ones({3, 3}));
+        ops::batch_norm(zeros({2, 2, 2, 3}), c, ones({4}));
       },
-      {"one value per channel"});
-  expect_refusal([&] { ops::batch_norm(zeros({2, 2, 2, 4}), c, c); }, {"channels do not match the gamma"});
-  expect_refusal([&] { ops::batch_norm(zeros({2, 2, 2, 3}), c, ones({1, 3})); }, {"beta has another shape"});
-  expect_refusal([&] { ops::batch_norm(zeros({4, 2, 3}), ones({3, 3}), ones({3, 3})); }, {"3 task groups"});
+      {"channels do not match the beta"});
   const Tensor mean = zeros({3});
   set_requires_grad(mean);
   expect_refusal(
@@ -157,7 +152,6 @@ TEST(Messages, PoolingAndLoss) {
   expect_refusal([&] { ops::cross_entropy(logits, labels({-1, 0})); }, {"label -1 of row 0"});
   expect_refusal([&] { ops::cross_entropy(logits, labels({0})); }, {"one label (i64) for each row"});
   expect_refusal([&] { ops::cross_entropy(logits, zeros({2})); }, {"one label (i64) for each row"});
-  expect_refusal([&] { ops::cross_entropy(logits, labels({0, 1}), 3); }, {"3 task groups"});
   expect_refusal([&] { ops::normalize_images(zeros({1, 2, 2, 3})); }, {"expected u8 images"});
   const Tensor images = zeros({2, 2, 2, 3}, DType::u8), row = zeros({1}, DType::i64);
   EXPECT_EQ(ops::normalize_images(images, DType::f32, {}, row).shape(), (Shape{1, 2, 2, 3}));

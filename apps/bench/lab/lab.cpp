@@ -154,7 +154,7 @@ void convolution(const Machine& machine) {
 
 void depthwise(const Machine& machine) {
   const Tensor x = random_tensor({images, size, size, channels}, "lab/x"), with_border = padded(x);
-  const Tensor w = random_tensor({1, 3, 3, channels}, "lab/depthwise");
+  const Tensor w = random_tensor({3, 3, channels}, "lab/depthwise");
   Tensor y = empty(x.shape()), exact = empty({1, size, size, channels}, DType::f64, ref_device);
   run(kernels::depthwise_fwd, ref_device, DType::f64, same_3x3,
       x.rows(0, 1).to(ref_device).to(DType::f64).view(), w.to(ref_device).to(DType::f64).view(),
@@ -185,10 +185,10 @@ void depthwise(const Machine& machine) {
 
 void block(const Machine& machine) {
   const Shape shape{images, size, size, channels};
-  const Tensor x = random_tensor(shape, "lab/x"), w = random_tensor({1, 3, 3, channels}, "lab/depthwise");
-  const Tensor gamma = ones({1, channels}), beta = zeros({1, channels});
+  const Tensor x = random_tensor(shape, "lab/x"), w = random_tensor({3, 3, channels}, "lab/depthwise");
+  const Tensor gamma = ones({channels}), beta = zeros({channels});
   Tensor b = empty(shape), normal = empty(shape), y = empty(shape);
-  Tensor mean = empty({1, channels}), var = empty({1, channels});
+  Tensor mean = empty({channels}), var = empty({channels});
   const BatchNormArgs norm{};
   const auto parts = [&](Device device, DType dtype, auto at) {
     run(kernels::depthwise_fwd, device, dtype, same_3x3, at(x).view(), at(w).view(), b.mut_view());
@@ -203,18 +203,23 @@ void block(const Machine& machine) {
   const Tensor exact = y;
   for (Tensor* t : {&b, &normal, &y, &mean, &var}) *t = empty(t->shape());
 
-  heading("What stands behind a convolution in training: filter, batch norm, ReLU, on (32,56,56,64)");
+  heading("The epilogue of a convolution in training: filter, batch norm, ReLU, on (32,56,56,64)");
   // Read x, write b; read b, write y: what no version can do without.
   Story story{4.0 * static_cast<double>(x.bytes()), machine.bytes, "GB/s", exact};
   story.tell("op by op", "seven passes over memory: 2 filter, 1 statistics, 2 normalise, 2 ReLU", y,
              [&] { parts(cpu_device, DType::f32, [](const Tensor& t) { return t; }); });
-  const ConvTailArgs tail;
-  story.tell("engine, conv_tail", "statistics while a filtered row is in cache, then one pass: four", y, [&] {
-    run(kernels::conv_tail_stats, cpu_device, DType::f32, x.view(), w.view(), b.mut_view(), mean.mut_view(),
-        var.mut_view());
-    run(kernels::conv_tail_fwd, cpu_device, DType::f32, tail, b.view(), View{}, mean.view(), var.view(),
-        gamma.view(), beta.view(), View{}, y.mut_view(), MutView{});
-  });
+  const ConvBlockArgs block;
+  story.tell("engine, conv_block", "statistics while a filtered row is in cache, then one pass: four", y,
+             [&] {
+               run(kernels::conv_block_stats, cpu_device, DType::f32, block,
+                   kernels::BlockStatsIn{.x = x.view(), .w = {}, .filter = w.view()},
+                   kernels::BlockStatsOut{{}, b.mut_view(), mean.mut_view(), var.mut_view()});
+               kernels::BlockFwdIn in;
+               in.x = b.view(), in.mean = mean.view(), in.var = var.view(), in.gamma = gamma.view(),
+               in.beta = beta.view();
+               run(kernels::conv_block_fwd, cpu_device, DType::f32, block, in,
+                   kernels::BlockFwdOut{{}, y.mut_view(), {}});
+             });
 }
 
 }  // namespace

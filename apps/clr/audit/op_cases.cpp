@@ -112,63 +112,34 @@ void add_frozen_blocks(std::vector<OpCase>& all) {
                  }});
   const std::vector<Shape> shapes{{8, 14, 14, 64}, {3, 3, 64}, {64}, {64}, {8, 14, 14, 64}},
       small{{3, 4, 3, 2}, {3, 3, 2}, {2}, {2}, {3, 4, 3, 2}};
-  all.push_back({"conv_tail", shapes, small, [](const Inputs& in) {
-                   return ops::conv_tail(in[0], {in[1], in[2], in[3], in[4], {}}).y;
+  all.push_back({"conv_block", shapes, small, [](const Inputs& in) {
+                   return ops::conv_block({in[0], {}, in[1], in[2], in[3], in[4]}).y;
                  }});
-  all.push_back({"conv_tail_eval", shapes, small, [](const Inputs& in) {
-                   return ops::conv_tail_eval(in[0], like(in[2], 0.1), like(in[2], 1.3),
-                                              {in[1], in[2], in[3], in[4], {}});
+  all.push_back({"conv_block_eval", shapes, small, [](const Inputs& in) {
+                   return ops::conv_block_eval({in[0], {}, in[1], in[2], in[3], in[4]}, like(in[2], 0.1),
+                                               like(in[2], 1.3));
                  }});
-  all.push_back({"conv_tail, max pool",
-                 {{8, 14, 14, 64}, {3, 3, 64}, {64}, {64}},
-                 {{3, 4, 3, 2}, {3, 3, 2}, {2}, {2}},
-                 [](const Inputs& in) {
-                   return ops::conv_tail(in[0], {.filter = in[1],
-                                                 .gamma = in[2],
-                                                 .beta = in[3],
-                                                 .max_pool = Pool2dArgs{{3, 3}, {2, 2}, {1, 1}}})
-                       .y;
-                 }});
-  all.push_back({"conv2d_tail 1x1, trained",
+  all.push_back({"conv_block 1x1",
                  {{8, 14, 14, 64}, {64}, {64}, {8, 14, 14, 64}},
                  {{3, 4, 3, 2}, {2}, {2}, {3, 4, 3, 2}},
                  [](const Inputs& in) {
                    // Of an intermediate with another use, so that gradients are added in place.
                    const Tensor x = ops::affine(in[0], 0.5, 0), w = frozen_filter(x, 1);
-                   const Tensor y = ops::conv2d_tail(x, w, {}, {{}, in[1], in[2], in[3], {}}).y;
-                   return ops::add(y, ops::relu(x));
+                   return ops::add(ops::conv_block({x, w, {}, in[1], in[2], in[3]}).y, ops::relu(x));
                  }});
-  all.push_back({"conv2d_tail 1x1, trained, used once",
-                 {{8, 14, 14, 64}, {64}, {64}},
-                 {{3, 4, 3, 2}, {2}, {2}},
-                 [](const Inputs& in) {
-                   return ops::conv2d_tail(in[0], frozen_filter(in[0], 1), {}, {{}, in[1], in[2], {}, {}}).y;
-                 }});
-  all.push_back({"conv2d_tail 3x3, filter, trained",
+  all.push_back({"conv_block 3x3, filter",
                  {{8, 14, 14, 64}, {3, 3, 64}, {64}, {64}},
                  {{3, 4, 3, 2}, {3, 3, 2}, {2}, {2}},
                  [](const Inputs& in) {
-                   return ops::conv2d_tail(in[0], frozen_filter(in[0], 3),
-                                           {.stride = {2, 2}, .padding = {1, 1}}, {in[1], in[2], in[3]})
-                       .y;
+                   const ConvBlockArgs args{.conv = {.stride = {2, 2}, .padding = {1, 1}}};
+                   return ops::conv_block({in[0], frozen_filter(in[0], 3), in[1], in[2], in[3], {}, args}).y;
                  }});
-  all.push_back({"conv2d_tail 3x3, filter, max pool, trained",
-                 {{8, 14, 14, 64}, {3, 3, 64}, {64}, {64}},
-                 {{3, 4, 3, 2}, {3, 3, 2}, {2}, {2}},
-                 [](const Inputs& in) {
-                   return ops::conv2d_tail(in[0], frozen_filter(in[0], 3), {.padding = {1, 1}},
-                                           {.filter = in[1],
-                                            .gamma = in[2],
-                                            .beta = in[3],
-                                            .max_pool = Pool2dArgs{{3, 3}, {2, 2}, {1, 1}}})
-                       .y;
-                 }});
-  all.push_back({"conv2d_tail 1x1",
+  all.push_back({"conv_block_eval 1x1, inference",
                  {{8, 14, 14, 64}, {64, 1, 1, 64}, {64}, {64}, {8, 14, 14, 64}},
                  {{3, 4, 3, 2}, {2, 1, 1, 2}, {2}, {2}, {3, 4, 3, 2}},
                  [](const Inputs& in) {
-                   return ops::conv2d_tail(in[0], in[1], {}, like(in[2], 0.1), like(in[2], 1.3),
-                                           {{}, in[2], in[3], in[4], {}});
+                   return ops::conv_block_eval({in[0], in[1], {}, in[2], in[3], in[4]}, like(in[2], 0.1),
+                                               like(in[2], 1.3));
                  },
                  false,
                  false});

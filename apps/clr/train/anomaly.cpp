@@ -99,7 +99,7 @@ void AnomalyWatch::after(const KernelCall& call) {
   Read& read = read_[call.name];
   ++read.calls;
   for (std::size_t k = 0; k < call.operands.size(); ++k) {
-    const auto& [view, written] = call.operands[k];
+    const auto& [view, written, name] = call.operands[k];
     if (!written || !view || !is_floating(view.dtype) || view.numel() == 0) continue;
     if (!all_finite(view)) {
       const Range r = range_of(view);

@@ -9,8 +9,7 @@
 #include "engine/core/check.h"
 #include "engine/core/gpu.h"
 #include "engine/core/storage.h"
-#include "engine/ops/conv_tail.h"
-#include "layers/conv_tail.h"
+#include "layers/conv_bn.h"
 #include "layers/summary.h"
 
 namespace reprise::clr {
@@ -47,10 +46,10 @@ bool works(std::int64_t images, std::int64_t batch, std::int64_t values_per_imag
   return values_per_image == 0 || last * values_per_image > 1;
 }
 
-// Whether a batch norm's output need not be kept: where it is fused with what stands around it, and no later
+// Whether a batch norm's output need not be kept: where it is fused with its convolution, and no later
 // convolution that is trained keeps it as its input.
-bool drops_batch_norms(layers::Network& network, const std::vector<layers::LayerRow>& rows, DType dtype) {
-  if (!layers::fuses_tails() || !ops::conv_tail_is_fused(network.head().weight.device(), dtype)) return false;
+bool drops_batch_norms(layers::Network& network, const std::vector<layers::LayerRow>& rows) {
+  if (!layers::fuses_blocks()) return false;
   for (const auto& row : rows)
     if (row.type == "ResidualReprogram") return false;  // keeps more than its output
   for (const Tensor& t : network.trained_parameters())
@@ -65,7 +64,7 @@ MemoryEstimate estimate_memory(layers::Network& network, int size, DType dtype) 
   const auto unit = static_cast<std::int64_t>(size_of(dtype));
   std::int64_t outputs = 0, largest = 0;
   const auto rows = layers::summarize(network, size, size);
-  const bool drops = drops_batch_norms(network, rows, dtype);
+  const bool drops = drops_batch_norms(network, rows);
   for (const auto& row : rows) {
     if (!drops || row.type != "BatchNorm2d") outputs += row.output.numel();
     largest = std::max(largest, row.output.numel());

@@ -23,15 +23,15 @@ struct Apart {
   }
 
   bool is_needed() const { return pixel != channels; }
-  Shape shape(const Shape& images) const { return images.with(3, pixel); }
+  Shape shape(const Shape& images) const { return images.with(images.rank() - 1, pixel); }
 
   template <class T>
   void copy(const T* from, T* to, std::int64_t pixels) const {
     for (std::int64_t j = 0; j < pixels; ++j) std::copy_n(from + j * channels, channels, to + j * pixel);
   }
-  // A filter (T,R,S,C).
+  // A filter (R,S,C).
   std::vector<float> copy_of(View w) const {
-    const std::int64_t taps = w.dim(0) * w.dim(1) * w.dim(2);
+    const std::int64_t taps = w.dim(0) * w.dim(1);
     std::vector<float> apart(static_cast<std::size_t>(taps * pixel));
     copy(w.data<float>(), apart.data(), taps);
     return apart;

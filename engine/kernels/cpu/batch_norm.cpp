@@ -9,20 +9,18 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-GroupChunks chunks_of(const Shape& x, const Shape& statistics) {
-  const std::int64_t groups = statistics.numel() / std::max<std::int64_t>(1, x[-1]);
-  return x.rank() == 4 ? GroupChunks::of_images(x, groups, sum_chunk)
-                       : GroupChunks(x.numel(), groups, x[-1], sum_chunk);
+Chunks chunks_of(const Shape& x) {
+  return x.rank() == 4 ? Chunks::of_images(x, sum_chunk) : Chunks(x.numel(), x[-1], sum_chunk);
 }
 
 }  // namespace
 
 template <class T>
 void batch_norm_stats(View x, MutView mean, MutView var) {
-  const GroupChunks z = chunks_of(x.shape, mean.shape);
+  const Chunks z = chunks_of(x.shape);
   const std::int64_t c = z.channels;
-  float* parts = partial_sums(z.total() * 3 * c);
-  parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
+  float* parts = partial_sums(z.count * 3 * c);
+  parallel_for(z.count, 1, [&](std::int64_t k, std::int64_t) {
     chunk_moments(x.data<T>() + z.begin(k) * c, z.rows(k), c, parts + k * 3 * c);
   });
   join_moments(z, parts, mean, var);
@@ -32,26 +30,26 @@ void batch_norm_stats(View x, MutView mean, MutView var) {
 // the mean is large.
 template <class T>
 void batch_norm_fwd(const BatchNormArgs& a, View x, View mean, View var, View gamma, View beta, MutView y) {
-  const GroupChunks z = chunks_of(x.shape, mean.shape);
+  const Chunks z = chunks_of(x.shape);
   const std::vector<float> scale = normal_scale(gamma, var, a.eps);
-  parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
-    const std::int64_t at = z.begin(k) * z.channels, s = z.group(k) * z.channels;
-    batch_norm_leaf<T>().normalize(x.data<T>() + at, mean.data<float>() + s, scale.data() + s,
-                                   beta.data<float>() + s, y.data<T>() + at, z.rows(k), z.channels);
+  parallel_for(z.count, 1, [&](std::int64_t k, std::int64_t) {
+    const std::int64_t at = z.begin(k) * z.channels;
+    batch_norm_leaf<T>().normalize(x.data<T>() + at, mean.data<float>(), scale.data(), beta.data<float>(),
+                                   y.data<T>() + at, z.rows(k), z.channels);
   });
 }
 
 template <class T>
 void batch_norm_bwd_params(const BatchNormArgs& a, View x, View dy, View mean, View var, MutView dgamma,
                            MutView dbeta) {
-  const GroupChunks z = chunks_of(x.shape, mean.shape);
+  const Chunks z = chunks_of(x.shape);
   const std::int64_t c = z.channels;
-  float* parts = partial_sums(z.total() * 2 * c);
-  parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
+  float* parts = partial_sums(z.count * 2 * c);
+  parallel_for(z.count, 1, [&](std::int64_t k, std::int64_t) {
     const std::int64_t at = z.begin(k) * c;
     float* sums = parts + k * 2 * c;
-    batch_norm_leaf<T>().grad_sums(x.data<T>() + at, dy.data<T>() + at, mean.data<float>() + z.group(k) * c,
-                                   sums, sums + c, z.rows(k), c);
+    batch_norm_leaf<T>().grad_sums(x.data<T>() + at, dy.data<T>() + at, mean.data<float>(), sums, sums + c,
+                                   z.rows(k), c);
   });
   join_gradient_sums(z, parts, a.eps, var, dgamma, dbeta);
 }
@@ -60,33 +58,32 @@ void batch_norm_bwd_params(const BatchNormArgs& a, View x, View dy, View mean, V
 template <class T>
 void batch_norm_bwd_train(const BatchNormArgs& a, View x, View dy, View mean, View var, View gamma,
                           View dgamma, View dbeta, MutView dx) {
-  const GroupChunks z = chunks_of(x.shape, mean.shape);
+  const Chunks z = chunks_of(x.shape);
   const std::vector<float> scale = normal_scale(gamma, var, a.eps);
-  const InputGradient g = input_gradient(dgamma, dbeta, var, z.group_rows, a.eps);
-  parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
-    const std::int64_t at = z.begin(k) * z.channels, s = z.group(k) * z.channels;
-    batch_norm_leaf<T>().grad_input(x.data<T>() + at, dy.data<T>() + at, mean.data<float>() + s,
-                                    g.grad_mean.data() + s, g.slope.data() + s, scale.data() + s,
-                                    dx.data<T>() + at, z.rows(k), z.channels);
+  const InputGradient g = input_gradient(dgamma, dbeta, var, z.all_rows, a.eps);
+  parallel_for(z.count, 1, [&](std::int64_t k, std::int64_t) {
+    const std::int64_t at = z.begin(k) * z.channels;
+    batch_norm_leaf<T>().grad_input(x.data<T>() + at, dy.data<T>() + at, mean.data<float>(),
+                                    g.grad_mean.data(), g.slope.data(), scale.data(), dx.data<T>() + at,
+                                    z.rows(k), z.channels);
   });
 }
 
 template <class T>
 void batch_norm_bwd_eval(const BatchNormArgs& a, View dy, View var, View gamma, MutView dx) {
-  const GroupChunks z = chunks_of(dy.shape, var.shape);
+  const Chunks z = chunks_of(dy.shape);
   const std::vector<float> scale = normal_scale(gamma, var, a.eps);
-  parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
+  parallel_for(z.count, 1, [&](std::int64_t k, std::int64_t) {
     const std::int64_t at = z.begin(k) * z.channels;
-    elementwise_leaf<T>().binary_channel(BinaryOp::mul, dy.data<T>() + at,
-                                         scale.data() + z.group(k) * z.channels, dx.data<T>() + at, z.rows(k),
-                                         z.channels);
+    elementwise_leaf<T>().binary_channel(BinaryOp::mul, dy.data<T>() + at, scale.data(), dx.data<T>() + at,
+                                         z.rows(k), z.channels);
   });
 }
 
 // A few numbers per channel: nothing to gain from vectors.
 template <>
-void batch_norm_update<float>(const BatchNormArgs& a, std::int64_t count, View mean, View var,
-                              MutView running_mean, MutView running_var) {
+void update_running_stats<float>(const BatchNormArgs& a, std::int64_t count, View mean, View var,
+                                 MutView running_mean, MutView running_var) {
   const float keep = static_cast<float>(1 - a.momentum), take = static_cast<float>(a.momentum);
   const float unbiased = static_cast<float>(static_cast<double>(count) / static_cast<double>(count - 1));
   for (std::int64_t k = 0; k < mean.numel(); ++k) {

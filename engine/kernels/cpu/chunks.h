@@ -26,50 +26,39 @@ inline std::int64_t chunk_elements(std::int64_t all, std::int64_t least, std::in
   return std::clamp(all / enough, std::min(least, most), most);
 }
 
-// The rows (..., C) of a tensor in task groups, each group cut by itself, so that no chunk lies in two.
-struct GroupChunks {
+// The rows (..., C) of a tensor, cut into `count` chunks.
+struct Chunks {
   // A chunk's sums are in f32, and more terms would cost digits.
   static constexpr std::int64_t max_rows = 2048;
 
-  std::int64_t groups, channels;
-  std::int64_t group_rows;  // of one group
-  std::int64_t chunk_rows;
-  std::int64_t chunks;  // of one group
+  std::int64_t channels, all_rows;
+  std::int64_t chunk_rows;  // of each chunk but the last, which may have fewer
+  std::int64_t count;
 
-  GroupChunks(std::int64_t numel, std::int64_t groups_, std::int64_t channels_, std::int64_t elements)
-      : groups(groups_),
-        channels(channels_),
-        group_rows(groups * channels == 0 ? 0 : numel / (groups * channels)),
+  // Chunks of about so many elements.
+  Chunks(std::int64_t numel, std::int64_t channels_, std::int64_t elements)
+      : channels(channels_),
+        all_rows(channels == 0 ? 0 : numel / channels),
         chunk_rows(std::min(max_rows, rows_per_chunk(elements, channels))),
-        chunks((group_rows + chunk_rows - 1) / chunk_rows) {}
+        count(div_up(all_rows, chunk_rows)) {}
 
-  // Of images (N,H,W,C), where a row is a pixel: whole rows of an image, and whole images where some fit. So
-  // a fused kernel that goes through images row by row sums in the same order as one that takes them flat.
-  // At `most` so many elements in a chunk. An image is not cut to give threads work: a filter's rows at the
-  // cuts are made twice.
-  static GroupChunks of_images(const Shape& x, std::int64_t groups_, std::int64_t most) {
+  // Cuts images (N,H,W,C), where a row is a pixel, into whole rows of an image, and into whole images where
+  // some fit. A fused kernel that goes through images row by row then sums in the same order as one that
+  // takes them flat. A chunk has at most `most` elements. No image is cut to give threads work, because
+  // a filter computes its rows at a cut twice.
+  static Chunks of_images(const Shape& x, std::int64_t most) {
     const std::int64_t width = std::max<std::int64_t>(1, x[2]),
-                       image = width * std::max<std::int64_t>(1, x[1]),
-                       group = x.numel() / std::max<std::int64_t>(1, groups_);
-    GroupChunks z(x.numel(), groups_, x[3], chunk_elements(group, image * x[3], most));
+                       image = width * std::max<std::int64_t>(1, x[1]);
+    Chunks z(x.numel(), x[3], chunk_elements(x.numel(), image * x[3], most));
     z.chunk_rows = std::max(z.chunk_rows - z.chunk_rows % width, width);
     if (z.chunk_rows >= image) z.chunk_rows -= z.chunk_rows % image;
-    z.chunks = (z.group_rows + z.chunk_rows - 1) / z.chunk_rows;
+    z.count = div_up(z.all_rows, z.chunk_rows);
     return z;
   }
 
-  std::int64_t total() const { return groups * chunks; }
-  std::int64_t group(std::int64_t chunk) const { return chunk / chunks; }
-  std::int64_t chunk_of(std::int64_t row) const {
-    return row / group_rows * chunks + row % group_rows / chunk_rows;
-  }
-  // The first row of a chunk, counted over all groups, and how many rows it has.
-  std::int64_t begin(std::int64_t chunk) const {
-    return group(chunk) * group_rows + chunk % chunks * chunk_rows;
-  }
-  std::int64_t rows(std::int64_t chunk) const {
-    return std::min(chunk_rows, group_rows - chunk % chunks * chunk_rows);
-  }
+  // The first row of a chunk, and how many rows it has.
+  std::int64_t begin(std::int64_t chunk) const { return chunk * chunk_rows; }
+  std::int64_t rows(std::int64_t chunk) const { return std::min(chunk_rows, all_rows - begin(chunk)); }
 };
 
 }  // namespace reprise::kernels::cpu

@@ -88,11 +88,11 @@ void conv2d_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
 }
 
 template <class T>
-void convolve_back(const Conv2dArgs& a, View dy, View w, MutView dx, bool adds,
+void convolve_back(const Conv2dArgs& a, bool accumulate, View dy, View w, MutView dx,
                    const PixelSource<T>& source) {
   if (dx.numel() == 0) return;
   if (winograd_applies<T>(a, w, dx)) {
-    winograd_dgrad<T>(a, dy, w, dx, adds);
+    winograd_dgrad<T>(a, accumulate, dy, w, dx);
     return;
   }
   const std::int64_t r = w.dim(1), s = w.dim(2), i = w.dim(3), o = w.dim(0) / a.groups;
@@ -101,7 +101,7 @@ void convolve_back(const Conv2dArgs& a, View dy, View w, MutView dx, bool adds,
     covered &= !phase_taps(ph, r, a.stride[0], a.padding[0], a.dilation[0]).taps.empty();
   for (int ph = 0; ph < a.stride[1]; ++ph)
     covered &= !phase_taps(ph, s, a.stride[1], a.padding[1], a.dilation[1]).taps.empty();
-  if (!covered && !adds) zero<T>(dx);
+  if (!covered && !accumulate) zero<T>(dx);
 
   for (std::int64_t g = 0; g < a.groups; ++g)
     for (std::int64_t ph = 0; ph < std::min<std::int64_t>(a.stride[0], dx.dim(1)); ++ph)
@@ -122,7 +122,7 @@ void convolve_back(const Conv2dArgs& a, View dy, View w, MutView dx, bool adds,
         t.out = dx.data<T>() + (ph * dx.dim(2) + pw) * dx.dim(3) + g * i;
         t.out_pixel = a.stride[1] * dx.dim(3), t.out_row = a.stride[0] * dx.dim(2) * dx.dim(3);
         t.out_image = dx.dim(1) * dx.dim(2) * dx.dim(3);
-        t.finish.adds = adds;
+        t.finish.adds = accumulate;
         const float* filter = w.data<float>() + g * o * r * s * i;
         const auto weight = [&, filter](std::int64_t p, std::int64_t q, std::int64_t k,
                                         std::int64_t* stride) {
@@ -135,20 +135,15 @@ void convolve_back(const Conv2dArgs& a, View dy, View w, MutView dx, bool adds,
       }
 }
 
-template void convolve_back(const Conv2dArgs&, View, View, MutView, bool, const PixelSource<float>&);
-template void convolve_back(const Conv2dArgs&, View, View, MutView, bool, const PixelSource<BFloat16>&);
+template void convolve_back(const Conv2dArgs&, bool, View, View, MutView, const PixelSource<float>&);
+template void convolve_back(const Conv2dArgs&, bool, View, View, MutView, const PixelSource<BFloat16>&);
 
 template <class T>
-void conv2d_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
-  convolve_back<T>(a, dy, w, dx, false);
-}
-template <class T>
-void conv2d_dgrad_add(const Conv2dArgs& a, View dy, View w, MutView dx) {
-  convolve_back<T>(a, dy, w, dx, true);
+void conv2d_dgrad(const Conv2dArgs& a, bool accumulate, View dy, View w, MutView dx) {
+  convolve_back<T>(a, accumulate, dy, w, dx);
 }
 
 REPRISE_CPU_KERNEL(conv2d_fwd);
 REPRISE_CPU_KERNEL(conv2d_dgrad);
-REPRISE_CPU_KERNEL(conv2d_dgrad_add);
 
 }  // namespace reprise::kernels::cpu

@@ -12,9 +12,9 @@ template <class T>
 void convolve(const Conv2dArgs& a, View x, View w, MutView y, const Finish<T>& finish = {},
               const PixelsMade& made = {});
 
-// conv2d_dgrad, or where it adds conv2d_dgrad_add. With a source dy has a shape alone.
+// conv2d_dgrad. With a source, only the shape of dy is used.
 template <class T>
-void convolve_back(const Conv2dArgs& a, View dy, View w, MutView dx, bool adds,
+void convolve_back(const Conv2dArgs& a, bool accumulate, View dy, View w, MutView dx,
                    const PixelSource<T>& source = {});
 
 }  // namespace reprise::kernels::cpu

@@ -37,12 +37,11 @@ void depthwise_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
 // Each chunk of output rows has its own partial filter in f32; these are added in order, in double.
 template <class T>
 void depthwise_wgrad(const Conv2dArgs& a, View x, View dy, MutView dw) {
-  const std::int64_t groups = dw.dim(0), width = dy.dim(2), channels = dy.dim(3),
-                     filter = dw.numel() / std::max<std::int64_t>(1, groups);
+  const std::int64_t width = dy.dim(2), channels = dy.dim(3), filter = dw.numel();
   const DepthwiseRows rows = DepthwiseRows::forward(a, x.shape, dw.shape, dy.shape);
-  const GroupChunks z = GroupChunks::of_images(dy.shape, groups, filter_chunk);
-  float* partial = partial_sums(z.total() * filter);
-  parallel_for(z.total(), 1, [&](std::int64_t k, std::int64_t) {
+  const Chunks z = Chunks::of_images(dy.shape, filter_chunk);
+  float* partial = partial_sums(z.count * filter);
+  parallel_for(z.count, 1, [&](std::int64_t k, std::int64_t) {
     float* taps = partial + k * filter;
     std::fill_n(taps, filter, 0.0F);
     const std::int64_t first = z.begin(k) / width;

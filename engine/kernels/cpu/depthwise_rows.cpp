@@ -10,7 +10,7 @@ namespace {
 
 Axis axis_of(const Conv2dArgs& a, int d, const Shape& x, const Shape& w, const Shape& y) {
   const auto k = static_cast<std::size_t>(d);
-  return {x[1 + d], y[1 + d], w[1 + d], a.stride[k], a.padding[k], a.dilation[k]};
+  return {x[1 + d], y[1 + d], w[d], a.stride[k], a.padding[k], a.dilation[k]};
 }
 
 // Whether the outputs are those of three columns of taps at stride 1 with a border of one: all of them see
@@ -42,9 +42,7 @@ DepthwiseRows::DepthwiseRows(std::vector<AxisTaps> rows, std::vector<Segment> co
       channels_(in[3]),
       in_pixel_(in[3]),
       out_pixel_(in[3]),
-      filter_width_(w[2]),
-      filter_(w[1] * w[2] * w[3]),
-      group_images_(std::max<std::int64_t>(1, in[0] / w[0])) {}
+      filter_width_(w[1]) {}
 
 DepthwiseRows DepthwiseRows::forward(const Conv2dArgs& a, const Shape& x, const Shape& w, const Shape& y) {
   return {forward_taps(axis_of(a, 0, x, w, y)), segments(forward_taps(axis_of(a, 1, x, w, y)), 1), x, w, y};
@@ -80,7 +78,7 @@ void DepthwiseRows::gather(const T* in, std::int64_t first, const float* w, std:
   const std::int64_t n = i / out_height_;
   const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];
   const T* source = in + (n * in_height_ + row.source - first) * in_width_ * in_pixel_;
-  const float* taps = w + n / group_images_ * filter_ + row.first * filter_width_ * in_pixel_;
+  const float* taps = w + row.first * filter_width_ * in_pixel_;
   if (bordered_ && (row.count == 2 || row.count == 3)) {
     depthwise_leaf<T>().gather_row(whole_row(row), source, taps, out, next);
     return;

@@ -13,7 +13,7 @@ namespace reprise::kernels::cpu {
 // Rows of images are counted through the whole batch: row i of (N,H,W,C) is row i % H of image i / H.
 class DepthwiseRows {
  public:
-  // y gathers from x, or dx from dy; w (T,R,S,C). Which taps meet is all that the two differ in.
+  // y gathers from x, or dx from dy; w (R,S,C). Which taps meet is all that the two differ in.
   static DepthwiseRows forward(const Conv2dArgs& a, const Shape& x, const Shape& w, const Shape& y);
   static DepthwiseRows backward(const Conv2dArgs& a, const Shape& dx, const Shape& w, const Shape& dy);
 
@@ -26,7 +26,7 @@ class DepthwiseRows {
   // meanwhile, for the arithmetic here leaves the memory idle.
   template <class T>
   void gather(const T* in, std::int64_t first, const float* w, std::int64_t i, T* out, const T* next) const;
-  // taps += what output row i with the gradient `grad` gives one group's filter. Forward alone.
+  // taps += what output row i with the gradient `grad` gives the filter. Forward only.
   template <class T>
   void correlate(const T* in, std::int64_t first, const T* grad, std::int64_t i, float* taps) const;
 
@@ -41,7 +41,7 @@ class DepthwiseRows {
   bool bordered_;
   std::int64_t in_height_, in_width_, out_height_, channels_;
   std::int64_t in_pixel_, out_pixel_;  // from one pixel to the next; taps lie like inputs
-  std::int64_t filter_width_, filter_, group_images_;
+  std::int64_t filter_width_;
 };
 
 }  // namespace reprise::kernels::cpu

@@ -13,7 +13,7 @@
 namespace reprise::kernels::cpu {
 
 inline Conv2dArgs same_size(View w) {
-  return Conv2dArgs::same_size(w.dim(1), w.dim(2));
+  return Conv2dArgs::same_size(w.dim(0), w.dim(1));
 }
 
 // Rows of b = depthwise(x, w), or of x itself where there is no filter. Rows are counted over all images.
@@ -44,7 +44,7 @@ class FilteredRows {
     Part(const FilteredRows& all, std::int64_t begin, std::int64_t end)
         : all_(all),
           x_(all.apart_, all.x_.template data<T>(), all.x_.dim(1), all.x_.dim(2),
-             all.w_ ? all.w_.dim(1) / 2 : 0, begin, all.w_ ? end : begin) {
+             all.w_ ? all.w_.dim(0) / 2 : 0, begin, all.w_ ? end : begin) {
       if (x_.room() != 0) x_.copy_to(scratch_of<T>(4, x_.room()));
     }
 

@@ -52,39 +52,31 @@ void matmul<float>(const MatmulArgs& args, View a, View b, MutView y) {
 
 template <>
 void linear_fwd<float>(View x, View w, View b, MutView y) {
-  const std::int64_t groups = w.dim(0), o = w.dim(1), i = w.dim(2), m = x.dim(0) / groups;
-  for (std::int64_t g = 0; g < groups; ++g) {
-    float* out = y.data<float>() + g * m * o;
-    product(x.data<float>() + g * m * i, m, i, w.data<float>() + g * o * i, 1, i, o, out);
-    if (!b) continue;
-    const float* bias = b.data<float>() + g * o;
-    for (std::int64_t r = 0; r < m; ++r)
-      for (std::int64_t c = 0; c < o; ++c) out[r * o + c] += bias[c];
-  }
+  const std::int64_t o = w.dim(0), i = w.dim(1), m = x.dim(0);
+  float* out = y.data<float>();
+  product(x.data<float>(), m, i, w.data<float>(), 1, i, o, out);
+  for (std::int64_t r = 0; b && r < m; ++r)
+    for (std::int64_t c = 0; c < o; ++c) out[r * o + c] += b.data<float>()[c];
 }
 
 template <>
 void linear_dgrad<float>(View dy, View w, MutView dx) {
-  const std::int64_t groups = w.dim(0), o = w.dim(1), i = w.dim(2), m = dy.dim(0) / groups;
-  for (std::int64_t g = 0; g < groups; ++g)
-    product(dy.data<float>() + g * m * o, m, o, w.data<float>() + g * o * i, i, 1, i,
-            dx.data<float>() + g * m * i);
+  const std::int64_t o = w.dim(0), i = w.dim(1);
+  product(dy.data<float>(), dy.dim(0), o, w.data<float>(), i, 1, i, dx.data<float>());
 }
 
 template <>
 void linear_wgrad<float>(View x, View dy, MutView dw) {
-  const std::int64_t groups = dw.dim(0), o = dw.dim(1), i = dw.dim(2), m = x.dim(0) / groups;
-  for (std::int64_t g = 0; g < groups; ++g)
-    product(transposed(dy.data<float>() + g * m * o, m, o), o, m, x.data<float>() + g * m * i, i, 1, i,
-            dw.data<float>() + g * o * i);
+  const std::int64_t o = dw.dim(0), i = dw.dim(1), m = x.dim(0);
+  product(transposed(dy.data<float>(), m, o), o, m, x.data<float>(), i, 1, i, dw.data<float>());
 }
 
 template <>
 void linear_bgrad<float>(View dy, MutView db) {
-  const std::int64_t groups = db.dim(0), o = db.dim(1), m = dy.dim(0) / groups;
-  std::fill_n(db.data<float>(), db.numel(), 0.0f);
-  for (std::int64_t r = 0; r < groups * m; ++r)
-    for (std::int64_t c = 0; c < o; ++c) db.data<float>()[r / m * o + c] += dy.data<float>()[r * o + c];
+  const std::int64_t o = db.dim(0), m = dy.dim(0);
+  std::fill_n(db.data<float>(), o, 0.0f);
+  for (std::int64_t r = 0; r < m; ++r)
+    for (std::int64_t c = 0; c < o; ++c) db.data<float>()[c] += dy.data<float>()[r * o + c];
 }
 
 }  // namespace reprise::kernels::cpu

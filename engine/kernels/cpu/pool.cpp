@@ -45,7 +45,7 @@ float factor(const Pool2dArgs& a, std::int64_t rows, std::int64_t columns) {
 template <class T>
 void max_pool2d_fwd(const Pool2dArgs& a, View x, MutView y, MutView tap) {
   each_forward_run(a, x.shape, y.shape, [&](const PoolRun& r) {
-    pool_leaf<T>().max_fwd(r.window, r.first_tap, x.data<T>() + r.in, nullptr, y.data<T>() + r.out,
+    pool_leaf<T>().max_fwd(r.window, r.first_tap, x.data<T>() + r.in, y.data<T>() + r.out,
                            tap.data<std::uint8_t>() + r.out);
   });
 }

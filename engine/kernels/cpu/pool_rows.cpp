@@ -32,12 +32,6 @@ PoolRows PoolRows::backward(const Pool2dArgs& a, const Shape& dx, const Shape& d
           segments(backward_taps(axis_of(a, 1, dx, dy)), a.stride[1]), dy, dx};
 }
 
-PoolRows::Range PoolRows::sources(std::int64_t i) const {
-  const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];
-  const std::int64_t first = i / out_height_ * in_height_ + row.source;
-  return {first, first + row.count};
-}
-
 PoolRun PoolRows::run_of(std::int64_t i, const AxisTaps& row, const Segment& s) const {
   const std::int64_t image_row = i / out_height_ * in_height_ + row.source;
   return {window_of(row, s, in_width_, taps_wide_, channels_, 1),

@@ -29,11 +29,6 @@ class PoolRows {
     const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];
     for (const Segment& s : columns_) f(run_of(i, row, s));
   }
-  // The input rows [begin, end) that output row i looks at. Forward alone.
-  struct Range {
-    std::int64_t begin, end;
-  };
-  Range sources(std::int64_t i) const;
 
  private:
   PoolRows(const Pool2dArgs& a, std::vector<AxisTaps> rows, std::vector<Segment> columns, const Shape& in,

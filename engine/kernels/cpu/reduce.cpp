@@ -51,15 +51,15 @@ void sum_all(View x, MutView y) {
 template <class T>
 void sum_rows(View x, MutView y) {
   const std::int64_t channels = y.numel();
-  const GroupChunks z(x.numel(), 1, channels, chunk);
-  std::vector<float> parts(static_cast<std::size_t>(z.chunks * channels));
-  parallel_for(z.chunks, 1, [&](std::int64_t k, std::int64_t) {
+  const Chunks z(x.numel(), channels, chunk);
+  std::vector<float> parts(static_cast<std::size_t>(z.count * channels));
+  parallel_for(z.count, 1, [&](std::int64_t k, std::int64_t) {
     reduce_leaf<T>().sum_rows(x.data<T>() + z.begin(k) * channels, parts.data() + k * channels, z.rows(k),
                               channels);
   });
   for (std::int64_t c = 0; c < channels; ++c) {
     double sum = 0;
-    for (std::int64_t k = 0; k < z.chunks; ++k)
+    for (std::int64_t k = 0; k < z.count; ++k)
       sum += static_cast<double>(parts[static_cast<std::size_t>(k * channels + c)]);
     y.data<float>()[c] = static_cast<float>(sum);
   }

@@ -50,20 +50,17 @@ void log_softmax_bwd<float>(View y, View dy, MutView dx) {
 // One value per row: nothing to gain from vectors or threads.
 template <>
 void nll_fwd<float>(View log_probs, View labels, MutView loss) {
-  const std::int64_t n = log_probs.dim(1), group_rows = log_probs.dim(0) / loss.numel();
-  for (std::int64_t t = 0; t < loss.numel(); ++t) {
-    double sum = 0;
-    for (std::int64_t row = t * group_rows; row < (t + 1) * group_rows; ++row)
-      sum -= static_cast<double>(log_probs.data<float>()[row * n + labels.data<std::int64_t>()[row]]);
-    loss.data<float>()[t] = static_cast<float>(sum / static_cast<double>(group_rows));
-  }
+  const std::int64_t rows = log_probs.dim(0), n = log_probs.dim(1);
+  double sum = 0;
+  for (std::int64_t row = 0; row < rows; ++row)
+    sum -= static_cast<double>(log_probs.data<float>()[row * n + labels.data<std::int64_t>()[row]]);
+  *loss.data<float>() = static_cast<float>(sum / static_cast<double>(rows));
 }
 
 template <>
 void cross_entropy_bwd<float>(View log_probs, View labels, View dloss, MutView dlogits) {
-  const std::int64_t group_rows = log_probs.dim(0) / dloss.numel();
+  const float scale = *dloss.data<float>() / static_cast<float>(log_probs.dim(0));
   each_row(log_probs.shape, [&](std::int64_t row, std::int64_t at) {
-    const float scale = dloss.data<float>()[row / group_rows] / static_cast<float>(group_rows);
     softmax_leaf().cross_entropy_bwd(log_probs.data<float>() + at, labels.data<std::int64_t>()[row], scale,
                                      dlogits.data<float>() + at, log_probs.dim(1));
   });

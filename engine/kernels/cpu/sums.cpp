@@ -15,14 +15,11 @@ namespace {
 // compiler sees independent sums.
 constexpr std::int64_t strip = 64;
 
-// Calls f(group, first, count) for strips of the n sums of each group.
+// Calls f(first, count) for strips of the n sums.
 template <class F>
-void each_strip(std::int64_t groups, std::int64_t n, F f) {
-  const std::int64_t strips = div_up(n, strip);
-  parallel_for(groups * strips, 1, [&](std::int64_t k, std::int64_t) {
-    const std::int64_t first = k % strips * strip;
-    f(k / strips, first, std::min(strip, n - first));
-  });
+void each_strip(std::int64_t n, F f) {
+  parallel_for(div_up(n, strip), 1,
+               [&](std::int64_t k, std::int64_t) { f(k * strip, std::min(strip, n - k * strip)); });
 }
 
 double inverse_std(View var, std::int64_t k, double eps) {
@@ -35,13 +32,13 @@ float* partial_sums(std::int64_t floats) {
   return scratch(3, static_cast<std::size_t>(floats));
 }
 
-void join_sums(const GroupChunks& z, const float* partial, std::int64_t n, float* out) {
-  each_strip(z.groups, n, [&](std::int64_t group, std::int64_t first, std::int64_t count) {
-    const float* p = partial + group * z.chunks * n + first;
+void join_sums(const Chunks& z, const float* partial, std::int64_t n, float* out) {
+  each_strip(n, [&](std::int64_t first, std::int64_t count) {
+    const float* p = partial + first;
     double sum[strip] = {};
-    for (std::int64_t k = 0; k < z.chunks; ++k, p += n)
+    for (std::int64_t k = 0; k < z.count; ++k, p += n)
       for (std::int64_t i = 0; i < count; ++i) sum[i] += static_cast<double>(p[i]);
-    for (std::int64_t i = 0; i < count; ++i) out[group * n + first + i] = static_cast<float>(sum[i]);
+    for (std::int64_t i = 0; i < count; ++i) out[first + i] = static_cast<float>(sum[i]);
   });
 }
 
@@ -54,14 +51,13 @@ void chunk_moments(const T* x, std::int64_t rows, std::int64_t channels, float* 
 template void chunk_moments<float>(const float*, std::int64_t, std::int64_t, float*);
 template void chunk_moments<BFloat16>(const BFloat16*, std::int64_t, std::int64_t, float*);
 
-void join_moments(const GroupChunks& z, const float* parts, MutView mean, MutView var) {
+void join_moments(const Chunks& z, const float* parts, MutView mean, MutView var) {
   const std::int64_t c = z.channels;
-  each_strip(z.groups, c, [&](std::int64_t group, std::int64_t first, std::int64_t count) {
-    const float* p = parts + group * z.chunks * 3 * c + first;
+  each_strip(c, [&](std::int64_t first, std::int64_t count) {
+    const float* p = parts + first;
     double rows = 0, middle[strip] = {}, squares[strip] = {};
-    for (std::int64_t k = 0; k < z.chunks; ++k, p += 3 * c) {
-      const double n = static_cast<double>(z.rows(group * z.chunks + k)), both = rows * n / (rows + n),
-                   share = n / (rows + n);
+    for (std::int64_t k = 0; k < z.count; ++k, p += 3 * c) {
+      const double n = static_cast<double>(z.rows(k)), both = rows * n / (rows + n), share = n / (rows + n);
       for (std::int64_t i = 0; i < count; ++i) {
         const double sum = static_cast<double>(p[c + i]),
                      delta = static_cast<double>(p[i]) + sum / n - middle[i];
@@ -70,25 +66,25 @@ void join_moments(const GroupChunks& z, const float* parts, MutView mean, MutVie
       }
       rows += n;
     }
-    for (std::int64_t i = 0, s = group * c + first; i < count; ++i, ++s) {
+    for (std::int64_t i = 0, s = first; i < count; ++i, ++s) {
       mean.data<float>()[s] = static_cast<float>(middle[i]);
       var.data<float>()[s] = static_cast<float>(std::max(0.0, squares[i] / rows));
     }
   });
 }
 
-void join_gradient_sums(const GroupChunks& z, const float* parts, double eps, View var, MutView dgamma,
+void join_gradient_sums(const Chunks& z, const float* parts, double eps, View var, MutView dgamma,
                         MutView dbeta) {
   const std::int64_t c = z.channels;
-  each_strip(z.groups, c, [&](std::int64_t group, std::int64_t first, std::int64_t count) {
-    const float* p = parts + group * z.chunks * 2 * c + first;
+  each_strip(c, [&](std::int64_t first, std::int64_t count) {
+    const float* p = parts + first;
     double sum[strip] = {}, products[strip] = {};
-    for (std::int64_t k = 0; k < z.chunks; ++k, p += 2 * c)
+    for (std::int64_t k = 0; k < z.count; ++k, p += 2 * c)
       for (std::int64_t i = 0; i < count; ++i) {
         sum[i] += static_cast<double>(p[i]);
         products[i] += static_cast<double>(p[c + i]);
       }
-    for (std::int64_t i = 0, s = group * c + first; i < count; ++i, ++s) {
+    for (std::int64_t i = 0, s = first; i < count; ++i, ++s) {
       dbeta.data<float>()[s] = static_cast<float>(sum[i]);
       dgamma.data<float>()[s] = static_cast<float>(products[i] * inverse_std(var, s, eps));
     }

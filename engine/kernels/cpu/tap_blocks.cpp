@@ -8,7 +8,7 @@
 #include "engine/core/parallel.h"
 #include "engine/kernels/cpu/chunks.h"
 #include "engine/kernels/cpu/leaf/block_tile.h"
-#include "engine/kernels/cpu/leaf/conv_tail.h"
+#include "engine/kernels/cpu/leaf/conv_block.h"
 #include "engine/kernels/cpu/scratch.h"
 #include "engine/kernels/cpu/tap_plan.h"
 
@@ -103,7 +103,7 @@ void make_tiles(const TapConv<BFloat16>& t, const Plan& p, std::int64_t unit, Ti
 void finish_outputs(const TapConv<BFloat16>& t, const BFloat16* sums, std::int64_t stride, BFloat16* out,
                     std::int64_t pixels, std::int64_t first_channel, std::int64_t channels) {
   const Finish<BFloat16>& f = t.finish;
-  const ConvTailLeaf<BFloat16>& leaf = conv_tail_leaf<BFloat16>();
+  const ConvBlockLeaf<BFloat16>& leaf = conv_block_leaf<BFloat16>();
   if (f.adds)
     leaf.add(sums, stride, out, pixels, t.out_pixel, channels);
   else

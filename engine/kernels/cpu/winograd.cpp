@@ -324,16 +324,17 @@ void winograd_fwd(const Conv2dArgs& args, View x, View filter, MutView y) {
 }
 
 template <class T>
-void winograd_dgrad(const Conv2dArgs& args, View dy, View filter, MutView dx, bool adds) {
+void winograd_dgrad(const Conv2dArgs& args, bool accumulate, View dy, View filter, MutView dx) {
   if constexpr (std::is_same_v<T, float>)
     if (is_strided(args)) {
       winograd_conv<T>(
-          {"strided dgrad", winograd_strided_grad, winograd_strided_leaf().grad, true, {0, 0}, adds}, dy,
-          filter, dx);
+          {"strided dgrad", winograd_strided_grad, winograd_strided_leaf().grad, true, {0, 0}, accumulate},
+          dy, filter, dx);
       return;
     }
   const std::array<std::int64_t, 2> origin{2 - args.padding[0], 2 - args.padding[1]};
-  winograd_conv<T>({"dgrad", winograd_unit, winograd_unit_leaf<T>(), true, origin, adds}, dy, filter, dx);
+  winograd_conv<T>({"dgrad", winograd_unit, winograd_unit_leaf<T>(), true, origin, accumulate}, dy, filter,
+                   dx);
 }
 
 template bool winograd_applies<float>(const Conv2dArgs&, View, const MutView&);

@@ -21,11 +21,11 @@ REPRISE_API void set_winograd(bool on);
 template <class T>
 bool winograd_applies(const Conv2dArgs& args, View filter, const MutView& out);
 
-// As conv2d_fwd and conv2d_dgrad (or conv2d_dgrad_add), where winograd_applies. In bf16 the filter is rounded
+// As conv2d_fwd and conv2d_dgrad, where winograd_applies. In bf16 the filter is rounded
 // first; everything between in and out is f32.
 template <class T>
 void winograd_fwd(const Conv2dArgs& args, View x, View filter, MutView y);
 template <class T>
-void winograd_dgrad(const Conv2dArgs& args, View dy, View filter, MutView dx, bool adds);
+void winograd_dgrad(const Conv2dArgs& args, bool accumulate, View dy, View filter, MutView dx);
 
 }  // namespace reprise::kernels::cpu

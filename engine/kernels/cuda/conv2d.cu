@@ -131,12 +131,20 @@ void conv2d_fwd(const Conv2dArgs& args, View x, View w, MutView y) {
   if (!by_library(c)) plain_fwd<T>(c);
 }
 
+// What is added to is added to in a pass of its own: a library's sum with it would round once, not twice.
 template <class T>
-void conv2d_dgrad(const Conv2dArgs& args, View dy, View w, MutView dx) {
+void conv2d_dgrad(const Conv2dArgs& args, bool accumulate, View dy, View w, MutView dx) {
   const Filter<T> filter(w);
-  const Convolution c{ConvPass::dgrad, args,   dy.dtype,      dx.shape,   w.shape,
-                      dy.shape,        dx.ptr, filter.data(), address(dy)};
+  const Scratch own(accumulate ? static_cast<std::size_t>(dx.numel()) * sizeof(T) : 0);
+  const Convolution c{
+      ConvPass::dgrad, args,       dy.dtype, dx.shape, w.shape, dy.shape, accumulate ? own.data() : dx.ptr,
+      filter.data(),   address(dy)};
   if (!by_library(c)) plain_dgrad<T>(c);
+  if (!accumulate) return;
+  const T* gradient = own.as<T>();
+  T* sum = dx.data<T>();
+  each_element(dx.numel(),
+               [=] __device__(std::int64_t i) { store(sum[i], value_of(sum[i]) + value_of(gradient[i])); });
 }
 
 // In f32, for dw is: bf16 is widened before.

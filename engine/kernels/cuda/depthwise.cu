@@ -1,4 +1,4 @@
-// One filter per channel and task group; ../ref/depthwise.cpp defines it. A row of threads walks along (W,C).
+// One filter per channel; ../ref/depthwise.cpp defines it. A row of threads walks along (W,C).
 #include "engine/kernels/cuda/launch.h"
 #include "engine/kernels/cuda/windows.h"
 
@@ -7,13 +7,13 @@ namespace {
 
 // dw for R x S taps known to the compiler: each thread reads dy once and the pixels under the window.
 template <int R, int S, class T>
-void wgrad_all_taps(const Windows& z, std::int64_t groups, std::int64_t group_rows, std::int64_t channels,
-                    const T* x, const T* dy, float* dw) {
+void wgrad_all_taps(const Windows& z, std::int64_t images, std::int64_t channels, const T* x, const T* dy,
+                    float* dw) {
   const std::int64_t outputs = z.oh * z.ow;
   channel_sums<R * S>(
-      groups, group_rows * outputs, channels,
-      [=] __device__(std::int64_t t, std::int64_t i, std::int64_t c, double* sum) {
-        const std::int64_t n = t * group_rows + i / outputs, at = i % outputs, p = at / z.ow, q = at % z.ow;
+      1, images * outputs, channels,
+      [=] __device__(std::int64_t, std::int64_t i, std::int64_t c, double* sum) {
+        const std::int64_t n = i / outputs, at = i % outputs, p = at / z.ow, q = at % z.ow;
         const double g = static_cast<double>(value_of(dy[(n * outputs + at) * channels + c]));
         for (int r = 0; r < R; ++r)
           for (int s = 0; s < S; ++s) {
@@ -23,23 +23,20 @@ void wgrad_all_taps(const Windows& z, std::int64_t groups, std::int64_t group_ro
                   static_cast<double>(value_of(x[(n * z.height * z.width + pixel) * channels + c])) * g;
           }
       },
-      [=] __device__(std::int64_t k, const double* sum) {
-        const std::int64_t t = k / channels, c = k % channels;
-        for (int tap = 0; tap < R * S; ++tap)
-          dw[(t * R * S + tap) * channels + c] = static_cast<float>(sum[tap]);
+      [=] __device__(std::int64_t c, const double* sum) {
+        for (int tap = 0; tap < R * S; ++tap) dw[tap * channels + c] = static_cast<float>(sum[tap]);
       });
 }
 
 // Any window: one sum per tap.
 template <class T>
-void wgrad_by_tap(const Windows& z, std::int64_t groups, std::int64_t group_rows, std::int64_t channels,
-                  const T* x, const T* dy, float* dw) {
+void wgrad_by_tap(const Windows& z, std::int64_t images, std::int64_t channels, const T* x, const T* dy,
+                  float* dw) {
   const std::int64_t outputs = z.oh * z.ow, taps = z.taps_h * z.taps_w;
   channel_sums<1>(
-      groups * taps, group_rows * outputs, channels,
-      [=] __device__(std::int64_t k, std::int64_t i, std::int64_t c, double* sum) {
-        const std::int64_t t = k / taps, tap = k % taps;
-        const std::int64_t n = t * group_rows + i / outputs, at = i % outputs;
+      taps, images * outputs, channels,
+      [=] __device__(std::int64_t tap, std::int64_t i, std::int64_t c, double* sum) {
+        const std::int64_t n = i / outputs, at = i % outputs;
         const std::int64_t pixel = z.pixel(at / z.ow, at % z.ow, tap / z.taps_w, tap % z.taps_w);
         if (pixel >= 0)
           sum[0] += static_cast<double>(value_of(x[(n * z.height * z.width + pixel) * channels + c])) *
@@ -52,37 +49,35 @@ void wgrad_by_tap(const Windows& z, std::int64_t groups, std::int64_t group_rows
 
 template <class T>
 void depthwise_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
-  const Windows z(x.shape, y.shape, w.dim(1), w.dim(2), a);
-  const std::int64_t channels = x.dim(3), group_rows = x.dim(0) / w.dim(0);
+  const Windows z(x.shape, y.shape, w.dim(0), w.dim(1), a);
+  const std::int64_t channels = x.dim(3);
   const T* in = x.data<T>();
   const float* filter = w.data<float>();
   T* out = y.data<T>();
   each_in_rows(x.dim(0) * z.oh, z.ow * channels, [=] __device__(std::int64_t row, std::int64_t j) {
-    const std::int64_t n = row / z.oh, p = row % z.oh, q = j / channels, c = j % channels, t = n / group_rows;
+    const std::int64_t n = row / z.oh, p = row % z.oh, q = j / channels, c = j % channels;
     store(out[row * z.ow * channels + j],
-          depthwise_sum(z, in + n * z.height * z.width * channels,
-                        filter + t * z.taps_h * z.taps_w * channels, p, q, channels, c));
+          depthwise_sum(z, in + n * z.height * z.width * channels, filter, p, q, channels, c));
   });
 }
 
 // dx gathers from every output that its element touched.
 template <class T>
 void depthwise_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
-  const Windows z(dx.shape, dy.shape, w.dim(1), w.dim(2), a);
-  const std::int64_t channels = dx.dim(3), group_rows = dx.dim(0) / w.dim(0);
+  const Windows z(dx.shape, dy.shape, w.dim(0), w.dim(1), a);
+  const std::int64_t channels = dx.dim(3);
   const T* grad = dy.data<T>();
   const float* filter = w.data<float>();
   T* out = dx.data<T>();
   each_in_rows(dx.dim(0) * z.height, z.width * channels, [=] __device__(std::int64_t row, std::int64_t j) {
-    const std::int64_t n = row / z.height, h = row % z.height, v = j / channels, c = j % channels,
-                       t = n / group_rows;
+    const std::int64_t n = row / z.height, h = row % z.height, v = j / channels, c = j % channels;
     float sum = 0;
     for (std::int64_t r = 0; r < z.taps_h; ++r)
       for (std::int64_t s = 0; s < z.taps_w; ++s) {
         const std::int64_t output = z.output(h, v, r, s);
         if (output < 0) continue;
         sum += value_of(grad[(n * z.oh * z.ow + output) * channels + c]) *
-               filter[((t * z.taps_h + r) * z.taps_w + s) * channels + c];
+               filter[(r * z.taps_w + s) * channels + c];
       }
     store(out[row * z.width * channels + j], sum);
   });
@@ -90,14 +85,14 @@ void depthwise_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
 
 template <class T>
 void depthwise_wgrad(const Conv2dArgs& a, View x, View dy, MutView dw) {
-  const Windows z(x.shape, dy.shape, dw.dim(1), dw.dim(2), a);
-  const std::int64_t groups = dw.dim(0), group_rows = x.dim(0) / groups, channels = x.dim(3);
+  const Windows z(x.shape, dy.shape, dw.dim(0), dw.dim(1), a);
+  const std::int64_t images = x.dim(0), channels = x.dim(3);
   const T *in = x.data<T>(), *grad = dy.data<T>();
   float* out = dw.data<float>();
   if (z.taps_h == 3 && z.taps_w == 3)
-    wgrad_all_taps<3, 3>(z, groups, group_rows, channels, in, grad, out);
+    wgrad_all_taps<3, 3>(z, images, channels, in, grad, out);
   else
-    wgrad_by_tap(z, groups, group_rows, channels, in, grad, out);
+    wgrad_by_tap(z, images, channels, in, grad, out);
 }
 
 REPRISE_CUDA_IMAGE_KERNEL(depthwise_fwd);

@@ -40,38 +40,29 @@ void product(const Product& p) {
 
 template <class T>
 void linear_fwd(View x, View w, View b, MutView y) {
-  const std::int64_t groups = w.dim(0), out = w.dim(1), in = w.dim(2), rows = x.dim(0) / groups;
-  for (std::int64_t t = 0; t < groups; ++t)
-    product({rows, out, in, false, true, x.data<T>() + t * rows * in, w.data<T>() + t * out * in,
-             b ? b.data<T>() + t * out : nullptr, y.data<T>() + t * rows * out});
+  product({x.dim(0), w.dim(0), w.dim(1), false, true, x.data<T>(), w.data<T>(), b.data<T>(), y.data<T>()});
 }
 
 template <class T>
 void linear_dgrad(View dy, View w, MutView dx) {
-  const std::int64_t groups = w.dim(0), out = w.dim(1), in = w.dim(2), rows = dy.dim(0) / groups;
-  for (std::int64_t t = 0; t < groups; ++t)
-    product({rows, in, out, false, false, dy.data<T>() + t * rows * out, w.data<T>() + t * out * in, nullptr,
-             dx.data<T>() + t * rows * in});
+  product({dy.dim(0), w.dim(1), w.dim(0), false, false, dy.data<T>(), w.data<T>(), nullptr, dx.data<T>()});
 }
 
 template <class T>
 void linear_wgrad(View x, View dy, MutView dw) {
-  const std::int64_t groups = dw.dim(0), out = dw.dim(1), in = dw.dim(2), rows = x.dim(0) / groups;
-  for (std::int64_t t = 0; t < groups; ++t)
-    product({out, in, rows, true, false, dy.data<T>() + t * rows * out, x.data<T>() + t * rows * in, nullptr,
-             dw.data<T>() + t * out * in});
+  product({dw.dim(0), dw.dim(1), x.dim(0), true, false, dy.data<T>(), x.data<T>(), nullptr, dw.data<T>()});
 }
 
-// The sum of each group's rows, in double.
+// The sum of the rows, in double.
 template <class T>
 void linear_bgrad(View dy, MutView db) {
-  const std::int64_t groups = db.dim(0), out = db.dim(1), rows = dy.dim(0) / groups;
+  const std::int64_t out = db.dim(0);
   const T* grad = dy.data<T>();
   T* sums = db.data<T>();
   channel_sums<1>(
-      groups, rows, out,
-      [=] __device__(std::int64_t t, std::int64_t i, std::int64_t o, double* sum) {
-        sum[0] += static_cast<double>(grad[(t * rows + i) * out + o]);
+      1, dy.dim(0), out,
+      [=] __device__(std::int64_t, std::int64_t i, std::int64_t o, double* sum) {
+        sum[0] += static_cast<double>(grad[i * out + o]);
       },
       [=] __device__(std::int64_t k, const double* sum) { sums[k] = static_cast<T>(sum[0]); });
 }

@@ -154,34 +154,34 @@ void log_softmax_bwd(View y, View dy, MutView dx) {
                         dy.data<T>(), dx.data<T>());
 }
 
-// loss[t] = mean over the group's rows of -log_probs[n, labels[n]]. Labels lie on the device, where nobody
+// loss = mean over the rows of -log_probs[n, labels[n]]. Labels lie on the device, where nobody
 // has checked them: one outside the classes makes the loss NaN.
 template <class T>
 void nll_fwd(View log_probs, View labels, MutView loss) {
-  const std::int64_t n = log_probs.dim(1), groups = loss.numel(), rows = log_probs.dim(0) / groups;
+  const std::int64_t rows = log_probs.dim(0), n = log_probs.dim(1);
   const T* in = log_probs.data<T>();
   const std::int64_t* label = labels.data<std::int64_t>();
   T* out = loss.data<T>();
   channel_sums<1>(
-      groups, rows, 1,
-      [=] __device__(std::int64_t t, std::int64_t i, std::int64_t, double* sum) {
-        const std::int64_t row = t * rows + i, c = label[row];
+      1, rows, 1,
+      [=] __device__(std::int64_t, std::int64_t row, std::int64_t, double* sum) {
+        const std::int64_t c = label[row];
         sum[0] -= c >= 0 && c < n ? static_cast<double>(in[row * n + c]) : static_cast<double>(NAN);
       },
-      [=] __device__(std::int64_t t, const double* sum) {
-        out[t] = static_cast<T>(sum[0] / static_cast<double>(rows));
+      [=] __device__(std::int64_t, const double* sum) {
+        *out = static_cast<T>(sum[0] / static_cast<double>(rows));
       });
 }
 
-// dlogits = (softmax - onehot(label)) * dloss[t] / (rows of the group)
+// dlogits = (softmax - onehot(label)) * dloss / rows
 template <class T>
 void cross_entropy_bwd(View log_probs, View labels, View dloss, MutView dlogits) {
-  const std::int64_t n = log_probs.dim(1), group_rows = log_probs.dim(0) / dloss.numel();
+  const std::int64_t rows = log_probs.dim(0), n = log_probs.dim(1);
   const T *in = log_probs.data<T>(), *grad = dloss.data<T>();
   const std::int64_t* label = labels.data<std::int64_t>();
   T* out = dlogits.data<T>();
-  each_in_rows(log_probs.dim(0), n, [=] __device__(std::int64_t row, std::int64_t c) {
-    const T scale = grad[row / group_rows] / static_cast<T>(group_rows);
+  each_in_rows(rows, n, [=] __device__(std::int64_t row, std::int64_t c) {
+    const T scale = *grad / static_cast<T>(rows);
     const T onehot = c == label[row] ? T(1) : T(0);
     out[row * n + c] = (expf(in[row * n + c]) - onehot) * scale;
   });

@@ -1,9 +1,6 @@
-// y[n,oh,ow,o] = sum_{r,s,i} x[n, oh*sh - ph + r*dh, ow*sw - pw + s*dw, g*I + i] * w[o,r,s,i],   g = o /
-// (O/groups)
-#include <vector>
-
-#include "engine/core/parallel.h"
-#include "engine/kernels/kernels.h"
+// y[n,oh,ow,o] = sum_{r,s,i} x[n, oh*sh - ph + r*dh, ow*sw - pw + s*dw, g*I + i] * w[o,r,s,i]
+// with g = o / (O/groups)
+#include "engine/kernels/ref/loops.h"
 
 namespace reprise::kernels::ref {
 
@@ -49,7 +46,7 @@ void conv2d_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
 
 // dx gathers from every output that its element touched.
 template <class T>
-void conv2d_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
+void conv2d_dgrad(const Conv2dArgs& a, bool accumulate, View dy, View w, MutView dx) {
   const ConvSizes z(dx.shape, w.shape, dy.shape);
   const std::int64_t per_group = z.o / a.groups;
   parallel_for(z.n * z.h, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -68,16 +65,10 @@ void conv2d_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
               for (std::int64_t o = group * per_group; o < (group + 1) * per_group; ++o)
                 sum += out[o] * w.data<T>()[z.f_at(o, r, s) + c % z.i];
             }
-          dx.data<T>()[z.x_at(n, h, v) + c] = sum;
+          T& to = dx.data<T>()[z.x_at(n, h, v) + c];
+          to = accumulate ? to + sum : sum;
         }
   });
-}
-
-template <class T>
-void conv2d_dgrad_add(const Conv2dArgs& a, View dy, View w, MutView dx) {
-  std::vector<T> own(static_cast<std::size_t>(dx.numel()));
-  conv2d_dgrad<T>(a, dy, w, {own.data(), dx.shape, dx.dtype});
-  for (std::size_t i = 0; i < own.size(); ++i) dx.data<T>()[i] += own[i];
 }
 
 template <class T>
@@ -104,13 +95,8 @@ void conv2d_wgrad(const Conv2dArgs& a, View x, View dy, MutView dw) {
   });
 }
 
-template void conv2d_fwd<float>(const Conv2dArgs&, View, View, MutView);
-template void conv2d_fwd<double>(const Conv2dArgs&, View, View, MutView);
-template void conv2d_dgrad<float>(const Conv2dArgs&, View, View, MutView);
-template void conv2d_dgrad_add<float>(const Conv2dArgs&, View, View, MutView);
-template void conv2d_dgrad<double>(const Conv2dArgs&, View, View, MutView);
-template void conv2d_dgrad_add<double>(const Conv2dArgs&, View, View, MutView);
-template void conv2d_wgrad<float>(const Conv2dArgs&, View, View, MutView);
-template void conv2d_wgrad<double>(const Conv2dArgs&, View, View, MutView);
+REPRISE_REF_KERNEL(conv2d_fwd);
+REPRISE_REF_KERNEL(conv2d_dgrad);
+REPRISE_REF_KERNEL(conv2d_wgrad);
 
 }  // namespace reprise::kernels::ref

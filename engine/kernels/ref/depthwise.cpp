@@ -1,4 +1,4 @@
-// y[n,oh,ow,c] = sum_{r,s} x[n, oh*sh - ph + r*dh, ow*sw - pw + s*dw, c] * w[t,r,s,c],   t = n / (N/T)
+// y[n,oh,ow,c] = sum_{r,s} x[n, oh*sh - ph + r*dh, ow*sw - pw + s*dw, c] * w[r,s,c]
 #include "engine/kernels/ref/loops.h"
 
 namespace reprise::kernels::ref {
@@ -6,10 +6,10 @@ namespace reprise::kernels::ref {
 template <class T>
 void depthwise_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
   const std::int64_t height = x.dim(1), width = x.dim(2), channels = x.dim(3), oh = y.dim(1), ow = y.dim(2);
-  const std::int64_t taps_h = w.dim(1), taps_w = w.dim(2), group_rows = x.dim(0) / w.dim(0);
+  const std::int64_t taps_h = w.dim(0), taps_w = w.dim(1);
   each_output(y.numel(), taps_h * taps_w, [&](std::int64_t i) {
     const std::int64_t c = i % channels, q = i / channels % ow, p = i / channels / ow % oh;
-    const std::int64_t n = i / channels / ow / oh, t = n / group_rows;
+    const std::int64_t n = i / channels / ow / oh;
     T sum = 0;
     for (std::int64_t r = 0; r < taps_h; ++r)
       for (std::int64_t s = 0; s < taps_w; ++s) {
@@ -17,7 +17,7 @@ void depthwise_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
         const std::int64_t v = q * a.stride[1] - a.padding[1] + s * a.dilation[1];
         if (h < 0 || h >= height || v < 0 || v >= width) continue;
         sum += x.data<T>()[((n * height + h) * width + v) * channels + c] *
-               w.data<T>()[((t * taps_h + r) * taps_w + s) * channels + c];
+               w.data<T>()[(r * taps_w + s) * channels + c];
       }
     y.data<T>()[i] = sum;
   });
@@ -28,10 +28,10 @@ template <class T>
 void depthwise_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
   const std::int64_t height = dx.dim(1), width = dx.dim(2), channels = dx.dim(3), oh = dy.dim(1),
                      ow = dy.dim(2);
-  const std::int64_t taps_h = w.dim(1), taps_w = w.dim(2), group_rows = dx.dim(0) / w.dim(0);
+  const std::int64_t taps_h = w.dim(0), taps_w = w.dim(1);
   each_output(dx.numel(), taps_h * taps_w, [&](std::int64_t i) {
     const std::int64_t c = i % channels, v = i / channels % width, h = i / channels / width % height;
-    const std::int64_t n = i / channels / width / height, t = n / group_rows;
+    const std::int64_t n = i / channels / width / height;
     T sum = 0;
     for (std::int64_t r = 0; r < taps_h; ++r)
       for (std::int64_t s = 0; s < taps_w; ++s) {
@@ -39,7 +39,7 @@ void depthwise_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
         if (p < 0 || p % a.stride[0] || p / a.stride[0] >= oh) continue;
         if (q < 0 || q % a.stride[1] || q / a.stride[1] >= ow) continue;
         sum += dy.data<T>()[((n * oh + p / a.stride[0]) * ow + q / a.stride[1]) * channels + c] *
-               w.data<T>()[((t * taps_h + r) * taps_w + s) * channels + c];
+               w.data<T>()[(r * taps_w + s) * channels + c];
       }
     dx.data<T>()[i] = sum;
   });
@@ -48,12 +48,11 @@ void depthwise_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
 template <class T>
 void depthwise_wgrad(const Conv2dArgs& a, View x, View dy, MutView dw) {
   const std::int64_t height = x.dim(1), width = x.dim(2), channels = x.dim(3), oh = dy.dim(1), ow = dy.dim(2);
-  const std::int64_t taps_h = dw.dim(1), taps_w = dw.dim(2), group_rows = x.dim(0) / dw.dim(0);
-  each_output(dw.numel(), group_rows * oh * ow, [&](std::int64_t i) {
-    const std::int64_t c = i % channels, s = i / channels % taps_w, r = i / channels / taps_w % taps_h;
-    const std::int64_t t = i / channels / taps_w / taps_h;
+  const std::int64_t taps_w = dw.dim(1), images = x.dim(0);
+  each_output(dw.numel(), images * oh * ow, [&](std::int64_t i) {
+    const std::int64_t c = i % channels, s = i / channels % taps_w, r = i / channels / taps_w;
     T sum = 0;
-    for (std::int64_t n = t * group_rows; n < (t + 1) * group_rows; ++n)
+    for (std::int64_t n = 0; n < images; ++n)
       for (std::int64_t p = 0; p < oh; ++p)
         for (std::int64_t q = 0; q < ow; ++q) {
           const std::int64_t h = p * a.stride[0] - a.padding[0] + r * a.dilation[0];

@@ -1,51 +1,48 @@
-// y[n,o] = sum_i x[n,i] * w[t,o,i] + b[t,o],   t = n / (N/T)
+// y[n,o] = sum_i x[n,i] * w[o,i] + b[o]
 #include "engine/kernels/ref/loops.h"
 
 namespace reprise::kernels::ref {
 
 template <class T>
 void linear_fwd(View x, View w, View b, MutView y) {
-  const std::int64_t out = w.dim(1), in = w.dim(2), group_rows = x.dim(0) / w.dim(0);
+  const std::int64_t out = w.dim(0), in = w.dim(1);
   each_output(y.numel(), in, [&](std::int64_t k) {
-    const std::int64_t n = k / out, o = k % out, row = n / group_rows * out + o;
+    const std::int64_t n = k / out, o = k % out;
     T sum = 0;
-    for (std::int64_t i = 0; i < in; ++i) sum += x.data<T>()[n * in + i] * w.data<T>()[row * in + i];
-    y.data<T>()[k] = b ? sum + b.data<T>()[row] : sum;
+    for (std::int64_t i = 0; i < in; ++i) sum += x.data<T>()[n * in + i] * w.data<T>()[o * in + i];
+    y.data<T>()[k] = b ? sum + b.data<T>()[o] : sum;
   });
 }
 
 template <class T>
 void linear_dgrad(View dy, View w, MutView dx) {
-  const std::int64_t out = w.dim(1), in = w.dim(2), group_rows = dy.dim(0) / w.dim(0);
+  const std::int64_t out = w.dim(0), in = w.dim(1);
   each_output(dx.numel(), out, [&](std::int64_t k) {
-    const std::int64_t n = k / in, i = k % in, t = n / group_rows;
+    const std::int64_t n = k / in, i = k % in;
     T sum = 0;
-    for (std::int64_t o = 0; o < out; ++o)
-      sum += dy.data<T>()[n * out + o] * w.data<T>()[(t * out + o) * in + i];
+    for (std::int64_t o = 0; o < out; ++o) sum += dy.data<T>()[n * out + o] * w.data<T>()[o * in + i];
     dx.data<T>()[k] = sum;
   });
 }
 
 template <class T>
 void linear_wgrad(View x, View dy, MutView dw) {
-  const std::int64_t out = dw.dim(1), in = dw.dim(2), group_rows = x.dim(0) / dw.dim(0);
-  each_output(dw.numel(), group_rows, [&](std::int64_t k) {
-    const std::int64_t i = k % in, o = k / in % out, t = k / in / out;
+  const std::int64_t out = dw.dim(0), in = dw.dim(1), rows = x.dim(0);
+  each_output(dw.numel(), rows, [&](std::int64_t k) {
+    const std::int64_t i = k % in, o = k / in;
     T sum = 0;
-    for (std::int64_t n = t * group_rows; n < (t + 1) * group_rows; ++n)
-      sum += x.data<T>()[n * in + i] * dy.data<T>()[n * out + o];
+    for (std::int64_t n = 0; n < rows; ++n) sum += x.data<T>()[n * in + i] * dy.data<T>()[n * out + o];
     dw.data<T>()[k] = sum;
   });
 }
 
 template <class T>
 void linear_bgrad(View dy, MutView db) {
-  const std::int64_t out = db.dim(1), group_rows = dy.dim(0) / db.dim(0);
-  each_output(db.numel(), group_rows, [&](std::int64_t k) {
-    const std::int64_t o = k % out, t = k / out;
+  const std::int64_t out = db.dim(0), rows = dy.dim(0);
+  each_output(out, rows, [&](std::int64_t o) {
     T sum = 0;
-    for (std::int64_t n = t * group_rows; n < (t + 1) * group_rows; ++n) sum += dy.data<T>()[n * out + o];
-    db.data<T>()[k] = sum;
+    for (std::int64_t n = 0; n < rows; ++n) sum += dy.data<T>()[n * out + o];
+    db.data<T>()[o] = sum;
   });
 }
 

@@ -71,24 +71,22 @@ void log_softmax_bwd(View y, View dy, MutView dx) {
   });
 }
 
-// loss[t] = mean over the group's rows of -log_probs[n, labels[n]]
+// loss = mean over the rows of -log_probs[n, labels[n]]
 template <class T>
 void nll_fwd(View log_probs, View labels, MutView loss) {
-  const std::int64_t n = log_probs.dim(1), group_rows = log_probs.dim(0) / loss.numel();
-  each_output(loss.numel(), group_rows, [&](std::int64_t t) {
-    double sum = 0;
-    for (std::int64_t row = t * group_rows; row < (t + 1) * group_rows; ++row)
-      sum -= static_cast<double>(log_probs.data<T>()[row * n + labels.data<std::int64_t>()[row]]);
-    loss.data<T>()[t] = static_cast<T>(sum / static_cast<double>(group_rows));
-  });
+  const std::int64_t rows = log_probs.dim(0), n = log_probs.dim(1);
+  double sum = 0;
+  for (std::int64_t row = 0; row < rows; ++row)
+    sum -= static_cast<double>(log_probs.data<T>()[row * n + labels.data<std::int64_t>()[row]]);
+  *loss.data<T>() = static_cast<T>(sum / static_cast<double>(rows));
 }
 
-// dlogits = (softmax - onehot(label)) * dloss[t] / (rows of the group)
+// dlogits = (softmax - onehot(label)) * dloss / rows
 template <class T>
 void cross_entropy_bwd(View log_probs, View labels, View dloss, MutView dlogits) {
-  const std::int64_t n = log_probs.dim(1), group_rows = log_probs.dim(0) / dloss.numel();
-  each_output(log_probs.dim(0), 20 * n, [&](std::int64_t row) {
-    const T scale = dloss.data<T>()[row / group_rows] / static_cast<T>(group_rows);
+  const std::int64_t rows = log_probs.dim(0), n = log_probs.dim(1);
+  const T scale = *dloss.data<T>() / static_cast<T>(rows);
+  each_output(rows, 20 * n, [&](std::int64_t row) {
     for (std::int64_t c = 0; c < n; ++c) {
       const T onehot = c == labels.data<std::int64_t>()[row] ? T(1) : T(0);
       dlogits.data<T>()[row * n + c] = (std::exp(log_probs.data<T>()[row * n + c]) - onehot) * scale;

@@ -86,52 +86,19 @@ REPRISE_INLINE void store_taps(std::uint8_t* p, const Winners& best, Part part) 
 #endif
 }
 
-// The sign alone of each.
-REPRISE_INLINE VecInt signs_of(Vec v) {
-  return (VecInt)v & INT32_MIN;
-}
-
-// Values with the sign of their channel's factor, of which the largest wins; then the sign is taken away.
-template <bool signs, class T>
-REPRISE_INLINE void max_of(const Window& z, std::int64_t first_tap, const T* in, const float* factors, T* out,
-                           std::uint8_t* tap) {
+template <class T>
+void max_fwd(const Window& z, std::int64_t first_tap, const T* in, T* out, std::uint8_t* tap) {
   for (std::int64_t o = 0; o < z.count; ++o)
     for_vectors(z.channels, [&](std::int64_t c, auto part) {
-      const auto signed_by_factor = [sign = signs ? signs_of(load(factors + c, part)) : VecInt{}](Vec v) {
-        return signs ? (Vec)((VecInt)v ^ sign) : v;
-      };
       const T* p = in + o * z.in_step + c;
-      Winners best = first_winners(signed_by_factor(load(p, part)), static_cast<std::uint8_t>(first_tap));
+      Winners best = first_winners(load(p, part), static_cast<std::uint8_t>(first_tap));
       for (std::int64_t r = 0; r < z.rows; ++r)
         for (std::int64_t s = 0; s < z.columns; ++s)
-          compete(best, signed_by_factor(load(p + r * z.in_row + s * z.in_column, part)),
+          compete(best, load(p + r * z.in_row + s * z.in_column, part),
                   static_cast<std::uint8_t>(first_tap + r * z.tap_row + s * z.tap_column));
-      store(out + o * z.out_step + c, signed_by_factor(best.value), part);
+      store(out + o * z.out_step + c, best.value, part);
       store_taps(tap + o * z.out_step + c, best, part);
     });
-}
-
-template <class T>
-void max_fwd(const Window& z, std::int64_t first_tap, const T* in, const float* factors, T* out,
-             std::uint8_t* tap) {
-  if (factors != nullptr)
-    max_of<true>(z, first_tap, in, factors, out, tap);
-  else
-    max_of<false>(z, first_tap, in, factors, out, tap);
-}
-
-template <class T>
-void close(const T* y, std::uint8_t* tap, std::int64_t n) {
-  for_vectors(n, [&](std::int64_t i, auto part) {
-    const Vec v = load(y + i, part);
-#if defined(__AVX512F__)
-    __mmask16 closed = _mm512_cmp_ps_mask((__m512)v, _mm512_setzero_ps(), _CMP_NGT_UQ);
-    if constexpr (std::is_same_v<decltype(part), First>) closed &= static_cast<__mmask16>((1u << part.n) - 1);
-    _mm_mask_storeu_epi8(tap + i, closed, _mm_set1_epi8(static_cast<char>(no_tap)));
-#else
-    store_bytes(tap + i, v > Vec{} ? load_bytes(tap + i, part) : VecInt{} + std::int32_t{no_tap}, part);
-#endif
-  });
 }
 
 // sum + v where the tap is this one.
@@ -194,6 +161,6 @@ void weighted_sum(const Window& z, const T* in, const float* factors, bool per_p
 
 }  // namespace
 
-REPRISE_LEAF_TABLES(PoolLeaf, pool_leaf, max_fwd, close, max_bwd, weighted_sum);
+REPRISE_LEAF_TABLES(PoolLeaf, pool_leaf, max_fwd, max_bwd, weighted_sum);
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

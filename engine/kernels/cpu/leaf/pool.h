@@ -6,16 +6,10 @@
 
 namespace reprise::kernels::cpu {
 
-inline constexpr std::uint8_t no_tap = 255;  // a window has fewer
-
 template <class T>
 struct PoolLeaf {
   // The first largest of the taps, NaN above all, and its number: first_tap + r * tap_row + s * tap_column.
-  // `factors`, one for each channel, may be null; where one is below 0 it is the first smallest.
-  void (*max_fwd)(const Window& z, std::int64_t first_tap, const T* in, const float* factors, T* out,
-                  std::uint8_t* tap);
-  // Taps become no_tap where y is not above 0.
-  void (*close)(const T* y, std::uint8_t* tap, std::int64_t n);
+  void (*max_fwd)(const Window& z, std::int64_t first_tap, const T* in, T* out, std::uint8_t* tap);
   // out = the sum of `in` over the windows whose winning tap is this one. tap lies like `in`.
   void (*max_bwd)(const Window& z, std::int64_t first_tap, const T* in, const std::uint8_t* tap, T* out);
   // out[o] = sum over taps of in[o + tap] * factor(o + tap); factors lie like `in` with one channel, or,

@@ -1,6 +1,5 @@
-#include "engine/kernels/cpu/leaf/conv_tail.h"
+#include "engine/kernels/cpu/leaf/conv_block.h"
 
-#include "engine/kernels/cpu/leaf/pool.h"
 #include "engine/kernels/cpu/leaf/vec.h"
 
 namespace reprise::kernels::cpu::REPRISE_ISA {
@@ -112,66 +111,34 @@ REPRISE_INLINE Vec gradient(const T* dy, const std::uint8_t* positive, std::int6
   return where(load_bits(positive + row * bytes_of(channels), c, count_of(part)), g);
 }
 
-// A bit for each lane: whether a tap won.
-template <class Part>
-REPRISE_INLINE unsigned won_bits(const std::uint8_t* taps, Part part) {
-#if defined(__AVX512F__)
-  const auto there = static_cast<__mmask16>((1u << count_of(part)) - 1);
-  return _mm_mask_cmpneq_epu8_mask(there, _mm_maskz_loadu_epi8(there, taps),
-                                   _mm_set1_epi8(static_cast<char>(no_tap)));
-#else
-  unsigned bits = 0;
-  for (int i = 0; i < count_of(part); ++i) bits |= taps[i] != no_tap ? 1u << i : 0u;
-  return bits;
-#endif
-}
-
-// The sums take rows in the same fours as batch norm's own. g(row, c, part) is a vector of the gradient.
-template <int block, class T, class F>
-REPRISE_INLINE void grad_sums_block(const T* b, const T* dy, F g, const float* mean, float* sum,
-                                    float* products, std::int64_t row, std::int64_t channels) {
+// The sums take rows in the same fours as batch norm's own.
+template <int block, bool relu, class T>
+REPRISE_INLINE void grad_sums_block(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
+                                    float* sum, float* products, std::int64_t row, std::int64_t channels) {
   for_vectors(channels, [&](std::int64_t c, auto part) {
     const Vec middle = load(mean + c, part);
     prefetch_rows<block>(b + row * channels, c);
     prefetch_rows<block>(dy + row * channels, c);
     Vec s{}, p{};
     for (std::int64_t r = row; r < row + block; ++r) {
-      const Vec v = g(r, c, part);
-      s += v;
-      p = fma(v, load(b + r * channels + c, part) - middle, p);
+      const Vec g = gradient<relu>(dy, positive, r, channels, c, part);
+      s += g;
+      p = fma(g, load(b + r * channels + c, part) - middle, p);
     }
     store(sum + c, load(sum + c, part) + s, part);
     store(products + c, load(products + c, part) + p, part);
   });
 }
 
-template <class T, class F>
-REPRISE_INLINE void grad_sums_of(const T* b, const T* dy, F g, const float* mean, float* sum, float* products,
-                                 std::int64_t rows, std::int64_t channels) {
-  std::int64_t r = 0;
-  for (; r + 4 <= rows; r += 4) grad_sums_block<4>(b, dy, g, mean, sum, products, r, channels);
-  for (; r < rows; ++r) grad_sums_block<1>(b, dy, g, mean, sum, products, r, channels);
-}
-
 template <class T>
 void grad_sums(const T* b, const T* dy, const std::uint8_t* positive, const float* mean, float* sum,
                float* products, std::int64_t rows, std::int64_t channels) {
   with_flag(positive != nullptr, [&](auto relu) {
-    const auto g = [&](std::int64_t r, std::int64_t c, auto part) {
-      return gradient<relu.value>(dy, positive, r, channels, c, part);
-    };
-    grad_sums_of(b, dy, g, mean, sum, products, rows, channels);
+    std::int64_t r = 0;
+    for (; r + 4 <= rows; r += 4)
+      grad_sums_block<4, relu.value>(b, dy, positive, mean, sum, products, r, channels);
+    for (; r < rows; ++r) grad_sums_block<1, relu.value>(b, dy, positive, mean, sum, products, r, channels);
   });
-}
-
-template <class T>
-void pooled_grad_sums(const T* b, const T* dy, const std::uint8_t* taps, const float* mean, float* sum,
-                      float* products, std::int64_t rows, std::int64_t channels) {
-  const auto g = [&](std::int64_t r, std::int64_t c, auto part) {
-    const std::int64_t at = r * channels + c;
-    return where(won_bits(taps + at, part), load(dy + at, part));
-  };
-  grad_sums_of(b, dy, g, mean, sum, products, rows, channels);
 }
 
 // The gradient of b's vector at channel c, g being that of batch norm's output.
@@ -238,7 +205,7 @@ void masked(const T* dy, const std::uint8_t* positive, const float* scale, T* ou
 
 }  // namespace
 
-REPRISE_LEAF_TABLES(ConvTailLeaf, conv_tail_leaf, finish, add, grad_sums, pooled_grad_sums, grad_input,
-                    grad_input_and_masked, masked);
+REPRISE_LEAF_TABLES(ConvBlockLeaf, conv_block_leaf, finish, add, grad_sums, grad_input, grad_input_and_masked,
+                    masked);
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

@@ -11,7 +11,7 @@
 namespace reprise::kernels::cpu {
 
 template <class T>
-struct ConvTailLeaf {
+struct ConvBlockLeaf {
   // y = (b - mean) * scale + shift [+ residual], then [relu], whose positive places are kept if asked for.
   // Rows of b begin b_stride values apart, those of residual and y `stride`. y may be b.
   void (*finish)(const T* b, std::int64_t b_stride, const float* mean, const float* scale, const float* shift,
@@ -24,9 +24,6 @@ struct ConvTailLeaf {
   // sum += sum g,  products += sum g * (b - mean), four rows at a time
   void (*grad_sums)(const T* b, const T* dy, const std::uint8_t* positive, const float* mean, float* sum,
                     float* products, std::int64_t rows, std::int64_t channels);
-  // The same behind a max pool: g = dy where a tap won (pool.h).
-  void (*pooled_grad_sums)(const T* b, const T* dy, const std::uint8_t* taps, const float* mean, float* sum,
-                           float* products, std::int64_t rows, std::int64_t channels);
   // db = scale * ((g - grad_mean) - (b - mean) * slope); db may be b
   void (*grad_input)(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
                      const float* grad_mean, const float* slope, const float* scale, T* db, bool streams,
@@ -39,6 +36,6 @@ struct ConvTailLeaf {
   void (*masked)(const T* dy, const std::uint8_t* positive, const float* scale, T* out, bool streams,
                  std::int64_t rows, std::int64_t channels);
 };
-REPRISE_LEAF_OF(ConvTailLeaf, conv_tail_leaf)
+REPRISE_LEAF_OF(ConvBlockLeaf, conv_block_leaf)
 
 }  // namespace reprise::kernels::cpu

@@ -1,0 +1,227 @@
+#include "engine/ops/conv_block.h"
+
+#include <optional>
+
+#include "engine/autograd/record.h"
+#include "engine/core/error.h"
+#include "engine/kernels/run.h"
+#include "engine/ops/conv2d.h"
+#include "engine/ops/operands.h"
+
+namespace reprise::ops {
+namespace {
+
+using namespace kernels;
+
+View view_of(const Tensor& t) {
+  return t.defined() ? t.view() : View{};
+}
+MutView out(Tensor& t) {
+  return t.defined() ? t.mut_view() : MutView{};
+}
+
+// While it lives, the convolution's layer is the one that is named.
+class ConvScope {
+ public:
+  explicit ConvScope(const ConvBlock& block) {
+    if (!block.conv_layer.empty()) scope_.emplace("layer", block.conv_layer);
+  }
+
+ private:
+  std::optional<ErrorScope> scope_;
+};
+
+Shape made_shape(const ConvBlock& block) {
+  const ConvScope scope(block);
+  return block.w.defined() ? conv2d_shape(block.x, block.w, block.args.conv) : block.x.shape();
+}
+
+// `made`: the convolution's output, of which only shape, dtype and device are looked at. mean and var may be
+// undefined.
+void check(const char* op, const Tensor& made, const ConvBlock& block, const Tensor& mean,
+           const Tensor& var) {
+  const NamedTensor input{"input", made};
+  const auto lines = [&] {
+    std::string text = operand_line("input", made, "(N,H,W,C)");
+    if (block.filter.defined()) text += operand_line("filter", block.filter, "(R,S,C)");
+    text += operand_line("gamma", block.gamma, "(C)") + operand_line("beta", block.beta, "(C)");
+    if (mean.defined()) text += operand_line("mean", mean, "(C)") + operand_line("var", var, "(C)");
+    if (block.residual.defined()) text += operand_line("residual", block.residual, "(N,H,W,C)");
+    return text;
+  };
+  check_parameters(op, input, {{"gamma", block.gamma}, {"beta", block.beta}});
+  REPRISE_CHECK(made.rank() == 4 && block.gamma.rank() == 1,
+                "{}: expected an input of rank 4 and a gamma of rank 1{}", op, lines());
+  REPRISE_CHECK(block.gamma.dim(0) == made.dim(3) && made.dim(3) >= 1,
+                "{}: the input's channels do not match the gamma{}", op, lines());
+  for (const auto& [name, row] :
+       std::initializer_list<NamedTensor>{{"beta", block.beta}, {"mean", mean}, {"var", var}}) {
+    if (!row.defined()) continue;
+    check_parameters(op, input, {{name, row}});
+    REPRISE_CHECK(row.shape() == block.gamma.shape(), "{}: the {} has another shape than the gamma{}", op,
+                  name, lines());
+  }
+  if (const Tensor& filter = block.filter; filter.defined()) {
+    check_parameters(op, input, {{"filter", filter}});
+    REPRISE_CHECK(filter.rank() == 3, "{}: expected a filter of rank 3{}", op, lines());
+    REPRISE_CHECK(filter.dim(2) == made.dim(3), "{}: the input's channels do not match the filter{}", op,
+                  lines());
+    REPRISE_CHECK(filter.dim(0) % 2 == 1 && filter.dim(1) % 2 == 1,
+                  "{}: a filter of even size has no middle{}", op, lines());
+  }
+  if (!block.residual.defined()) return;
+  check_operands(op, {input, {"residual", block.residual}});
+  REPRISE_CHECK(block.residual.shape() == made.shape(), "{}: the residual has another shape than the input{}",
+                op, lines());
+}
+
+// An output b of the filter of up to so many bytes is kept for backward: caches hold it, and computing it
+// again would cost more. The bits are the same.
+constexpr std::size_t kept_bytes = std::size_t{4} << 20;
+
+// A frozen 1x1 convolution followed by batch norm: one kernel computes the gradient of both.
+bool goes_back_at_once(const ConvBlock& block) {
+  const Conv2dArgs& a = block.args.conv;
+  return block.w.defined() && block.w.dim(1) == 1 && block.w.dim(2) == 1 &&
+         a.padding == Conv2dArgs{}.padding && a.groups == 1 && !requires_grad(block.w) &&
+         !block.filter.defined();
+}
+
+// What backward needs.
+struct Kept {
+  ConvBlockArgs args;
+  bool constants;  // the statistics
+  Saved x, b, w, filter, gamma, mean, var;
+  Tensor open;
+  Shape input;
+
+  std::vector<Tensor> backward(const Tensor& dy, const Needs& needs) const;
+};
+
+// g = dy where y > 0 (without a ReLU, dy).   dresidual = g.   dgamma, dbeta and db come from b and g as those
+// of batch norm, dmade and dfilter from db as those of a depthwise convolution, dx from dmade as conv2d's.
+// The inputs are x (or without w, made), filter, gamma, beta, residual.
+std::vector<Tensor> Kept::backward(const Tensor& dy, const Needs& needs) const {
+  const Device device = dy.device();
+  const DType dtype = dy.dtype();
+  const auto like = [&](const Tensor& parameter) {
+    return empty(parameter.shape(), parameter.dtype(), device);
+  };
+  Tensor dx, dfilter, dgamma, dbeta, dresidual;
+  if (needs[2] || needs[3] || (!constants && (needs[0] || needs[1]))) {
+    dgamma = like(mean), dbeta = like(mean);
+    BlockParamsIn in;
+    in.x = view_of(b.get().defined() ? b : x), in.filter = b.get().defined() ? View{} : view_of(filter);
+    in.dy = dy.view(), in.open = view_of(open), in.mean = view_of(mean), in.var = view_of(var);
+    run(conv_block_bwd_params, device, dtype, args, in, BlockParamsOut{out(dgamma), out(dbeta)});
+  }
+  const bool masks = needs[4] && args.relu;
+  if (needs[0] && w.get().defined()) dx = needs.take_sum(0);
+  const bool accumulate = dx.defined();
+  if (needs[0] && !accumulate) dx = empty(input, dtype, device);
+  if (needs[1]) dfilter = like(filter);
+  if (masks) dresidual = empty(dy.shape(), dtype, device);
+  if (needs[0] || needs[1] || masks) {
+    BlockGradIn in;
+    in.x = view_of(x), in.b = view_of(b), in.w = needs[0] ? view_of(w) : View{}, in.filter = view_of(filter);
+    in.dy = dy.view(), in.open = view_of(open), in.mean = view_of(mean), in.var = view_of(var);
+    in.gamma = view_of(gamma);
+    if (!constants) in.dgamma = view_of(dgamma), in.dbeta = view_of(dbeta);
+    run(conv_block_bwd, device, dtype, args, accumulate, in,
+        BlockGradOut{out(dx), out(dfilter), out(dresidual)});
+  }
+  if (needs[4] && !masks) dresidual = dy;
+  return {dx, dfilter, needs[2] ? dgamma : Tensor(), needs[3] ? dbeta : Tensor(), dresidual};
+}
+
+// The forward kernel's operands but for x, w and the filter.
+BlockFwdIn rows_of(const ConvBlock& block, const Tensor& mean, const Tensor& var) {
+  BlockFwdIn in;
+  in.mean = mean.view(), in.var = var.view(), in.gamma = block.gamma.view(), in.beta = block.beta.view();
+  in.residual = view_of(block.residual);
+  return in;
+}
+
+// Computes y from `made`, or where the statistics left it from b (whose memory becomes y's, unless backward
+// keeps it), and records it; the convolution with it where that goes back at once.
+Tensor finish(const std::string& op, const ConvBlock& block, const Tensor& made, const Tensor& b,
+              const Tensor& mean, const Tensor& var, bool constants) {
+  const bool at_once = goes_back_at_once(block);
+  const Tensor& input = at_once ? block.x : made;
+  const bool wanted = any_requires_grad({input, block.filter, block.gamma, block.beta, block.residual});
+  const bool keeps_b = wanted && b.defined() && b.bytes() <= kept_bytes;
+  Tensor y = b.defined() && !keeps_b ? b : empty(made.shape(), made.dtype(), made.device()), open;
+  if (wanted && block.args.relu)
+    open = empty(made.shape().with(3, (made.dim(3) + 7) / 8), DType::u8, made.device());
+  BlockFwdIn in = rows_of(block, mean, var);
+  in.x = view_of(b.defined() ? b : made), in.filter = b.defined() ? View{} : view_of(block.filter);
+  run(conv_block_fwd, made.device(), made.dtype(), block.args, in, BlockFwdOut{{}, out(y), out(open)});
+  if (!wanted) return y;
+  const bool reads_b = requires_grad(block.gamma) || requires_grad(block.beta) ||
+                       (!constants && (requires_grad(block.filter) || requires_grad(input)));
+  const Kept kept{
+      block.args,
+      constants,
+      Saved(requires_grad(block.filter) || (reads_b && !keeps_b) ? made : Tensor(), op + ": input"),
+      Saved(keeps_b ? b : Tensor(), op + ": filter's output"),
+      Saved(at_once ? block.w : Tensor(), op + ": convolution's filter"),
+      Saved(block.filter, op + ": filter"),
+      Saved(block.gamma, op + ": gamma"),
+      Saved(mean, op + ": mean"),
+      Saved(var, op + ": variance"),
+      open,
+      input.shape()};
+  record(op, {input, block.filter, block.gamma, block.beta, block.residual}, y,
+         [kept](const Tensor& dy, const Needs& needs) { return kept.backward(dy, needs); });
+  return y;
+}
+
+}  // namespace
+
+BatchNormResult conv_block(const ConvBlock& block) {
+  const bool convolves = block.w.defined();
+  const Device device = block.x.device();
+  const DType dtype = block.x.dtype(), of_rows = block.gamma.dtype();
+  Tensor made = convolves ? empty(made_shape(block), dtype, device) : block.x;
+  check("conv_block", made, block, {}, {});
+  REPRISE_CHECK(made.numel() / made.dim(3) > 1,
+                "conv_block: one value per channel has no variance; use more images in the batch or larger "
+                "ones, or normalise with running statistics{}{}",
+                operand_line("input", made, "(N,H,W,C)"), operand_line("gamma", block.gamma, "(C)"));
+  Tensor mean = empty(block.gamma.shape(), of_rows, device),
+         var = empty(block.gamma.shape(), of_rows, device), b;
+  if (block.filter.defined()) b = empty(made.shape(), dtype, device);
+  {
+    const ConvScope scope(block);
+    run(conv_block_stats, device, dtype, block.args,
+        BlockStatsIn{block.x.view(), view_of(block.w), view_of(block.filter)},
+        BlockStatsOut{convolves ? out(made) : MutView{}, out(b), out(mean), out(var)});
+    if (convolves && !goes_back_at_once(block)) record_conv2d(block.x, block.w, block.args.conv, made);
+  }
+  return {finish("conv_block", block, made, b, mean, var, false), mean, var};
+}
+
+Tensor conv_block_eval(const ConvBlock& block, const Tensor& mean, const Tensor& var) {
+  if (block.w.defined() &&
+      any_requires_grad({block.x, block.w, block.filter, block.gamma, block.beta, block.residual})) {
+    ConvBlock rest = block;
+    const ConvScope scope(block);
+    rest.x = conv2d(block.x, block.w, block.args.conv), rest.w = {};
+    return conv_block_eval(rest, mean, var);
+  }
+  check_parameters("conv_block_eval", {"input", block.x}, {{"mean", mean}, {"var", var}});
+  REPRISE_CHECK(!any_requires_grad({mean, var}),
+                "conv_block_eval: the statistics are constants here, but one of them wants a gradient");
+  Tensor y = block.w.defined() ? empty(made_shape(block), block.x.dtype(), block.x.device()) : block.x;
+  check("conv_block_eval", y, block, mean, var);
+  if (!block.w.defined()) return finish("conv_block_eval", block, y, {}, mean, var, true);
+  Tensor made;
+  if (block.filter.defined()) made = empty(y.shape(), y.dtype(), y.device());
+  const ConvScope scope(block);
+  BlockFwdIn in = rows_of(block, mean, var);
+  in.x = block.x.view(), in.w = block.w.view(), in.filter = view_of(block.filter);
+  run(conv_block_fwd, y.device(), y.dtype(), block.args, in, BlockFwdOut{out(made), out(y), {}});
+  return y;
+}
+
+}  // namespace reprise::ops

@@ -1,0 +1,43 @@
+#include "layers/conv_bn.h"
+
+#include "engine/core/env.h"
+#include "engine/core/error.h"
+#include "engine/ops/arithmetic.h"
+#include "engine/ops/conv_block.h"
+#include "engine/ops/unary.h"
+#include "layers/observer.h"
+
+namespace reprise::layers {
+
+bool fuses_blocks() {
+  return !ForwardObserver::is_watching() && env_flag("REPRISE_FUSE");
+}
+
+Tensor conv_bn(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, const Tensor& residual, bool relu) {
+  if (!fuses_blocks()) {
+    const Tensor y = bn(conv(x)), sum = residual.defined() ? ops::add(y, residual) : y;
+    return relu ? ops::relu(sum) : sum;
+  }
+  ops::ConvBlock block{.x = x,
+                       .w = conv.weight,
+                       .gamma = bn.weight,
+                       .beta = bn.bias,
+                       .residual = residual,
+                       .args = {.conv = conv.args, .eps = bn.args.eps, .relu = relu},
+                       .conv_layer = conv.path()};
+  Reprogram* reprogram = conv.reprogram();
+  if (reprogram != nullptr) block.filter = reprogram->block_filter();
+  const bool other_layer = reprogram != nullptr && !block.filter.defined();
+  if (other_layer || conv.is_depthwise() || conv.bias.defined()) {  // what the op cannot do itself
+    const ErrorScope scope("layer", conv.path());
+    block.x = conv.convolve(x), block.w = {};
+    if (other_layer) block.x = (*reprogram)(x, block.x);
+  }
+  const ErrorScope scope("layer", bn.path());
+  if (!bn.is_training()) return ops::conv_block_eval(block, bn.running_mean, bn.running_var);
+  const ops::BatchNormResult batch = ops::conv_block(block);
+  bn.update_running_stats(batch);
+  return batch.y;
+}
+
+}  // namespace reprise::layers

@@ -1,0 +1,272 @@
+// conv_block beside its parts, to the bit, on every instruction set; what it refuses.
+#include "engine/ops/conv_block.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "engine/autograd/autograd.h"
+#include "engine/core/error.h"
+#include "engine/core/gpu.h"
+#include "engine/ops/arithmetic.h"
+#include "engine/ops/conv2d.h"
+#include "engine/ops/reduce.h"
+#include "engine/ops/unary.h"
+#include "tests/ops/cases.h"
+
+namespace reprise {
+namespace {
+
+struct Setting {
+  Shape x, filter;  // no filter: rank 0
+  bool residual, relu, eval;
+};
+
+std::vector<Tensor> inputs(const Setting& s, Device device, DType dtype) {
+  testing::Case c("conv_block beside its parts");
+  const Shape row{s.x[3]};
+  c.normal("x", s.x);
+  c.normal("filter", s.filter);
+  c.uniform("gamma", row, 0.5, 2);
+  c.normal("beta", row);
+  c.normal("residual", s.x);
+  c.normal("mean", row);
+  c.uniform("var", row, 0.25, 4);
+  std::vector<Tensor> made;
+  for (const testing::Input& in : c.inputs) {
+    const bool image = in.name == "x" || in.name == "residual";
+    made.push_back(in.value.to(image ? dtype : parameter_dtype(dtype)).to(device).clone());
+    if (made.size() <= 5) set_requires_grad(made.back());
+  }
+  if (s.filter.rank() == 0) made[1] = {};
+  if (!s.residual) made[4] = {};
+  return made;
+}
+
+Tensor reprogrammed(const std::vector<Tensor>& in) {
+  if (!in[1].defined()) return in[0];
+  return ops::depthwise_conv2d(in[0], in[1], Conv2dArgs::same_size(in[1].dim(0), in[1].dim(1)));
+}
+
+ops::BatchNormResult parts(const Setting& s, const std::vector<Tensor>& in) {
+  const Tensor b = reprogrammed(in);
+  ops::BatchNormResult r =
+      s.eval ? ops::BatchNormResult{ops::batch_norm_eval(b, in[5], in[6], in[2], in[3]), {}, {}}
+             : ops::batch_norm(b, in[2], in[3]);
+  if (in[4].defined()) r.y = ops::add(r.y, in[4]);
+  if (s.relu) r.y = ops::relu(r.y);
+  return r;
+}
+
+ops::BatchNormResult fused(const Setting& s, const std::vector<Tensor>& in) {
+  const ops::ConvBlock block{in[0], {}, in[1], in[2], in[3], in[4], {.relu = s.relu}};
+  if (s.eval) return {ops::conv_block_eval(block, in[5], in[6]), {}, {}};
+  return ops::conv_block(block);
+}
+
+void expect_same_bits(const Tensor& a, const Tensor& b, const char* what) {
+  ASSERT_EQ(a.defined(), b.defined()) << what;
+  if (!a.defined()) return;
+  const Tensor on_host[] = {a.to(ref_device), b.to(ref_device)};
+  const auto x = on_host[0].raw_bytes(), y = on_host[1].raw_bytes();
+  EXPECT_TRUE(x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size()) == 0) << what;
+}
+
+// Forward and backward of both, on that device.
+void expect_equal(const Setting& s, Device device, DType dtype) {
+  SCOPED_TRACE(to_string(s.x) + " filter " + to_string(s.filter) + (s.residual ? " residual" : "") +
+               (s.relu ? " relu" : "") + (s.eval ? " eval " : " ") + std::string(name_of(dtype)));
+  const std::vector<Tensor> a = inputs(s, device, dtype), b = inputs(s, device, dtype);
+  const auto one = fused(s, a), other = parts(s, b);
+  expect_same_bits(one.y, other.y, "y");
+  expect_same_bits(one.mean, other.mean, "mean");
+  expect_same_bits(one.var, other.var, "var");
+  testing::Case seed("seed of conv_block");
+  const Tensor dy = seed.normal("dy", one.y.shape()).value.to(dtype).to(device);
+  backward(one.y, dy);
+  backward(other.y, dy);
+  const char* names[] = {"dx", "dfilter", "dgamma", "dbeta", "dresidual"};
+  for (std::size_t i = 0; i < 5; ++i) expect_same_bits(grad(a[i]), grad(b[i]), names[i]);
+}
+
+TEST(ConvBlock, HasTheBitsOfItsParts) {
+  const std::pair<Shape, Shape> sizes[] = {
+      {{2, 7, 5, 3}, {3, 3, 3}},     {{3, 5, 4, 35}, {3, 3, 35}},      {{2, 6, 7, 17}, {5, 3, 17}},
+      {{2, 4, 3, 20}, {1, 1, 20}},   {{6, 5, 4, 19}, {3, 3, 19}},      {{5, 7, 7, 512}, {3, 3, 512}},
+      {{1, 60, 56, 64}, {3, 3, 64}}, {{3, 14, 14, 256}, {}},           {{2, 31, 33, 130}, {3, 3, 130}},
+      {{2, 70, 2050, 1}, {3, 3, 1}}, {{2, 12, 6, 1024}, {5, 3, 1024}}, {{1, 12, 28, 512}, {3, 3, 512}},
+  };
+  for (const auto& [x, filter] : sizes)
+    for (const bool residual : {false, true})
+      for (const bool relu : {false, true})
+        for (const bool eval : {false, true})
+          for (const DType dtype : {DType::f32, DType::bf16}) {
+            expect_equal({x, filter, residual, relu, eval}, cpu_device, dtype);
+            if (gpu::count() > 0 && x.numel() < 30000)
+              expect_equal({x, filter, residual, relu, eval}, {Device::Kind::cuda, 0}, dtype);
+          }
+}
+
+// Outputs of 16 MiB and more are written past the caches.
+TEST(ConvBlock, HasTheBitsOfItsPartsWhereCachesDoNotHoldIt) {
+  expect_equal({{1, 264, 256, 64}, {}, true, true, false}, cpu_device, DType::f32);
+  expect_equal({{1, 528, 256, 64}, {3, 3, 64}, true, true, true}, cpu_device, DType::bf16);
+}
+
+TEST(ConvBlock, WithItsConvolutionHasTheBitsOfTheParts) {
+  struct Sizes {
+    Shape x, w;
+    Conv2dArgs conv;
+  };
+  const Sizes sizes[] = {
+      {{2, 7, 5, 19}, {70, 1, 1, 19}, {}},
+      {{3, 14, 14, 64}, {256, 1, 1, 64}, {}},
+      {{3, 7, 7, 1024}, {48, 1, 1, 1024}, {}},
+      {{3, 9, 8, 33}, {40, 1, 1, 33}, {.stride = {2, 2}}},
+      {{2, 11, 9, 3}, {16, 7, 7, 3}, {.stride = {2, 2}, .padding = {3, 3}}},
+      {{2, 9, 7, 32}, {33, 3, 3, 32}, {.padding = {1, 1}}},  // Winograd's form
+  };
+  const NoGrad no_grad;
+  for (const auto& [x_shape, w_shape, conv] : sizes)
+    for (const bool residual : {false, true})
+      for (const bool relu : {false, true})
+        for (const DType dtype : {DType::f32, DType::bf16}) {
+          SCOPED_TRACE(to_string(x_shape) + " " + to_string(w_shape) + (residual ? " residual" : "") +
+                       (relu ? " relu " : " ") + std::string(name_of(dtype)));
+          testing::Case drawn("conv_block beside its parts");
+          drawn.normal("w", w_shape);
+          const Tensor x = drawn.normal("x", x_shape).value.to(dtype).to(cpu_device),
+                       w = drawn.inputs[0].value.to(DType::f32).to(cpu_device).sealed_copy(),
+                       between = ops::conv2d(x, w, conv);
+          const std::vector<Tensor> in =
+              inputs({between.shape(), {}, residual, relu, true}, cpu_device, dtype);
+          ops::ConvBlock block{x, w, {}, in[2], in[3], in[4], {.conv = conv, .relu = relu}};
+          const Tensor whole = ops::conv_block_eval(block, in[5], in[6]);
+          block.x = between, block.w = {};
+          expect_same_bits(whole, ops::conv_block_eval(block, in[5], in[6]), "y");
+        }
+}
+
+TEST(ConvBlock, TrainedWithItsConvolutionHasTheBitsOfTheParts) {
+  struct Sizes {
+    Shape x, w;
+    Conv2dArgs conv = {};
+    std::int64_t filter = 0;  // its size
+  };
+  const Sizes sizes[] = {
+      {{2, 7, 5, 19}, {70, 1, 1, 19}},
+      {{1, 2, 1, 5}, {3, 1, 1, 5}},
+      {{3, 14, 14, 64}, {1024, 1, 1, 64}},
+      {{5, 7, 7, 64}, {2048, 1, 1, 64}},
+      {{4, 28, 28, 128}, {64, 1, 1, 128}},
+      {{2, 60, 56, 64}, {256, 1, 1, 64}},
+      {{3, 9, 8, 33}, {40, 1, 1, 33}, {.stride = {2, 2}}},
+      {{9, 28, 28, 64}, {256, 1, 1, 64}, {.stride = {2, 2}}},
+      {{1, 112, 112, 256}, {32, 1, 1, 256}, {.stride = {2, 2}}},  // an image in parts
+      {{2, 9, 7, 32}, {33, 3, 3, 32}, {.padding = {1, 1}}},
+      {{1, 264, 256, 32}, {64, 1, 1, 32}},  // past the caches
+      {{2, 9, 7, 32}, {33, 3, 3, 32}, {.padding = {1, 1}}, 3},
+      {{6, 9, 7, 24}, {34, 3, 3, 12}, {.padding = {1, 1}, .groups = 2}, 3},
+      {{3, 56, 56, 16}, {64, 3, 3, 16}, {.padding = {1, 1}}, 3},  // sums over parts of two images
+      {{9, 14, 14, 64}, {96, 3, 3, 64}, {.stride = {2, 2}, .padding = {1, 1}}, 3},
+      {{3, 14, 14, 64}, {512, 1, 1, 64}, {}, 3},
+      {{2, 13, 9, 3}, {40, 7, 7, 3}, {.stride = {2, 2}, .padding = {3, 3}}, 3},
+      {{3, 112, 112, 3}, {64, 7, 7, 3}, {.stride = {2, 2}, .padding = {3, 3}}, 3},
+  };
+  for (const auto& [x_shape, w_shape, conv, size] : sizes)
+    for (const bool residual : {false, true})
+      for (const bool relu : {false, true})
+        for (const bool twice : {false, true})
+          for (const DType dtype : {DType::f32, DType::bf16}) {
+            SCOPED_TRACE(to_string(x_shape) + " " + to_string(w_shape) + (residual ? " residual" : "") +
+                         (relu ? " relu" : "") + (twice ? " twice " : " ") + std::string(name_of(dtype)));
+            const Shape b = ops::conv2d_shape(zeros(x_shape), zeros(w_shape), conv);
+            if (b.numel() > 100'000 && !(residual && relu)) continue;  // they take long
+            testing::Case drawn("conv_block in training");
+            drawn.normal("x", x_shape);
+            drawn.normal("w", w_shape);
+            const Tensor w = drawn.inputs[1].value.to(DType::f32).to(cpu_device).sealed_copy();
+            const Shape filter = size != 0 ? Shape{size, size, b[3]} : Shape{};
+            std::vector<Tensor> of[2];
+            for (int fused = 0; fused < 2; ++fused) {
+              Tensor x = drawn.inputs[0].value.to(dtype).to(cpu_device).clone();
+              set_requires_grad(x);
+              const std::vector<Tensor> in = inputs({b, filter, residual, relu, false}, cpu_device, dtype);
+              const Tensor h = ops::affine(x, 2, 0);  // no leaf
+              ops::ConvBlock block{h, w, in[1], in[2], in[3], in[4], {.conv = conv, .relu = relu}};
+              if (fused == 0) block.x = ops::conv2d(h, w, conv), block.w = {};
+              const auto [y, mean, var] = ops::conv_block(block);
+              testing::Case seed("seed of conv_block");
+              Tensor loss =
+                  ops::sum(ops::mul(y, seed.normal("dy", y.shape()).value.to(dtype).to(cpu_device)));
+              if (twice) loss = ops::add(loss, ops::sum(ops::mul(h, h)));
+              backward(loss);
+              of[fused] = {y, mean, var, grad(x), grad(in[2]), grad(in[3])};
+              if (residual) of[fused].push_back(grad(in[4]));
+              if (size != 0) of[fused].push_back(grad(in[1]));
+            }
+            for (std::size_t i = 0; i < of[0].size(); ++i)
+              expect_same_bits(of[0][i], of[1][i],
+                               ("y, mean, var, gradients: number " + std::to_string(i)).c_str());
+          }
+}
+
+// A NaN or an infinity goes the way that it goes through the parts.
+TEST(ConvBlock, PassesNotANumberOn) {
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    const Setting s{{1, 5, 20, 18}, {3, 3, 18}, true, true, true};
+    std::vector<Tensor> a = inputs(s, cpu_device, DType::f32), b = inputs(s, cpu_device, DType::f32);
+    for (std::vector<Tensor>* in : {&a, &b}) (*in)[0].mutable_data<float>()[18 * 30 + 5] = bad;
+    const Tensor y = fused(s, a).y, want = parts(s, b).y;
+    expect_same_bits(y, want, "y");
+    backward(y, ones(y.shape()));
+    backward(want, ones(y.shape()));
+    for (std::size_t i = 0; i < 5; ++i) expect_same_bits(grad(a[i]), grad(b[i]), "gradient");
+  }
+}
+
+TEST(ConvBlock, RunsOnTheReferenceInDouble) {
+  for (const bool eval : {false, true})
+    for (const Device device : {ref_device, cpu_device})  // whose kernels have no f64
+      expect_equal({{2, 5, 4, 3}, {3, 3, 3}, true, true, eval}, device, DType::f64);
+}
+
+TEST(ConvBlock, KeepsNothingBetween) {
+  const Setting s{{2, 9, 8, 16}, {3, 3, 16}, false, true, false};
+  std::vector<Tensor> in = inputs(s, cpu_device, DType::f32);
+  const Tensor y = fused(s, in).y;
+  in[0].mutable_data<float>()[0] = 1;
+  try {
+    backward(y, ones(s.x));
+    FAIL() << "a changed input was not noticed";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("conv_block: input"), std::string::npos) << e.what();
+  }
+}
+
+TEST(ConvBlock, RefusesWhatDoesNotFit) {
+  const Tensor x = zeros({2, 4, 4, 3}), row = ones({3});
+  const auto refuses = [&](const Tensor& filter, const Tensor& gamma, const Tensor& beta,
+                           const Tensor& residual, const char* why, const Tensor& input) {
+    try {
+      ops::conv_block({input, {}, filter, gamma, beta, residual});
+      ADD_FAILURE() << "no error: " << why;
+    } catch (const Error& e) {
+      EXPECT_NE(std::string(e.what()).find(why), std::string::npos) << e.what();
+    }
+  };
+  refuses({}, ones({4}), ones({4}), {}, "channels do not match the gamma", x);
+  refuses({}, row, ones({4}), {}, "beta has another shape", x);
+  refuses(zeros({3, 3, 4}), row, row, {}, "channels do not match the filter", x);
+  refuses(zeros({3, 2, 3}), row, row, {}, "even size", x);
+  refuses(zeros({2, 3, 3, 3}), row, row, {}, "filter of rank 3", x);
+  refuses({}, ones({4, 3}), ones({4, 3}), {}, "gamma of rank 1", x);
+  refuses({}, row, row, zeros({2, 4, 3, 3}), "residual has another shape", x);
+  refuses({}, row, row, {}, "rank 4", zeros({2, 3}));
+  refuses({}, row, row, {}, "one value per channel", zeros({1, 1, 1, 3}));
+}
+
+}  // namespace
+}  // namespace reprise
