@@ -13,13 +13,14 @@ forbid() {
     failed=1
   fi
 }
-forbid engine/core "engine/(autograd|kernels|ops)/|layers/|optim/|data/|apps/" "engine/core includes from above"
-forbid engine/kernels "engine/(autograd|ops)/|layers/|optim/|data/|apps/" "engine/kernels includes from above"
-forbid engine/autograd "engine/ops/|layers/|optim/|data/|apps/" "engine/autograd includes from above"
-forbid engine/ops "layers/|optim/|data/|apps/" "engine/ops includes from above"
-forbid layers "optim/|data/|apps/" "layers knows engine alone"
-forbid optim "layers/|data/|apps/" "optim knows engine alone"
-forbid data "layers/|optim/|apps/" "data knows engine alone"
+forbid engine/core "engine/(autograd|kernels|ops|cases)/|layers/|optim/|data/|apps/" "engine/core includes from above"
+forbid engine/kernels "engine/(autograd|ops|cases)/|layers/|optim/|data/|apps/" "engine/kernels includes from above"
+forbid engine/autograd "engine/(ops|cases)/|layers/|optim/|data/|apps/" "engine/autograd includes from above"
+forbid engine/ops "engine/cases/|layers/|optim/|data/|apps/" "engine/ops includes from above"
+forbid engine/cases "layers/|optim/|data/|apps/|tests/" "engine/cases includes from above"
+forbid layers "engine/cases/|optim/|data/|apps/" "layers knows engine alone"
+forbid optim "engine/cases/|layers/|data/|apps/" "optim knows engine alone"
+forbid data "engine/cases/|layers/|optim/|apps/" "data knows engine alone"
 forbid engine/kernels/ref "engine/kernels/(cpu|cuda)/" "the reference knows no other backend"
 
 for file in $(git ls-files '*.h' '*.cpp' '*.cu' '*.py'); do

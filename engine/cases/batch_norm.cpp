@@ -1,8 +1,8 @@
 #include "engine/ops/batch_norm.h"
 
-#include "tests/ops/cases.h"
+#include "engine/cases/cases.h"
 
-namespace reprise::testing {
+namespace reprise::cases {
 namespace {
 
 // groups=0: statistics (C); groups=T: (T,C).
@@ -93,4 +93,9 @@ const OpCases update("update_running_stats",
                      });
 
 }  // namespace
-}  // namespace reprise::testing
+
+std::vector<OpCases> batch_norm_cases() {
+  return {batch_norm, batch_norm_eval, update};
+}
+
+}  // namespace reprise::cases

@@ -1,11 +1,11 @@
 #include "engine/ops/conv_tail.h"
 
 #include "engine/autograd/autograd.h"
+#include "engine/cases/cases.h"
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/conv2d.h"
-#include "tests/ops/cases.h"
 
-namespace reprise::testing {
+namespace reprise::cases {
 namespace {
 
 // The inputs after x, in this order where they are there: filter (w=3x5: its size), gamma, beta, residual
@@ -230,4 +230,9 @@ const OpCases conv2d_tail("conv2d_tail",
                           });
 
 }  // namespace
-}  // namespace reprise::testing
+
+std::vector<OpCases> conv_tail_cases() {
+  return {conv_tail, conv_tail_eval, conv2d_tail_trained, conv2d_tail};
+}
+
+}  // namespace reprise::cases

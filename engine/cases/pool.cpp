@@ -2,14 +2,10 @@
 
 #include <limits>
 
-#include "tests/ops/cases.h"
+#include "engine/cases/cases.h"
 
-namespace reprise::testing {
+namespace reprise::cases {
 namespace {
-
-Pool2dArgs pool_args(const Params& p) {
-  return {p.pair("k", 2), p.pair("stride", 2), p.pair("pad", 0), p.integer("count_pad", 1) != 0};
-}
 
 const std::vector<std::string> windows{
     "x=2x8x6x1",
@@ -25,46 +21,6 @@ const std::vector<std::string> windows{
     "x=2x28x28x64 k=3 stride=2 pad=1",  // a ResNet's stem
 };
 
-const OpCases max_pool2d("max_pool2d", windows, [](Case& c, const Params& p) {
-  const Pool2dArgs args = pool_args(p);
-  c.distinct("x", p.shape("x"));
-  c.bf16_roundings = 1;
-  c.run = [args](const std::vector<Tensor>& in) { return std::vector{ops::max_pool2d(in[0], args)}; };
-});
-
-// Few values, so that a window has many largest ones: the first takes the gradient. A difference would move
-// it.
-const OpCases max_pool2d_ties("max_pool2d_ties",
-                              {"x=2x9x7x3 k=3 stride=2 pad=1 fill=int",
-                               "x=3x8x11x35 k=3 stride=1 pad=1 fill=int", "x=2x8x6x16 fill=int"},
-                              [](Case& c, const Params& p) {
-                                const Pool2dArgs args = pool_args(p);
-                                c.normal("x", p.shape("x"));
-                                c.by_differences = false;
-                                c.bf16_roundings = 1;
-                                c.run = [args](const std::vector<Tensor>& in) {
-                                  return std::vector{ops::max_pool2d(in[0], args)};
-                                };
-                              });
-
-// NaN wins; of two NaN, or two infinities, the first.
-const OpCases max_pool2d_edges("max_pool2d_edges", {"x=2x9x7x3 k=3 stride=2 pad=1", "x=2x8x6x35"},
-                               [](Case& c, const Params& p) {
-                                 const Pool2dArgs args = pool_args(p);
-                                 Input& x = c.normal("x", p.shape("x"));
-                                 double* v = x.value.mutable_data<double>();
-                                 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-                                 constexpr double infinity = std::numeric_limits<double>::infinity();
-                                 for (std::int64_t i = 0; i < x.value.numel(); ++i)
-                                   if (i % 7 == 0)
-                                     v[i] = i % 3 == 0 ? nan : i % 2 == 0 ? -infinity : infinity;
-                                 c.by_differences = false;
-                                 c.bf16_roundings = 1;
-                                 c.run = [args](const std::vector<Tensor>& in) {
-                                   return std::vector{ops::max_pool2d(in[0], args)};
-                                 };
-                               });
-
 std::vector<std::string> also_without_padding(std::vector<std::string> cases) {
   const std::size_t n = cases.size();
   for (std::size_t i = 0; i < n; ++i)
@@ -72,20 +28,51 @@ std::vector<std::string> also_without_padding(std::vector<std::string> cases) {
   return cases;
 }
 
-const OpCases avg_pool2d("avg_pool2d", also_without_padding(windows), [](Case& c, const Params& p) {
-  const Pool2dArgs args = pool_args(p);
+template <Tensor (*op)(const Tensor&, const Pool2dArgs&), bool distinct = false>
+void pool(Case& c, const Params& p) {
+  distinct ? c.distinct("x", p.shape("x")) : c.normal("x", p.shape("x"));
+  const Pool2dArgs args{p.pair("k", 2), p.pair("stride", 2), p.pair("pad", 0),
+                        p.integer("count_pad", 1) != 0};
+  c.bf16_roundings = 1;
+  c.calls([args](const Inputs& in) { return op(in[0], args); });
+}
+
+// Few values: a window has many largest ones, and the first takes the gradient. A difference would move it.
+void max_pool2d_ties(Case& c, const Params& p) {
+  pool<ops::max_pool2d>(c, p);
+  c.by_differences = false;
+}
+
+// NaN wins; of two NaN, or two infinities, the first.
+void max_pool2d_edges(Case& c, const Params& p) {
+  max_pool2d_ties(c, p);
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  c.inputs[0].change([i = 0](double v) mutable {
+    const int at = i++;
+    return at % 7 != 0 ? v : at % 3 == 0 ? nan : at % 2 == 0 ? -infinity : infinity;
+  });
+}
+
+void global_avg_pool(Case& c, const Params& p) {
   c.normal("x", p.shape("x"));
   c.bf16_roundings = 1;
-  c.run = [args](const std::vector<Tensor>& in) { return std::vector{ops::avg_pool2d(in[0], args)}; };
-});
-
-const OpCases global_avg_pool(
-    "global_avg_pool", {"x=2x8x6x1", "x=2x9x7x3", "x=3x8x11x35", "x=2x1x1x3", "x=2x8x8x64", "x=4x7x7x512"},
-    [](Case& c, const Params& p) {
-      c.normal("x", p.shape("x"));
-      c.bf16_roundings = 1;
-      c.run = [](const std::vector<Tensor>& in) { return std::vector{ops::global_avg_pool(in[0])}; };
-    });
+  c.calls([](const Inputs& in) { return ops::global_avg_pool(in[0]); });
+}
 
 }  // namespace
-}  // namespace reprise::testing
+
+std::vector<OpCases> pool_cases() {
+  return {{"max_pool2d", windows, pool<ops::max_pool2d, true>},
+          {"max_pool2d_ties",
+           {"x=2x9x7x3 k=3 stride=2 pad=1 fill=int", "x=3x8x11x35 k=3 stride=1 pad=1 fill=int",
+            "x=2x8x6x16 fill=int"},
+           max_pool2d_ties},
+          {"max_pool2d_edges", {"x=2x9x7x3 k=3 stride=2 pad=1", "x=2x8x6x35"}, max_pool2d_edges},
+          {"avg_pool2d", also_without_padding(windows), pool<ops::avg_pool2d>},
+          {"global_avg_pool",
+           {"x=2x8x6x1", "x=2x9x7x3", "x=3x8x11x35", "x=2x1x1x3", "x=2x8x8x64", "x=4x7x7x512"},
+           global_avg_pool}};
+}
+
+}  // namespace reprise::cases

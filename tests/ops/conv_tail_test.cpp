@@ -17,7 +17,7 @@
 #include "engine/ops/pool.h"
 #include "engine/ops/reduce.h"
 #include "engine/ops/unary.h"
-#include "tests/ops/cases.h"
+#include "tests/ops/runner.h"
 
 namespace reprise {
 namespace {
