@@ -11,10 +11,14 @@ namespace {
 
 // Adds the inputs x and w, and returns the convolution's parameters.
 Conv2dArgs convolution(Case& c, const Params& p) {
-  c.normal("x", p.shape("x"));
-  c.normal("w", p.shape("w")).as_parameter();
+  const Shape x = p.shape("x"), w = p.shape("w");
+  const Conv2dArgs args{p.pair("stride", 1), p.pair("pad", 0), p.pair("dil", 1), p.integer("groups", 1)};
+  c.normal("x", x);
+  c.normal("w", w).as_parameter();
   c.bf16_roundings = 1;
-  return {p.pair("stride", 1), p.pair("pad", 0), p.pair("dil", 1), p.integer("groups", 1)};
+  c.flops = 2.0 * static_cast<double>(x[0] * args.out_size(0, x[1], w[-3]) * args.out_size(1, x[2], w[-2]) *
+                                      w.numel());
+  return args;
 }
 
 const OpCases conv2d(
@@ -43,13 +47,11 @@ const OpCases conv2d(
                       "x=1x14x14x128 w=256x1x1x128 stride=2", "x=1x7x7x256 w=256x3x3x256 pad=1",
                       "x=2x7x7x512 w=64x1x1x512"}),
     [](Case& c, const Params& p) {
-      const Shape x = p.shape("x"), w = p.shape("w");
       const Conv2dArgs args = convolution(c, p);
       c.calls([args](const Inputs& in) { return ops::conv2d(in[0], in[1], args); });
-      c.flops = 2.0 * static_cast<double>(x[0] * args.out_size(0, x[1], w[1]) * args.out_size(1, x[2], w[2]) *
-                                          w.numel());
       // Rounding errors of a long sum grow with the root of its length.
-      c.tolerance = 1e-6 * std::max(2.0, std::sqrt(static_cast<double>(w[1] * w[2] * w[3])) / 12);
+      const Shape w = p.shape("w");
+      c.tolerance = 1e-6 * std::max(2.0, std::sqrt(static_cast<double>(w.numel() / w[0])) / 12);
     });
 
 // A frozen filter: what a backend makes of it once and keeps. Whole numbers stay whole in Winograd's F(4x4,

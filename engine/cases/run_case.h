@@ -25,8 +25,9 @@ struct Result {
 // gradients.
 std::vector<Result> run_case(const Case& c, const Target& target);
 
-// True of a case whose gradients are checked in milliseconds: differences are slow.
-bool is_small(const Case& c);
+// Returns how many numbers the case's inputs hold, which says how long it takes.
+std::int64_t size_of(const Case& c);
+inline constexpr std::int64_t size_for_differences = 6000;  // up to here they take milliseconds
 // Compares backward with differences in at most `elements` elements of each input. Passes where the case has
 // no gradient to check so.
 GradCheckResult check_gradients(const Case& c, std::int64_t elements);
