@@ -25,6 +25,16 @@ void replace_tensors(Module& root, F f) {
   }
 }
 
+template <class M>
+auto tensors_of(const std::vector<M*>& modules) {
+  decltype(modules[0]->own_tensors()) entries;
+  for (M* m : modules) {
+    const auto own = m->own_tensors();
+    entries.insert(entries.end(), own.begin(), own.end());
+  }
+  return entries;
+}
+
 }  // namespace
 
 Module::~Module() = default;
@@ -51,19 +61,29 @@ void Module::initialize(const InitStreams& streams) {
   if (streams.torch != nullptr) streams.torch->finish();
 }
 
+template <class M>
+void Module::collect(M& root, std::vector<M*>& all) {
+  all.push_back(&root);
+  for (auto& [name, module] : root.children_) collect<M>(*module, all);
+}
 std::vector<Module*> Module::modules() {
-  std::vector<Module*> all{this};
-  for (auto& [name, module] : children_) {
-    const auto below = module->modules();
-    all.insert(all.end(), below.begin(), below.end());
-  }
+  std::vector<Module*> all;
+  collect(*this, all);
+  return all;
+}
+std::vector<const Module*> Module::modules() const {
+  std::vector<const Module*> all;
+  collect(*this, all);
   return all;
 }
 
-Module* Module::find(std::string_view path) {
-  for (Module* m : modules())
+const Module* Module::find(std::string_view path) const {
+  for (const Module* m : modules())
     if (m->path_ == path) return m;
   return nullptr;
+}
+Module* Module::find(std::string_view path) {
+  return const_cast<Module*>(std::as_const(*this).find(path));
 }
 
 std::vector<Entry> Module::own_tensors() {
@@ -71,26 +91,29 @@ std::vector<Entry> Module::own_tensors() {
   for (Entry& e : entries) e.name = join(path_, e.name);
   return entries;
 }
-
-std::vector<Entry> Module::named_tensors() {
-  std::vector<Entry> entries;
-  for (Module* m : modules()) {
-    const auto own = m->own_tensors();
-    entries.insert(entries.end(), own.begin(), own.end());
-  }
+std::vector<ConstEntry> Module::own_tensors() const {
+  std::vector<ConstEntry> entries;
+  for (const Entry& e : own_) entries.push_back({join(path_, e.name), e.tensor, e.layout, e.is_buffer});
   return entries;
 }
 
-std::int64_t Module::parameter_count() {
+std::vector<Entry> Module::named_tensors() {
+  return tensors_of(modules());
+}
+std::vector<ConstEntry> Module::named_tensors() const {
+  return tensors_of(modules());
+}
+
+std::int64_t Module::parameter_count() const {
   std::int64_t count = 0;
-  for (const Entry& e : named_tensors())
+  for (const ConstEntry& e : named_tensors())
     if (!e.is_buffer) count += e.tensor->numel();
   return count;
 }
 
-std::vector<Tensor> Module::trained_parameters() {
+std::vector<Tensor> Module::trained_parameters() const {
   std::vector<Tensor> trained;
-  for (const Entry& e : named_tensors())
+  for (const ConstEntry& e : named_tensors())
     if (requires_grad(*e.tensor)) trained.push_back(*e.tensor);
   return trained;
 }

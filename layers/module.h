@@ -15,12 +15,15 @@
 namespace reprise::layers {
 
 // A tensor of a module tree, under its dotted name ("layer1.0.bn1.running_mean").
-struct Entry {
+template <class T>
+struct EntryOf {
   std::string name;
-  Tensor* tensor;     // the module's own handle: assigning to it replaces the tensor
+  T* tensor;          // the module's own handle: assigning to it replaces the tensor
   FileLayout layout;  // how memory and file order its dimensions
   bool is_buffer;     // changed by the forward, not by a gradient
 };
+using Entry = EntryOf<Tensor>;
+using ConstEntry = EntryOf<const Tensor>;  // of a const module: its tensors can be read only
 
 // Names are PyTorch's, and so is the state dict, but for num_batches_tracked, which nothing here needs and no
 // module keeps. A derived constructor registers its tensors and children, in PyTorch's order.
@@ -47,12 +50,16 @@ class REPRISE_API Module {
   const std::string& path() const { return path_; }  // from the root: "layer1.0.conv1"; the root's is ""
   bool has_children() const { return !children_.empty(); }
 
-  std::vector<Module*> modules();            // this module first, then depth first as registered
-  Module* find(std::string_view path);       // null where there is none
-  std::vector<Entry> named_tensors();        // of the whole tree, in the order of modules()
-  std::vector<Entry> own_tensors();          // without the children's
-  std::int64_t parameter_count();            // numbers in parameters, buffers not counted
-  std::vector<Tensor> trained_parameters();  // those that require a gradient
+  std::vector<Module*> modules();  // this module first, then depth first as registered
+  std::vector<const Module*> modules() const;
+  Module* find(std::string_view path);  // null where there is none
+  const Module* find(std::string_view path) const;
+  std::vector<Entry> named_tensors();  // of the whole tree, in the order of modules()
+  std::vector<ConstEntry> named_tensors() const;
+  std::vector<Entry> own_tensors();  // without the children's
+  std::vector<ConstEntry> own_tensors() const;
+  std::int64_t parameter_count() const;            // numbers in parameters, buffers not counted
+  std::vector<Tensor> trained_parameters() const;  // those that require a gradient
 
   void train(bool on = true);  // the mode of the whole tree
   bool is_training() const { return training_; }
@@ -89,6 +96,8 @@ class REPRISE_API Module {
   std::string name_of_tensor(std::string_view name) const;
 
  private:
+  template <class M>  // Module or const Module
+  static void collect(M& root, std::vector<M*>& all);
   void set_path(std::string path);
 
   std::string path_;

@@ -4,10 +4,10 @@
 
 namespace reprise::layers {
 
-std::vector<Entry> Network::body() {
-  std::vector<Entry> entries;
-  for (Module* m : modules()) {
-    if (m == &head() || dynamic_cast<Reprogram*>(m) != nullptr) continue;
+std::vector<ConstEntry> Network::body() const {
+  std::vector<ConstEntry> entries;
+  for (const Module* m : modules()) {
+    if (m == head_ || dynamic_cast<const Reprogram*>(m) != nullptr) continue;
     const auto own = m->own_tensors();
     entries.insert(entries.end(), own.begin(), own.end());
   }

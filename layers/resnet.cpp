@@ -155,7 +155,6 @@ class ResNet : public Network {
     for (Sequential* stage : stages_) h = (*stage)(h);
     return (*avgpool_)(h);
   }
-  Linear& head() override { return *head_; }
   const std::string& arch() const override { return spec_.name; }
   int default_size() const override { return is_cifar() ? 32 : 224; }
   int default_classes() const override { return is_cifar() ? 10 : 1000; }
@@ -170,7 +169,6 @@ class ResNet : public Network {
   MaxPool2d* maxpool_ = nullptr;
   std::vector<Sequential*> stages_;
   GlobalAvgPool* avgpool_ = nullptr;
-  Linear* head_ = nullptr;
 };
 
 // How many blocks each stage has in a file: the distinct "layer<s>.<b>." among the names.

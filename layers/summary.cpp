@@ -48,13 +48,13 @@ std::vector<LayerRow> summarize(Network& network, int height, int width) {
   network(zeros({1, height, width, 3}, network.image_dtype(), like.device()));
 
   std::vector<LayerRow> rows;
-  for (Module* m : network.modules()) {
+  for (const Module* m : std::as_const(network).modules()) {
     const auto own = m->own_tensors();
     if (!seen.contains(m) || (m->has_children() && own.empty())) continue;
     LayerRow row = seen[m];
     row.name = m->path();
     row.type = m->type();
-    for (const Entry& e : own) {
+    for (const ConstEntry& e : own) {
       if (e.is_buffer) continue;
       row.parameters += e.tensor->numel();
       if (requires_grad(*e.tensor)) row.trained += e.tensor->numel();

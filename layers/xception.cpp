@@ -122,7 +122,6 @@ class Xception : public Network {
     h = conv4_->with(*bn4_, h, {}, true);
     return (*global_pool_)(h);
   }
-  Linear& head() override { return *head_; }
   const std::string& arch() const override { return xception_name; }
   // The weights were made at 299, but the original program shows every network 224x224.
   int default_size() const override { return 224; }
@@ -136,7 +135,6 @@ class Xception : public Network {
   SeparableConv2d *conv3_ = nullptr, *conv4_ = nullptr;
   BatchNorm2d *bn3_ = nullptr, *bn4_ = nullptr;
   GlobalAvgPool* global_pool_ = nullptr;
-  Linear* head_ = nullptr;
 };
 
 std::unique_ptr<Network> make_xception(const std::string&, int classes) {

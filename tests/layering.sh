@@ -21,9 +21,10 @@ done
 forbid engine/kernels "engine/(autograd|ops|cases)/|layers/|optim/|data/|apps/" "engine/kernels includes from above"
 forbid engine/autograd "engine/(ops|cases)/|layers/|optim/|data/|apps/" "engine/autograd includes from above"
 forbid engine/ops "engine/cases/|layers/|optim/|data/|apps/" "engine/ops includes from above"
-forbid layers "optim/|data/|apps/" "layers only knows engine"
-forbid optim "layers/|data/|apps/" "optim only knows engine"
-forbid data "layers/|optim/|apps/" "data only knows engine"
+forbid engine/cases "layers/|optim/|data/|apps/|tests/" "engine/cases includes from above"
+forbid layers "engine/cases/|optim/|data/|apps/" "layers only knows engine"
+forbid optim "engine/cases/|layers/|data/|apps/" "optim only knows engine"
+forbid data "engine/cases/|layers/|optim/|apps/" "data only knows engine"
 forbid engine/kernels/ref "engine/kernels/(cpu|cuda)/" "the reference knows no other backend"
 
 # Budgets of lines, over all C++ and CUDA outside tests/. A line: limit, `sum` of the files or the `largest` of them, their

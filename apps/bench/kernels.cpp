@@ -1,118 +1,94 @@
-// Single kernels on the shapes of real networks, with GFLOP/s and GB/s.
+// Ops on the shapes of real networks, from the op cases: forward, and the gradient of each input by itself,
+// with GFLOP/s and GB/s.
 #include <benchmark/benchmark.h>
 
-#include "engine/core/random.h"
-#include "engine/core/tensor.h"
-#include "engine/kernels/run.h"
+#include <chrono>
+
+#include "engine/autograd/autograd.h"
+#include "engine/cases/run_case.h"
 
 using namespace reprise;
 
 namespace {
 
-Tensor random_tensor(const Shape& shape) {
-  Tensor t = empty(shape);
-  RandomStream stream(0, "bench/kernels");
-  float* p = t.mutable_data<float>();
-  for (std::int64_t i = 0; i < t.numel(); ++i) p[i] = static_cast<float>(stream.uniform(-1, 1));
-  return t;
+// Batches of 32: the convolutions of ResNets, then what is bound by memory, on their activations.
+const std::pair<const char*, std::vector<std::string>> timed[] = {
+    {"conv2d",
+     {"x=32x224x224x3 w=64x7x7x3 stride=2 pad=3",
+      "x=32x56x56x64 w=64x3x3x64 pad=1",
+      "x=32x56x56x64 w=128x3x3x64 stride=2 pad=1",
+      "x=32x28x28x128 w=128x3x3x128 pad=1",
+      "x=32x14x14x256 w=256x3x3x256 pad=1",
+      "x=32x7x7x512 w=512x3x3x512 pad=1",
+      "x=32x32x32x16 w=16x3x3x16 pad=1",
+      "x=32x16x16x32 w=32x3x3x32 pad=1",
+      "x=32x8x8x64 w=64x3x3x64 pad=1",
+      "x=32x56x56x64 w=256x1x1x64",
+      "x=32x28x28x128 w=512x1x1x128",
+      "x=32x14x14x256 w=1024x1x1x256",
+      "x=32x7x7x512 w=2048x1x1x512",
+      "x=32x56x56x256 w=64x1x1x256",
+      "x=32x28x28x512 w=128x1x1x512",
+      "x=32x14x14x1024 w=256x1x1x1024",
+      "x=32x7x7x2048 w=512x1x1x2048",
+      "x=32x56x56x256 w=512x1x1x256 stride=2",
+      "x=32x28x28x512 w=1024x1x1x512 stride=2",
+      "x=32x14x14x1024 w=2048x1x1x1024 stride=2"}},
+    {"depthwise_conv2d",
+     {"x=32x112x112x64 w=3x3x64 pad=1", "x=32x56x56x64 w=3x3x64 pad=1", "x=32x28x28x128 w=3x3x128 pad=1",
+      "x=32x14x14x256 w=3x3x256 pad=1", "x=32x7x7x512 w=3x3x512 pad=1"}},
+    {"batch_norm",
+     {"x=32x112x112x64", "x=32x56x56x64", "x=32x7x7x512", "x=32x56x56x256", "x=32x14x14x1024",
+      "x=32x7x7x2048"}}};
+
+// The case made last: several benchmarks share its inputs.
+const cases::Case& case_of(const cases::OpCases& op, const std::string& parameters) {
+  static cases::Case made("");
+  if (made.name != op.op + " " + parameters) made = op.make(parameters);
+  return made;
 }
 
-void report(benchmark::State& state, double flop, double bytes) {
+// Times forward (wanted = -1), or the backward that computes the gradient of one input. The other parameters
+// are sealed, as in a frozen network.
+void time_case(benchmark::State& state, const cases::OpCases& op, const std::string& parameters, int wanted) {
+  using Clock = std::chrono::steady_clock;
+  const cases::Case& c = case_of(op, parameters);
+  cases::Inputs inputs = cases::inputs_on(c, {cpu_device, DType::f32});
+  double bytes = 0;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    set_requires_grad(inputs[i], static_cast<int>(i) == wanted);
+    if (static_cast<int>(i) != wanted && c.inputs[i].parameter) inputs[i] = inputs[i].sealed_copy();
+    bytes += static_cast<double>(inputs[i].bytes());
+  }
+  const Tensor seed = ones(c.run(inputs)[0].shape());
+  for (auto _ : state) {
+    auto start = Clock::now();
+    const Tensor y = c.run(inputs)[0];
+    if (wanted >= 0) {
+      start = Clock::now();
+      backward(y, seed);
+    }
+    state.SetIterationTime(std::chrono::duration<double>(Clock::now() - start).count());
+    if (wanted >= 0) clear_grad(inputs[static_cast<std::size_t>(wanted)]);
+  }
+  bytes += static_cast<double>(seed.bytes());
   using benchmark::Counter;
-  state.counters["GFLOP/s"] = Counter(flop * 1e-9, Counter::kIsIterationInvariantRate);
+  state.counters["GFLOP/s"] = Counter(c.flops * 1e-9, Counter::kIsIterationInvariantRate);
   state.counters["GB/s"] = Counter(bytes * 1e-9, Counter::kIsIterationInvariantRate);
 }
 
-// One convolution: pixels of the input, channels in and out, kernel, stride; batch 32.
-struct ConvCase {
-  std::int64_t size, c, o, kernel;
-  int stride;
-};
-constexpr ConvCase convs[] = {
-    {224, 3, 64, 7, 2},   {56, 64, 64, 3, 1},   {56, 64, 128, 3, 2},   {28, 128, 128, 3, 1},
-    {14, 256, 256, 3, 1}, {7, 512, 512, 3, 1},  {32, 16, 16, 3, 1},    {16, 32, 32, 3, 1},
-    {8, 64, 64, 3, 1},    {56, 64, 256, 1, 1},  {28, 128, 512, 1, 1},  {14, 256, 1024, 1, 1},
-    {7, 512, 2048, 1, 1}, {56, 256, 64, 1, 1},  {28, 512, 128, 1, 1},  {14, 1024, 256, 1, 1},
-    {7, 2048, 512, 1, 1}, {56, 256, 512, 1, 2}, {28, 512, 1024, 1, 2}, {14, 1024, 2048, 1, 2}};
-
-void conv2d(benchmark::State& state) {
-  const ConvCase& k = convs[state.range(0)];
-  const int what = static_cast<int>(state.range(1));
-  Conv2dArgs args;
-  args.stride = {k.stride, k.stride};
-  args.padding = {static_cast<int>(k.kernel / 2), static_cast<int>(k.kernel / 2)};
-  const std::int64_t out = args.out_size(0, k.size, k.kernel);
-  Tensor x = random_tensor({32, k.size, k.size, k.c}), y = random_tensor({32, out, out, k.o});
-  const Tensor w = random_tensor({k.o, k.kernel, k.kernel, k.c}).sealed_copy();
-  Tensor dw = empty(w.shape());
-  for (auto _ : state) {
-    if (what == 0) run(kernels::conv2d_fwd, cpu_device, DType::f32, args, x.view(), w.view(), y.mut_view());
-    if (what == 1)
-      run(kernels::conv2d_dgrad, cpu_device, DType::f32, args, false, y.view(), w.view(), x.mut_view());
-    if (what == 2)
-      run(kernels::conv2d_wgrad, cpu_device, DType::f32, args, x.view(), y.view(), dw.mut_view());
-  }
-  constexpr const char* names[] = {"fwd", "dgrad", "wgrad"};
-  state.SetLabel(std::string(names[what]) + " " + to_string(x.shape()) + " * " + to_string(w.shape()) +
-                 " / " + std::to_string(k.stride));
-  report(state, 2.0 * static_cast<double>(y.numel() * k.c * k.kernel * k.kernel),
-         static_cast<double>(x.bytes() + y.bytes() + w.bytes()));
-}
-BENCHMARK(conv2d)
-    ->ArgsProduct({benchmark::CreateDenseRange(0, std::size(convs) - 1, 1), {0, 1, 2}})
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
-
-// What is bound by memory, on the activations of ResNet-18 and -50: pixels and channels; batch 32.
-constexpr std::int64_t maps[][2] = {{112, 64}, {56, 64},  {28, 128},  {14, 256},
-                                    {7, 512},  {56, 256}, {14, 1024}, {7, 2048}};
-
-void depthwise(benchmark::State& state) {
-  const auto [size, c] = maps[state.range(0)];
-  const int what = static_cast<int>(state.range(1));
-  Conv2dArgs args;
-  args.padding = {1, 1};
-  Tensor x = random_tensor({32, size, size, c}), y = random_tensor(x.shape());
-  Tensor w = random_tensor({3, 3, c});
-  for (auto _ : state) {
-    if (what == 0)
-      run(kernels::depthwise_fwd, cpu_device, DType::f32, args, x.view(), w.view(), y.mut_view());
-    if (what == 1)
-      run(kernels::depthwise_dgrad, cpu_device, DType::f32, args, false, y.view(), w.view(), x.mut_view());
-    if (what == 2)
-      run(kernels::depthwise_wgrad, cpu_device, DType::f32, args, x.view(), y.view(), w.mut_view());
-  }
-  report(state, 18.0 * static_cast<double>(x.numel()), 2.0 * static_cast<double>(x.bytes()));
-}
-BENCHMARK(depthwise)->ArgsProduct({{0, 1, 2, 3, 4}, {0, 1, 2}})->Unit(benchmark::kMillisecond)->UseRealTime();
-
-void batch_norm(benchmark::State& state) {
-  const auto [size, c] = maps[state.range(0)];
-  const int what = static_cast<int>(state.range(1));
-  const BatchNormArgs args;
-  Tensor x = random_tensor({32, size, size, c}), y = random_tensor(x.shape()), dx = random_tensor(x.shape());
-  Tensor mean = zeros({1, c}), var = ones({1, c}), gamma = ones({1, c}), beta = zeros({1, c});
-  for (auto _ : state) {
-    if (what == 0)
-      run(kernels::batch_norm_stats, cpu_device, DType::f32, x.view(), mean.mut_view(), var.mut_view());
-    if (what == 1)
-      run(kernels::batch_norm_fwd, cpu_device, DType::f32, args, x.view(), mean.view(), var.view(),
-          gamma.view(), beta.view(), y.mut_view());
-    if (what == 2)
-      run(kernels::batch_norm_bwd_params, cpu_device, DType::f32, args, x.view(), y.view(), mean.view(),
-          var.view(), gamma.mut_view(), beta.mut_view());
-    if (what == 3)
-      run(kernels::batch_norm_bwd_train, cpu_device, DType::f32, args, x.view(), y.view(), mean.view(),
-          var.view(), gamma.view(), gamma.view(), beta.view(), dx.mut_view());
-  }
-  constexpr int passes[] = {1, 2, 2, 3};
-  report(state, 0, passes[what] * static_cast<double>(x.bytes()));
-}
-BENCHMARK(batch_norm)
-    ->ArgsProduct({{0, 1, 4, 5, 6, 7}, {0, 1, 2, 3}})
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
-
 }  // namespace
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  const std::string what[] = {" forward", " gradient of x", " gradient of the parameter"};
+  for (const auto& [name, list] : timed)
+    for (const cases::OpCases& op : cases::all())
+      for (std::size_t i = 0; op.op == name && i < 3 * list.size(); ++i)
+        benchmark::RegisterBenchmark((op.op + " " + list[i / 3] + what[i % 3]).c_str(), time_case, op,
+                                     list[i / 3], static_cast<int>(i % 3) - 1)
+            ->Unit(benchmark::kMillisecond)
+            ->UseManualTime();
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+}

@@ -25,7 +25,7 @@ const std::string format_key = "reprise.format", backbone_format = "backbone 1";
 
 // The paths of the modules that run behind the one at `until`: children are registered in the order in which
 // they run.
-std::set<std::string> names_behind(layers::Network& network, const std::string& until) {
+std::set<std::string> names_behind(const layers::Network& network, const std::string& until) {
   const layers::Module* last = network.find(until);
   REPRISE_CHECK(last != nullptr && !until.empty(), "--until: {} has no module named '{}'; it has {}",
                 network.arch(), until, [&] {
@@ -36,11 +36,11 @@ std::set<std::string> names_behind(layers::Network& network, const std::string& 
                 }());
   std::set<std::string> behind;
   bool passed = false;
-  for (layers::Module* m : network.modules()) {
+  for (const layers::Module* m : network.modules()) {
     if (m == last) {
       passed = true;
     } else if (passed && !m->path().starts_with(until + ".")) {
-      for (const layers::Entry& e : m->own_tensors()) behind.insert(e.name);
+      for (const layers::ConstEntry& e : m->own_tensors()) behind.insert(e.name);
     }
   }
   return behind;
@@ -51,7 +51,7 @@ std::string first_word(const std::string& text) {
 }
 
 // Error unless every tensor of the body is there as it should be, but for those that nothing needs.
-void check_complete(const std::string& path, const LoadReport& report, layers::Network& network,
+void check_complete(const std::string& path, const LoadReport& report, const layers::Network& network,
                     const std::string& until) {
   std::set<std::string> needless;
   if (!until.empty()) needless = names_behind(network, until);

@@ -109,9 +109,9 @@ struct ArchitectureMatch {
 };
 std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>& tensors);
 // The report against a network, whose head may have any number of classes.
-LoadReport compare(const std::vector<data::NamedTensor>& tensors, layers::Network& network);
+LoadReport compare(const std::vector<data::NamedTensor>& tensors, const layers::Network& network);
 // The number of classes of the head that the tensors hold and the network could have; 0 where there is none.
-int classes_of(const std::vector<data::NamedTensor>& tensors, layers::Network& network);
+int classes_of(const std::vector<data::NamedTensor>& tensors, const layers::Network& network);
 
 // The same name, or UsageError with the list of those that there are. A method's seed name gives its name.
 std::string checked_architecture(const std::string& arch);

@@ -19,7 +19,7 @@ bool is_bookkeeping(const std::string& name) {
   return name.ends_with("num_batches_tracked");
 }
 
-Shape file_shape(const layers::Entry& e) {
+Shape file_shape(const layers::ConstEntry& e) {
   const Shape& s = e.tensor->shape();
   switch (e.layout) {
     case FileLayout::conv:
@@ -34,7 +34,7 @@ Shape file_shape(const layers::Entry& e) {
   return s;
 }
 
-bool is_of_head(layers::Network& network, const std::string& name) {
+bool is_of_head(const layers::Network& network, const std::string& name) {
   return name.starts_with(network.head_name() + ".");
 }
 
@@ -73,12 +73,12 @@ std::vector<data::NamedTensor> without_prefix(std::vector<data::NamedTensor> ten
   return tensors;
 }
 
-LoadReport compare(const std::vector<data::NamedTensor>& tensors, layers::Network& network) {
+LoadReport compare(const std::vector<data::NamedTensor>& tensors, const layers::Network& network) {
   std::map<std::string, const Tensor*> in_file;
   for (const auto& t : tensors) in_file[t.name] = &t.tensor;
   LoadReport report;
   std::set<std::string> known;
-  for (const layers::Entry& e : network.named_tensors()) {
+  for (const layers::ConstEntry& e : network.named_tensors()) {
     known.insert(e.name);
     const auto found = in_file.find(e.name);
     const Shape expected = file_shape(e);
@@ -97,7 +97,7 @@ LoadReport compare(const std::vector<data::NamedTensor>& tensors, layers::Networ
   return report;
 }
 
-int classes_of(const std::vector<data::NamedTensor>& tensors, layers::Network& network) {
+int classes_of(const std::vector<data::NamedTensor>& tensors, const layers::Network& network) {
   const Tensor* weight = find(tensors, network.head_name() + ".weight");
   const Tensor* bias = find(tensors, network.head_name() + ".bias");
   const bool fits = weight != nullptr && bias != nullptr && weight->rank() == 2 && bias->rank() == 1 &&
@@ -123,7 +123,7 @@ std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>&
 std::string identity_of(const std::vector<data::NamedTensor>& tensors, const std::string& arch) {
   const auto network = layers::make_network(arch, 1);
   std::vector<data::NamedTensor> body;
-  for (const layers::Entry& e : network->body())
+  for (const layers::ConstEntry& e : network->body())
     if (const Tensor* t = find(tensors, e.name); t != nullptr && !is_of_head(*network, e.name))
       body.push_back({e.name, *t});
   return data::backbone_identity(body);

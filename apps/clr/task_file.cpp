@@ -144,9 +144,9 @@ TaskFile read_task_file(const std::string& path) {
   return t;
 }
 
-std::vector<data::NamedTensor> task_tensors_of(layers::Network& network) {
+std::vector<data::NamedTensor> task_tensors_of(const layers::Network& network) {
   std::vector<data::NamedTensor> tensors;
-  for (const layers::Entry& e : layers::task_tensors(network))
+  for (const layers::ConstEntry& e : layers::task_tensors(network))
     tensors.push_back({e.name, data::to_file_layout(e.tensor->to(cpu_device), e.layout).clone()});
   std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return tensors;

@@ -38,7 +38,7 @@ TaskFile read_task_file(const std::string& path);
 bool is_task_file(const data::WeightFile& file);
 
 // The tensors that the network's method stores, in the file's layout, names sorted.
-std::vector<data::NamedTensor> task_tensors_of(layers::Network& network);
+std::vector<data::NamedTensor> task_tensors_of(const layers::Network& network);
 // Puts the task's tensors into a network of the same method and number of classes; throws Error listing what
 // is missing, too many, or of another shape.
 void apply_task(layers::Network& network, const std::vector<data::NamedTensor>& tensors);

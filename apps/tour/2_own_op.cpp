@@ -62,7 +62,7 @@ Tensor silu(const Tensor& x, bool forgetful = false) {
   return y;
 }
 
-// 4. The test, as in tests/ops/silu.cpp: the gradient against central differences, in double.
+// 4. The test, as in engine/cases/silu.cpp: the gradient against central differences, in double.
 GradCheckResult check(bool forgetful) {
   const std::vector<double> values = {-4, -1.5, -0.25, 0, 0.5, 2, 5};
   const Tensor x = tensor({7}, values, ref_device);

@@ -34,9 +34,9 @@ std::int64_t numbers_in(const Memory& memory) {
 }
 
 // All convolutions' bits in one short word: other weights, another digest.
-std::string digest(layers::Network& network) {
+std::string digest(const layers::Network& network) {
   Sha256 sha;
-  for (const layers::Entry& e : network.body())
+  for (const layers::ConstEntry& e : network.body())
     if (e.layout == FileLayout::conv) sha.update(e.tensor->raw_bytes());
   return sha.hex().substr(0, 8);
 }

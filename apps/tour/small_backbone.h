@@ -22,8 +22,9 @@ class SmallBackbone : public reprise::layers::Network {
         conv2_(child<Conv2d>("conv2", 16, 32, 3, Options{.stride = 2, .padding = 1, .bias = false})),
         bn2_(child<BatchNorm2d>("bn2", 32)),
         conv3_(child<Conv2d>("conv3", 32, 32, 3, Options{.stride = 2, .padding = 1, .bias = false})),
-        bn3_(child<BatchNorm2d>("bn3", 32)),
-        head_(child<reprise::layers::Linear>("head", 32, classes)) {}
+        bn3_(child<BatchNorm2d>("bn3", 32)) {
+    head_ = &child<reprise::layers::Linear>("head", 32, classes);
+  }
 
   // conv_bn is convolution, what a method put behind it, batch norm and ReLU.
   reprise::Tensor features(const reprise::Tensor& x) override {
@@ -31,7 +32,6 @@ class SmallBackbone : public reprise::layers::Network {
     return reprise::ops::global_avg_pool(
         conv_bn(conv3_, bn3_, conv_bn(conv2_, bn2_, conv_bn(conv1_, bn1_, x))));
   }
-  reprise::layers::Linear& head() override { return head_; }
   const std::string& arch() const override { return arch_; }
   int default_size() const override { return side; }
 
@@ -43,7 +43,6 @@ class SmallBackbone : public reprise::layers::Network {
   BatchNorm2d& bn2_;
   Conv2d& conv3_;
   BatchNorm2d& bn3_;
-  reprise::layers::Linear& head_;
 };
 
 struct Task {

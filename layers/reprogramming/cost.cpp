@@ -7,13 +7,13 @@
 
 namespace reprise::layers {
 
-TaskCost cost_of(Network& network) {
+TaskCost cost_of(const Network& network) {
   TaskCost cost;
   cost.number_bytes = static_cast<std::int64_t>(size_of(network.head().weight.dtype()));
-  for (Module* m : network.modules()) {
-    const bool added = dynamic_cast<Reprogram*>(m) != nullptr, head = m == &network.head();
-    const auto* bn = dynamic_cast<BatchNorm2d*>(m);
-    for (const Entry& e : m->own_tensors()) {
+  for (const Module* m : network.modules()) {
+    const bool added = dynamic_cast<const Reprogram*>(m) != nullptr, head = m == &network.head();
+    const auto* bn = dynamic_cast<const BatchNorm2d*>(m);
+    for (const ConstEntry& e : m->own_tensors()) {
       const std::int64_t n = e.tensor->numel();
       const bool stored = e.is_buffer ? bn != nullptr && requires_grad(bn->weight) : requires_grad(*e.tensor);
       if (stored) {

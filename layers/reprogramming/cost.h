@@ -28,7 +28,7 @@ struct TaskCost {
   std::int64_t bytes() const { return (without_head() + head) * number_bytes; }
   std::int64_t network_bytes() const { return network_numbers * number_bytes; }
 };
-REPRISE_API TaskCost cost_of(Network& network);
+REPRISE_API TaskCost cost_of(const Network& network);
 
 // Multiply-adds for one image, half of the floating-point operations of convolutions and head (backbone) and
 // of what the method adds; batch norm, ReLU and pooling are left out. Runs the network once on zeros.

@@ -10,13 +10,25 @@
 namespace reprise::layers {
 namespace {
 
-// All modules of one type, in the network's order.
-template <class M>
-std::vector<M*> all_of(Network& network) {
+// All modules of one type, in the network's order; const ones of a const network.
+template <class M, class N>
+std::vector<M*> all_of(N& network) {
   std::vector<M*> found;
-  for (Module* m : network.modules())
+  for (auto* m : network.modules())
     if (auto* typed = dynamic_cast<M*>(m)) found.push_back(typed);
   return found;
+}
+
+template <class N>
+auto tensors_of_task(N& network) {
+  decltype(network.own_tensors()) entries;
+  for (auto* m : network.modules()) {
+    const auto* bn = dynamic_cast<const BatchNorm2d*>(m);
+    const bool with_buffers = bn != nullptr && requires_grad(bn->weight);
+    for (const auto& e : m->own_tensors())
+      if (e.is_buffer ? with_buffers : requires_grad(*e.tensor)) entries.push_back(e);
+  }
+  return entries;
 }
 
 }  // namespace
@@ -59,28 +71,24 @@ void start_values(Network& network, const InitStreams& streams) {
   for (Reprogram* layer : all_of<Reprogram>(network)) layer->reset_parameters(streams);
 }
 
-Regularised regularised(Network& network) {
+Regularised regularised(const Network& network) {
   Regularised tensors;
-  for (const Entry& e : network.head().own_tensors()) tensors.trained.push_back(*e.tensor);
-  for (BatchNorm2d* bn : all_of<BatchNorm2d>(network))
+  for (const ConstEntry& e : network.head().own_tensors()) tensors.trained.push_back(*e.tensor);
+  for (const BatchNorm2d* bn : all_of<const BatchNorm2d>(network))
     if (requires_grad(bn->weight)) tensors.trained.insert(tensors.trained.end(), {bn->weight, bn->bias});
-  for (Conv2d* conv : all_of<Conv2d>(network)) {
+  for (const Conv2d* conv : all_of<const Conv2d>(network)) {
     if (conv->reprogram() == nullptr) continue;
-    for (const Entry& e : conv->own_tensors()) tensors.frozen.push_back(*e.tensor);
+    for (const ConstEntry& e : conv->own_tensors()) tensors.frozen.push_back(*e.tensor);
     for (const Tensor& t : conv->reprogram()->penalised()) tensors.trained.push_back(t);
   }
   return tensors;
 }
 
 std::vector<Entry> task_tensors(Network& network) {
-  std::vector<Entry> entries;
-  for (Module* m : network.modules()) {
-    const auto* bn = dynamic_cast<BatchNorm2d*>(m);
-    const bool with_buffers = bn != nullptr && requires_grad(bn->weight);
-    for (const Entry& e : m->own_tensors())
-      if (e.is_buffer ? with_buffers : requires_grad(*e.tensor)) entries.push_back(e);
-  }
-  return entries;
+  return tensors_of_task(network);
+}
+std::vector<ConstEntry> task_tensors(const Network& network) {
+  return tensors_of_task(network);
 }
 
 }  // namespace reprise::layers

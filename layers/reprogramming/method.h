@@ -50,9 +50,10 @@ REPRISE_API void start_values(Network& network, const InitStreams& streams);
 struct Regularised {
   std::vector<Tensor> trained, frozen;
 };
-REPRISE_API Regularised regularised(Network& network);
+REPRISE_API Regularised regularised(const Network& network);
 
 // What a task's file stores: every trained tensor, and the statistics of batch norm layers that are trained.
 REPRISE_API std::vector<Entry> task_tensors(Network& network);
+REPRISE_API std::vector<ConstEntry> task_tensors(const Network& network);
 
 }  // namespace reprise::layers

@@ -216,7 +216,7 @@ TEST_F(Loading, a_task_network_shares_what_is_frozen_and_owns_what_is_trained) {
   EXPECT_EQ(relative_difference(first->head().weight, again->head().weight), 0);
 
   const auto linear = b.instantiate("linear", 4, 0, "first");
-  for (const layers::Entry& e : linear->body()) EXPECT_TRUE(e.tensor->is_sealed()) << e.name;
+  for (const layers::ConstEntry& e : linear->body()) EXPECT_TRUE(e.tensor->is_sealed()) << e.name;
 }
 
 }  // namespace

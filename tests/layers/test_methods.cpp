@@ -11,21 +11,21 @@
 namespace reprise::test {
 namespace {
 
-using layers::Entry;
+using layers::ConstEntry, layers::Entry;
 
-std::int64_t count(const std::vector<Entry>& entries, bool (*pick)(const Entry&)) {
+std::int64_t count(const std::vector<ConstEntry>& entries, bool (*pick)(const ConstEntry&)) {
   std::int64_t n = 0;
-  for (const Entry& e : entries)
+  for (const ConstEntry& e : entries)
     if (pick(e)) n += e.tensor->numel();
   return n;
 }
-bool is_kernel(const Entry& e) {
+bool is_kernel(const ConstEntry& e) {
   return e.name.ends_with(".reprogram.weight");
 }
-bool is_head(const Entry& e) {
+bool is_head(const ConstEntry& e) {
   return e.name.starts_with("fc.");
 }
-bool is_parameter(const Entry& e) {
+bool is_parameter(const ConstEntry& e) {
   return !e.is_buffer;
 }
 
@@ -41,10 +41,10 @@ TEST(Methods, CountsOfResNet50) {
                         {"bn-only", 0, 106240}};
   for (const auto& e : expected) {
     layers::apply_method(*network, e.method);  // again and again: an earlier method leaves nothing behind
-    const auto task = layers::task_tensors(*network);
+    const auto task = layers::task_tensors(std::as_const(*network));
     EXPECT_EQ(count(task, is_kernel), e.kernels) << e.method;
     EXPECT_EQ(count(task, is_head), 2048 * 10 + 10) << e.method;
-    EXPECT_EQ(count(task, [](const Entry& t) { return !is_kernel(t) && !is_head(t); }), e.batch_norm)
+    EXPECT_EQ(count(task, [](const ConstEntry& t) { return !is_kernel(t) && !is_head(t); }), e.batch_norm)
         << e.method;
     EXPECT_EQ(count(network->body(), is_parameter), 23508032) << e.method;
   }
@@ -58,7 +58,7 @@ TEST(Methods, CountsOfResNet18) {
   } const expected[] = {{"clr", 9 * 3904}, {"clr-full", 9 * 4800}, {"clr-mixed", 9 * 3904 + 896}};
   for (const auto& e : expected) {
     layers::apply_method(*network, e.method);
-    EXPECT_EQ(count(layers::task_tensors(*network), is_kernel), e.kernels) << e.method;
+    EXPECT_EQ(count(layers::task_tensors(std::as_const(*network)), is_kernel), e.kernels) << e.method;
   }
 }
 

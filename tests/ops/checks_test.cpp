@@ -249,14 +249,14 @@ TEST(PlantedFaults, ComparisonFindsAWrongElement) {
 }
 
 TEST(Cases, AnUnknownParameterIsRefused) {
-  const auto ops = testing::all_ops();
+  const auto& ops = cases::all();
   ASSERT_GT(ops.size(), 30u);
-  for (const testing::OpCases* op : ops)
-    if (op->op == "relu") {
-      EXPECT_NO_THROW(op->make("x=2x3"));
-      EXPECT_THROW(op->make("x=2x3 stride=2"), Error);
-      EXPECT_THROW(op->make("x=2xa"), Error);
-      EXPECT_THROW(op->make("fill=int"), Error);
+  for (const cases::OpCases& op : ops)
+    if (op.op == "relu") {
+      EXPECT_NO_THROW(op.make("x=2x3"));
+      EXPECT_THROW(op.make("x=2x3 stride=2"), Error);
+      EXPECT_THROW(op.make("x=2xa"), Error);
+      EXPECT_THROW(op.make("fill=int"), Error);
     }
 }
 

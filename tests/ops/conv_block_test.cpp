@@ -14,7 +14,7 @@
 #include "engine/ops/conv2d.h"
 #include "engine/ops/reduce.h"
 #include "engine/ops/unary.h"
-#include "tests/ops/cases.h"
+#include "tests/ops/runner.h"
 
 namespace reprise {
 namespace {

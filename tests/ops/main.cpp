@@ -14,7 +14,6 @@
 #include <tuple>
 
 #include "engine/autograd/autograd.h"
-#include "engine/autograd/gradcheck.h"
 #include "engine/core/check.h"
 #include "engine/core/gpu.h"
 #include "engine/core/parallel.h"
@@ -35,12 +34,12 @@ struct Chosen {
 
 std::vector<Chosen> chosen_cases(const Options& options) {
   std::vector<Chosen> some;
-  for (const OpCases* op : all_ops()) {
-    if (!options.op.empty() && op->op != options.op) continue;
+  for (const OpCases& op : all()) {
+    if (!options.op.empty() && op.op != options.op) continue;
     if (!options.parameters.empty())
-      some.push_back({op, options.parameters});
+      some.push_back({&op, options.parameters});
     else
-      for (const std::string& parameters : op->cases) some.push_back({op, parameters});
+      for (const std::string& parameters : op.cases) some.push_back({&op, parameters});
   }
   REPRISE_CHECK(!some.empty(), "test_ops: there is no op '{}'", options.op);
   REPRISE_CHECK(options.parameters.empty() || !options.op.empty(), "test_ops: --case needs --op");
@@ -92,46 +91,26 @@ class CaseTest : public ::testing::Test {
   std::string device_;
 };
 
-// Differences are slow: the large cases are left to --mode=grad.
-bool small(const Case& c) {
-  std::int64_t total = 0;
-  for (const Input& in : c.inputs) total += in.value.numel();
-  return total <= 6000;
-}
-
-GradCheckResult gradients_of(const Case& c, std::int64_t elements) {
-  std::vector<Tensor> inputs;
-  bool any = false;
-  for (const Input& in : c.inputs) {
-    inputs.push_back(in.value.clone());
-    if (in.gradient) set_requires_grad(inputs.back());
-    any |= in.gradient;
-  }
-  if (!any || !c.by_differences) return {true, 0, "no gradient by differences\n"};
-  return check_gradients([&](const std::vector<Tensor>& in) { return c.run(in)[0]; }, inputs,
-                         {.max_elements = elements});
-}
-
-// All small cases of an op; at least one of them must be.
+// All small cases of an op, of which there must be one; the large ones are left to --mode=grad.
 class GradientTest : public ::testing::Test {
  public:
-  explicit GradientTest(const OpCases* op) : op_(op) {}
+  explicit GradientTest(const OpCases& op) : op_(op) {}
   void TestBody() override {
     int checked = 0;
     bool any = false;
-    for (const std::string& parameters : op_->cases) {
-      const Case c = op_->make(parameters);
+    for (const std::string& parameters : op_.cases) {
+      const Case c = op_.make(parameters);
       if (c.by_differences) any = true;
-      if (c.integers || !small(c)) continue;
+      if (c.integers || size_of(c) > size_for_differences) continue;
       ++checked;
-      const GradCheckResult result = gradients_of(c, 16);
+      const GradCheckResult result = check_gradients(c, 16);
       EXPECT_TRUE(result.passed) << c.name << "\n" << result.report;
     }
-    EXPECT_TRUE(checked > 0 || !any) << op_->op << ": no case is small enough for a gradient check";
+    EXPECT_TRUE(checked > 0 || !any) << op_.op << ": no case is small enough for a gradient check";
   }
 
  private:
-  const OpCases* op_;
+  const OpCases& op_;
 };
 
 // Every function that the table claims must have run in one of the cases.
@@ -178,10 +157,10 @@ int run_tests(const Options& options) {
     ::testing::RegisterTest(c.op->op.c_str(), c.parameters.c_str(), nullptr, nullptr, __FILE__, __LINE__,
                             [c, options]() -> ::testing::Test* { return new CaseTest(c, options.device); });
   if (!options.parameters.empty()) return RUN_ALL_TESTS();
-  for (const OpCases* op : all_ops())
-    if (options.op.empty() || op->op == options.op)
-      ::testing::RegisterTest("gradient", op->op.c_str(), nullptr, nullptr, __FILE__, __LINE__,
-                              [op]() -> ::testing::Test* { return new GradientTest(op); });
+  for (const OpCases& op : all())
+    if (options.op.empty() || op.op == options.op)
+      ::testing::RegisterTest("gradient", op.op.c_str(), nullptr, nullptr, __FILE__, __LINE__,
+                              [&op]() -> ::testing::Test* { return new GradientTest(op); });
   if (options.op.empty() && options.device.empty() && GTEST_FLAG_GET(filter) == "*")
     ::testing::RegisterTest("table", "every_kernel_has_a_case", nullptr, nullptr, __FILE__, __LINE__,
                             []() -> ::testing::Test* { return new TableTest; });
@@ -195,7 +174,7 @@ int run_gradients(const Options& options) {
   int failed = 0;
   for (const Chosen& chosen : chosen_cases(options)) {
     const Case c = chosen.op->make(chosen.parameters);
-    const GradCheckResult result = gradients_of(c, 64);
+    const GradCheckResult result = check_gradients(c, 64);
     failed += result.passed ? 0 : 1;
     std::cout << (result.passed ? "ok    " : "WRONG ") << c.name << "\n" << result.report << std::flush;
   }
@@ -223,18 +202,15 @@ int run_perf(const Options& options) {
     const Case c = chosen.op->make(chosen.parameters);
     for (const Target& target : targets(options.device.empty() ? "cpu" : options.device)) {
       if (target.dtype == DType::bf16 && c.bf16_roundings == 0) continue;
-      std::vector<Tensor> inputs;
-      double bytes = 0;
-      for (const Input& in : c.inputs) {
-        const DType dtype = in.parameter ? parameter_dtype(target.dtype) : target.dtype;
-        inputs.push_back((is_floating(in.value.dtype()) ? in.value.to(dtype) : in.value).to(target.device));
-        bytes += static_cast<double>(inputs.back().bytes());
+      const Inputs inputs = inputs_on(c, target);
+      double bytes = 0, forward = 0;
+      for (const Tensor& in : inputs) bytes += static_cast<double>(in.bytes());
+      {
+        const NoGrad no_grad;
+        for (const Tensor& y : c.run(inputs)) bytes += static_cast<double>(y.bytes());
+        forward = shortest([&] { c.run(inputs); });
       }
-      for (const Tensor& y : c.run(inputs)) bytes += static_cast<double>(y.bytes());
-      const double forward = shortest([&] { c.run(inputs); });
       double both = forward;
-      for (std::size_t i = 0; i < inputs.size(); ++i)
-        if (c.inputs[i].gradient) set_requires_grad(inputs[i]);
       if (const Tensor y = c.run(inputs)[0]; requires_grad(y)) {
         const Tensor seed = ones(y.shape(), y.dtype(), y.device());
         both = shortest([&] { backward(c.run(inputs)[0], seed); });
@@ -248,7 +224,7 @@ int run_perf(const Options& options) {
 
 int run_support() {
   std::cout << support_matrix() << "\n";
-  for (const OpCases* op : all_ops()) std::cout << op->op << ": " << op->cases.size() << " cases\n";
+  for (const OpCases& op : all()) std::cout << op.op << ": " << op.cases.size() << " cases\n";
   return 0;
 }
 

@@ -4,32 +4,11 @@
 #include <cmath>
 #include <cstring>
 
-#include "engine/autograd/autograd.h"
 #include "engine/core/check.h"
 #include "engine/core/gpu.h"
 
 namespace reprise::testing {
 namespace {
-
-std::vector<Tensor> inputs_for(const Case& c, const Target& target) {
-  std::vector<Tensor> inputs;
-  for (const Input& in : c.inputs) {
-    // A copy, so that in-place ops leave the case as it is.
-    const DType dtype = in.parameter ? parameter_dtype(target.dtype) : target.dtype;
-    Tensor t = is_floating(in.value.dtype()) ? in.value.to(dtype) : in.value;
-    t = (t.dtype() == in.value.dtype() ? t.clone() : t).to(target.device);
-    if (in.gradient) set_requires_grad(t);
-    inputs.push_back(t);
-  }
-  return inputs;
-}
-
-Tensor seed_for(const Case& c, const Tensor& y) {
-  Case seed(c.name + " seed");
-  seed.integers = c.integers;
-  const Tensor drawn = seed.normal("seed", y.shape()).value;
-  return (c.on_bf16_values ? drawn.to(DType::bf16) : drawn).to(y.dtype()).to(y.device());
-}
 
 // One tensor against the other; adds to the comparison.
 void compare_one(const Result& got, const Result& want, double tolerance, double terms, Comparison& sum) {
@@ -81,29 +60,6 @@ std::vector<Target> targets(const std::string& device) {
   REPRISE_CHECK(!some.empty(), "test_ops: there is no backend for '{}' in this build, or no such device",
                 device);
   return some;
-}
-
-std::vector<Result> run_case(const Case& c, const Target& target) {
-  const std::vector<Tensor> inputs = inputs_for(c, target);
-  const std::vector<Tensor> outputs = c.run(inputs);
-  std::vector<Result> results;
-  for (std::size_t i = 0; i < outputs.size(); ++i) {
-    const DType got = outputs[i].dtype();
-    const bool right_dtype = !is_floating(got) || got == target.dtype || got == parameter_dtype(target.dtype);
-    REPRISE_CHECK(right_dtype && outputs[i].device() == target.device, "{}: result {} is {} on {}", c.name, i,
-                  describe(outputs[i]), to_string(target));
-    results.push_back({fmt::format("result {}", i), outputs[i].detach()});
-  }
-  if (!requires_grad(outputs[0])) return results;
-  backward(outputs[0], seed_for(c, outputs[0]));
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (!c.inputs[i].gradient) continue;
-    const Tensor g = grad(inputs[i]);
-    REPRISE_CHECK(g.defined() && g.dtype() == inputs[i].dtype() && g.device() == target.device,
-                  "{}: the gradient of {} is {}", c.name, c.inputs[i].name, describe(g));
-    results.push_back({"gradient of " + c.inputs[i].name, g});
-  }
-  return results;
 }
 
 Comparison compare(const std::vector<Result>& got, const std::vector<Result>& want, double tolerance,

@@ -1,27 +1,17 @@
-// Runs a case on a device and compares it with ref in double.
+// Where the cases run, and how results are compared with those of ref in double.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "tests/ops/cases.h"
+#include "engine/cases/run_case.h"
 
 namespace reprise::testing {
 
-// Where and in what a case runs.
-struct Target {
-  Device device;
-  DType dtype;
-};
+using namespace cases;
+
 std::string to_string(const Target& target);             // "cpu f32"
 std::vector<Target> targets(const std::string& device);  // of that name, or all that this build has for ""
-
-struct Result {
-  std::string name;  // "result 0", "gradient of x"
-  Tensor value;
-};
-// Forward, and backward with a fixed seed where an input wants a gradient: all results, then all gradients.
-std::vector<Result> run_case(const Case& c, const Target& target);
 
 struct Comparison {
   bool passed = false;

@@ -4,6 +4,7 @@ include(CMakePackageConfigHelpers)
 install(DIRECTORY engine layers optim data DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/reprise
   FILES_MATCHING PATTERN "*.h"
   PATTERN "engine/kernels/*" EXCLUDE
+  PATTERN "engine/cases/*" EXCLUDE
   PATTERN "check.h" EXCLUDE
   PATTERN "block_pool.h" EXCLUDE
   PATTERN "operands.h" EXCLUDE)

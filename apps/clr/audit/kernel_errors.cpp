@@ -36,7 +36,7 @@ void compare(KernelErrors& e, const View& got, const double* want, DType dtype) 
     const double error = alike ? 0 : std::abs(value - want[i]);
     // Not finite where the reference is finite: as wrong as can be.
     worst = std::isnan(error) ? HUGE_VAL : std::max(worst, error);
-    const double ulps = error == 0 ? 0 : error / ulp(want[i], got.dtype);
+    const double ulps = error == 0 || want[i] == 0 ? 0 : error / ulp(want[i], got.dtype);
     e.largest_ulps = std::isnan(ulps) ? HUGE_VAL : std::max(e.largest_ulps, ulps);
     e.sum_ulps += ulps;
   }

@@ -14,7 +14,7 @@ namespace reprise::clr {
 struct KernelErrors {
   std::string name, ran_on;
   std::int64_t calls = 0, values = 0;
-  double largest_ulps = 0, sum_ulps = 0;  // of each element's own size
+  double largest_ulps = 0, sum_ulps = 0;  // of each element's own size; 0 has none
   double relative = 0;                    // largest error over the largest value of its output
   double share = 0;                       // of the allowance
 };

@@ -1,8 +1,8 @@
 #include "engine/ops/softmax.h"
 
-#include "tests/ops/cases.h"
+#include "engine/cases/cases.h"
 
-namespace reprise::testing {
+namespace reprise::cases {
 namespace {
 
 const std::vector<std::string> shapes{"x=1x1",
@@ -54,4 +54,9 @@ const OpCases argmax_rows("argmax_rows", {"x=1x1", "x=5x3 fill=int", "x=40x7 fil
                           });
 
 }  // namespace
-}  // namespace reprise::testing
+
+std::vector<OpCases> softmax_cases() {
+  return {softmax, log_softmax, cross_entropy, argmax_rows};
+}
+
+}  // namespace reprise::cases

@@ -1,8 +1,8 @@
 #include "engine/ops/batch_norm.h"
 
-#include "tests/ops/cases.h"
+#include "engine/cases/cases.h"
 
-namespace reprise::testing {
+namespace reprise::cases {
 namespace {
 
 Shape statistics(const Params& p) {
@@ -88,4 +88,9 @@ const OpCases update("update_running_stats", {"c=1 count=2", "c=35 count=100", "
                      });
 
 }  // namespace
-}  // namespace reprise::testing
+
+std::vector<OpCases> batch_norm_cases() {
+  return {batch_norm, batch_norm_eval, update};
+}
+
+}  // namespace reprise::cases

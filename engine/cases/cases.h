@@ -6,19 +6,19 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/core/random.h"
 #include "engine/core/tensor.h"
 
-namespace reprise::testing {
+namespace reprise::cases {
 
 // "x=2x9x7x3 stride=2x1 fill=int", read by key. A key that nobody asked for is an Error.
 class Params {
  public:
   explicit Params(std::string text);
-  const std::string& text() const { return text_; }
-  bool has(std::string_view key) const;
+  bool has(std::string_view key) const { return find(key) != nullptr; }
   Shape shape(std::string_view key) const;                            // required
   std::array<int, 2> pair(std::string_view key, int standard) const;  // "2x1", or "2" for both
   int integer(std::string_view key, int standard) const;
@@ -46,26 +46,34 @@ struct Input {
     parameter = true;
     return *this;
   }
+  // Replaces each value by f(value), rounded to float.
+  Input& change(const std::function<double(double)>& f);
 };
+using Inputs = std::vector<Tensor>;
 
 // What an op's file fills in.
 struct Case {
   explicit Case(std::string name_) : name(std::move(name_)) {}
 
-  // Inputs, drawn from a stream that belongs to the case's name. With fill=int every drawn input holds small
-  // whole numbers, and results must match exactly.
+  // Adds an input, its values from a stream that belongs to the case's name. With fill=int every sampled
+  // input holds small whole numbers, and results must match exactly.
   Input& normal(const std::string& input, const Shape& shape);
   Input& uniform(const std::string& input, const Shape& shape, double low, double high);
   Input& distinct(const std::string& input, const Shape& shape);  // no two alike, in (-1, 1]
   Input& labels(const std::string& input, std::int64_t n, std::int64_t classes);
   Input& bytes(const std::string& input, const Shape& shape);
   Input& values(const std::string& input, const Tensor& value);
+  // Sets `run` to an op with one result.
+  template <class F>
+  void calls(F op) {
+    run = [op](const Inputs& in) { return std::vector<Tensor>{op(in)}; };
+  }
 
   std::string name;
   bool integers = false;  // fill=int
   std::vector<Input> inputs;
   // The op. Backward starts at the first result; the others are only compared.
-  std::function<std::vector<Tensor>(const std::vector<Tensor>& inputs)> run;
+  std::function<std::vector<Tensor>(const Inputs& inputs)> run;
   bool by_differences = true;  // check gradients so too; else they are only compared with those of ref
   double tolerance = 1e-6;     // in f32, of each tensor's largest value,
   double terms = 0;            // or of this, where larger: the size of terms that cancel in a gradient
@@ -79,20 +87,20 @@ struct Case {
   RandomStream stream() const;
 };
 
-// The case list of an op: `const OpCases relu("relu", {"x=2x5x3x35", ...}, [](Case& c, const Params& p)
-// {...});`
+// The case list of an op.
 struct OpCases {
   using Build = void (*)(Case&, const Params&);
-  OpCases(std::string op_, std::vector<std::string> cases_, Build build_);
+  OpCases(std::string op_, std::vector<std::string> cases_, Build build_)
+      : op(std::move(op_)), cases(std::move(cases_)), build(build_) {}
   std::string op;
   std::vector<std::string> cases;
   Build build;
 
   Case make(const std::string& parameters) const;
 };
-std::vector<const OpCases*> all_ops();  // by name
+const std::vector<OpCases>& all();  // every op's list, sorted by name
 
 // The list, then each of them again on small whole numbers.
 std::vector<std::string> also_on_integers(std::vector<std::string> cases);
 
-}  // namespace reprise::testing
+}  // namespace reprise::cases

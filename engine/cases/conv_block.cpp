@@ -1,11 +1,10 @@
 #include "engine/ops/conv_block.h"
 
-#include "engine/autograd/autograd.h"
+#include "engine/cases/cases.h"
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/conv2d.h"
-#include "tests/ops/cases.h"
 
-namespace reprise::testing {
+namespace reprise::cases {
 namespace {
 
 // The inputs, in this order where they are there: x, w (w=5x3x3x3: a frozen convolution's filter), filter
@@ -163,4 +162,9 @@ const OpCases conv_block_eval("conv_block_eval",
                               });
 
 }  // namespace
-}  // namespace reprise::testing
+
+std::vector<OpCases> conv_block_cases() {
+  return {conv_block, conv_block_eval};
+}
+
+}  // namespace reprise::cases

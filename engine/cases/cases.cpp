@@ -1,18 +1,33 @@
-#include "tests/ops/cases.h"
+#include "engine/cases/cases.h"
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 #include <sstream>
 
 #include "engine/core/check.h"
 
-namespace reprise::testing {
-namespace {
+namespace reprise::cases {
 
-std::vector<OpCases*>& registry() {
-  static std::vector<OpCases*> ops;
+// Each is defined in the file of its name.
+std::vector<OpCases> arithmetic_cases(), batch_norm_cases(), conv2d_cases(), conv_block_cases(),
+    images_cases(), layout_cases(), linear_cases(), optimizer_steps_cases(), pool_cases(), reduce_cases(),
+    softmax_cases(), unary_cases();
+
+const std::vector<OpCases>& all() {
+  static const std::vector<OpCases> ops = [] {
+    std::vector<OpCases> list;
+    for (const auto cases_of :
+         {arithmetic_cases, batch_norm_cases, conv2d_cases, conv_block_cases, images_cases, layout_cases,
+          linear_cases, optimizer_steps_cases, pool_cases, reduce_cases, softmax_cases, unary_cases})
+      for (OpCases& op : cases_of()) list.push_back(std::move(op));
+    std::sort(list.begin(), list.end(), [](const OpCases& a, const OpCases& b) { return a.op < b.op; });
+    return list;
+  }();
   return ops;
 }
+
+namespace {
 
 template <class T>
 T parsed(std::string_view key, std::string_view text) {
@@ -23,11 +38,15 @@ T parsed(std::string_view key, std::string_view text) {
   return value;
 }
 
-Tensor drawn(const Shape& shape, const std::function<double()>& draw) {
-  Tensor t = empty(shape, DType::f64, ref_device);
-  double* values = t.mutable_data<double>();
-  for (std::int64_t i = 0; i < t.numel(); ++i) values[i] = static_cast<double>(static_cast<float>(draw()));
+template <class T, class F>
+Tensor sampled(const Shape& shape, F f) {
+  Tensor t = empty(shape, dtype_of<T>, ref_device);
+  for (T& value : std::span(t.mutable_data<T>(), static_cast<std::size_t>(t.numel())))
+    value = static_cast<T>(f());
   return t;
+}
+double as_float(double v) {
+  return static_cast<double>(static_cast<float>(v));
 }
 
 }  // namespace
@@ -48,10 +67,6 @@ const std::string* Params::find(std::string_view key) const {
   return nullptr;
 }
 
-bool Params::has(std::string_view key) const {
-  return find(key) != nullptr;
-}
-
 Shape Params::shape(std::string_view key) const {
   const std::string* text = find(key);
   REPRISE_CHECK(text != nullptr, "case: {}= is missing in '{}'", key, text_);
@@ -64,10 +79,10 @@ Shape Params::shape(std::string_view key) const {
 std::array<int, 2> Params::pair(std::string_view key, int standard) const {
   const std::string* text = find(key);
   if (text == nullptr) return {standard, standard};
-  const auto cross = text->find('x');
-  if (cross == std::string::npos) return {parsed<int>(key, *text), parsed<int>(key, *text)};
-  return {parsed<int>(key, std::string_view(*text).substr(0, cross)),
-          parsed<int>(key, std::string_view(*text).substr(cross + 1))};
+  const std::string_view both = *text;
+  const auto cross = both.find('x');
+  return {parsed<int>(key, both.substr(0, cross)),
+          parsed<int>(key, both.substr(cross == both.npos ? 0 : cross + 1))};
 }
 
 int Params::integer(std::string_view key, int standard) const {
@@ -98,52 +113,51 @@ Case Case::rounded_to_bf16() const {
   return c;
 }
 
+Input& Input::change(const std::function<double(double)>& f) {
+  const double* old = value.data<double>();
+  value = sampled<double>(value.shape(), [&] { return as_float(f(*old++)); });
+  return *this;
+}
+
 RandomStream Case::stream() const {
   return {1, name, inputs.size()};
 }
 
 Input& Case::normal(const std::string& input, const Shape& shape) {
   RandomStream random = stream();
-  return values(input, drawn(shape, [&] {
-                  return integers ? static_cast<double>(random.below(7)) - 3 : random.normal();
+  return values(input, sampled<double>(shape, [&] {
+                  return integers ? static_cast<double>(random.below(7)) - 3 : as_float(random.normal());
                 }));
 }
 
 Input& Case::uniform(const std::string& input, const Shape& shape, double low, double high) {
   RandomStream random = stream();
-  return values(input, drawn(shape, [&] { return random.uniform(low, high); }));
+  return values(input, sampled<double>(shape, [&] { return as_float(random.uniform(low, high)); }));
 }
 
 Input& Case::distinct(const std::string& input, const Shape& shape) {
   const auto order = stream().permutation(shape.numel());
   std::size_t next = 0;
   const double half = static_cast<double>(shape.numel()) / 2;
-  return values(input, drawn(shape, [&] { return static_cast<double>(order[next++] + 1) / half - 1; }));
+  return values(input, sampled<double>(shape, [&] {
+                  return as_float(static_cast<double>(order[next++] + 1) / half - 1);
+                }));
 }
 
 Input& Case::labels(const std::string& input, std::int64_t n, std::int64_t classes) {
   RandomStream random = stream();
-  std::vector<std::int64_t> v;
-  for (std::int64_t i = 0; i < n; ++i)
-    v.push_back(static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(classes))));
-  return values(input, tensor({n}, std::span<const std::int64_t>(v), ref_device)).constant();
+  const auto below = static_cast<std::uint64_t>(classes);
+  return values(input, sampled<std::int64_t>({n}, [&] { return random.below(below); })).constant();
 }
 
 Input& Case::bytes(const std::string& input, const Shape& shape) {
   RandomStream random = stream();
-  std::vector<std::uint8_t> v;
-  for (std::int64_t i = 0; i < shape.numel(); ++i) v.push_back(static_cast<std::uint8_t>(random.below(256)));
-  return values(input, tensor(shape, std::span<const std::uint8_t>(v), ref_device)).constant();
+  return values(input, sampled<std::uint8_t>(shape, [&] { return random.below(256); })).constant();
 }
 
 Input& Case::values(const std::string& input, const Tensor& value) {
   inputs.push_back({input, value, true});
   return inputs.back();
-}
-
-OpCases::OpCases(std::string op_, std::vector<std::string> cases_, Build build_)
-    : op(std::move(op_)), cases(std::move(cases_)), build(build_) {
-  registry().push_back(this);
 }
 
 Case OpCases::make(const std::string& parameters) const {
@@ -155,16 +169,10 @@ Case OpCases::make(const std::string& parameters) const {
   return c;
 }
 
-std::vector<const OpCases*> all_ops() {
-  std::vector<const OpCases*> ops(registry().begin(), registry().end());
-  std::sort(ops.begin(), ops.end(), [](const OpCases* a, const OpCases* b) { return a->op < b->op; });
-  return ops;
-}
-
 std::vector<std::string> also_on_integers(std::vector<std::string> cases) {
   const std::size_t n = cases.size();
   for (std::size_t i = 0; i < n; ++i) cases.push_back(cases[i] + " fill=int");
   return cases;
 }
 
-}  // namespace reprise::testing
+}  // namespace reprise::cases

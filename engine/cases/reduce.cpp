@@ -1,0 +1,63 @@
+#include "engine/ops/reduce.h"
+
+#include <cmath>
+
+#include "engine/cases/cases.h"
+#include "engine/core/check.h"
+
+namespace reprise::cases {
+namespace {
+
+const std::vector<std::string> shapes{"x=1", "x=35", "x=2x7x5x3", "x=3x4x5x35", "x=5x1", "x=4x28x28x64"};
+
+template <Tensor (*op)(const Tensor&)>
+void reduce(Case& c, const Params& p) {
+  if (op == ops::sum_rows)
+    c.normal("x", p.shape("x"));
+  else  // values of one sign, so that the sum is the largest number around
+    c.uniform("x", p.shape("x"), 0.5, 1.5);
+  c.calls([](const Inputs& in) { return op(in[0]); });
+  c.tolerance = 2e-6;
+  c.bf16_roundings = 1;
+}
+
+void call_norm(Case& c, const Params& p) {
+  const std::string name = p.word("kind", "l2");
+  REPRISE_CHECK(name == "l1" || name == "l2" || name == "l12", "case: kind={} is not l1, l2 or l12", name);
+  const NormKind kind = name == "l1" ? NormKind::l1 : name == "l2" ? NormKind::l2 : NormKind::l12;
+  c.calls([kind](const Inputs& in) { return ops::norm(in[0], kind); });
+}
+
+void norm(Case& c, const Params& p) {
+  const double scale = p.number("scale", 1);
+  // No value near 0, where |x| has a kink.
+  Input& x = c.distinct("x", p.shape("x"));
+  x.change([scale](double v) { return (std::abs(v) < 0.001 ? 0.5 : v) * scale; });
+  // Differences step by 1e-5: of no use where the values themselves are far smaller or larger.
+  if (scale != 1) x.constant();
+  call_norm(c, p);
+  c.tolerance = 2e-6;
+}
+
+// A norm of exactly 0 has gradient 0.
+void norm_of_zeros(Case& c, const Params& p) {
+  c.values("x", zeros(p.shape("x"), DType::f64, ref_device));
+  c.by_differences = false;
+  call_norm(c, p);
+}
+
+}  // namespace
+
+std::vector<OpCases> reduce_cases() {
+  return {{"sum", shapes, reduce<ops::sum>},
+          {"mean", shapes, reduce<ops::mean>},
+          {"sum_rows", shapes, reduce<ops::sum_rows>},
+          {"norm",
+           {"x=1 kind=l1", "x=35 kind=l1", "x=5x3x3x35 kind=l1", "x=1 kind=l2", "x=35 kind=l2",
+            "x=5x3x3x35 kind=l2", "x=64x3x3x64 kind=l2", "x=35 kind=l12", "x=7x3 kind=l12",
+            "x=5x3x3x35 kind=l12", "x=3x64 kind=l12 scale=1e-15", "x=3x64 kind=l2 scale=1e15"},
+           norm},
+          {"norm_of_zeros", {"x=3x5 kind=l1", "x=3x5 kind=l2", "x=3x5 kind=l12"}, norm_of_zeros}};
+}
+
+}  // namespace reprise::cases

@@ -1,0 +1,84 @@
+#include "engine/ops/unary.h"
+
+#include <cmath>
+#include <limits>
+
+#include "engine/cases/cases.h"
+
+namespace reprise::cases {
+namespace {
+
+const std::vector<std::string> shapes{"x=1", "x=3", "x=35", "x=2x7x5x3", "x=3x4x5x35", "x=4x13x11x64"};
+
+void call_relu(Case& c) {
+  c.bf16_roundings = 1;
+  c.tolerance = 0;
+  c.calls([](const Inputs& in) { return ops::relu(in[0]); });
+}
+
+// No value within a difference's step of 0, where relu has a kink.
+void relu(Case& c, const Params& p) {
+  c.normal("x", p.shape("x")).change([](double v) { return std::abs(v) < 0.001 ? 0.5 : v; });
+  call_relu(c);
+}
+
+// Zeros, signed ones among them, and values far apart; no differences at the kink, so no gradient check.
+void relu_edges(Case& c, const Params& p) {
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  static constexpr double kinds[] = {0.0, -0.0, 1e-30, -1e-30, 3e38, -3e38, nan, infinity, -infinity};
+  c.values("x", zeros({p.integer("n", 1)}, DType::f64, ref_device))
+      .constant()
+      .change([i = 0](double) mutable { return kinds[i++ % 9]; });
+  call_relu(c);
+}
+
+// To the device's other dtype and back; values that bf16 holds come back as they were.
+void cast(Case& c, const Params& p) {
+  c.normal("x", p.shape("x"));
+  c = c.rounded_to_bf16();
+  c.bf16_roundings = 1;
+  c.by_differences = false;
+  c.calls([](const Inputs& in) {
+    const DType dtype = in[0].dtype(), wide = in[0].device() == ref_device ? DType::f64 : DType::bf16;
+    return ops::cast(ops::cast(in[0], dtype == DType::f32 ? wide : DType::f32), dtype);
+  });
+}
+
+// A smooth function of values from low to high, unless the case says low= or high=.
+void smooth(Case& c, const Params& p, Tensor (*op)(const Tensor&), double low, double high) {
+  c.uniform("x", p.shape("x"), p.number("low", low), p.number("high", high));
+  c.bf16_roundings = 4;
+  c.calls([op](const Inputs& in) { return op(in[0]); });
+}
+
+void log(Case& c, const Params& p) {
+  smooth(c, p, ops::log, 0.1, 3);
+  c.by_differences = p.number("high", 3) < 10;
+}
+
+void sigmoid(Case& c, const Params& p) {
+  smooth(c, p, ops::sigmoid, -p.number("high", 3), 3);
+  if (p.number("high", 3) > 30) c.terms = 1;  // y (1 - y) cancels near 1
+}
+
+}  // namespace
+
+std::vector<OpCases> unary_cases() {
+  return {{"relu", shapes, relu},
+          {"relu_edges", {"n=1", "n=67"}, relu_edges},
+          {"cast", shapes, cast},
+          {"exp",
+           {"x=1", "x=35", "x=2x7x5x3", "x=3x4x5x35", "x=67 low=-80 high=80", "x=1000 low=-1 high=1"},
+           [](Case& c, const Params& p) { smooth(c, p, ops::exp, -3, 3); }},
+          {"log",
+           {"x=1", "x=35", "x=2x7x5x3", "x=3x4x5x35", "x=1000 low=0.9 high=1.1", "x=67 low=1 high=1e30"},
+           log},
+          {"sqrt", shapes, [](Case& c, const Params& p) { smooth(c, p, ops::sqrt, 0.1, 9); }},
+          {"tanh",
+           {"x=1", "x=35", "x=2x7x5x3", "x=3x4x5x35", "x=1000 high=0.01", "x=67 high=30"},
+           [](Case& c, const Params& p) { smooth(c, p, ops::tanh, -p.number("high", 3), 3); }},
+          {"sigmoid", {"x=1", "x=35", "x=2x7x5x3", "x=3x4x5x35", "x=67 high=80"}, sigmoid}};
+}
+
+}  // namespace reprise::cases
