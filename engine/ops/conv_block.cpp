@@ -13,13 +13,6 @@ namespace {
 
 using namespace kernels;
 
-View view_of(const Tensor& t) {
-  return t.defined() ? t.view() : View{};
-}
-MutView out(Tensor& t) {
-  return t.defined() ? t.mut_view() : MutView{};
-}
-
 // While it lives, the convolution's layer is the one that is named.
 class ConvScope {
  public:
@@ -36,13 +29,12 @@ Shape made_shape(const ConvBlock& block) {
   return block.w.defined() ? conv2d_shape(block.x, block.w, block.args.conv) : block.x.shape();
 }
 
-// `made`: the convolution's output, of which only shape, dtype and device are looked at. mean and var may be
-// undefined.
-void check(const char* op, const Tensor& made, const ConvBlock& block, const Tensor& mean,
-           const Tensor& var) {
+// `made`: the convolution's output, or memory for it. mean and var may be undefined.
+void check(const char* op, const Tensor& made, const ConvBlock& block, const Tensor& mean = {},
+           const Tensor& var = {}) {
   const NamedTensor input{"input", made};
   const auto lines = [&] {
-    std::string text = operand_line("input", made, "(N,H,W,C)");
+    auto text = operand_line("input", made, "(N,H,W,C)");
     if (block.filter.defined()) text += operand_line("filter", block.filter, "(R,S,C)");
     text += operand_line("gamma", block.gamma, "(C)") + operand_line("beta", block.beta, "(C)");
     if (mean.defined()) text += operand_line("mean", mean, "(C)") + operand_line("var", var, "(C)");
@@ -63,9 +55,8 @@ void check(const char* op, const Tensor& made, const ConvBlock& block, const Ten
   }
   if (const Tensor& filter = block.filter; filter.defined()) {
     check_parameters(op, input, {{"filter", filter}});
-    REPRISE_CHECK(filter.rank() == 3, "{}: expected a filter of rank 3{}", op, lines());
-    REPRISE_CHECK(filter.dim(2) == made.dim(3), "{}: the input's channels do not match the filter{}", op,
-                  lines());
+    REPRISE_CHECK(filter.rank() == 3 && filter.dim(2) == made.dim(3),
+                  "{}: the input's channels do not match the filter{}", op, lines());
     REPRISE_CHECK(filter.dim(0) % 2 == 1 && filter.dim(1) % 2 == 1,
                   "{}: a filter of even size has no middle{}", op, lines());
   }
@@ -81,13 +72,13 @@ constexpr std::size_t kept_bytes = std::size_t{4} << 20;
 
 // A frozen 1x1 convolution followed by batch norm: one kernel computes the gradient of both.
 bool goes_back_at_once(const ConvBlock& block) {
+  const Tensor& w = block.w;
   const Conv2dArgs& a = block.args.conv;
-  return block.w.defined() && block.w.dim(1) == 1 && block.w.dim(2) == 1 &&
-         a.padding == Conv2dArgs{}.padding && a.groups == 1 && !requires_grad(block.w) &&
-         !block.filter.defined();
+  return w.defined() && !requires_grad(w) && w.dim(1) * w.dim(2) == 1 && a.groups == 1 &&
+         a.padding == Conv2dArgs{}.padding && !block.filter.defined();
 }
 
-// What backward needs.
+// What backward needs, and backward.
 struct Kept {
   ConvBlockArgs args;
   bool constants;  // the statistics
@@ -95,13 +86,13 @@ struct Kept {
   Tensor open;
   Shape input;
 
-  std::vector<Tensor> backward(const Tensor& dy, const Needs& needs) const;
+  std::vector<Tensor> operator()(const Tensor& dy, const Needs& needs) const;
 };
 
 // g = dy where y > 0 (without a ReLU, dy).   dresidual = g.   dgamma, dbeta and db come from b and g as those
 // of batch norm, dmade and dfilter from db as those of a depthwise convolution, dx from dmade as conv2d's.
 // The inputs are x (or without w, made), filter, gamma, beta, residual.
-std::vector<Tensor> Kept::backward(const Tensor& dy, const Needs& needs) const {
+std::vector<Tensor> Kept::operator()(const Tensor& dy, const Needs& needs) const {
   const Device device = dy.device();
   const DType dtype = dy.dtype();
   const auto like = [&](const Tensor& parameter) {
@@ -157,22 +148,21 @@ Tensor finish(const std::string& op, const ConvBlock& block, const Tensor& made,
   in.x = view_of(b.defined() ? b : made), in.filter = b.defined() ? View{} : view_of(block.filter);
   run(conv_block_fwd, made.device(), made.dtype(), block.args, in, BlockFwdOut{{}, out(y), out(open)});
   if (!wanted) return y;
-  const bool reads_b = requires_grad(block.gamma) || requires_grad(block.beta) ||
-                       (!constants && (requires_grad(block.filter) || requires_grad(input)));
-  const Kept kept{
-      block.args,
-      constants,
-      Saved(requires_grad(block.filter) || (reads_b && !keeps_b) ? made : Tensor(), op + ": input"),
-      Saved(keeps_b ? b : Tensor(), op + ": filter's output"),
-      Saved(at_once ? block.w : Tensor(), op + ": convolution's filter"),
-      Saved(block.filter, op + ": filter"),
-      Saved(block.gamma, op + ": gamma"),
-      Saved(mean, op + ": mean"),
-      Saved(var, op + ": variance"),
-      open,
-      input.shape()};
-  record(op, {input, block.filter, block.gamma, block.beta, block.residual}, y,
-         [kept](const Tensor& dy, const Needs& needs) { return kept.backward(dy, needs); });
+  const bool for_filter = requires_grad(block.filter),
+             reads_b = requires_grad(block.gamma) || requires_grad(block.beta) ||
+                       (!constants && (for_filter || requires_grad(input)));
+  const Kept kept{block.args,
+                  constants,
+                  Saved(for_filter || (reads_b && !keeps_b) ? made : Tensor(), op + ": input"),
+                  Saved(keeps_b ? b : Tensor(), op + ": filter's output"),
+                  Saved(at_once ? block.w : Tensor(), op + ": convolution's filter"),
+                  Saved(block.filter, op + ": filter"),
+                  Saved(block.gamma, op + ": gamma"),
+                  Saved(mean, op + ": mean"),
+                  Saved(var, op + ": variance"),
+                  open,
+                  input.shape()};
+  record(op, {input, block.filter, block.gamma, block.beta, block.residual}, y, kept);
   return y;
 }
 
@@ -181,21 +171,21 @@ Tensor finish(const std::string& op, const ConvBlock& block, const Tensor& made,
 BatchNormResult conv_block(const ConvBlock& block) {
   const bool convolves = block.w.defined();
   const Device device = block.x.device();
-  const DType dtype = block.x.dtype(), of_rows = block.gamma.dtype();
+  const DType dtype = block.x.dtype();
   Tensor made = convolves ? empty(made_shape(block), dtype, device) : block.x;
-  check("conv_block", made, block, {}, {});
+  check("conv_block", made, block);
   REPRISE_CHECK(made.numel() / made.dim(3) > 1,
                 "conv_block: one value per channel has no variance; use more images in the batch or larger "
                 "ones, or normalise with running statistics{}{}",
                 operand_line("input", made, "(N,H,W,C)"), operand_line("gamma", block.gamma, "(C)"));
-  Tensor mean = empty(block.gamma.shape(), of_rows, device),
-         var = empty(block.gamma.shape(), of_rows, device), b;
+  const auto row = [&] { return empty(block.gamma.shape(), block.gamma.dtype(), device); };
+  Tensor mean = row(), var = row(), b;
   if (block.filter.defined()) b = empty(made.shape(), dtype, device);
   {
     const ConvScope scope(block);
-    run(conv_block_stats, device, dtype, block.args,
-        BlockStatsIn{block.x.view(), view_of(block.w), view_of(block.filter)},
-        BlockStatsOut{convolves ? out(made) : MutView{}, out(b), out(mean), out(var)});
+    const BlockStatsIn in{block.x.view(), view_of(block.w), view_of(block.filter)};
+    const BlockStatsOut to{convolves ? out(made) : MutView{}, out(b), out(mean), out(var)};
+    run(conv_block_stats, device, dtype, block.args, in, to);
     if (convolves && !goes_back_at_once(block)) record_conv2d(block.x, block.w, block.args.conv, made);
   }
   return {finish("conv_block", block, made, b, mean, var, false), mean, var};
@@ -205,8 +195,11 @@ Tensor conv_block_eval(const ConvBlock& block, const Tensor& mean, const Tensor&
   if (block.w.defined() &&
       any_requires_grad({block.x, block.w, block.filter, block.gamma, block.beta, block.residual})) {
     ConvBlock rest = block;
-    const ConvScope scope(block);
-    rest.x = conv2d(block.x, block.w, block.args.conv), rest.w = {};
+    rest.w = {};
+    {
+      const ConvScope scope(block);
+      rest.x = conv2d(block.x, block.w, block.args.conv);
+    }
     return conv_block_eval(rest, mean, var);
   }
   check_parameters("conv_block_eval", {"input", block.x}, {{"mean", mean}, {"var", var}});

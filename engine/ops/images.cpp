@@ -24,8 +24,7 @@ Tensor normalize_images(const Tensor& images, DType dtype, const NormalizeArgs& 
   }
   Tensor y =
       empty(rows.defined() ? images.shape().with(0, rows.dim(0)) : images.shape(), dtype, images.device());
-  run(kernels::normalize_images, y.device(), dtype, args, images.view(),
-      rows.defined() ? rows.view() : View{}, y.mut_view());
+  run(kernels::normalize_images, y.device(), dtype, args, images.view(), view_of(rows), y.mut_view());
   return y;
 }
 

@@ -45,8 +45,7 @@ Tensor product(const Tensor& a, const Tensor& b, bool transpose_a, bool transpos
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
   check_linear(x, w, b);
   Tensor y = empty({x.dim(0), w.dim(0)}, x.dtype(), x.device());
-  run(kernels::linear_fwd, y.device(), y.dtype(), x.view(), w.view(), b.defined() ? b.view() : View{},
-      y.mut_view());
+  run(kernels::linear_fwd, y.device(), y.dtype(), x.view(), w.view(), view_of(b), y.mut_view());
   if (any_requires_grad({x, w, b})) {
     const Saved saved_x(requires_grad(w) ? x : Tensor(), "linear: input");
     const Saved saved_w(requires_grad(x) ? w : Tensor(), "linear: weight");

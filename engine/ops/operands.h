@@ -12,6 +12,14 @@ namespace reprise::ops {
 // A line of an error message: "\n  input   [32, 16, 8, 8]  (N,H,W,C)  f32 cpu".
 std::string operand_line(std::string_view name, const Tensor& t, std::string_view layout = {});
 
+// The views of an operand that may be absent.
+inline View view_of(const Tensor& t) {
+  return t.defined() ? t.view() : View{};
+}
+inline MutView out(Tensor& t) {
+  return t.defined() ? t.mut_view() : MutView{};
+}
+
 struct NamedTensor {
   std::string_view name;
   const Tensor& tensor;
