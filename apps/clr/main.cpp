@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/train/signals.h"
+#include "apps/clr/commands/signals.h"
 #include "apps/keep_freed_memory.h"
 #include "data/image/image.h"
 #include "data/sets/find_tasks.h"

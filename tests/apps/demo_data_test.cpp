@@ -6,8 +6,8 @@
 #include <fstream>
 #include <set>
 
-#include "apps/clr/demo_data.h"
-#include "apps/clr/demo_tasks.h"
+#include "apps/clr/demo/demo_data.h"
+#include "apps/clr/demo/demo_tasks.h"
 #include "data/io/file.h"
 #include "engine/core/error.h"
 

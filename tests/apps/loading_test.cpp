@@ -3,8 +3,8 @@
 
 #include <fstream>
 
-#include "apps/clr/backbone.h"
-#include "apps/clr/common.h"
+#include "apps/clr/commands/common.h"
+#include "apps/clr/learn/backbone.h"
 #include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
 #include "engine/autograd/autograd.h"

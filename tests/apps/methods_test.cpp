@@ -6,8 +6,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "apps/clr/backbone.h"
-#include "apps/clr/task_file.h"
+#include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/task_file.h"
 #include "data/weights/weight_file.h"
 #include "engine/autograd/autograd.h"
 #include "layers/network.h"

@@ -5,9 +5,9 @@
 #include <set>
 #include <sstream>
 
-#include "apps/clr/reproduce/seed_outputs.h"
-#include "apps/clr/reproduce/seed_state_dict.h"
-#include "apps/clr/task_file.h"
+#include "apps/clr/learn/task_file.h"
+#include "apps/clr/original/original_outputs.h"
+#include "apps/clr/original/original_state_dict.h"
 #include "data/weights/weight_file.h"
 #include "engine/core/sha256.h"
 #include "layers/network.h"

@@ -1,8 +1,8 @@
 // Task files: what goes in comes out, equal tasks give equal bytes, and another backbone is refused.
 #include <gtest/gtest.h>
 
-#include "apps/clr/run_network.h"
-#include "apps/clr/task_file.h"
+#include "apps/clr/learn/run_network.h"
+#include "apps/clr/learn/task_file.h"
 #include "data/weights/weight_file.h"
 #include "engine/autograd/autograd.h"
 #include "layers/network.h"

@@ -3,14 +3,14 @@
 
 #include <nlohmann/json.hpp>
 
-#include "apps/clr/backbone.h"
-#include "apps/clr/train/estimate.h"
-#include "apps/clr/train/progress.h"
-#include "apps/clr/train/recipe.h"
-#include "apps/clr/train/run_folder.h"
-#include "apps/clr/train/state.h"
-#include "apps/clr/train/step.h"
-#include "apps/clr/train/trainer.h"
+#include "apps/clr/commands/progress.h"
+#include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/estimate.h"
+#include "apps/clr/learn/recipe.h"
+#include "apps/clr/learn/run_folder.h"
+#include "apps/clr/learn/state.h"
+#include "apps/clr/learn/step.h"
+#include "apps/clr/learn/trainer.h"
 #include "data/loader/check_readable.h"
 #include "data/sets/find_tasks.h"
 #include "engine/autograd/autograd.h"

@@ -1,9 +1,9 @@
 // What clr itself writes and reads again: a stranger may have had it in between.
 #include <nlohmann/json.hpp>
 
-#include "apps/clr/task_file.h"
-#include "apps/clr/train/run_folder.h"
-#include "apps/clr/train/state.h"
+#include "apps/clr/learn/run_folder.h"
+#include "apps/clr/learn/state.h"
+#include "apps/clr/learn/task_file.h"
 #include "data/loader/order.h"
 #include "tests/fuzz/targets.h"
 

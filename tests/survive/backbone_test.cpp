@@ -6,8 +6,8 @@
 #include <bit>
 #include <filesystem>
 
-#include "apps/clr/backbone.h"
-#include "apps/clr/train/session.h"
+#include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/session.h"
 #include "data/weights/weight_file.h"
 #include "engine/core/error.h"
 #include "engine/core/storage.h"

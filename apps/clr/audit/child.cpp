@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "apps/clr/train/signals.h"
+#include "apps/clr/commands/signals.h"
 #include "engine/core/check.h"
 
 extern char** environ;

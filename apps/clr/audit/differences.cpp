@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "apps/clr/table.h"
+#include "apps/clr/learn/table.h"
 #include "engine/core/check.h"
 
 namespace reprise::clr {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "apps/clr/common.h"
+#include "apps/clr/commands/common.h"
 #include "engine/core/check.h"
 #include "engine/core/tensor.h"
 #include "engine/kernels/allowance.h"

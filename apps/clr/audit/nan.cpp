@@ -6,9 +6,9 @@
 #include "apps/clr/audit/cost.h"
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/audit/trial.h"
-#include "apps/clr/table.h"
-#include "apps/clr/train/anomaly.h"
-#include "apps/clr/train/signals.h"
+#include "apps/clr/commands/signals.h"
+#include "apps/clr/learn/anomaly.h"
+#include "apps/clr/learn/table.h"
 
 namespace reprise::clr {
 namespace {

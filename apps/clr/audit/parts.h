@@ -3,7 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "apps/clr/common.h"
+#include "apps/clr/commands/common.h"
 
 namespace reprise::clr {
 

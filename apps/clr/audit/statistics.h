@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "apps/clr/common.h"
+#include "apps/clr/commands/common.h"
 #include "engine/core/tensor.h"
 
 namespace reprise::clr {

@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "apps/clr/train/estimate.h"
-#include "apps/clr/train/session.h"
+#include "apps/clr/learn/estimate.h"
+#include "apps/clr/learn/session.h"
 #include "data/loader/order.h"
 #include "data/sets/find_tasks.h"
 #include "engine/core/check.h"

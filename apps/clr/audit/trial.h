@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "apps/clr/backbone.h"
-#include "apps/clr/train/step.h"
-#include "apps/clr/train/task_data.h"
+#include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/step.h"
+#include "apps/clr/learn/task_data.h"
 
 namespace reprise::clr {
 

@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/reproduce/seed_state_dict.h"
-#include "apps/clr/table.h"
+#include "apps/clr/learn/table.h"
+#include "apps/clr/original/original_state_dict.h"
 #include "data/weights/weight_file.h"
 #include "engine/core/check.h"
 

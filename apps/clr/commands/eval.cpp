@@ -4,14 +4,14 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "apps/clr/backbone.h"
-#include "apps/clr/backbone_search.h"
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/table.h"
-#include "apps/clr/train/run_folder.h"
-#include "apps/clr/train/signals.h"
-#include "apps/clr/train/step.h"
-#include "apps/clr/train/task_data.h"
+#include "apps/clr/commands/signals.h"
+#include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/backbone_search.h"
+#include "apps/clr/learn/run_folder.h"
+#include "apps/clr/learn/step.h"
+#include "apps/clr/learn/table.h"
+#include "apps/clr/learn/task_data.h"
 #include "data/io/file.h"
 #include "data/sets/find_tasks.h"
 #include "engine/core/check.h"

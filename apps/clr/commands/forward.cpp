@@ -4,11 +4,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "apps/clr/backbone.h"
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/run_network.h"
-#include "apps/clr/table.h"
-#include "apps/clr/task_file.h"
+#include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/run_network.h"
+#include "apps/clr/learn/table.h"
+#include "apps/clr/learn/task_file.h"
 #include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
 #include "engine/autograd/autograd.h"

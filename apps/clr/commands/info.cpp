@@ -1,10 +1,10 @@
 // clr info: what a weight file holds.
 #include <nlohmann/json.hpp>
 
-#include "apps/clr/backbone.h"
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/table.h"
-#include "apps/clr/task_file.h"
+#include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/table.h"
+#include "apps/clr/learn/task_file.h"
 #include "data/weights/weight_file.h"
 #include "engine/core/check.h"
 #include "engine/core/log.h"

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/table.h"
+#include "apps/clr/learn/table.h"
 #include "layers/reprogramming/cost.h"
 #include "layers/reprogramming/method.h"
 

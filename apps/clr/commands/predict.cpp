@@ -5,12 +5,12 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "apps/clr/backbone.h"
-#include "apps/clr/backbone_search.h"
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/run_network.h"
-#include "apps/clr/table.h"
-#include "apps/clr/task_file.h"
+#include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/backbone_search.h"
+#include "apps/clr/learn/run_network.h"
+#include "apps/clr/learn/table.h"
+#include "apps/clr/learn/task_file.h"
 #include "data/image/image.h"
 #include "data/image/resize.h"
 #include "data/io/file.h"

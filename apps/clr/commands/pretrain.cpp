@@ -3,13 +3,13 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "apps/clr/backbone.h"
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/table.h"
-#include "apps/clr/train/estimate.h"
-#include "apps/clr/train/signals.h"
-#include "apps/clr/train/task_data.h"
-#include "apps/clr/train/trainer.h"
+#include "apps/clr/commands/signals.h"
+#include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/estimate.h"
+#include "apps/clr/learn/table.h"
+#include "apps/clr/learn/task_data.h"
+#include "apps/clr/learn/trainer.h"
 #include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
 #include "engine/core/check.h"

@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "apps/clr/commands/commands.h"
+#include "apps/clr/learn/table.h"
 #include "apps/clr/report/page.h"
-#include "apps/clr/table.h"
 #include "data/io/file.h"
 #include "engine/core/check.h"
 #include "engine/core/log.h"

@@ -2,12 +2,12 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "apps/clr/backbone.h"
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/reproduce/seed_outputs.h"
-#include "apps/clr/reproduce/seed_program.h"
-#include "apps/clr/train/session.h"
-#include "apps/clr/train/signals.h"
+#include "apps/clr/commands/signals.h"
+#include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/session.h"
+#include "apps/clr/original/original_outputs.h"
+#include "apps/clr/original/original_program.h"
 #include "engine/core/check.h"
 #include "engine/core/log.h"
 

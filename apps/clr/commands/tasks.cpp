@@ -1,11 +1,11 @@
 // clr tasks: what is found under a data folder.
 #include <nlohmann/json.hpp>
 
-#include "apps/clr/backbone.h"
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/table.h"
-#include "apps/clr/train/signals.h"
-#include "apps/clr/train/task_data.h"
+#include "apps/clr/commands/signals.h"
+#include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/table.h"
+#include "apps/clr/learn/task_data.h"
 #include "data/loader/order.h"
 #include "engine/core/check.h"
 #include "engine/core/log.h"

@@ -2,12 +2,12 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "apps/clr/backbone.h"
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/train/estimate.h"
-#include "apps/clr/train/run_folder.h"
-#include "apps/clr/train/session.h"
-#include "apps/clr/train/signals.h"
+#include "apps/clr/commands/signals.h"
+#include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/estimate.h"
+#include "apps/clr/learn/run_folder.h"
+#include "apps/clr/learn/session.h"
 #include "engine/core/check.h"
 #include "engine/core/log.h"
 #include "layers/reprogramming/method.h"

@@ -4,7 +4,7 @@
 #include <array>
 #include <cmath>
 
-#include "apps/clr/table.h"
+#include "apps/clr/learn/table.h"
 #include "engine/core/check.h"
 
 namespace reprise::clr {

@@ -1,10 +1,10 @@
 #include "apps/clr/report/page.h"
 
+#include "apps/clr/learn/table.h"
 #include "apps/clr/report/charts.h"
 #include "apps/clr/report/html.h"
 #include "apps/clr/report/style.h"
 #include "apps/clr/report/task_section.h"
-#include "apps/clr/table.h"
 #include "engine/core/check.h"
 
 namespace reprise::clr {

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "apps/clr/train/run_folder.h"
+#include "apps/clr/learn/run_folder.h"
 #include "engine/core/check.h"
 
 namespace reprise::clr {

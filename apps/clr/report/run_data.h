@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/clr/task_file.h"
+#include "apps/clr/learn/task_file.h"
 #include "engine/core/tensor.h"
 #include "layers/reprogramming/cost.h"
 

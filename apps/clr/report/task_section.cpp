@@ -5,9 +5,9 @@
 #include <map>
 #include <numeric>
 
+#include "apps/clr/learn/table.h"
 #include "apps/clr/report/charts.h"
 #include "apps/clr/report/thumbnails.h"
-#include "apps/clr/table.h"
 #include "engine/core/check.h"
 
 namespace reprise::clr {
