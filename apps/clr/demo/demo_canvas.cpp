@@ -66,22 +66,18 @@ void Canvas::fill(const std::function<double(Point)>& distance, const Color& col
   fill(distance, [&](Point) { return color; });
 }
 
-void Canvas::add_light_and_noise(RandomStream& random, double light, double noise) {
+data::Image Canvas::image(RandomStream& random, double light, double noise) const {
   const double direction = random.uniform(0, 6.283185307179586), strength = random.uniform(-light, light);
-  for (int y = 0; y < size_; ++y) {
+  data::Image image{size_, size_, {}};
+  for (int y = 0; y < size_; ++y)
     for (int x = 0; x < size_; ++x) {
       const Point p = center_of(x, y);
       const double lit = strength * ((p.x - 0.5) * std::cos(direction) + (p.y - 0.5) * std::sin(direction));
-      for (double& v : at(x, y)) v += lit + noise * random.normal();
+      for (double v : pixels_[static_cast<std::size_t>(y) * size_ + x]) {
+        v += lit + noise * random.normal();
+        image.rgb.push_back(static_cast<std::uint8_t>(std::lround(std::clamp(v, 0.0, 1.0) * 255.0)));
+      }
     }
-  }
-}
-
-data::Image Canvas::image() const {
-  data::Image image{size_, size_, {}};
-  for (const Color& pixel : pixels_)
-    for (const double v : pixel)
-      image.rgb.push_back(static_cast<std::uint8_t>(std::lround(std::clamp(v, 0.0, 1.0) * 255.0)));
   return image;
 }
 

@@ -1,5 +1,4 @@
-// A small drawing surface for the example tasks: anti-aliased shapes given by signed distances, colours,
-// noise.
+// A small drawing surface: anti-aliased shapes given by signed distances, colours, noise.
 #pragma once
 
 #include <array>
@@ -36,9 +35,8 @@ class Canvas {
   // Blends `color` in where the signed distance (in units of the side, negative inside) is below 0.
   void fill(const std::function<double(Point)>& distance, const std::function<Color(Point)>& color);
   void fill(const std::function<double(Point)>& distance, const Color& color);
-  // A soft, large-scale variation of brightness, then noise of every value.
-  void add_light_and_noise(RandomStream& random, double light, double noise);
-  data::Image image() const;
+  // What was drawn, with a soft, large-scale variation of brightness and noise of every value.
+  data::Image image(RandomStream& random, double light, double noise) const;
 
  private:
   Point center_of(int x, int y) const { return {(x + 0.5) / size_, (y + 0.5) / size_}; }

@@ -2,7 +2,6 @@
 
 #include <filesystem>
 
-#include "apps/clr/demo/demo_tasks.h"
 #include "data/image/write_png.h"
 #include "engine/core/check.h"
 #include "engine/core/parallel.h"
@@ -32,23 +31,23 @@ void make_folder(const fs::path& folder) {
   REPRISE_CHECK(!error, "demo-data: cannot make the folder {}: {}", folder.string(), error.message());
 }
 
-data::Image draw(const DemoTask& task, int label, int index, const DemoDataOptions& options) {
-  const std::string& name = task.classes[static_cast<std::size_t>(label)];
-  RandomStream random(options.seed, "demo-data/" + task.name + "/" + name, static_cast<std::uint64_t>(index));
-  return task.draw(label, options.size, random);
-}
-
 void write_class(const fs::path& folder, const DemoTask& task, int label, int images,
                  const DemoDataOptions& options) {
   make_folder(folder);
   parallel_for(images, 8, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i)
       data::write_png((folder / fmt::format("{:04}.png", i)).string(),
-                      draw(task, label, static_cast<int>(i), options));
+                      draw_demo_image(task, label, static_cast<int>(i), options));
   });
 }
 
 }  // namespace
+
+data::Image draw_demo_image(const DemoTask& task, int label, int index, const DemoDataOptions& options) {
+  const std::string& name = task.classes[static_cast<std::size_t>(label)];
+  RandomStream random(options.seed, "demo-data/" + task.name + "/" + name, static_cast<std::uint64_t>(index));
+  return task.draw(label, options.size, random);
+}
 
 std::vector<std::string> demo_task_names() {
   std::vector<std::string> names;
@@ -70,17 +69,6 @@ void write_demo_data(const std::string& dir, const DemoDataOptions& options) {
       write_class(fs::path(dir) / task.name / task.classes[static_cast<std::size_t>(label)], task, label,
                   images, options);
   }
-}
-
-data::Image draw_demo_image(const std::string& task, int label, int index, const DemoDataOptions& options) {
-  check_options(options);
-  for (const DemoTask& known : demo_tasks()) {
-    if (known.name != task) continue;
-    REPRISE_CHECK(label >= 0 && label < std::ssize(known.classes), "demo-data: task {} has no class {}", task,
-                  label);
-    return draw(known, label, index, options);
-  }
-  throw_error("demo-data: no task {}", task);
 }
 
 }  // namespace reprise::clr

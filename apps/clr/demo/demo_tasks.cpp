@@ -44,18 +44,12 @@ double box_distance(Point p, double half_width, double half_height) {
 }
 
 double shape_distance(int shape, Point p) {
-  switch (shape) {
-    case 0:
-      return std::min(box_distance(p, 1.0, 0.32), box_distance(p, 0.32, 1.0));  // cross
-    case 1:
-      return std::hypot(p.x, p.y) - 0.9;  // disc
-    case 2:
-      return std::abs(std::hypot(p.x, p.y) - 0.75) - 0.25;  // ring
-    case 3:
-      return box_distance(p, 0.8, 0.8);  // square
-    default:
-      return polygon_distance(p, 3);  // triangle
-  }
+  const double radius = std::hypot(p.x, p.y);
+  return shape == 0   ? std::min(box_distance(p, 1.0, 0.32), box_distance(p, 0.32, 1.0))  // cross
+         : shape == 1 ? radius - 0.9                                                      // disc
+         : shape == 2 ? std::abs(radius - 0.75) - 0.25                                    // ring
+         : shape == 3 ? box_distance(p, 0.8, 0.8)                                         // square
+                      : polygon_distance(p, 3);                                           // triangle
 }
 
 // Shapes, filled plainly or with stripes, in any colours, place, size and turn.
@@ -71,8 +65,7 @@ data::Image draw_shape(int label, int size, RandomStream& random) {
                 const double wave = striped ? std::sin(pose.local(p).x * waves + phase) : 1.0;
                 return wave > 0 ? front : second;
               });
-  canvas.add_light_and_noise(random, light, noise);
-  return canvas.image();
+  return canvas.image(random, light, noise);
 }
 
 // Patterns over the whole picture, differing in form and not in colour or scale.
@@ -85,46 +78,25 @@ data::Image draw_texture(int label, int size, RandomStream& random) {
   canvas.paint([&, back = back, front = front](Point p) {
     const Point q = rotated(p, turn);
     const double u = std::sin(q.x * waves + phase), v = std::sin(q.y * waves + other);
-    double value = 0;
-    switch (label) {
-      case 0:
-        value = u * v > 0 ? 1 : 0;
-        break;  // checker
-      case 1:
-        value = u > 0.3 && v > 0.3 ? 1 : 0;
-        break;  // dots
-      case 2:
-        value = u > 0.8 || v > 0.8 ? 1 : 0;
-        break;  // grid
-      case 3:
-        value = std::sin(std::hypot(p.x - middle.x, p.y - middle.y) * waves) > 0 ? 1 : 0;
-        break;  // rings
-      case 4:
-        value = u > 0 ? 1 : 0;
-        break;  // stripes
-      default:
-        value = std::sin(q.x * waves + 1.8 * std::sin(q.y * waves * 0.5 + other)) > 0 ? 1 : 0;  // waves
-    }
-    return mix(back, front, value);
+    const bool filled =
+        label == 0   ? u * v > 0                                                               // checker
+        : label == 1 ? u > 0.3 && v > 0.3                                                      // dots
+        : label == 2 ? u > 0.8 || v > 0.8                                                      // grid
+        : label == 3 ? std::sin(std::hypot(p.x - middle.x, p.y - middle.y) * waves) > 0        // rings
+        : label == 4 ? u > 0                                                                   // stripes
+                     : std::sin(q.x * waves + 1.8 * std::sin(q.y * waves * 0.5 + other)) > 0;  // waves
+    return mix(back, front, filled ? 1 : 0);
   });
-  canvas.add_light_and_noise(random, light, noise);
-  return canvas.image();
+  return canvas.image(random, light, noise);
 }
 
 // One line drawn with a pen.
 Point stroke_point(int label, double t, double bend) {
-  switch (label) {
-    case 0:
-      return {std::cos(pi * t) * 0.9, std::sin(pi * t) * (0.7 + 0.3 * bend) - 0.4};  // arc
-    case 1:
-      return {2 * t - 1, 0.0};  // line
-    case 2:
-      return {std::cos(2 * pi * t) * 0.8, std::sin(2 * pi * t) * (0.6 + 0.3 * bend)};  // loop
-    case 3:
-      return {t * std::cos(4.5 * pi * t), t * std::sin(4.5 * pi * t)};  // spiral
-    default:
-      return {2 * t - 1, (0.35 + 0.2 * bend) * (std::abs(std::fmod(t * 4, 2.0) - 1) * 2 - 1)};  // zigzag
-  }
+  if (label == 0) return {std::cos(pi * t) * 0.9, std::sin(pi * t) * (0.7 + 0.3 * bend) - 0.4};    // arc
+  if (label == 1) return {2 * t - 1, 0.0};                                                         // line
+  if (label == 2) return {std::cos(2 * pi * t) * 0.8, std::sin(2 * pi * t) * (0.6 + 0.3 * bend)};  // loop
+  if (label == 3) return {t * std::cos(4.5 * pi * t), t * std::sin(4.5 * pi * t)};                 // spiral
+  return {2 * t - 1, (0.35 + 0.2 * bend) * (std::abs(std::fmod(t * 4, 2.0) - 1) * 2 - 1)};         // zigzag
 }
 
 data::Image draw_stroke(int label, int size, RandomStream& random) {
@@ -146,8 +118,7 @@ data::Image draw_stroke(int label, int size, RandomStream& random) {
         return nearest - pen;
       },
       front);
-  canvas.add_light_and_noise(random, light, noise);
-  return canvas.image();
+  return canvas.image(random, light, noise);
 }
 
 // One to five spots that do not touch.
@@ -166,8 +137,7 @@ data::Image draw_count(int label, int size, RandomStream& random) {
     const double r = radius * random.uniform(0.85, 1.15);
     canvas.fill([&](Point p) { return std::hypot(p.x - spot.x, p.y - spot.y) - r; }, front);
   }
-  canvas.add_light_and_noise(random, light, noise);
-  return canvas.image();
+  return canvas.image(random, light, noise);
 }
 
 // A soft grating at one of six angles.
@@ -179,8 +149,7 @@ data::Image draw_orientation(int label, int size, RandomStream& random) {
   canvas.paint([&, back = back, front = front](Point p) {
     return mix(back, front, 0.5 + 0.5 * std::sin(rotated(p, angle).y * waves + phase));
   });
-  canvas.add_light_and_noise(random, light, 2 * noise);
-  return canvas.image();
+  return canvas.image(random, light, 2 * noise);
 }
 
 // Letters on a grid of 5 x 7, a little turned and slanted.
@@ -208,8 +177,7 @@ data::Image draw_glyph(int label, int size, RandomStream& random) {
         return nearest * pose.size * width;
       },
       front);
-  canvas.add_light_and_noise(random, light, noise);
-  return canvas.image();
+  return canvas.image(random, light, noise);
 }
 
 // How one colour passes into another.
@@ -220,28 +188,15 @@ data::Image draw_gradient(int label, int size, RandomStream& random) {
   const double bend = random.uniform(0.7, 1.4), wobble = random.uniform(-0.15, 0.15);
   const Point middle{random.uniform(0.35, 0.65), random.uniform(0.35, 0.65)};
   canvas.paint([&, a = a, b = b](Point p) {
-    double t = 0;
-    switch (label) {
-      case 0:
-        t = (p.x + p.y) / 2 + wobble * (p.x - p.y);
-        break;  // diagonal
-      case 1:
-        t = p.x + wobble * (p.y - 0.5);
-        break;  // horizontal
-      case 2:
-        t = 1.5 * std::hypot(p.x - middle.x, p.y - middle.y);
-        break;  // radial
-      case 3:
-        t = 2 * std::abs((p.x - middle.x) * (p.y - middle.y)) * 4;
-        break;  // saddle
-      default:
-        t = p.y + wobble * (p.x - 0.5);  // vertical
-    }
+    double t = label == 0   ? (p.x + p.y) / 2 + wobble * (p.x - p.y)                 // diagonal
+               : label == 1 ? p.x + wobble * (p.y - 0.5)                             // horizontal
+               : label == 2 ? 1.5 * std::hypot(p.x - middle.x, p.y - middle.y)       // radial
+               : label == 3 ? 2 * std::abs((p.x - middle.x) * (p.y - middle.y)) * 4  // saddle
+                            : p.y + wobble * (p.x - 0.5);                            // vertical
     t = std::pow(std::clamp(t, 0.0, 1.0), bend);
     return mix(a, b, turned ? 1 - t : t);
   });
-  canvas.add_light_and_noise(random, 0.1, 1.5 * noise);
-  return canvas.image();
+  return canvas.image(random, 0.1, 1.5 * noise);
 }
 
 // Random fields of equal brightness and spread, differing in how neighbouring values are related.
@@ -262,30 +217,18 @@ data::Image draw_noise(int label, int size, RandomStream& random) {
   const double contrast = random.uniform(0.2, 0.35);
   canvas.paint([&, a = a, b = b](Point p) {
     const int x = static_cast<int>(p.x * 32), y = static_cast<int>(p.y * 32);
-    double v = 0;
-    switch (label) {
-      case 0:
-        v = value(x / 3, y / 3);
-        break;  // blocks
-      case 1:
-        v = along(x, y, 1, 0);
-        break;  // horizontal
-      case 2:
-        v = (along(x, y, 1, 1) - along(x, y + 1, 1, -1)) / std::sqrt(2.0);
-        break;  // crossed
-      case 3:
-        v = value(x, y) > 1.6 ? 2.6 : value(x, y) < -1.6 ? -2.6 : 0;
-        break;  // specks
-      case 4:
-        v = along(x, y, 0, 1);
-        break;  // vertical
-      default:
-        v = value(x, y);  // white
-    }
+    const double white = value(x, y);
+    const double v = label == 0   ? value(x / 3, y / 3)  // blocks
+                     : label == 1 ? along(x, y, 1, 0)    // horizontal
+                     : label == 2 ? (along(x, y, 1, 1) - along(x, y + 1, 1, -1)) / std::sqrt(2.0)  // crossed
+                     : label == 3 ? (white > 1.6    ? 2.6
+                                     : white < -1.6 ? -2.6
+                                                    : 0)  // specks
+                     : label == 4 ? along(x, y, 0, 1)     // vertical
+                                  : white;
     return mix(a, b, 0.5 + contrast * v);
   });
-  canvas.add_light_and_noise(random, light, 0.02);
-  return canvas.image();
+  return canvas.image(random, light, 0.02);
 }
 
 // Where the small square lies, seen from the large disc.
@@ -303,8 +246,7 @@ data::Image draw_relation(int label, int size, RandomStream& random) {
         return box_distance({p.x - square.x, p.y - square.y}, side, side);
       },
       label == 4 ? back : mix(front, back, 0.2));
-  canvas.add_light_and_noise(random, light, noise);
-  return canvas.image();
+  return canvas.image(random, light, noise);
 }
 
 // The hue of a thing among things of no colour.
@@ -318,8 +260,7 @@ data::Image draw_color(int label, int size, RandomStream& random) {
     const Color color = hsv(hue, saturation, random.uniform(0.4, 0.95));
     canvas.fill([&](Point p) { return shape_distance(shape, pose.local(p)) * pose.size; }, color);
   }
-  canvas.add_light_and_noise(random, light, noise);
-  return canvas.image();
+  return canvas.image(random, light, noise);
 }
 
 }  // namespace
