@@ -20,6 +20,7 @@ forbid engine/ops "layers/|optim/|data/|apps/" "engine/ops includes from above"
 forbid layers "optim/|data/|apps/" "layers knows engine alone"
 forbid optim "layers/|data/|apps/" "optim knows engine alone"
 forbid data "layers/|optim/|apps/" "data knows engine alone"
+forbid apps/clr/learn "apps/clr/(commands|report|audit|original|demo)/" "learn knows no command line"
 forbid engine/kernels/ref "engine/kernels/(cpu|cuda)/" "the reference knows no other backend"
 
 for file in $(git ls-files '*.h' '*.cpp' '*.cu' '*.py'); do

@@ -99,7 +99,8 @@ TEST_F(BackboneFile, changed_in_memory_stops_the_training) {
   options.on_finished = [&](const data::Task& task, const reprise::clr::TaskFile&, const std::string&) {
     if (task.name == "one") flip();
   };
-  reprise::clr::Session session(backbone, options);
+  reprise::clr::TrainingObserver nobody;
+  reprise::clr::Session session(backbone, options, nobody);
   session.prepare();
   try {
     session.run();

@@ -1,23 +1,12 @@
 // clr audit grad: gradients against differences, in double on the reference: every op, and a whole network.
-#include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 
 #include "apps/clr/audit/cost.h"
 #include "apps/clr/audit/op_cases.h"
 #include "apps/clr/audit/parts.h"
-#include "apps/clr/commands/progress.h"
-#include "apps/clr/commands/signals.h"
-#include "apps/clr/learn/backbone.h"
-#include "apps/clr/learn/table.h"
-#include "engine/autograd/autograd.h"
 #include "engine/autograd/gradcheck.h"
-#include "engine/core/check.h"
 #include "engine/core/random.h"
 #include "engine/ops/softmax.h"
-#include "layers/network.h"
-#include "layers/reprogramming/method.h"
-#include "layers/summary.h"
 
 namespace reprise::clr {
 namespace {
@@ -122,9 +111,7 @@ void run_grad(const GradOptions& o, Common& common) {
   const SignalGuard signals;
   const auto network = small_network(o, common.seed);
   common.begin();
-  double flops = 0;
-  for (const layers::LayerRow& row : layers::summarize(*network, o.size, o.size))
-    flops += static_cast<double>(row.flops);
+  const double flops = flops_of_image(*network, o.size);
   const std::int64_t tensors = static_cast<std::int64_t>(network->trained_parameters().size());
   const double passes = 2.0 * static_cast<double>(tensors * o.elements + 2);
   tell_cost(common,
@@ -133,7 +120,7 @@ void run_grad(const GradOptions& o, Common& common) {
                         duration_text(seconds_on_ref(flops * images_of_network * passes))));
   std::vector<GradientRow> rows;
   for (const OpCase& c : op_cases()) {
-    if (pending_signal() != 0) throw Interrupted(pending_signal(), "interrupted; nothing was changed");
+    stop_if_requested();
     if (c.differentiable) rows.push_back(check_op(c));
   }
   rows.push_back(check_network(o, *network));

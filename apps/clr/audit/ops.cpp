@@ -1,7 +1,4 @@
 // clr audit ops: every kernel beside ref in double, from the same inputs.
-#include <algorithm>
-#include <cmath>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "apps/clr/audit/cost.h"
@@ -9,27 +6,17 @@
 #include "apps/clr/audit/op_cases.h"
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/audit/trial.h"
-#include "apps/clr/commands/progress.h"
-#include "apps/clr/commands/signals.h"
-#include "apps/clr/learn/table.h"
-#include "engine/autograd/autograd.h"
-#include "engine/core/check.h"
 #include "engine/kernels/allowance.h"
 
 namespace reprise::clr {
 namespace {
 
-struct OpsOptions {
-  TrialOptions trial;
-};
-
 void call_every_op(Device device, DType dtype) {
   for (const OpCase& c : op_cases()) {
-    if (pending_signal() != 0) throw Interrupted(pending_signal(), "interrupted; nothing was changed");
+    stop_if_requested();
     const ErrorScope scope("case", c.name);
     const Tensor y = c.call(draw_inputs(c, /*small=*/false, dtype, device));
-    // Weights of alternating sign, so that gradients do not vanish where the op's outputs have a constant
-    // sum.
+    // Weights of alternating sign: gradients do not vanish where the outputs have a constant sum.
     if (!c.differentiable) continue;
     Tensor seed = empty(y.shape(), DType::f64, ref_device);
     for (std::int64_t i = 0; i < seed.numel(); ++i)
@@ -85,13 +72,12 @@ void print_result(const Common& common, const ErrorProbe& probe, const std::stri
   if (!others.empty()) print(fmt::format("not called: {}\n", fmt::join(others, ", ")));
 }
 
-void run_ops(const OpsOptions& o, Common& common) {
+void run_ops(const TrialOptions& o, Common& common) {
   const SignalGuard signals;
   ErrorProbe probe;
   std::string from = "from a call of every op, forward and back";
-  if (o.trial.data.empty()) {
-    if (!o.trial.backbone.empty())
-      throw UsageError("--backbone: with --data, whose first steps are then examined");
+  if (o.data.empty()) {
+    if (!o.backbone.empty()) throw UsageError("--backbone: with --data, whose first steps are then examined");
     common.begin();
     constexpr double flops_of_all_cases = 0.7e9;
     tell_cost(
@@ -101,7 +87,7 @@ void run_ops(const OpsOptions& o, Common& common) {
     const ProbeScope scope(probe);
     call_every_op(common.resolved_device(), common.resolved_dtype());
   } else {
-    const Trial trial(o.trial, common);
+    const Trial trial(o, common);
     from = "from " + trial.describe();
     tell_cost(common, fmt::format("{}, and each of their kernels again by ref in double: about {}",
                                   trial.describe(), duration_text(seconds_on_ref(trial.flops()))));
@@ -121,9 +107,8 @@ void add_audit_ops(CLI::App& audit, Common& common) {
       add_command(audit, common, "ops",
                   "every kernel's error beside ref in double, by a call of every op, or with --data "
                   "by training steps");
-  const auto o = std::make_shared<OpsOptions>();
-  o->trial.recipe.steps = 1;
-  add_trial_options(c, o->trial)->required(false);
+  const auto o = std::make_shared<TrialOptions>();
+  add_trial_options(c, *o, 1)->required(false);
   c.callback([o, &common] { run_ops(*o, common); });
 }
 

@@ -1,17 +1,17 @@
 #include "apps/clr/commands/common.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "apps/clr/learn/surroundings.h"
 #include "engine/core/check.h"
 #include "engine/core/gpu.h"
 #include "engine/core/log.h"
 #include "engine/core/parallel.h"
 #include "engine/core/tensor.h"
 #include "engine/kernels/cpu/bf16_order.h"
-#include "engine/kernels/cpu/isa.h"
 #include "engine/kernels/cpu/winograd.h"
 #include "engine/kernels/profile.h"
 #include "engine/ops/unary.h"
@@ -33,6 +33,12 @@ DType named_dtype(const std::string& text) {
   for (const DType d : {DType::f32, DType::bf16, DType::f64})
     if (text == name_of(d)) return d;
   throw UsageError(fmt::format("--dtype: expected f32, bf16 or f64, got '{}'", text));
+}
+
+// CLI11 would take "-1" for a large number.
+std::string not_a_seed(const std::string& text) {
+  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  return digits ? "" : fmt::format("expected a whole number from 0, got '{}'", text);
 }
 
 }  // namespace
@@ -88,50 +94,31 @@ void Common::begin() const {
                        thread_count() == 1 ? "" : "s"));
 }
 
-namespace {
-
-// CLI11 would take "-1" for a large number.
-std::string not_a_seed(const std::string& text) {
-  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-  return digits ? "" : fmt::format("expected a whole number from 0, got '{}'", text);
-}
-
-}  // namespace
-
 CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, const std::string& what) {
-  CLI::App& command = *app.add_subcommand(name, what);
-  const std::string group = "Common options";
-  command
-      .add_option("--device", common.device, "ref, cpu or cuda[:N] (default: cuda where one works, else cpu)")
-      ->group(group);
-  command.add_option("--dtype", common.dtype, "f32, bf16 or f64; f64 implies ref (default: f32)")
-      ->group(group);
-  command
-      .add_option("--threads", common.threads,
-                  "number of threads (default: REPRISE_THREADS, or what the machine allows)")
-      ->check(CLI::Range(1, most_threads))
-      ->group(group);
-  command.add_option("--seed", common.seed, "seed of every random stream (default: 0)")
-      ->check(not_a_seed)
-      ->group(group);
-  command
-      .add_flag("--tf32", common.tf32,
-                "on cuda, let products of f32 round their operands to TF32: faster, other results")
-      ->group(group);
-  command
-      .add_option("--winograd", common.winograd,
-                  "on or off: 3x3 convolutions with frozen filters on cpu in Winograd's form (default: on)")
-      ->check(CLI::IsMember({"on", "off"}))
-      ->group(group);
-  command
-      .add_option("--bf16-order", common.bf16_order,
-                  "pairs or blocks: how bf16 convolutions sum on cpu (default: blocks where it has AMX)")
-      ->check(CLI::IsMember({"pairs", "blocks"}))
-      ->group(group);
-  command.add_flag("--quiet", common.quiet, "no progress on standard error")->group(group);
-  command.add_flag("--json", common.json, "one JSON object on standard output instead of tables")
-      ->group(group);
-  return command;
+  CLI::App& c = *app.add_subcommand(name, what);
+  const auto option = [&](const char* words, auto& value, const char* help) {
+    return c.add_option(words, value, help)->group("Common options");
+  };
+  const auto flag = [&](const char* words, bool& value, const char* help) {
+    c.add_flag(words, value, help)->group("Common options");
+  };
+  option("--device", common.device, "ref, cpu or cuda[:N] (default: cuda where one works, else cpu)");
+  option("--dtype", common.dtype, "f32, bf16 or f64; f64 implies ref (default: f32)");
+  option("--threads", common.threads,
+         "number of threads (default: REPRISE_THREADS, or what the machine allows)")
+      ->check(CLI::Range(1, most_threads));
+  option("--seed", common.seed, "seed of every random stream (default: 0)")->check(not_a_seed);
+  flag("--tf32", common.tf32,
+       "on cuda, let products of f32 round their operands to TF32: faster, other results");
+  option("--winograd", common.winograd,
+         "on or off: 3x3 convolutions with frozen filters on cpu in Winograd's form (default: on)")
+      ->check(CLI::IsMember({"on", "off"}));
+  option("--bf16-order", common.bf16_order,
+         "pairs or blocks: how bf16 convolutions sum on cpu (default: blocks where it has AMX)")
+      ->check(CLI::IsMember({"pairs", "blocks"}));
+  flag("--quiet", common.quiet, "no progress on standard error");
+  flag("--json", common.json, "one JSON object on standard output instead of tables");
+  return c;
 }
 
 void print(std::string_view text) {
@@ -143,48 +130,11 @@ void print_json(const Json& json) {
   print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
-Json number_or_null(const std::optional<double>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-
-std::string canonical(const Json& json) {
-  // The plain JSON type keeps its keys in a sorted map.
-  return nlohmann::json::parse(json.dump(-1, ' ', false, Json::error_handler_t::replace)).dump();
-}
-
-std::string version() {
-  return REPRISE_VERSION;
-}
-
-std::string compiler() {
-#if defined(__clang__)
-  return "Clang " __clang_version__;
-#elif defined(__GNUC__)
-  return "GCC " __VERSION__;
-#else
-  return "unknown";
-#endif
-}
-
-std::string build_flags() {
-  std::string flags = REPRISE_BUILD_FLAGS;
-  while (!flags.empty() && flags.back() == ' ') flags.pop_back();
-  return flags;
-}
-
-std::string winograd_state(Device device) {
-  if (device.kind != Device::Kind::cpu) return "-";
-  return kernels::cpu::winograd_enabled() ? "on" : "off";
-}
-
-std::string bf16_order_state(Device device, DType dtype) {
-  if (device.kind != Device::Kind::cpu || dtype != DType::bf16) return "-";
-  return std::string(name_of(kernels::cpu::bf16_order()));
-}
-
-std::string instruction_set(Device device) {
-  if (device.kind != Device::Kind::cpu) return "-";
-  return std::string(name_of(std::min(kernels::cpu::cpu_isa(), kernels::cpu::Isa::avx512)));
+std::vector<std::string> arguments_of_process() {
+  std::ifstream in("/proc/self/cmdline", std::ios::binary);
+  std::vector<std::string> arguments;
+  for (std::string argument; std::getline(in, argument, '\0');) arguments.push_back(argument);
+  return arguments;
 }
 
 }  // namespace reprise::clr

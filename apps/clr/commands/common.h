@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "apps/clr/learn/json.h"
 #include "engine/core/device.h"
 #include "engine/core/dtype.h"
 #include "engine/core/error.h"
@@ -16,8 +16,6 @@ class App;
 }
 
 namespace reprise::clr {
-
-using Json = nlohmann::ordered_json;
 
 // Wrong usage (a value out of range, options that exclude each other): exit status 2. Any other Error: 1.
 struct UsageError : Error {
@@ -39,8 +37,7 @@ struct Common {
   // alone and implies it), and Error where this machine or build cannot.
   Device resolved_device() const;
   DType resolved_dtype() const;
-  // Sets the number of threads and, unless quiet, prints the first line on standard error: device, dtype,
-  // instruction set, threads.
+  // Sets the engine's switches and, unless quiet, prints device, dtype, instruction set and threads.
   void begin() const;
 };
 
@@ -51,21 +48,7 @@ CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, co
 void print(std::string_view text);
 // One JSON object on standard output.
 void print_json(const Json& json);
-Json number_or_null(const std::optional<double>& value);
-// JSON on one line with sorted keys: equal values give equal bytes. Numbers read back exactly.
-std::string canonical(const Json& json);
-
-// "0.1.0", the compiler, and the flags it was given.
-std::string version();
-std::string compiler();
-std::string build_flags();
-// "on" where 3x3 convolutions with frozen filters run in Winograd's form on the device, "off", or "-" where
-// it has no such form.
-std::string winograd_state(Device device);
-// How bf16 convolutions sum there: "pairs" or "blocks"; "-" in another dtype or on ref and cuda.
-std::string bf16_order_state(Device device, DType dtype);
-// The instruction set whose bits the device's results have: "avx2"; for ref and cuda "-". (avx512bf16 and amx
-// have those of avx512 in the same order.)
-std::string instruction_set(Device device);
+// The command line of this process, as the system knows it.
+std::vector<std::string> arguments_of_process();
 
 }  // namespace reprise::clr

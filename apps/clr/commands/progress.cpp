@@ -38,14 +38,15 @@ Progress::Style Progress::style_for(bool quiet) {
   return isatty(STDERR_FILENO) != 0 ? Style::live : Style::plain;
 }
 
-Progress::Progress(Style style, std::int64_t total_images) : style_(style), total_(total_images) {}
-
-Progress::~Progress() {
-  clear_bar();
+void Progress::begin(std::int64_t images) {
+  total_ = images;
+  done_ = 0;
+  busy_ = 0;
+  announced_ = false;
 }
 
-void Progress::begin_task(const std::string& label, int epochs, std::int64_t images_per_epoch) {
-  label_ = label;
+void Progress::begin_task(const std::string& task, int epochs, std::int64_t images_per_epoch) {
+  label_ = task;
   epochs_ = epochs;
   epoch_images_ = images_per_epoch;
   steps_ = 0;
@@ -91,10 +92,6 @@ void Progress::epoch(int epoch, double train_loss, double train_accuracy, double
   line(fmt::format("{} epoch {}/{} loss sum {:.4f} train {:.1f}% val {:.1f}%{}  {}", label_, epoch, epochs_,
                    train_loss, 100 * train_accuracy, 100 * val_accuracy, best ? " best" : "",
                    duration_text(seconds)));
-}
-
-void Progress::skip(std::int64_t images) {
-  total_ -= images;
 }
 
 void Progress::line(const std::string& text) {

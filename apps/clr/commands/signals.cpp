@@ -34,4 +34,8 @@ int pending_signal() {
   return pending;
 }
 
+void stop_if_requested() {
+  if (stop_requested()) throw Interrupted("interrupted; nothing was changed");
+}
+
 }  // namespace reprise::clr

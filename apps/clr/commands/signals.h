@@ -1,21 +1,9 @@
 // Interruption by Ctrl-C (SIGINT) or SIGTERM: remembered, and acted upon at the next step boundary.
 #pragma once
 
-#include <string>
-
-#include "engine/core/error.h"
+#include "apps/clr/learn/observer.h"
 
 namespace reprise::clr {
-
-// Thrown at a step boundary after everything was saved. The message says how to go on.
-class Interrupted : public Error {
- public:
-  Interrupted(int signal, const std::string& message) : Error(message), signal_(signal) {}
-  int exit_status() const { return 128 + signal_; }  // 130 for SIGINT, 143 for SIGTERM
-
- private:
-  int signal_;
-};
 
 // While it lives, the first SIGINT or SIGTERM is only remembered; a second one ends the process at once.
 class SignalGuard {
@@ -26,7 +14,15 @@ class SignalGuard {
   SignalGuard& operator=(const SignalGuard&) = delete;
 };
 
-// The signal that came since the guard was made; 0 if none.
+// The signal that came since the newest guard was made; 0 if none.
 int pending_signal();
+inline bool stop_requested() {
+  return pending_signal() != 0;
+}
+// Throws Interrupted after a signal, for what leaves nothing behind.
+void stop_if_requested();
+inline int status_of_interruption() {
+  return 128 + pending_signal();  // 130 for SIGINT, 143 for SIGTERM
+}
 
 }  // namespace reprise::clr

@@ -17,16 +17,10 @@ struct Range {
   std::int64_t finite = 0, not_finite = 0, first_bad = -1;
 };
 
-template <class T>
 Range range_of(const View& v) {
   Range r;
-  const T* values = v.data<T>();
   for (std::int64_t i = 0; i < v.numel(); ++i) {
-    double value = 0;
-    if constexpr (std::is_same_v<T, BFloat16>)
-      value = static_cast<double>(to_float(values[i]));
-    else
-      value = static_cast<double>(values[i]);
+    const double value = number_at(v, i);
     if (!std::isfinite(value)) {
       if (r.not_finite++ == 0) r.first_bad = i;
       continue;
@@ -37,24 +31,7 @@ Range range_of(const View& v) {
   return r;
 }
 
-Range range_of(const View& v) {
-  switch (v.dtype) {
-    case DType::f32:
-      return range_of<float>(v);
-    case DType::f64:
-      return range_of<double>(v);
-    case DType::bf16:
-      return range_of<BFloat16>(v);
-    case DType::u8:
-      return range_of<std::uint8_t>(v);
-    case DType::i64:
-      return range_of<std::int64_t>(v);
-  }
-  return {};
-}
-
-// Whether an exponent has all its bits set, which infinities and NaNs have and nothing else. `mask`: those
-// bits.
+// Whether no exponent has all its bits (`mask`) set, as only infinities and NaNs have.
 template <class Bits>
 bool all_finite(const View& v, Bits mask) {
   std::atomic<bool> finite{true};
@@ -77,14 +54,27 @@ bool all_finite(const View& v) {
   return all_finite<std::uint32_t>(v, 0x7F800000);
 }
 
-std::string value_text(const View& v, std::int64_t i) {
-  const double value = v.dtype == DType::f32   ? static_cast<double>(v.data<float>()[i])
-                       : v.dtype == DType::f64 ? v.data<double>()[i]
-                                               : static_cast<double>(to_float(v.data<BFloat16>()[i]));
+std::string value_text(double value) {
   return std::isnan(value) ? "NaN" : value > 0 ? "infinity" : "-infinity";
 }
 
 }  // namespace
+
+double number_at(const View& v, std::int64_t flat) {
+  switch (v.dtype) {
+    case DType::f32:
+      return static_cast<double>(v.data<float>()[flat]);
+    case DType::f64:
+      return v.data<double>()[flat];
+    case DType::bf16:
+      return static_cast<double>(to_float(v.data<BFloat16>()[flat]));
+    case DType::u8:
+      return v.data<std::uint8_t>()[flat];
+    case DType::i64:
+      return static_cast<double>(v.data<std::int64_t>()[flat]);
+  }
+  return 0;
+}
 
 AnomalyWatch::AnomalyWatch(layers::Network& network, bool ranges) : ranges_(ranges) {
   for (const layers::Entry& e : network.named_tensors())
@@ -134,7 +124,7 @@ void AnomalyWatch::report(const KernelCall& call, std::size_t output, std::int64
       "anomaly: {} ({}, {}) wrote the first value that is not finite: element {} of {} is {} ({} of {})"
       "{}",
       call.name, to_string(call.device), name_of(call.dtype), place_text(v.shape, element),
-      to_string(v.shape), value_text(v, element), grouped(bad), grouped(v.numel()), operands);
+      to_string(v.shape), value_text(number_at(v, element)), grouped(bad), grouped(v.numel()), operands);
 }
 
 }  // namespace reprise::clr

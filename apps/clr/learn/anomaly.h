@@ -10,9 +10,11 @@
 
 namespace reprise::clr {
 
-// While it lives, every kernel's floating outputs are read, and the first infinity or NaN is an Error that
-// names the kernel, the output and its element, the range of every operand, and by the scopes around it the
-// layer (in backward too), task and step. Where no AnomalyWatch lives, nothing is read and nothing costs.
+// An element of a view on the host.
+double number_at(const View& view, std::int64_t flat);
+
+// While it lives, reads every kernel's floating outputs. The first infinity or NaN is an Error that names the
+// kernel, the element, the range of every operand, and the layer (in backward too), task and step.
 class AnomalyWatch : public KernelProbe {
  public:
   // Of the network's own tensors (on the host) the message says the names. `ranges`: keep read() too, slower.

@@ -1,13 +1,11 @@
 #include "apps/clr/learn/backbone.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <set>
 
-#include "apps/clr/commands/common.h"
+#include "apps/clr/learn/errors.h"
 #include "apps/clr/learn/table.h"
 #include "apps/clr/learn/task_file.h"
-#include "data/weights/identity.h"
 #include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
 #include "engine/autograd/autograd.h"
@@ -21,10 +19,7 @@
 namespace reprise::clr {
 namespace {
 
-const std::string format_key = "reprise.format", backbone_format = "backbone 1";
-
-// The paths of the modules that run behind the one at `until`: children are registered in the order in which
-// they run.
+// The tensors of the modules after the one at `until`: children are registered in the order they run in.
 std::set<std::string> names_behind(layers::Network& network, const std::string& until) {
   const layers::Module* last = network.find(until);
   REPRISE_CHECK(last != nullptr && !until.empty(), "--until: {} has no module named '{}'; it has {}",
@@ -46,48 +41,19 @@ std::set<std::string> names_behind(layers::Network& network, const std::string& 
   return behind;
 }
 
-std::string first_word(const std::string& text) {
-  return text.substr(0, text.find_first_of(" :"));
-}
-
 // Error unless every tensor of the body is there as it should be, but for those that nothing needs.
 void check_complete(const std::string& path, const LoadReport& report, layers::Network& network,
                     const std::string& until) {
   std::set<std::string> needless;
   if (!until.empty()) needless = names_behind(network, until);
-  LoadReport wrong;
-  const auto is_needed = [&](const std::string& line) {
-    const std::string name = first_word(line);
-    return !name.starts_with(network.head_name() + ".") && !needless.contains(name);
-  };
-  std::copy_if(report.missing.begin(), report.missing.end(), std::back_inserter(wrong.missing), is_needed);
-  std::copy_if(report.shape_differs.begin(), report.shape_differs.end(),
-               std::back_inserter(wrong.shape_differs), is_needed);
+  LoadReport wrong = report;
+  for (auto* lines : {&wrong.missing, &wrong.shape_differs})
+    std::erase_if(*lines, [&](const std::string& line) {
+      const std::string name = line.substr(0, line.find_first_of(" :"));
+      return name.starts_with(network.head_name() + ".") || needless.contains(name);
+    });
   if (wrong.missing.empty() && wrong.shape_differs.empty()) return;
-  wrong.matched = report.matched;
-  wrong.extra = report.extra;
   throw_error("{}: the tensors do not fit {}\n  {}", path, network.arch(), wrong.text());
-}
-
-std::vector<std::string> string_list(const std::map<std::string, std::string>& metadata,
-                                     const std::string& key) {
-  const auto found = metadata.find(key);
-  if (found == metadata.end()) return {};
-  const Json json = Json::parse(found->second, nullptr, false);
-  std::vector<std::string> list;
-  if (json.is_array())
-    for (const Json& item : json)
-      if (item.is_string()) list.push_back(item.get<std::string>());
-  return list;
-}
-
-int recorded_size(const std::map<std::string, std::string>& metadata) {
-  const auto found = metadata.find("preprocessing");
-  if (found == metadata.end()) return 0;
-  const Json json = Json::parse(found->second, nullptr, false);
-  if (!json.is_object() || !json.contains("size") || !json["size"].is_number_integer()) return 0;
-  const auto size = json["size"].get<std::int64_t>();
-  return size >= 1 && size <= 8192 ? static_cast<int>(size) : 0;
 }
 
 // The architecture that was asked for, or recorded, or fits.
@@ -120,7 +86,7 @@ std::map<std::string, std::int64_t> batches_tracked(const std::vector<data::Name
 }  // namespace
 
 Backbone load_backbone(const std::string& path, const std::string& arch, Device device, DType dtype,
-                       const LoadOptions& options) {
+                       const std::string& until) {
   if (arch != "auto") checked_architecture(arch);
   data::WeightFile file = data::read_weights(path);
   REPRISE_CHECK(!is_task_file(file), "{}: this is a learned task, not a backbone", path);
@@ -129,8 +95,6 @@ Backbone load_backbone(const std::string& path, const std::string& arch, Device 
   Backbone b;
   b.path = path;
   b.file_sha256 = file.file_sha256;
-  b.format = file.format;
-  b.metadata = file.metadata;
   b.device = device;
   b.dtype = dtype;
   b.arch = choose_architecture(arch, file, tensors);
@@ -138,15 +102,15 @@ Backbone load_backbone(const std::string& path, const std::string& arch, Device 
   b.classes = classes_of(tensors, *network);
   if (b.classes > 1) network->replace_head(b.classes, 0);
   b.report = compare(tensors, *network);
-  check_complete(path, b.report, *network, options.until);
+  check_complete(path, b.report, *network, until);
   // A smaller network may find all its tensors in a larger one's file: not what anybody wants.
   if (const auto match = b.report.extra.empty() ? std::nullopt : recognise(tensors); match)
     REPRISE_CHECK(match->arch == b.arch || match->report.extra.size() >= b.report.extra.size(),
                   "{}: the tensors do not fit {}: they are those of {}\n  {}", path, b.arch, match->arch,
                   b.report.text());
-  b.size = recorded_size(file.metadata);
+  if (const auto found = file.metadata.find("preprocessing"); found != file.metadata.end())
+    b.size = preprocessed_size(found->second);
   if (b.size == 0) b.size = network->default_size();
-  b.class_names = string_list(file.metadata, "classes");
 
   std::map<std::string, const Tensor*> in_file;
   for (const auto& t : tensors) in_file[t.name] = &t.tensor;
@@ -163,11 +127,12 @@ Backbone load_backbone(const std::string& path, const std::string& arch, Device 
 
 Backbone architecture_alone(const std::string& arch, Device device, DType dtype) {
   if (arch.empty() || arch == "auto")
-    throw UsageError("without a backbone --arch must name an architecture; known are " +
-                     fmt::format("{}", fmt::join(layers::known_architectures(), ", ")));
+    throw BadValue("arch", arch,
+                   fmt::format("an architecture where there is no backbone: one of {}",
+                               fmt::join(layers::known_architectures(), ", ")));
   Backbone b;
   b.arch = checked_architecture(arch);
-  b.format = b.identity = no_identity;
+  b.identity = no_identity;
   b.size = layers::make_network(arch, 1)->default_size();
   b.device = device;
   b.dtype = dtype;
@@ -175,18 +140,17 @@ Backbone architecture_alone(const std::string& arch, Device device, DType dtype)
 }
 
 Backbone backbone_for(const std::string& method, const std::string& path, const std::string& arch,
-                      Device device, DType dtype, const LoadOptions& options) {
+                      Device device, DType dtype, const std::string& until) {
   const bool alone = !method.empty() && layers::find_method(method).starts_at_random;
   if (alone && !path.empty())
-    throw UsageError(fmt::format(
-        "--backbone {}: method {} starts from random values; it takes --arch instead", path, method));
+    throw BadValue("backbone", path,
+                   fmt::format("none: method {} starts from random values; it takes --arch instead", method));
   if (alone) return architecture_alone(arch, device, dtype);
-  if (path.empty()) throw UsageError("--backbone is required");
-  return load_backbone(path, arch, device, dtype, options);
+  if (path.empty()) throw BadValue("backbone", "", "the weight file of a pretrained network");
+  return load_backbone(path, arch, device, dtype, until);
 }
 
-// Puts the backbone's values into a network that is in a method's form: the sealed memory itself where it is
-// frozen, copies where it is trained.
+// Puts values into a network in a method's form: the sealed memory where it is frozen, copies elsewhere.
 void Backbone::put_weights(layers::Network& network, const layers::Method& method) const {
   for (const layers::Entry& e : network.named_tensors()) {
     const auto w = weights.find(e.name);
@@ -239,9 +203,10 @@ std::unique_ptr<layers::Network> Backbone::instantiate(const std::string& method
                                                        const layers::InitStreams& streams) const {
   const layers::Method& wanted = layers::find_method(method);
   if (wanted.starts_at_random != is_none())
-    throw UsageError(is_none() ? fmt::format("method {} needs a backbone", wanted.name)
-                               : fmt::format("method {} starts from random values, not from the backbone {}",
-                                             wanted.name, path));
+    throw BadValue("method", method,
+                   is_none()
+                       ? "one that starts from random values, where there is no backbone"
+                       : fmt::format("one that starts from the backbone {}, not from random values", path));
   auto network = layers::make_network(arch, is_none() ? constructed_classes() : classes_of_task);
   network->to(dtype);
   network->to(device);
@@ -280,18 +245,6 @@ std::string Backbone::describe() const {
   if (!report.missing.empty() || !report.extra.empty() || !report.shape_differs.empty())
     text += "\n  " + report.text();
   return text;
-}
-
-std::map<std::string, std::string> backbone_metadata(const std::string& arch, int size,
-                                                     const std::vector<std::string>& class_names) {
-  const Json preprocessing{{"mean", {0.485, 0.456, 0.406}},
-                           {"resize", "bilinear"},
-                           {"size", size},
-                           {"std", {0.229, 0.224, 0.225}}};
-  return {{format_key, backbone_format},
-          {"arch", arch},
-          {"classes", canonical(Json(class_names))},
-          {"preprocessing", canonical(preprocessing)}};
 }
 
 }  // namespace reprise::clr

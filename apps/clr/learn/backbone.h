@@ -20,60 +20,48 @@ struct Method;
 
 namespace reprise::clr {
 
-struct LoadOptions {
-  std::string until;  // a module's path: what stands behind it may be absent from the file
-};
-
 // How a file's tensors met a network's, by name. Missing and of another shape are errors unless the head's.
 struct LoadReport {
   std::vector<std::string> matched;
-  std::vector<std::string>
-      missing;  // of the network, not in the file: "layer4.0.conv1.weight [512, 512, 3, 3]"
+  std::vector<std::string> missing;        // from the file: "layer4.0.conv1.weight [512, 512, 3, 3]"
   std::vector<std::string> extra;          // of the file, not of the network
   std::vector<std::string> shape_differs;  // "fc.weight: [1000, 512] in the file, [10, 512] in the network"
   std::string text() const;                // a few lines for a person; long lists are cut
 };
 
 struct Backbone {
-  std::string path, file_sha256, format;
+  std::string path, file_sha256;
   std::string identity;                   // SHA-256 over the body's tensors; see data::backbone_identity
   std::string arch;                       // "resnet20"
   std::map<std::string, Tensor> weights;  // torchvision's names, memory layout, on `device`, all sealed
-  // What PyTorch counts: the batches that each batch norm has seen, by its path; absent where the file does
-  // not say.
+  // Batches that each batch norm has seen, as PyTorch counts them, by its path; absent where unknown.
   std::map<std::string, std::int64_t> batches_tracked;
-  int classes = 0;                       // of its own head; 0 where the file has none that fits
-  int size = 0;                          // image size that the file records, else the architecture's usual
-  std::vector<std::string> class_names;  // where the file records them
+  int classes = 0;  // of its own head; 0 where the file has none that fits
+  int size = 0;     // image size that the file records, else the architecture's usual
   LoadReport report;
-  std::map<std::string, std::string> metadata;
   Device device;
   DType dtype = DType::f32;
 
   // Whether it is an architecture alone, without weights (see architecture_alone).
   bool is_none() const { return weights.empty(); }
 
-  // A new network for a task: what is frozen is the sealed weights themselves; what is trained is copied;
-  // head and added layers, and the whole body where the method starts at random, are drawn from the streams
-  // "init/<task>/<parameter>". In the mode in which the method trains. UsageError where the method needs a
-  // backbone and this is none, or the other way round.
+  // Makes a new network for a task, in the mode in which the method trains. Frozen tensors are the sealed
+  // ones, trained ones copies; new layers and the head are sampled from the streams
+  // "init/<task>/<parameter>". BadValue where the method needs a backbone and this is none, or the other way
+  // round.
   std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
                                                std::uint64_t seed, const std::string& task) const;
   std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
                                                const layers::InitStreams& streams) const;
-  // As PyTorch's users make it after torch.manual_seed: the pretrained network by its constructor (with as
-  // many classes as the file's head has, or the usual number), whose values last only where there is no
-  // backbone; the reprogramming layers, convolution after convolution; the new head. Leaves the generator
-  // where training begins.
+  // Samples in the order of a PyTorch program after torch.manual_seed: the pretrained network's constructor,
+  // the reprogramming layers, the new head. Leaves the generator where training begins.
   std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
                                                TorchGenerator& generator) const;
-  // The network as it was loaded, with its own head, in evaluation mode, nothing trained. With a method: in
-  // that method's form, as before the first step, still with its own head, added layers drawn from the
-  // streams "init/<parameter>". Without a head of its own (classes is 0) the logits mean nothing.
+  // The network as loaded, with its own head, in evaluation mode, nothing trained; or in a method's form, as
+  // before the first step. Without a head of its own (classes is 0) the logits mean nothing.
   std::unique_ptr<layers::Network> pretrained(const std::string& method = {}, std::uint64_t seed = 0) const;
 
-  // Hashes all sealed memory again, derived forms too; throws Error naming what is no longer as it was
-  // sealed.
+  // Hashes all sealed memory again, derived forms too; throws Error naming what has changed.
   void verify() const;
   std::int64_t parameters() const;  // numbers in the body's and head's parameters, statistics not counted
   std::int64_t bytes() const;       // of all its tensors
@@ -85,18 +73,17 @@ struct Backbone {
 };
 
 // Reads the file, finds the architecture ("auto": the one recorded, else the one that fits), checks, seals.
-// Throws UsageError for an unknown architecture, Error where tensors of the body are missing or mis-shaped.
+// Throws BadValue for an unknown architecture, Error where tensors of the body are missing or mis-shaped;
+// those of modules after the one at the path `until` may be missing.
 Backbone load_backbone(const std::string& path, const std::string& arch, Device device, DType dtype,
-                       const LoadOptions& options = {});
+                       const std::string& until = {});
 
-// What stands for the backbone of methods that start at random: no file, the identity "none". UsageError for
-// an unknown architecture or "auto".
+// Stands for the backbone of methods that start at random. BadValue for an unknown architecture or "auto".
 Backbone architecture_alone(const std::string& arch, Device device, DType dtype);
 inline constexpr const char* no_identity = "none";
-// The backbone that the method works on: of the file, or the architecture alone. UsageError where one of the
-// two is not given or given in vain.
+// The method's backbone: the file's, or only an architecture. BadValue where the wrong one of them is given.
 Backbone backbone_for(const std::string& method, const std::string& path, const std::string& arch,
-                      Device device, DType dtype, const LoadOptions& options = {});
+                      Device device, DType dtype, const std::string& until = {});
 
 // The names without the prefixes "module." and "model." that wrappers leave, where all tensors have them.
 std::vector<data::NamedTensor> without_prefix(std::vector<data::NamedTensor> tensors);
@@ -113,7 +100,7 @@ LoadReport compare(const std::vector<data::NamedTensor>& tensors, layers::Networ
 // The number of classes of the head that the tensors hold and the network could have; 0 where there is none.
 int classes_of(const std::vector<data::NamedTensor>& tensors, layers::Network& network);
 
-// The same name, or UsageError with the list of those that there are. A method's seed name gives its name.
+// The same name, or BadValue with a list. The original's name of a method becomes ours.
 std::string checked_architecture(const std::string& arch);
 std::string checked_method(const std::string& method);
 
@@ -123,5 +110,8 @@ std::string identity_of(const std::vector<data::NamedTensor>& tensors, const std
 // Metadata of a backbone file that clr writes.
 std::map<std::string, std::string> backbone_metadata(const std::string& arch, int size,
                                                      const std::vector<std::string>& class_names);
+// How images become numbers, as metadata has it; and the size in such a text, 0 where there is none.
+std::string preprocessing_text(int size);
+int preprocessed_size(const std::string& text);
 
 }  // namespace reprise::clr

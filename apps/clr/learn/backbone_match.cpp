@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <set>
 
-#include "apps/clr/commands/common.h"
 #include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/errors.h"
 #include "data/weights/identity.h"
 #include "engine/core/check.h"
 #include "layers/network.h"
@@ -13,11 +13,6 @@ namespace reprise::clr {
 namespace {
 
 constexpr std::size_t listed_lines = 64;
-
-// What PyTorch counts and nothing here needs.
-bool is_bookkeeping(const std::string& name) {
-  return name.ends_with("num_batches_tracked");
-}
 
 Shape file_shape(const layers::Entry& e) {
   const Shape& s = e.tensor->shape();
@@ -32,10 +27,6 @@ Shape file_shape(const layers::Entry& e) {
       break;
   }
   return s;
-}
-
-bool is_of_head(layers::Network& network, const std::string& name) {
-  return name.starts_with(network.head_name() + ".");
 }
 
 const Tensor* find(const std::vector<data::NamedTensor>& tensors, const std::string& name) {
@@ -92,7 +83,7 @@ LoadReport compare(const std::vector<data::NamedTensor>& tensors, layers::Networ
       report.matched.push_back(e.name);
   }
   for (const auto& t : tensors)
-    if (!known.contains(t.name) && !is_bookkeeping(t.name))
+    if (!known.contains(t.name) && !t.name.ends_with("num_batches_tracked"))
       report.extra.push_back(fmt::format("{} {}", t.name, to_string(t.tensor.shape())));
   return report;
 }
@@ -124,7 +115,8 @@ std::string identity_of(const std::vector<data::NamedTensor>& tensors, const std
   const auto network = layers::make_network(arch, 1);
   std::vector<data::NamedTensor> body;
   for (const layers::Entry& e : network->body())
-    if (const Tensor* t = find(tensors, e.name); t != nullptr && !is_of_head(*network, e.name))
+    if (const Tensor* t = find(tensors, e.name);
+        t != nullptr && !e.name.starts_with(network->head_name() + "."))
       body.push_back({e.name, *t});
   return data::backbone_identity(body);
 }
@@ -132,14 +124,15 @@ std::string identity_of(const std::vector<data::NamedTensor>& tensors, const std
 std::string checked_architecture(const std::string& arch) {
   const auto known = layers::known_architectures();
   if (std::find(known.begin(), known.end(), arch) != known.end()) return arch;
-  throw UsageError(fmt::format("unknown architecture '{}'; known are {}", arch, fmt::join(known, ", ")));
+  throw BadValue("arch", arch, fmt::format("one of {}", fmt::join(known, ", ")));
 }
 
 std::string checked_method(const std::string& method) {
   try {
     return std::string(layers::find_method(method).name);
   } catch (const Error& e) {
-    throw UsageError(e.what());
+    const std::string text = e.what(), known = "known are ";
+    throw BadValue("method", method, "one of " + text.substr(text.find(known) + known.size()));
   }
 }
 

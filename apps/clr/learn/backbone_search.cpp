@@ -1,9 +1,9 @@
-#include "apps/clr/learn/backbone_search.h"
-
+// Finds the backbone of a learned task when nobody says where it is.
 #include <algorithm>
 #include <filesystem>
 
-#include "data/io/file.h"
+#include "apps/clr/learn/run_record.h"
+#include "apps/clr/learn/task_file.h"
 #include "data/weights/weight_file.h"
 #include "engine/core/check.h"
 
@@ -24,21 +24,6 @@ std::string why_not(const std::string& path, const TaskFile& task) {
     const std::string reason = e.what();
     return reason.substr(0, reason.find('\n'));
   }
-}
-
-// What run.json says of the backbone under that key; empty where it says nothing.
-std::string recorded(const fs::path& run, const std::string& key) {
-  try {
-    const auto bytes = data::read_file((run / "run.json").string(), 64 << 20);
-    const auto* text = reinterpret_cast<const char*>(bytes.data());
-    const Json json = Json::parse(text, text + bytes.size(), nullptr, false);
-    if (json.is_object() && json.contains("backbone") && json["backbone"].is_object() &&
-        json["backbone"].contains(key) && json["backbone"][key].is_string())
-      return json["backbone"][key].get<std::string>();
-  } catch (const Error&) {
-    // No such file: the places beside the task are left.
-  }
-  return {};
 }
 
 std::vector<std::string> weight_files_in(const fs::path& folder) {
@@ -65,11 +50,11 @@ std::string find_backbone(const TaskFile& task) {
     if (!reason.empty()) looked += fmt::format("\n  {}: {}", path, reason);
     return reason.empty();
   };
-  const std::string path = recorded(run, "path"), copy = recorded(run, "copy");
-  if (path.empty() && copy.empty())
+  const RecordedBackbone named = read_recorded_backbone((run / "run.json").string());
+  if (named.path.empty() && named.copy.empty())
     looked += fmt::format("\n  {}: names no backbone", (run / "run.json").string());
-  if (!copy.empty() && matches((run / copy).string())) return (run / copy).string();
-  if (!path.empty() && matches(path)) return path;
+  if (const std::string copy = (run / named.copy).string(); !named.copy.empty() && matches(copy)) return copy;
+  if (!named.path.empty() && matches(named.path)) return named.path;
   for (const fs::path& place : {folder, run}) {
     bool any = false;
     for (const std::string& file : weight_files_in(place)) {

@@ -4,13 +4,15 @@
 #include <fstream>
 #include <limits>
 
-#include "apps/clr/commands/common.h"
+#include "apps/clr/learn/surroundings.h"
 #include "apps/clr/learn/table.h"
 #include "engine/core/check.h"
 #include "engine/core/gpu.h"
 #include "engine/core/storage.h"
 #include "engine/ops/conv_tail.h"
+#include "layers/batch_norm.h"
 #include "layers/conv_tail.h"
+#include "layers/reprogramming/depthwise.h"
 #include "layers/summary.h"
 
 namespace reprise::clr {
@@ -47,12 +49,17 @@ bool works(std::int64_t images, std::int64_t batch, std::int64_t values_per_imag
   return values_per_image == 0 || last * values_per_image > 1;
 }
 
+bool is_batch_norm(layers::Network& network, const layers::LayerRow& row) {
+  return dynamic_cast<const layers::BatchNorm2d*>(network.find(row.name)) != nullptr;
+}
+
 // Whether a batch norm's output need not be kept: where it is fused with what stands around it, and no later
 // convolution that is trained keeps it as its input.
-bool drops_batch_norms(layers::Network& network, const std::vector<layers::LayerRow>& rows, DType dtype) {
+bool drops_batch_norms(layers::Network& network, DType dtype) {
   if (!layers::fuses_tails() || !ops::conv_tail_is_fused(network.head().weight.device(), dtype)) return false;
-  for (const auto& row : rows)
-    if (row.type == "ResidualReprogram") return false;  // keeps more than its output
+  for (const layers::Module* m : network.modules())  // another layer keeps more than its output
+    if (dynamic_cast<const layers::Reprogram*>(m) && !dynamic_cast<const layers::DepthwiseReprogram*>(m))
+      return false;
   for (const Tensor& t : network.trained_parameters())
     if (t.rank() == 4) return false;
   return true;
@@ -65,13 +72,12 @@ MemoryEstimate estimate_memory(layers::Network& network, int size, DType dtype) 
   const auto unit = static_cast<std::int64_t>(size_of(dtype));
   std::int64_t outputs = 0, largest = 0;
   const auto rows = layers::summarize(network, size, size);
-  const bool drops = drops_batch_norms(network, rows, dtype);
+  const bool drops = drops_batch_norms(network, dtype);
   for (const auto& row : rows) {
-    if (!drops || row.type != "BatchNorm2d") outputs += row.output.numel();
+    if (!drops || !is_batch_norm(network, row)) outputs += row.output.numel();
     largest = std::max(largest, row.output.numel());
   }
-  // Nearly every module's output is kept for backward; two of the largest are gradients on their way. An
-  // image comes in as bytes and as numbers.
+  // Backward keeps nearly every output and two gradients; an image comes in as bytes and as numbers.
   estimate.per_image = (outputs + 2 * largest) * unit + 3 * size * size * (1 + unit);
   // Beside each frozen filter lie its packed forms for both directions; where a 3x3 one is transformed (36
   // numbers for 9), four times its bytes for each.
@@ -110,19 +116,18 @@ std::int64_t least_batch_norm_values(layers::Network& network, int size) {
   std::int64_t least = 0;
   if (!network.is_training()) return least;
   for (const auto& row : layers::summarize(network, size, size)) {
-    if (row.type != "BatchNorm2d") continue;
+    if (!is_batch_norm(network, row)) continue;
     const std::int64_t values = row.output.numel() / row.output[-1];
     least = least == 0 ? values : std::min(least, values);
   }
   return least;
 }
 
-void check_last_batch(const std::vector<TaskImagesCount>& tasks, std::int64_t batch,
+void check_last_batch(const std::vector<TaskImages>& tasks, std::int64_t batch,
                       std::int64_t values_per_image) {
   const auto failing = [&](std::int64_t b) {
-    return std::find_if(tasks.begin(), tasks.end(), [&](const TaskImagesCount& t) {
-      return !works(t.train_images, b, values_per_image);
-    });
+    return std::find_if(tasks.begin(), tasks.end(),
+                        [&](const TaskImages& t) { return !works(t.second, b, values_per_image); });
   };
   const auto bad = failing(batch);
   if (bad == tasks.end()) return;
@@ -133,12 +138,12 @@ void check_last_batch(const std::vector<TaskImagesCount>& tasks, std::int64_t ba
             "--batch {}: the last batch of task {} ({} training images) would be one image, which leaves "
             "batch norm one "
             "value per channel; --batch {} works",
-            batch, bad->task, bad->train_images, b);
+            batch, bad->first, bad->second, b);
   throw_error(
       "task {}: {} training image{} of this size leave batch norm one value per channel, whatever the "
       "--batch; a "
       "larger --size works",
-      bad->task, bad->train_images, bad->train_images == 1 ? "" : "s");
+      bad->first, bad->second, bad->second == 1 ? "" : "s");
 }
 
 }  // namespace reprise::clr

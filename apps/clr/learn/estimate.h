@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "layers/network.h"
@@ -23,17 +24,12 @@ std::int64_t available_memory(Device device);
 // Error, naming the largest batch that fits, if this one does not.
 void check_memory(const MemoryEstimate& estimate, std::int64_t batch, std::int64_t available);
 
-// The fewest values per channel that a batch norm which uses the batch's statistics gets of one image; 0
-// where there is no such layer.
+// The fewest values per channel that a batch norm in training mode gets of one image; 0 where there is none.
 std::int64_t least_batch_norm_values(layers::Network& network, int size);
 
-// Error, naming a batch that works for all tasks, if the last batch of one of them would give batch norm a
-// single value per channel.
-struct TaskImagesCount {
-  std::string task;
-  std::int64_t train_images;
-};
-void check_last_batch(const std::vector<TaskImagesCount>& tasks, std::int64_t batch,
+// Error, naming a batch that works, if a task's last batch would give batch norm one value per channel.
+using TaskImages = std::pair<std::string, std::int64_t>;  // a task, and how many train
+void check_last_batch(const std::vector<TaskImages>& tasks, std::int64_t batch,
                       std::int64_t values_per_image);
 
 }  // namespace reprise::clr

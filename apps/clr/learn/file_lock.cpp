@@ -30,14 +30,6 @@ std::optional<FileLock> FileLock::lock(const std::string& path, bool wait) {
   }
 }
 
-std::optional<FileLock> FileLock::try_lock(const std::string& path) {
-  return lock(path, false);
-}
-
-FileLock FileLock::wait(const std::string& path) {
-  return *lock(path, true);
-}
-
 FileLock::~FileLock() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }

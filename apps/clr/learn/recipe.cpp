@@ -1,127 +1,143 @@
 #include "apps/clr/learn/recipe.h"
 
-#include <algorithm>
-#include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
+#include "apps/clr/learn/errors.h"
+#include "apps/clr/learn/json_fields.h"
 #include "engine/core/check.h"
 
 namespace reprise::clr {
+namespace {
 
-Json to_json(const Recipe& r) {
-  Json json = {{"method", r.method},
-               {"size", r.size},
-               {"epochs", r.epochs},
-               {"batch", r.batch},
-               {"lr", r.lr},
-               {"lr-step", r.decay_every()},
-               {"gamma", r.gamma},
-               {"penalty", r.penalty},
-               {"lambda", r.lambda},
-               {"patience", r.patience},
-               {"optimizer", r.optimizer},
-               {"val-fraction", r.val_fraction},
-               {"max-images", r.max_images},
-               {"skip-bad", r.skip_bad},
-               {"steps", r.steps},
-               {"seed", r.seed},
-               {"device", r.device},
-               {"dtype", r.dtype},
-               {"init", r.init_sha256},
-               {"order", r.order_sha256}};
-  if (r.optimizer == "sgd") json["momentum"] = r.momentum;
-  if (r.weight_decay != 0) json["weight-decay"] = r.weight_decay;
-  if (r.schedule != "step") json["schedule"] = r.schedule;
-  if (r.rng != "streams") json["rng"] = r.rng;
+using R = Recipe;
+constexpr double above_0 = std::numeric_limits<double>::denorm_min(), below_1 = 1 - 0x1p-53,
+                 largest = std::numeric_limits<double>::max();
+
+constexpr RecipeField fields[] = {
+    {"method", &R::method},
+    {"size", &R::size, "1 to 8192 pixels", 0, 8192},
+    {"epochs", &R::epochs, "0 or more", 0, largest},
+    {"batch", &R::batch, "1 or more", 1, largest},
+    {"lr", &R::lr, "a number above 0", above_0, largest},
+    {"lr-step", &R::lr_step, "1 or more epochs", 0, largest},
+    {"gamma", &R::gamma, "a number above 0", above_0, largest},
+    {"penalty", &R::penalty, "one of l2, l1, l12, none"},
+    {"lambda", &R::lambda, "0 or more", 0, largest},
+    {"patience", &R::patience, "0 or more epochs", 0, largest},
+    {"optimizer", &R::optimizer, "one of adam, sgd"},
+    {"val-fraction", &R::val_fraction, "a number between 0 and 1", above_0, below_1},
+    {"max-images", &R::max_images, "1 or more", 0, largest},
+    {"skip-bad", &R::skip_bad},
+    {"steps", &R::steps, "1 or more", 0, largest},
+    {"seed", &R::seed},
+    {"device", &R::device},
+    {"dtype", &R::dtype},
+    {"init", &R::init_sha256},
+    {"order", &R::order_sha256},
+    {"momentum", &R::momentum, "a number in [0,1)", 0, below_1,
+     [](const R& r) { return r.optimizer == "sgd"; }},
+    {"weight-decay", &R::weight_decay, "0 or more", 0, largest,
+     [](const R& r) { return r.weight_decay != 0; }},
+    {"schedule", &R::schedule, "one of step, cosine", 0, 0, [](const R& r) { return r.schedule != "step"; }},
+    {"rng", &R::rng, "one of streams, torch", 0, 0, [](const R& r) { return r.rng != "streams"; }},
+};
+
+bool is_possible(const std::string& word, const RecipeField& field) {
+  return word.find_first_of(", ") == word.npos &&
+         (std::string(field.expected) + ",").find(" " + word + ",") != word.npos;
+}
+template <class Number>
+bool is_possible(Number number, const RecipeField& field) {
+  const auto value = static_cast<double>(number);
+  return value >= field.low && value <= field.high;
+}
+
+}  // namespace
+
+std::span<const RecipeField> recipe_fields() {
+  return fields;
+}
+
+Json to_json(const Recipe& recipe) {
+  Recipe r = recipe;
+  r.lr_step = recipe.decay_every();
+  Json json = Json::object();
+  for (const RecipeField& field : fields)
+    if (field.written == nullptr || field.written(r))
+      std::visit([&](auto member) { json[field.name] = r.*member; }, field.member);
   return json;
 }
 
-Recipe recipe_of(const Json& recorded, const std::string& where) {
+std::string recipe_text(const Recipe& recipe) {
+  return to_json(recipe).dump();
+}
+
+Recipe partial_recipe(const std::string& recorded, const std::string& where) {
+  const Json json = Json::parse(recorded);
+  REPRISE_CHECK(json.is_object(), "{}: damaged: its recipe", where);
   Recipe r;
-  const auto read = [&](const char* key, auto& value, bool may_be_absent = false) {
-    if (may_be_absent && !recorded.contains(key)) return;
-    REPRISE_CHECK(recorded.contains(key), "{}: damaged: the recipe has no '{}'", where, key);
-    try {
-      recorded[key].get_to(value);
-    } catch (const Json::exception&) {
-      throw_error("{}: damaged: '{}' of the recipe is {}", where, key, recorded[key].dump());
-    }
-  };
-  read("method", r.method);
-  read("size", r.size);
-  read("epochs", r.epochs);
-  read("batch", r.batch);
-  read("lr", r.lr);
-  read("lr-step", r.lr_step);
-  read("gamma", r.gamma);
-  read("penalty", r.penalty);
-  read("lambda", r.lambda);
-  read("patience", r.patience);
-  read("optimizer", r.optimizer);
-  read("val-fraction", r.val_fraction);
-  read("max-images", r.max_images);
-  read("skip-bad", r.skip_bad);
-  read("steps", r.steps);
-  read("seed", r.seed);
-  read("device", r.device);
-  read("dtype", r.dtype);
-  read("init", r.init_sha256);
-  read("order", r.order_sha256);
-  read("momentum", r.momentum, true);
-  read("weight-decay", r.weight_decay, true);
-  read("schedule", r.schedule, true);
-  read("rng", r.rng, true);
+  for (const RecipeField& field : fields) {
+    const bool read =
+        std::visit([&](auto member) { return read_field(json, field.name, r.*member); }, field.member);
+    REPRISE_CHECK(read, "{}: damaged: '{}' of the recipe is {}", where, field.name, json[field.name].dump());
+  }
+  return r;
+}
+
+Recipe complete_recipe(const std::string& recorded, const std::string& where) {
+  const Json json = Json::parse(recorded);
+  for (const RecipeField& field : fields)
+    REPRISE_CHECK(field.written != nullptr || json.contains(field.name),
+                  "{}: damaged: the recipe has no '{}'", where, field.name);
+  Recipe r = partial_recipe(recorded, where);
   // What this version does not know would be trained otherwise than the run was.
   const Json known = to_json(r);
-  for (const auto& [key, value] : recorded.items())
+  for (const auto& [key, value] : json.items())
     REPRISE_CHECK(known.contains(key), "{}: this clr does not know '{}' of the recipe", where, key);
   return r;
 }
 
-void check(const Recipe& r) {
-  const auto in_range = [](bool ok, const char* option, const auto& value, const char* range) {
-    if (!ok) throw UsageError(fmt::format("--{} {}: expected {}", option, value, range));
-  };
-  const auto one_of = [](const std::string& value, const char* option,
-                         std::initializer_list<const char*> known) {
-    if (std::find(known.begin(), known.end(), value) == known.end())
-      throw UsageError(fmt::format("--{} {}: expected one of {}", option, value, fmt::join(known, ", ")));
-  };
-  in_range(r.size >= 0 && r.size <= 8192, "size", r.size, "1 to 8192 pixels");
-  in_range(r.epochs >= 0, "epochs", r.epochs, "0 or more");
-  in_range(r.batch >= 1, "batch", r.batch, "1 or more");
-  in_range(std::isfinite(r.lr) && r.lr > 0, "lr", r.lr, "a number above 0");
-  in_range(r.lr_step >= 0, "lr-step", r.lr_step, "1 or more epochs");
-  in_range(std::isfinite(r.gamma) && r.gamma > 0, "gamma", r.gamma, "a number above 0");
-  in_range(std::isfinite(r.lambda) && r.lambda >= 0, "lambda", r.lambda, "0 or more");
-  in_range(r.patience >= 0, "patience", r.patience, "0 or more epochs");
-  in_range(r.momentum >= 0 && r.momentum < 1, "momentum", r.momentum, "a number in [0,1)");
-  in_range(std::isfinite(r.weight_decay) && r.weight_decay >= 0, "weight-decay", r.weight_decay, "0 or more");
-  in_range(r.val_fraction > 0 && r.val_fraction < 1, "val-fraction", r.val_fraction,
-           "a number between 0 and 1");
-  in_range(r.max_images >= 0, "max-images", r.max_images, "1 or more");
-  in_range(r.steps >= 0, "steps", r.steps, "1 or more");
-  one_of(r.penalty, "penalty", {"l2", "l1", "l12", "none"});
-  one_of(r.optimizer, "optimizer", {"adam", "sgd"});
-  one_of(r.rng, "rng", {"streams", "torch"});
-  one_of(r.schedule, "schedule", {"step", "cosine"});
+std::vector<std::pair<std::string, std::string>> recorded_fields(const std::string& recorded) {
+  std::vector<std::pair<std::string, std::string>> list;
+  const Json json = Json::parse(recorded);
+  for (const auto& [key, value] : json.items())
+    list.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
+  return list;
 }
 
-void check_same_recipe(const Json& recorded, const Json& wanted, const std::string& where) {
-  const auto text = [](const Json& json, const std::string& key) {
-    if (!json.contains(key)) return std::string("(not given)");
-    const Json& value = json[key];
-    if (value.is_string()) return value.get<std::string>().empty() ? "(not given)" : value.get<std::string>();
-    return value.dump();
+void check(const Recipe& r) {
+  for (const RecipeField& field : fields)
+    std::visit(
+        [&](auto member) {
+          if (field.expected != nullptr && !is_possible(r.*member, field))
+            throw BadValue(field.name, fmt::format("{}", r.*member), field.expected);
+        },
+        field.member);
+}
+
+void check_same_recipe(const std::string& recorded, const std::string& wanted, const std::string& where) {
+  const auto then = recorded_fields(recorded), now = recorded_fields(wanted);
+  const auto text = [](const auto& list, const std::string& key) -> std::string {
+    for (const auto& [name, value] : list)
+      if (name == key && !value.empty()) return value;
+    return "(not given)";
   };
-  const auto compare = [&](const std::string& key) {
-    REPRISE_CHECK(text(recorded, key) == text(wanted, key),
-                  "{}: this run was begun with another --{}\n  run     {}\n  now     {}\nA run folder is one "
-                  "backbone, method and recipe: choose another --run, or start anew with --restart",
-                  where, key, text(recorded, key), text(wanted, key));
-  };
-  for (const auto& [key, value] : wanted.items()) compare(key);
-  for (const auto& [key, value] : recorded.items()) compare(key);
+  for (const auto* list : {&now, &then})
+    for (const auto& [key, value] : *list)
+      REPRISE_CHECK(
+          text(then, key) == text(now, key),
+          "{}: this run was begun with another --{}\n  run     {}\n  now     {}\nA run folder is one "
+          "backbone, method and recipe: choose another --run, or start anew with --restart",
+          where, key, text(then, key), text(now, key));
+}
+
+data::SetOptions sets_of(const Recipe& recipe) {
+  data::SetOptions sets;
+  sets.val_fraction = recipe.val_fraction;
+  sets.max_images = recipe.max_images;
+  sets.skip_bad = recipe.skip_bad;
+  return sets;
 }
 
 }  // namespace reprise::clr

@@ -2,10 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
-#include "apps/clr/commands/common.h"
-#include "engine/core/dtype.h"
+#include "apps/clr/learn/json.h"
+#include "data/sets/find_tasks.h"
 
 namespace reprise::clr {
 
@@ -37,13 +41,33 @@ struct Recipe {
   int decay_every() const { return lr_step > 0 ? lr_step : (epochs / 3 > 1 ? epochs / 3 : 1); }
 };
 
-// The values under the names of the options ("lr-step"), those alone that matter for the method of training.
+// One value of a recipe, in the order in which files and messages have them.
+struct RecipeField {
+  const char* name;  // of the option, and in files
+  std::variant<std::string Recipe::*, int Recipe::*, std::int64_t Recipe::*, std::uint64_t Recipe::*,
+               double Recipe::*, bool Recipe::*>
+      member;
+  const char* expected = nullptr;  // the range or the possible words, for a person; null: any value will do
+  double low = 0, high = 0;        // of a number
+  bool (*written)(const Recipe&) = nullptr;  // whether files have it; null: always
+};
+std::span<const RecipeField> recipe_fields();
+
+// The values by name, those only that matter for the method of training. Files keep this as JSON text.
 Json to_json(const Recipe& recipe);
-// The way back, from a run.json. Error, naming the value, where one is missing or of another kind.
-Recipe recipe_of(const Json& recorded, const std::string& where);
-// Throws UsageError naming the option that is out of range.
+std::string recipe_text(const Recipe& recipe);
+// The way back. Throws Error, naming the value, where one is missing, of another kind or unknown; a partial
+// recipe may lack any of them, which then have their defaults, and hold others.
+Recipe complete_recipe(const std::string& recorded, const std::string& where);
+Recipe partial_recipe(const std::string& recorded, const std::string& where);
+// Names and values of a recorded recipe as a person reads them.
+std::vector<std::pair<std::string, std::string>> recorded_fields(const std::string& recorded);
+
+// Throws BadValue for the first value that is out of range.
 void check(const Recipe& recipe);
 // Throws Error naming the first option in which they differ. `where` is the run folder.
-void check_same_recipe(const Json& recorded, const Json& wanted, const std::string& where);
+void check_same_recipe(const std::string& recorded, const std::string& wanted, const std::string& where);
+// How the recipe's data are split.
+data::SetOptions sets_of(const Recipe& recipe);
 
 }  // namespace reprise::clr

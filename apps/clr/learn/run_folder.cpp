@@ -1,10 +1,13 @@
 #include "apps/clr/learn/run_folder.h"
 
+#include <algorithm>
 #include <ctime>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "apps/clr/learn/recipe.h"
+#include "apps/clr/learn/table.h"
+#include "apps/clr/learn/task_file.h"
+#include "apps/clr/learn/task_log.h"
 #include "data/io/file.h"
 #include "engine/core/check.h"
 
@@ -12,7 +15,6 @@ namespace reprise::clr {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr const char* run_format = "reprise run 1";
 
 // A task's name as a file name: what a folder or a hidden file could be mistaken for is written as %XX.
 std::string file_name(const std::string& task) {
@@ -27,40 +29,6 @@ std::string file_name(const std::string& task) {
   return name;
 }
 
-// Whether what an object holds under the keys of `sample` has the types that are there.
-bool fits(const Json& object, const Json& sample) {
-  if (!object.is_object()) return false;
-  for (const auto& [key, value] : sample.items()) {
-    if (!object.contains(key)) continue;
-    const Json& given = object[key];
-    const bool same = value.is_number_integer() ? given.is_number_integer()
-                      : value.is_number()       ? given.is_number()
-                                                : given.type() == value.type();
-    if (!same) return false;
-  }
-  return true;
-}
-
-// Nothing where run.json can be used, else what is wrong with it.
-std::string damage_of(const Json& json) {
-  if (!json.is_object() || !json.contains("format") || json["format"] != run_format)
-    return "or of another version";
-  const Json backbone = {{"path", ""}, {"copy", ""},      {"file_sha256", ""}, {"identity", ""},
-                         {"arch", ""}, {"parameters", 0}, {"bytes", 0}},
-             task = {{"classes", 0}, {"train_images", 0}, {"val_images", 0}, {"test_images", 0}};
-  for (const char* key : {"backbone", "recipe", "tasks", "invocations"})
-    if (!json.contains(key)) return fmt::format("no {}", key);
-  if (!fits(json["backbone"], backbone)) return "its backbone";
-  if (!fits(json["recipe"], to_json(Recipe{}))) return "its recipe";
-  if (!json["tasks"].is_object()) return "its tasks";
-  for (const auto& [name, facts] : json["tasks"].items())
-    if (!fits(facts, task)) return fmt::format("its task {}", name);
-  if (!json["invocations"].is_array()) return "its invocations";
-  for (const Json& invocation : json["invocations"])
-    if (!invocation.is_object()) return "its invocations";
-  return {};
-}
-
 void make_folder(const std::string& path) {
   std::error_code error;
   fs::create_directories(path, error);
@@ -68,102 +36,87 @@ void make_folder(const std::string& path) {
                 error ? error.message() : "something else has its name");
 }
 
+std::string line_of(const TaskFile& file, const RecordedTask& facts, const TaskLog& log,
+                    std::int64_t backbone_parameters) {
+  const layers::TaskCost cost = cost_of(file);
+  const auto number = [](const std::optional<double>& value) { return value ? exact(*value) : ""; };
+  const double seconds = log.seconds();
+  const double images = static_cast<double>(facts.train_images) * static_cast<double>(log.epochs.size());
+  return fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{:.3f},{:.1f}\n", csv_field(file.task), file.method,
+                     file.classes.size(), facts.train_images, facts.val_images, log.epochs.size(),
+                     file.best_epoch, number(file.val_accuracy), number(file.test_accuracy),
+                     cost.parameters(), cost.bytes(), backbone_parameters, seconds,
+                     seconds > 0 ? images / seconds : 0);
+}
+
 }  // namespace
 
-std::string RunFolder::task_file(const std::string& task) const {
-  return path_ + "/tasks/" + file_name(task) + ".safetensors";
-}
-std::string RunFolder::state_file(const std::string& task) const {
-  return path_ + "/state/" + file_name(task) + ".state";
-}
-std::string RunFolder::log_file(const std::string& task) const {
-  return path_ + "/log/" + file_name(task) + ".csv";
-}
-std::string RunFolder::cache_dir() const {
-  return path_ + "/cache";
+std::string RunFolder::file_in(const char* folder, const std::string& task, const char* ending) const {
+  return path_ + "/" + folder + "/" + file_name(task) + ending;
 }
 
-bool RunFolder::exists() const {
-  return fs::exists(path_ + "/run.json");
-}
-
-Json RunFolder::record() const {
-  const std::string file = path_ + "/run.json";
+RunRecord RunFolder::record() const {
   REPRISE_CHECK(exists(), "{}: not a run folder of clr (no run.json in it)", path_);
-  const auto bytes = data::read_file(file, 256 << 20);
-  const Json json = Json::parse(reinterpret_cast<const char*>(bytes.data()),
-                                reinterpret_cast<const char*>(bytes.data()) + bytes.size(), nullptr,
-                                /*allow_exceptions=*/false);
-  const std::string damage = damage_of(json);
-  REPRISE_CHECK(damage.empty(), "{}: damaged: {}", file, damage);
-  return json;
+  return read_run_record(path_ + "/run.json");
 }
 
-void RunFolder::check_same(const Json& backbone, const Json& recipe) const {
-  const Json record = this->record();
-  const Json& before = record["backbone"];
+void RunFolder::check_same(const RecordedBackbone& backbone, const std::string& recipe) const {
+  const RunRecord record = this->record();
+  const RecordedBackbone& before = record.backbone;
   REPRISE_CHECK(
-      before.value("identity", "") == backbone.value("identity", ""),
+      before.identity == backbone.identity,
       "{}: this run was begun with another --backbone\n  run     {}  ({})\n  now     {}  ({})\nA run folder "
       "is one backbone, method and recipe: choose another --run, or start anew with --restart",
-      path_, before.value("path", ""), before.value("identity", "").substr(0, 12), backbone.value("path", ""),
-      backbone.value("identity", "").substr(0, 12));
-  check_same_recipe(record["recipe"], recipe, path_);
+      path_, before.path, before.identity.substr(0, 12), backbone.path, backbone.identity.substr(0, 12));
+  check_same_recipe(record.recipe, recipe, path_);
 }
 
 template <class Change>
 void RunFolder::update(Change change) {
   const FileLock lock = FileLock::wait(path_ + "/run.lock");
-  Json json = exists() ? record() : Json();
-  change(json);
-  data::write_file_atomically(path_ + "/run.json", json.dump(2) + "\n");
+  RunRecord record = exists() ? this->record() : RunRecord();
+  change(record);
+  write_run_record(path_ + "/run.json", record);
 }
 
-std::size_t RunFolder::begin(const Json& backbone, const Json& recipe, Json invocation) {
+std::size_t RunFolder::begin(const RecordedBackbone& backbone, const std::string& recipe,
+                             Invocation invocation) {
   for (const char* folder : {"", "/tasks", "/state", "/log"}) {
     make_folder(path_ + folder);
     data::remove_abandoned_files(path_ + folder);
   }
   data::remove_abandoned_files(cache_dir());
   std::size_t place = 0;
-  update([&](Json& json) {
-    if (json.is_null())
-      json = {{"format", run_format},
-              {"backbone", backbone},
-              {"recipe", recipe},
-              {"tasks", Json::object()},
-              {"invocations", Json::array()}};
-    else
+  update([&](RunRecord& record) {
+    if (exists()) {
       check_same(backbone, recipe);
-    if (backbone.contains("copy")) json["backbone"]["copy"] = backbone["copy"];
-    invocation["started"] = timestamp();
-    place = json["invocations"].size();
-    json["invocations"].push_back(invocation);
+      if (!backbone.copy.empty()) record.backbone.copy = backbone.copy;
+    } else {
+      record.backbone = backbone;
+      record.recipe = recipe;
+    }
+    invocation.started = timestamp();
+    place = record.invocations.size();
+    record.invocations.push_back(std::move(invocation));
   });
   return place;
 }
 
 void RunFolder::end(std::size_t invocation, const std::string& how) {
-  update([&](Json& json) {
-    json["invocations"][invocation]["ended"] = timestamp();
-    json["invocations"][invocation]["how"] = how;
+  update([&](RunRecord& record) {
+    record.invocations.at(invocation).ended = timestamp();
+    record.invocations.at(invocation).how = how;
   });
 }
 
-void RunFolder::add_task(const std::string& name, const Json& facts) {
-  update([&](Json& json) { json["tasks"][name] = facts; });
-}
-
-bool RunFolder::is_finished(const std::string& task) const {
-  return fs::exists(task_file(task));
-}
-
-std::string RunFolder::lock_file(const std::string& task) const {
-  return path_ + "/state/" + file_name(task) + ".lock";
-}
-
-std::optional<FileLock> RunFolder::claim(const std::string& task) const {
-  return FileLock::try_lock(lock_file(task));
+void RunFolder::add_task(const RecordedTask& task) {
+  update([&](RunRecord& record) {
+    const auto known = std::ranges::find(record.tasks, task.name, &RecordedTask::name);
+    if (known == record.tasks.end())
+      record.tasks.push_back(task);
+    else
+      *known = task;
+  });
 }
 
 void RunFolder::tidy(const std::string& task) const {
@@ -177,25 +130,38 @@ void RunFolder::tidy(const std::string& task) const {
 
 std::vector<std::string> RunFolder::finished_tasks() const {
   std::vector<std::string> names;
-  const Json json = record();
-  for (const auto& [name, facts] : json["tasks"].items())
-    if (is_finished(name)) names.push_back(name);
+  for (const RecordedTask& task : record().tasks)
+    if (is_finished(task.name)) names.push_back(task.name);
   return names;
+}
+
+void RunFolder::rebuild_results() const {
+  const FileLock lock = FileLock::wait(path_ + "/run.lock");
+  const RunRecord record = this->record();
+  std::string text =
+      "task,method,classes,train_images,val_images,epochs,best_epoch,val_accuracy,test_accuracy,"
+      "task_parameters,task_bytes,backbone_parameters,seconds,images_per_second\n";
+  for (const RecordedTask& task : record.tasks)
+    if (is_finished(task.name))
+      text += line_of(read_task_file(task_file(task.name)), task, read_task_log(log_file(task.name)),
+                      record.backbone.parameters);
+  data::write_file_atomically(path_ + "/results.csv", text);
 }
 
 void RunFolder::restart() const {
   std::error_code error;
   if (!fs::exists(path_) || fs::is_empty(path_, error)) return;
-  const Json json = record();
+  const RunRecord record = this->record();
   std::vector<std::string> files;
-  for (const auto& [name, facts] : json["tasks"].items()) {
+  for (const RecordedTask& task : record.tasks) {
+    const std::string& name = task.name;
     // Also a task that another process is just learning.
     REPRISE_CHECK(!fs::exists(path_ + "/state") || claim(name), "{}: another process is learning {} here",
                   path_, name);
     for (const auto& file : {task_file(name), state_file(name), log_file(name)}) files.push_back(file);
     files.push_back(lock_file(name));
   }
-  if (const std::string copy = json["backbone"].value("copy", ""); !copy.empty())
+  if (const std::string& copy = record.backbone.copy; !copy.empty())
     files.push_back(path_ + "/" + fs::path(copy).filename().string());
   for (const char* name : {"/results.csv", "/matrix.csv", "/predictions.csv", "/run.json", "/run.lock"})
     files.push_back(path_ + name);

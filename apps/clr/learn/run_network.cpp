@@ -5,7 +5,6 @@
 #include "engine/autograd/autograd.h"
 #include "engine/core/check.h"
 #include "engine/ops/images.h"
-#include "layers/network.h"
 
 namespace reprise::clr {
 
@@ -37,16 +36,22 @@ Tensor Gathered::joined() const {
   return all;
 }
 
-Outputs evaluate(layers::Network& network, const Tensor& images, std::int64_t batch) {
+void thaw(layers::Network& network) {
+  for (const layers::Entry& e : network.named_tensors()) {
+    *e.tensor = e.tensor->clone();
+    if (!e.is_buffer) set_requires_grad(*e.tensor);
+  }
+}
+
+Outputs outputs_of(layers::Network& network, const Tensor& images, std::int64_t batch) {
   REPRISE_INVARIANT(batch > 0, "a batch of {}", batch);
+  const EvaluationMode mode(network);
   const NoGrad no_grad;
-  network.train(false);
   Gathered features, logits;
   for (std::int64_t at = 0; at < images.dim(0); at += batch) {
     const Tensor part = images.rows(at, std::min(at + batch, images.dim(0)));
     features.add(network.features(normalised(network, part)));
-    const Tensor of_part = network.head()(features.last());
-    logits.add(of_part);
+    logits.add(network.head()(features.last()));
   }
   return {features.joined(), logits.joined()};
 }

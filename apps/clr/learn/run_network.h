@@ -4,11 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "engine/core/tensor.h"
-
-namespace reprise::layers {
-class Network;
-}
+#include "layers/network.h"
 
 namespace reprise::clr {
 
@@ -20,11 +16,29 @@ void check_images(const Tensor& images);
 // u8 (N,H,W,3) on the host -> normalised, in the dtype of the network's images and on the device of its head.
 Tensor normalised(layers::Network& network, const Tensor& images);
 
+// While it lives, the network is in evaluation mode.
+class EvaluationMode {
+ public:
+  explicit EvaluationMode(layers::Network& network)
+      : network_(network), was_training_(network.is_training()) {
+    network_.train(false);
+  }
+  ~EvaluationMode() { network_.train(was_training_); }
+  EvaluationMode(const EvaluationMode&) = delete;
+  EvaluationMode& operator=(const EvaluationMode&) = delete;
+
+ private:
+  layers::Network& network_;
+  bool was_training_;
+};
+
 struct Outputs {
   Tensor features, logits;  // (N,F), (N,classes), on the network's device
 };
-// In evaluation mode (which it sets), recording no gradient.
-Outputs evaluate(layers::Network& network, const Tensor& images, std::int64_t batch = eval_batch);
+// In evaluation mode, recording no gradient; the mode is put back.
+Outputs outputs_of(layers::Network& network, const Tensor& images, std::int64_t batch = eval_batch);
+// Makes every parameter a trained one, in memory of its own.
+void thaw(layers::Network& network);
 
 // One output of the network, batch after batch.
 class Gathered {
@@ -32,7 +46,6 @@ class Gathered {
   void add(const Tensor& part);
   const Tensor& last() const { return parts_.back(); }
   Tensor joined() const;  // along the leading dimension
-  bool empty() const { return rows_ == 0; }
 
  private:
   std::vector<Tensor> parts_;

@@ -6,11 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "apps/clr/commands/progress.h"
 #include "apps/clr/learn/backbone.h"
 #include "apps/clr/learn/recipe.h"
 #include "apps/clr/learn/run_folder.h"
 #include "apps/clr/learn/task_data.h"
+#include "apps/clr/learn/task_file.h"
+#include "apps/clr/learn/trainer.h"
 
 namespace reprise::clr {
 
@@ -36,14 +37,23 @@ struct TaskOutcome {
   std::optional<int> best_epoch;
 };
 
+// What will be done.
+struct Plan {
+  RecordedBackbone backbone;
+  std::string recipe;  // JSON
+  std::vector<RecordedTask> tasks;
+  std::vector<bool> finished;  // each task, before
+  std::int64_t memory = 0;     // expected bytes
+};
+
 class Session {
  public:
-  Session(const Backbone& backbone, SessionOptions options);
-  // Finds, decodes and checks everything, prints what will be done; writes nothing but, where memory is
-  // short, a cache of pixels.
+  // Both must outlive the session. Where the observer wants a stop, prepare and run throw Interrupted.
+  Session(const Backbone& backbone, SessionOptions options, TrainingObserver& observer);
+  // Finds, decodes and checks everything; writes only, where memory is short, a cache of pixels.
   void prepare();
-  Json plan() const;  // what prepare found, for --dry-run --json
-  // Trains what is not finished. Throws Interrupted after a signal, when what was done is saved.
+  Plan plan() const;  // what prepare found
+  // Trains what is not finished, and saves what was done before it throws.
   std::vector<TaskOutcome> run();
 
  private:
@@ -53,28 +63,20 @@ class Session {
   TaskOutcome learn(const TaskData& data);
   TaskOutcome learn_and_tell(const TaskData& data);
   TaskOutcome learn_claimed(const TaskData& data);
+  TaskFile task_file_of(const TaskData& data, layers::Network& network, const TrainingResult& result) const;
   TaskOutcome finished(const std::string& task, const std::string& status) const;
-  Json context_of(const TaskData& data) const;
-  Json backbone_record() const;
+  StateContext context_of(const TaskData& data) const;
+  RecordedBackbone backbone_record() const;
   std::int64_t images_to_train(const TaskData& data) const;
 
   const Backbone& backbone_;
+  TrainingObserver& observer_;
   SessionOptions options_;
   RunFolder folder_;
   std::vector<TaskData> tasks_;
   std::vector<std::vector<std::int64_t>> order_;
   std::vector<data::NamedTensor> init_;
   std::int64_t memory_ = 0;
-  std::optional<Progress> progress_;
 };
-
-// On standard output: a table, or one JSON object.
-void print_outcomes(const std::vector<TaskOutcome>& outcomes, bool json);
-// What run.json tells of a task: classes, images, digests.
-Json facts_of(const TaskData& data);
-// The command line of this process, as the system knows it.
-std::vector<std::string> arguments_of_process();
-// The method's own name ("clr" for "Ghost_reduced_v1"); UsageError where there is none.
-std::string find_method_name(const std::string& name);
 
 }  // namespace reprise::clr

@@ -1,9 +1,9 @@
 #include "apps/clr/learn/state.h"
 
 #include <filesystem>
-#include <map>
 #include <nlohmann/json.hpp>
 
+#include "apps/clr/learn/json.h"
 #include "data/weights/weight_file.h"
 #include "engine/core/check.h"
 
@@ -23,41 +23,44 @@ Snapshot take(const data::WeightFile& file, const std::string& prefix) {
   return snapshot;
 }
 
-std::optional<double> number_unless_null(const Json& json) {
-  return json.is_null() ? std::nullopt : std::optional(json.get<double>());
+// Calls f(key, member) for each member that the file has as JSON.
+template <class State, class F>
+void for_each_number(State& s, F f) {
+  f("epoch", s.epoch), f("step", s.step), f("steps", s.steps), f("loss_sum", s.loss_sum);
+  f("seconds", s.seconds), f("correct", s.correct), f("seen", s.seen), f("best_epoch", s.best_epoch);
+  f("log", s.log);
 }
 
 Json numbers_of(const TrainState& s) {
-  Json json = {{"epoch", s.epoch},
-               {"step", s.step},
-               {"steps", s.steps},
-               {"loss_sum", s.loss_sum},
-               {"seconds", s.seconds},
-               {"correct", s.correct},
-               {"seen", s.seen},
-               {"best_epoch", s.best_epoch},
-               {"best_val", number_or_null(s.best_val)},
-               {"best_train", number_or_null(s.best_train)},
-               {"log", s.log}};
+  Json json = {{"best_val", number_or_null(s.best_val)}, {"best_train", number_or_null(s.best_train)}};
+  for_each_number(s, [&](const char* key, const auto& value) { json[key] = value; });
   if (!s.generator.empty()) json["generator"] = s.generator;
   return json;
 }
 
 TrainState state_of(const Json& json) {
   TrainState s;
-  s.epoch = json.at("epoch").get<int>();
-  s.step = json.at("step").get<std::int64_t>();
-  s.steps = json.at("steps").get<std::int64_t>();
-  s.loss_sum = json.at("loss_sum").get<double>();
-  s.seconds = json.at("seconds").get<double>();
-  s.correct = json.at("correct").get<std::int64_t>();
-  s.seen = json.at("seen").get<std::int64_t>();
-  s.best_epoch = json.at("best_epoch").get<int>();
-  s.best_val = number_unless_null(json.at("best_val"));
-  s.best_train = number_unless_null(json.at("best_train"));
+  for_each_number(s, [&](const char* key, auto& value) { json.at(key).get_to(value); });
+  if (!json.at("best_val").is_null()) s.best_val = json["best_val"].get<double>();
+  if (!json.at("best_train").is_null()) s.best_train = json["best_train"].get<double>();
   s.generator = json.value("generator", "");
-  s.log = json.at("log").get<std::vector<std::string>>();
   return s;
+}
+
+Json to_json(const StateContext& c) {
+  Json json = Json::object();
+  const auto put = [&](const char* key, const std::string& text) {
+    if (!text.empty()) json[key] = text;
+  };
+  put("task", c.task);
+  put("architecture", c.architecture);
+  put("backbone", c.backbone);
+  if (!c.recipe.empty()) json["recipe"] = Json::parse(c.recipe);
+  if (!c.data.empty()) json["data"] = c.data;
+  put("winograd", c.winograd);
+  put("bf16 order", c.bf16_order);
+  put("instruction set", c.instruction_set);
+  return json;
 }
 
 void check_context(const std::string& path, const Json& saved, const Json& wanted) {
@@ -92,17 +95,19 @@ void restore_snapshot(const std::vector<layers::Entry>& entries, const Snapshot&
 }
 
 void save_state(const std::string& path, const TrainState& state, const Training& training,
-                const Json& context) {
+                const StateContext& context) {
   std::vector<data::NamedTensor> tensors;
   add(tensors, "now/", training.now);
   add(tensors, "best/", state.best);
   add(tensors, "optimizer/", training.optimizer);
-  data::write_safetensors(
-      path, tensors,
-      {{"format", state_format}, {"context", canonical(context)}, {"state", canonical(numbers_of(state))}});
+  data::write_safetensors(path, tensors,
+                          {{"format", state_format},
+                           {"context", canonical(to_json(context))},
+                           {"state", canonical(numbers_of(state))}});
 }
 
-std::optional<std::pair<TrainState, Training>> load_state(const std::string& path, const Json& context) {
+std::optional<std::pair<TrainState, Training>> load_state(const std::string& path,
+                                                          const StateContext& context) {
   if (!std::filesystem::exists(path)) return std::nullopt;
   const data::WeightFile file = data::read_weights(path);
   const auto text = [&](const char* key) {
@@ -113,7 +118,7 @@ std::optional<std::pair<TrainState, Training>> load_state(const std::string& pat
   REPRISE_CHECK(text("format") == state_format, "{}: a training state of another version: {}", path,
                 text("format"));
   try {
-    check_context(path, Json::parse(text("context")), context);
+    check_context(path, Json::parse(text("context")), to_json(context));
     TrainState state = state_of(Json::parse(text("state")));
     state.best = take(file, "best/");
     return std::pair{std::move(state), Training{take(file, "now/"), take(file, "optimizer/")}};

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "apps/clr/commands/common.h"
 #include "data/weights/state_dict.h"
 #include "layers/module.h"
 
@@ -32,8 +32,7 @@ struct TrainState {
 };
 
 Snapshot take_snapshot(const std::vector<layers::Entry>& entries);
-// Copies the values back into the very tensors (an optimizer may hold them too). Error unless names, dtypes
-// and shapes are equal.
+// Copies the values back into the same tensors. Error unless names, dtypes and shapes are equal.
 void restore_snapshot(const std::vector<layers::Entry>& entries, const Snapshot& snapshot);
 
 // What is written beside the state: the network's tensors as they are now, and the optimizer's.
@@ -41,11 +40,18 @@ struct Training {
   Snapshot now, optimizer;
 };
 
-// `context` says what the state belongs to: recipe, data, backbone, instruction set.
+// What a half-learned task must find unchanged. What is empty is left out of the file and of the comparison.
+struct StateContext {
+  std::string task, architecture, backbone;  // the backbone's identity
+  std::string recipe;                        // JSON: see recipe.h
+  std::map<std::string, std::string> data;   // digests by split
+  std::string winograd, bf16_order, instruction_set;
+};
+
 void save_state(const std::string& path, const TrainState& state, const Training& training,
-                const Json& context);
-// Nothing where there is no such file. Error if it belongs to another context, naming the first difference,
-// or is damaged.
-std::optional<std::pair<TrainState, Training>> load_state(const std::string& path, const Json& context);
+                const StateContext& context);
+// Nothing where there is no such file. Error if it is damaged or of another context, with the difference.
+std::optional<std::pair<TrainState, Training>> load_state(const std::string& path,
+                                                          const StateContext& context);
 
 }  // namespace reprise::clr

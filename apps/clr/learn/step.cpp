@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "apps/clr/learn/estimate.h"
+#include "apps/clr/learn/run_network.h"
 #include "engine/autograd/autograd.h"
 #include "engine/core/check.h"
 #include "engine/ops/ops.h"
@@ -26,21 +27,17 @@ std::vector<std::int64_t> range(std::int64_t begin, std::int64_t end) {
   return indices;
 }
 
-// While it lives, the network is in evaluation mode.
-class EvaluationMode {
- public:
-  explicit EvaluationMode(layers::Network& network)
-      : network_(network), was_training_(network.is_training()) {
-    network_.train(false);
+// Calls f(indices, logits) for all images, in evaluation mode and without recording.
+template <class F>
+void for_each_batch(layers::Network& network, Inputs& inputs, F f) {
+  const EvaluationMode mode(network);
+  const NoGrad no_grad;
+  const std::int64_t n = inputs.count(), batch = evaluation_batch(inputs.size());
+  for (std::int64_t begin = 0; begin < n; begin += batch) {
+    const auto indices = range(begin, std::min(n, begin + batch));
+    f(indices, inputs.logits(indices));
   }
-  ~EvaluationMode() { network_.train(was_training_); }
-  EvaluationMode(const EvaluationMode&) = delete;
-  EvaluationMode& operator=(const EvaluationMode&) = delete;
-
- private:
-  layers::Network& network_;
-  bool was_training_;
-};
+}
 
 // Rows of a host matrix.
 Tensor gather_rows(const Tensor& matrix, std::span<const std::int64_t> indices) {
@@ -131,36 +128,29 @@ Tensor Inputs::labels(std::span<const std::int64_t> indices) const {
 }
 
 std::vector<PredictedLabel> predicted_labels(layers::Network& network, Inputs& inputs) {
-  const EvaluationMode mode(network);
-  const NoGrad no_grad;
-  const std::int64_t n = inputs.count(), batch = evaluation_batch(inputs.size());
   std::vector<PredictedLabel> predictions;
-  for (std::int64_t begin = 0; begin < n; begin += batch) {
-    const Tensor logits = inputs.logits(range(begin, std::min(n, begin + batch)));
+  for_each_batch(network, inputs, [&](const auto&, const Tensor& logits) {
     const Tensor labels = ops::argmax_rows(logits).to(ref_device);
     const Tensor shares = ops::softmax(logits.to(ref_device).to(DType::f64));
     for (std::int64_t i = 0; i < labels.numel(); ++i) {
       const std::int64_t label = labels.values<std::int64_t>()[static_cast<std::size_t>(i)];
       predictions.push_back({label, shares.data<double>()[i * shares.dim(1) + label]});
     }
-  }
+  });
   return predictions;
 }
 
 Evaluation evaluate(layers::Network& network, Inputs& inputs) {
-  const EvaluationMode mode(network);
-  const NoGrad no_grad;
-  const std::int64_t n = inputs.count(), batch = evaluation_batch(inputs.size());
   Evaluation result;
   std::int64_t correct = 0;
-  for (std::int64_t begin = 0; begin < n; begin += batch) {
-    const auto indices = range(begin, std::min(n, begin + batch));
-    const Tensor logits = inputs.logits(indices), labels = inputs.labels(indices);
+  const auto n = static_cast<double>(inputs.count());
+  for_each_batch(network, inputs, [&](const auto& indices, const Tensor& logits) {
+    const Tensor labels = inputs.labels(indices);
     correct += count_correct(logits, labels);
     result.loss += ops::cross_entropy(logits, labels).item() * static_cast<double>(indices.size());
-  }
-  result.accuracy = static_cast<double>(correct) / static_cast<double>(n);
-  result.loss /= static_cast<double>(n);
+  });
+  result.accuracy = static_cast<double>(correct) / n;
+  result.loss /= n;
   return result;
 }
 

@@ -15,8 +15,7 @@
 namespace reprise::clr {
 
 // Where logits come from: the images through the whole network; or, where only the head is trained and batch
-// norm uses its running statistics, features computed once. Features of an image do not depend on its batch,
-// so both give the same bits.
+// norm uses its running statistics, features computed once: both give the same bits.
 class Inputs {
  public:
   // `store` must outlive this. Computes the features now if `features_once`; else a GPU with room gets all

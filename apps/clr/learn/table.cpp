@@ -15,14 +15,6 @@ std::size_t width_of(const std::string& text) {
       text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
-template <class T>
-std::string shortest(T number) {
-  char buffer[64];
-  const auto [end, ec] = std::to_chars(buffer, buffer + sizeof buffer, number);
-  REPRISE_INVARIANT(ec == std::errc{}, "a number that does not fit into 64 characters");
-  return {buffer, end};
-}
-
 }  // namespace
 
 Table::Table(std::vector<std::string> titles, std::vector<bool> left) : left_(std::move(left)) {
@@ -91,11 +83,14 @@ std::string place_text(const Shape& shape, std::int64_t flat) {
   return "[" + text + "]";
 }
 
-std::string exact(double number) {
-  return shortest(number);
+template <class Number>
+std::string exact(Number number) {
+  char buffer[64];
+  const auto [end, ec] = std::to_chars(buffer, buffer + sizeof buffer, number);
+  REPRISE_INVARIANT(ec == std::errc{}, "a number that does not fit into 64 characters");
+  return {buffer, end};
 }
-std::string exact(float number) {
-  return shortest(number);
-}
+template std::string exact(double);
+template std::string exact(float);
 
 }  // namespace reprise::clr

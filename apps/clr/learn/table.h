@@ -9,8 +9,7 @@
 
 namespace reprise::clr {
 
-// Columns are as wide as their widest cell; the first is aligned to the left, the others to the right unless
-// `left` says otherwise.
+// Aligns the first column to the left, the others to the right unless `left` says otherwise.
 class Table {
  public:
   explicit Table(std::vector<std::string> titles, std::vector<bool> left = {});
@@ -30,7 +29,7 @@ std::string bytes_text(std::int64_t bytes);            // "12.3 KiB"
 // "[2, 0, 14]": the place of element `flat` of a tensor of that shape.
 std::string place_text(const Shape& shape, std::int64_t flat);
 // The shortest text that reads back as the same number: for files.
-std::string exact(double number);
-std::string exact(float number);
+template <class Number>  // double or float
+std::string exact(Number number);
 
 }  // namespace reprise::clr

@@ -2,15 +2,17 @@
 
 #include <fmt/format.h>
 
-#include "apps/clr/commands/signals.h"
+#include "apps/clr/learn/observer.h"
 #include "engine/core/check.h"
 #include "engine/core/log.h"
 
 namespace reprise::clr {
 
-void stop_if_asked(std::int64_t, std::int64_t) {
-  if (pending_signal() != 0)
-    throw Interrupted(pending_signal(), "interrupted while the images were read; nothing was changed");
+data::Progress stopping(std::function<bool()> wants_stop) {
+  if (!wants_stop) return {};
+  return [wants_stop = std::move(wants_stop)](std::int64_t, std::int64_t) {
+    if (wants_stop()) throw Interrupted("interrupted while the images were read; nothing was changed");
+  };
 }
 
 const data::ImageStore* TaskData::split(const std::string& name) const {
@@ -34,8 +36,8 @@ std::vector<TaskData> load_tasks(const DataOptions& options) {
   for (auto& task : data::find_tasks(options.dir, options.sets)) {
     TaskData data;
     data.task = std::move(task);
-    data.images =
-        data::check_readable(data.task, options.sets, options.size, options.cache_dir, stop_if_asked);
+    data.images = data::check_readable(data.task, options.sets, options.size, options.cache_dir,
+                                       stopping(options.wants_stop));
     unreadable += report_task(data.task, options.sets.skip_bad, options.quiet);
     all.push_back(std::move(data));
   }

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
-#include <set>
 
+#include "apps/clr/learn/json_fields.h"
 #include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
 #include "engine/core/check.h"
@@ -35,10 +35,13 @@ class Reader {
     REPRISE_CHECK(found != metadata_.end(), "{}: the task file has no '{}' in its metadata", path_, key);
     return found->second;
   }
-  Json json(const std::string& key) const {
-    Json value = Json::parse(text(key), nullptr, false);
-    REPRISE_CHECK(!value.is_discarded(), "{}: '{}' in the task file's metadata is damaged", path_, key);
-    return value;
+  template <class T>
+  T json(const std::string& key) const {
+    try {
+      return Json::parse(text(key)).get<T>();
+    } catch (const Json::exception&) {
+      throw_error("{}: '{}' in the task file's metadata is damaged", path_, key);
+    }
   }
   template <class T>
   T number(const std::string& key, T low, T high) const {
@@ -49,18 +52,6 @@ class Reader {
                   "{}: '{}' in the task file's metadata: expected a number from {} to {}, got '{}'", path_,
                   key, low, high, t);
     return value;
-  }
-  // A JSON object or array whose items are all of one type.
-  template <class T, class Keep>
-  void items(const std::string& key, bool object, Keep keep) const {
-    const Json value = json(key);
-    REPRISE_CHECK(object ? value.is_object() : value.is_array(),
-                  "{}: '{}' in the task file's metadata is damaged", path_, key);
-    try {
-      for (const auto& [name, item] : value.items()) keep(name, item.template get<T>());
-    } catch (const Json::exception&) {
-      throw_error("{}: '{}' in the task file's metadata is damaged", path_, key);
-    }
   }
 
  private:
@@ -76,10 +67,6 @@ bool is_task_file(const data::WeightFile& file) {
 }
 
 void write_task_file(const std::string& path, const TaskFile& t) {
-  const Json preprocessing{{"mean", {0.485, 0.456, 0.406}},
-                           {"resize", "bilinear"},
-                           {"size", t.size},
-                           {"std", {0.229, 0.224, 0.225}}};
   const Metadata metadata{
       {task_format_key, task_format},
       {"accuracy", canonical(accuracies(t))},
@@ -92,8 +79,8 @@ void write_task_file(const std::string& path, const TaskFile& t) {
       {"device", t.device},
       {"dtype", t.dtype},
       {"method", t.method},
-      {"preprocessing", canonical(preprocessing)},
-      {"recipe", canonical(t.recipe.is_null() ? Json::object() : t.recipe)},
+      {"preprocessing", preprocessing_text(t.size)},
+      {"recipe", t.recipe.empty() ? "{}" : canonical(Json::parse(t.recipe))},
       {"seed", std::to_string(t.seed)},
       {"task", t.task},
   };
@@ -119,36 +106,33 @@ TaskFile read_task_file(const std::string& path) {
   t.backbone_file_sha256 = in.text("backbone_sha256");
   t.device = in.text("device");
   t.dtype = in.text("dtype");
-  in.items<std::string>("classes", false,
-                        [&](const auto&, std::string c) { t.classes.push_back(std::move(c)); });
+  t.classes = in.json<std::vector<std::string>>("classes");
   REPRISE_CHECK(!t.classes.empty(), "{}: the task file names no classes", path);
-  const Json preprocessing = in.json("preprocessing");
-  REPRISE_CHECK(preprocessing.is_object() && preprocessing.contains("size") &&
-                    preprocessing["size"].is_number_integer() &&
-                    preprocessing["size"].get<std::int64_t>() >= 1 &&
-                    preprocessing["size"].get<std::int64_t>() <= 8192,
-                "{}: 'preprocessing' in the task file's metadata is damaged", path);
-  t.size = preprocessing["size"].get<int>();
-  t.recipe = in.json("recipe");
+  t.size = preprocessed_size(in.text("preprocessing"));
+  REPRISE_CHECK(t.size > 0, "{}: 'preprocessing' in the task file's metadata is damaged", path);
+  t.recipe = canonical(in.json<Json>("recipe"));
   t.seed = in.number<std::uint64_t>("seed", 0, UINT64_MAX);
   t.best_epoch = in.number<int>("best_epoch", 0, 1'000'000'000);
-  in.items<std::string>("data_digests", true, [&](const std::string& split, std::string digest) {
-    t.data_digests[split] = digest;
-  });
-  in.items<double>("accuracy", true, [&](const std::string& split, double value) {
+  t.data_digests = in.json<std::map<std::string, std::string>>("data_digests");
+  for (const auto& [split, value] : in.json<std::map<std::string, double>>("accuracy")) {
     if (split == "train") t.train_accuracy = value;
     if (split == "val") t.val_accuracy = value;
     if (split == "test") t.test_accuracy = value;
-  });
+  }
   t.tensors = std::move(file.tensors);
   return t;
 }
 
-std::vector<data::NamedTensor> task_tensors_of(layers::Network& network) {
+std::vector<data::NamedTensor> in_file_layout(const std::vector<layers::Entry>& entries) {
   std::vector<data::NamedTensor> tensors;
-  for (const layers::Entry& e : layers::task_tensors(network))
+  for (const layers::Entry& e : entries)
     tensors.push_back({e.name, data::to_file_layout(e.tensor->to(cpu_device), e.layout).clone()});
-  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  return tensors;
+}
+
+std::vector<data::NamedTensor> task_tensors_of(layers::Network& network) {
+  auto tensors = in_file_layout(layers::task_tensors(network));
+  std::ranges::sort(tensors, {}, &data::NamedTensor::name);
   return tensors;
 }
 
@@ -196,6 +180,28 @@ layers::TaskCost cost_of(const TaskFile& task) {
   if (task.dtype == name_of(DType::f64)) network->to(DType::f64);
   layers::apply_method(*network, task.method);
   return layers::cost_of(*network);
+}
+
+std::string preprocessing_text(int size) {
+  return canonical({{"mean", {0.485, 0.456, 0.406}},
+                    {"resize", "bilinear"},
+                    {"size", size},
+                    {"std", {0.229, 0.224, 0.225}}});
+}
+
+int preprocessed_size(const std::string& text) {
+  const Json json = Json::parse(text, nullptr, false);
+  std::int64_t size = 0;
+  const bool read = json.is_object() && read_field(json, "size", size);
+  return read && size >= 1 && size <= 8192 ? static_cast<int>(size) : 0;
+}
+
+std::map<std::string, std::string> backbone_metadata(const std::string& arch, int size,
+                                                     const std::vector<std::string>& class_names) {
+  return {{"reprise.format", "backbone 1"},
+          {"arch", arch},
+          {"classes", canonical(Json(class_names))},
+          {"preprocessing", preprocessing_text(size)}};
 }
 
 }  // namespace reprise::clr

@@ -2,19 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <fstream>
 
-#include "apps/clr/commands/signals.h"
 #include "apps/clr/learn/step.h"
-#include "apps/clr/learn/table.h"
+#include "apps/clr/learn/task_log.h"
 #include "data/io/file.h"
 #include "data/loader/order.h"
 #include "engine/core/check.h"
 #include "engine/core/env.h"
-#include "layers/reprogramming/method.h"
 #include "optim/schedules.h"
 
 namespace reprise::clr {
@@ -70,10 +66,10 @@ class StepLog {
 
 class Trainer {
  public:
-  Trainer(layers::Network& network, const TrainingJob& job, Progress& progress)
+  Trainer(layers::Network& network, const TrainingJob& job, TrainingObserver& observer)
       : network_(network),
         job_(job),
-        progress_(progress),
+        observer_(observer),
         learner_(network, job.recipe),
         generator_(job.generator),
         resumed_(resume()),
@@ -104,7 +100,7 @@ class Trainer {
     for (auto& [name, tensor] : saved->second.optimizer) buffers[name] = tensor;
     learner_.optimizer().load_state(buffers);
     if (generator_) generator_ = TorchGenerator::from_state(state_.generator);
-    progress_.line(fmt::format("{}: goes on after epoch {}, step {}", job_.task, state_.epoch, state_.step));
+    observer_.line(fmt::format("{}: goes on after epoch {}, step {}", job_.task, state_.epoch, state_.step));
     return true;
   }
 
@@ -125,7 +121,7 @@ class Trainer {
     learner_.optimizer().set_lr(learning_rate(job_.recipe, state_.epoch));
     epoch_begin_ = Clock::now();
     for (auto s = static_cast<std::size_t>(state_.step); s < batches.size() && !out_of_steps(); ++s) {
-      if (pending_signal() != 0) interrupt();
+      if (observer_.wants_stop()) interrupt();
       const StepResult result = step(batches[s]);
       state_.step = static_cast<std::int64_t>(s) + 1;
       state_.steps += 1;
@@ -133,7 +129,7 @@ class Trainer {
       state_.correct += result.correct;
       state_.seen += static_cast<std::int64_t>(batches[s].size());
       steps_log_.write(state_.steps, result, batches[s]);
-      progress_.step(state_.epoch + 1, state_.seen, static_cast<int>(batches[s].size()),
+      observer_.step(state_.epoch + 1, state_.seen, static_cast<int>(batches[s].size()),
                      state_.loss_sum / static_cast<double>(state_.step),
                      static_cast<double>(state_.correct) / static_cast<double>(state_.seen));
     }
@@ -162,10 +158,10 @@ class Trainer {
       state_.best = take_snapshot(job_.kept);
     }
     const double seconds = state_.seconds + seconds_between(epoch_begin_, Clock::now());
-    state_.log.push_back(fmt::format("{},{},{},{},{},{},{:.3f}", state_.epoch, exact(lr),
-                                     exact(state_.loss_sum), exact(accuracy), val_ ? exact(val.loss) : "",
-                                     val_ ? exact(val.accuracy) : "", seconds));
-    progress_.epoch(state_.epoch, state_.loss_sum, accuracy, val_ ? val.accuracy : std::nan(""), best,
+    LoggedEpoch epoch{state_.epoch, lr, state_.loss_sum, accuracy, {}, {}, seconds};
+    if (val_) epoch.val_loss = val.loss, epoch.val_accuracy = val.accuracy;
+    state_.log.push_back(epoch.line());
+    observer_.epoch(state_.epoch, state_.loss_sum, accuracy, val_ ? val.accuracy : std::nan(""), best,
                     seconds);
     state_.step = state_.correct = state_.seen = 0;
     state_.loss_sum = state_.seconds = 0;
@@ -177,7 +173,6 @@ class Trainer {
     state_.seconds += seconds_between(epoch_begin_, Clock::now());
     save();
     throw Interrupted(
-        pending_signal(),
         fmt::format("{}: interrupted in epoch {} and saved; the same command goes on from there", job_.task,
                     state_.epoch + 1));
   }
@@ -195,7 +190,7 @@ class Trainer {
   // The log, for those who watch.
   void write_log() {
     if (job_.log_file.empty()) return;
-    std::string text = log_header() + "\n";
+    std::string text = std::string(task_log_header) + "\n";
     for (const auto& line : state_.log) text += line + "\n";
     data::write_file_atomically(job_.log_file, text);
   }
@@ -203,7 +198,7 @@ class Trainer {
   const Clock::time_point made_ = Clock::now();
   layers::Network& network_;
   const TrainingJob& job_;
-  Progress& progress_;
+  TrainingObserver& observer_;
   Learner learner_;
   TrainState state_;
   std::optional<TorchGenerator> generator_;  // where it stood when the epoch began
@@ -217,10 +212,6 @@ class Trainer {
 
 }  // namespace
 
-std::string log_header() {
-  return "epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,seconds";
-}
-
 std::vector<std::vector<std::int64_t>> batches_of_epoch(const TrainingJob& job, int epoch,
                                                         std::optional<TorchGenerator> generator) {
   const Recipe& recipe = job.recipe;
@@ -230,8 +221,8 @@ std::vector<std::vector<std::int64_t>> batches_of_epoch(const TrainingJob& job, 
   return data::epoch_batches(job.train->count(), recipe.batch, recipe.seed, job.task, epoch, true);
 }
 
-TrainingResult train(layers::Network& network, const TrainingJob& job, Progress& progress) {
-  return Trainer(network, job, progress).run();
+TrainingResult train(layers::Network& network, const TrainingJob& job, TrainingObserver& observer) {
+  return Trainer(network, job, observer).run();
 }
 
 }  // namespace reprise::clr

@@ -1,11 +1,11 @@
 // The loop over the epochs of one task.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "apps/clr/commands/progress.h"
+#include "apps/clr/learn/observer.h"
 #include "apps/clr/learn/recipe.h"
 #include "apps/clr/learn/state.h"
 #include "data/loader/image_store.h"
@@ -27,7 +27,7 @@ struct TrainingJob {
   std::optional<TorchGenerator> generator;  // shuffles instead, as PyTorch does; stands where training begins
   std::string state_file, log_file;         // log_file may be empty: none
   std::string steps_file;                   // for --log-steps; empty: none
-  Json context;                             // what a resume needs to find unchanged
+  StateContext context;
 };
 
 struct TrainingResult {
@@ -37,15 +37,12 @@ struct TrainingResult {
   bool resumed = false;
 };
 
-// Trains until the epochs, the steps or the patience are at their end, going on from the state file where
-// there is one, and leaves the best epoch's values in `kept`. The state file stays; the caller removes it
-// when the result is safe. After SIGINT or SIGTERM: saves, then throws Interrupted.
-TrainingResult train(layers::Network& network, const TrainingJob& job, Progress& progress);
+// Trains to the end, going on from a state file, and leaves the best epoch's values in `kept`. The caller
+// removes the state file when the result is safe. Where the observer wants a stop: saves, then throws
+// Interrupted.
+TrainingResult train(layers::Network& network, const TrainingJob& job, TrainingObserver& observer);
 
-// "epoch,lr,train_loss,…": the first line of a log file.
-std::string log_header();
-// The image indices of every batch of an epoch, counted from 0. `generator`: where it stands when the epoch
-// begins, if the job has one.
+// The image indices of an epoch's batches. `generator`: as it stands when the epoch begins, if there is one.
 std::vector<std::vector<std::int64_t>> batches_of_epoch(const TrainingJob& job, int epoch,
                                                         std::optional<TorchGenerator> generator = {});
 

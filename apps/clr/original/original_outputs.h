@@ -1,5 +1,4 @@
-// What the original program leaves behind for a task, made from a finished task of a run folder: nothing here
-// depends on when or how often it is asked for.
+// What the original program leaves behind for a task, made from a finished task of a run folder.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +10,7 @@
 
 namespace reprise::clr {
 
-struct SeedOutputs {
+struct OriginalOutputs {
   std::string method;  // the original program's name
   std::string result_folder, weight_folder;
   std::string lock_file;  // held while a line goes into the CSV: several processes may work on one run folder
@@ -19,15 +18,13 @@ struct SeedOutputs {
   // <task>_<method>_lr0.001_lambda1e-05_gamma0.1_stepsize20, with the recipe's values
   std::string stem(const TaskFile& task) const;
 
-  // Appends "task_id,task_name,best_accuracy" to the CSV unless that very line is there; writes the log
-  // <result>/<stem>.txt and the whole network of the best epoch, <weight>/<stem>.pth. `log` is the task's log
-  // of the run folder.
+  // Appends "task_id,task_name,best_accuracy" to the CSV unless that line is there; writes
+  // <result>/<stem>.txt, from the task's `log`, and the whole network of the best epoch, <weight>/<stem>.pth.
   void write(const Backbone& backbone, const TaskFile& task, const data::Task& data,
              const std::string& log) const;
 };
 
-// The quotient in single precision, printed as Python prints a double that holds it: "0.8500000238418579",
-// "1.0".
-std::string seed_accuracy(std::int64_t correct, std::int64_t images);
+// The quotient in single precision as Python prints it as a double: "0.8500000238418579", "1.0".
+std::string original_accuracy(std::int64_t correct, std::int64_t images);
 
 }  // namespace reprise::clr

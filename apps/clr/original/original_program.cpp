@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "apps/clr/commands/common.h"
+#include "apps/clr/learn/errors.h"
 #include "engine/core/check.h"
 #include "layers/reprogramming/method.h"
 
@@ -22,7 +22,7 @@ constexpr PublishedFile xception_files[] = {
      "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-cadene/"
      "xception-43020ad28.pth"}};
 
-constexpr SeedProgram programs[] = {
+constexpr OriginalProgram programs[] = {
     {"Ghost_reduced_v1", "resnet18", resnet18_files},
     {"Ghost", "resnet18", resnet18_files},
     {"Ghost_reduced_v2", "resnet18", resnet18_files},
@@ -38,22 +38,19 @@ constexpr SeedProgram programs[] = {
 
 }  // namespace
 
-const SeedProgram& find_seed_program(const std::string& method) {
+const OriginalProgram& find_original_program(const std::string& method) {
   std::string known;
-  for (const SeedProgram& p : programs) {
+  for (const OriginalProgram& p : programs) {
     if (p.method == method) return p;
     known += (known.empty() ? "" : ", ") + std::string(p.method);
   }
   // A name of ours: the first program with that method.
-  for (const layers::Method* m : layers::methods())
-    if (m->name == method)
-      for (const SeedProgram& p : programs)
-        if (&layers::find_method(p.method) == m) return p;
-  throw UsageError(
-      fmt::format("--method {}: the original program has no such method; it has {}", method, known));
+  for (const OriginalProgram& p : programs)
+    if (layers::find_method(p.method).name == method) return p;
+  throw BadValue("method", method, "one of the original program's: " + known);
 }
 
-std::string find_published_backbone(const SeedProgram& program, const std::string& folder) {
+std::string find_published_backbone(const OriginalProgram& program, const std::string& folder) {
   if (program.files.empty()) return {};
   std::string wanted;
   for (const PublishedFile& file : program.files) {

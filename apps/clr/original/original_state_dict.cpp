@@ -5,7 +5,6 @@
 #include <optional>
 #include <set>
 
-#include "apps/clr/commands/common.h"
 #include "data/weights/layout.h"
 #include "engine/core/check.h"
 #include "layers/network.h"
@@ -14,26 +13,26 @@
 namespace reprise::clr {
 namespace {
 
-const std::string seed_prefix = "model.", batches_suffix = "num_batches_tracked";
+const std::string original_prefix = "model.", batches_suffix = "num_batches_tracked";
 
 // What stands in a wrapped convolution: our ending, and the original program's.
-struct SeedEnding {
+struct OriginalEnding {
   std::string_view ours, theirs;
 };
-constexpr SeedEnding plain_endings[] = {{".weight", ".original_block.weight"},
-                                        {".reprogram.weight", ".Ghos_Mod.0.weight"}};
-constexpr SeedEnding added_endings[] = {{".weight", ".conv.conv_layer.weight"},
-                                        {".reprogram.weight", ".conv.ghost_layer.weight"},
-                                        {".reprogram.scale", ".combine.A"}};
-constexpr SeedEnding side_endings[] = {{".weight", ".conv_layer.weight"}, {".side.weight", ".re.weight"}};
+constexpr OriginalEnding plain_endings[] = {{".weight", ".original_block.weight"},
+                                            {".reprogram.weight", ".Ghos_Mod.0.weight"}};
+constexpr OriginalEnding added_endings[] = {{".weight", ".conv.conv_layer.weight"},
+                                            {".reprogram.weight", ".conv.ghost_layer.weight"},
+                                            {".reprogram.scale", ".combine.A"}};
+constexpr OriginalEnding side_endings[] = {{".weight", ".conv_layer.weight"}, {".side.weight", ".re.weight"}};
 
 std::optional<std::string> with_ending(const std::string& name, std::string_view from, std::string_view to) {
   if (!name.ends_with(from)) return std::nullopt;
   return name.substr(0, name.size() - from.size()) + std::string(to);
 }
 
-std::string seed_name(const std::string& name, const std::set<std::string>& all) {
-  const auto wrapped = [&](std::span<const SeedEnding> endings,
+std::string original_name(const std::string& name, const std::set<std::string>& all) {
+  const auto wrapped = [&](std::span<const OriginalEnding> endings,
                            std::string_view mark) -> std::optional<std::string> {
     for (auto e = endings.rbegin(); e != endings.rend(); ++e) {  // the longest ending first
       if (!name.ends_with(e->ours)) continue;
@@ -48,10 +47,10 @@ std::string seed_name(const std::string& name, const std::set<std::string>& all)
 }
 
 std::string our_name(const std::string& name) {
-  for (const std::span<const SeedEnding> endings :
-       {std::span<const SeedEnding>(added_endings), std::span<const SeedEnding>(plain_endings),
-        std::span<const SeedEnding>(side_endings)})
-    for (const SeedEnding& e : endings)
+  for (const std::span<const OriginalEnding> endings :
+       {std::span<const OriginalEnding>(added_endings), std::span<const OriginalEnding>(plain_endings),
+        std::span<const OriginalEnding>(side_endings)})
+    for (const OriginalEnding& e : endings)
       if (auto found = with_ending(name, e.theirs, e.ours)) return *found;
   return name;
 }
@@ -107,38 +106,33 @@ std::vector<std::string> numbered_classes(std::int64_t count) {
 
 }  // namespace
 
-std::vector<data::NamedTensor> seed_state_dict(layers::Network& network,
-                                               const std::map<std::string, std::int64_t>& batches_tracked) {
+std::vector<data::NamedTensor> original_state_dict(
+    layers::Network& network, const std::map<std::string, std::int64_t>& batches_tracked) {
   const auto entries = network.named_tensors();
   std::set<std::string> names;
   for (const layers::Entry& e : entries) names.insert(e.name);
   std::vector<data::NamedTensor> state;
   for (const layers::Entry& e : entries) {
     Tensor t = data::to_file_layout(e.tensor->to(cpu_device), e.layout);
-    const std::string name = seed_name(e.name, names);
+    const std::string name = original_name(e.name, names);
     if (name.ends_with(".combine.A")) t = t.viewed_as({1, t.numel(), 1, 1});
-    state.push_back({seed_prefix + name, t});
+    state.push_back({original_prefix + name, t});
     if (auto batch_norm = with_ending(e.name, ".running_var", "")) {
       const auto count = batches_tracked.find(*batch_norm);
-      state.push_back({seed_prefix + *batch_norm + "." + batches_suffix,
+      state.push_back({original_prefix + *batch_norm + "." + batches_suffix,
                        scalar(count != batches_tracked.end() ? count->second : 0)});
     }
   }
   return state;
 }
 
-bool is_seed_state_dict(const std::vector<data::NamedTensor>& tensors) {
-  return !tensors.empty() &&
-         std::ranges::all_of(tensors, [](const auto& t) { return t.name.starts_with(seed_prefix); });
-}
-
-std::vector<data::NamedTensor> from_seed_state_dict(const std::vector<data::NamedTensor>& tensors) {
+std::vector<data::NamedTensor> from_original_state_dict(const std::vector<data::NamedTensor>& tensors) {
   std::vector<data::NamedTensor> ours;
   std::set<std::string> names;
   for (const auto& [name, tensor] : tensors) {
     if (name.ends_with(batches_suffix)) continue;
-    const bool prefixed = name.starts_with(seed_prefix);
-    data::NamedTensor renamed{our_name(prefixed ? name.substr(seed_prefix.size()) : name), tensor};
+    const bool prefixed = name.starts_with(original_prefix);
+    data::NamedTensor renamed{our_name(prefixed ? name.substr(original_prefix.size()) : name), tensor};
     REPRISE_CHECK(names.insert(renamed.name).second, "state dict: two tensors stand for {}, the second is {}",
                   renamed.name, name);
     if (name.ends_with(".combine.A")) renamed.tensor = tensor.viewed_as({tensor.numel()});

@@ -16,19 +16,16 @@ namespace reprise::clr {
 //   X.weight and X.reprogram.weight         X.original_block.weight and X.Ghos_Mod.0.weight
 //   ... where X.reprogram.scale is there    X.conv.conv_layer.weight, X.conv.ghost_layer.weight, X.combine.A
 //   (1,C,1,1) X.weight and X.side.weight              X.conv_layer.weight and X.re.weight
-// and num_batches_tracked (i64, no dimensions) behind each running_var: what `batches_tracked` says of the
-// batch norm's path.
-std::vector<data::NamedTensor> seed_state_dict(layers::Network& network,
-                                               const std::map<std::string, std::int64_t>& batches_tracked);
+// and num_batches_tracked (i64, no dimensions) after each running_var, from `batches_tracked` by path.
+std::vector<data::NamedTensor> original_state_dict(
+    layers::Network& network, const std::map<std::string, std::int64_t>& batches_tracked);
 
-// Whether the names are such ones; and the way back, without num_batches_tracked. Throws Error where two
-// tensors would have one name.
-bool is_seed_state_dict(const std::vector<data::NamedTensor>& tensors);
-std::vector<data::NamedTensor> from_seed_state_dict(const std::vector<data::NamedTensor>& tensors);
+// The way back, without num_batches_tracked. Throws Error where two tensors would have one name.
+std::vector<data::NamedTensor> from_original_state_dict(const std::vector<data::NamedTensor>& tensors);
 
-// The learned task in a whole state dict: the method is the one that explains all tensors with the fewest of
-// its own, every other tensor having the backbone's very bits. Class names are "0", "1", ... unless given.
-// Throws Error where no method does, naming what stands against the nearest one.
+// The learned task in a whole state dict: the method with the fewest own tensors such that all others have
+// the backbone's bits. Class names are "0", "1", ... unless given. Error, naming the nearest, where no method
+// fits.
 TaskFile task_of_state_dict(const Backbone& backbone, const std::vector<data::NamedTensor>& tensors,
                             const std::vector<std::string>& classes);
 
