@@ -99,13 +99,13 @@ FAULTS = [
     ("data/loader/order.cpp", "static_cast<std::uint64_t>(epoch))\n        .permutation", "0 * static_cast<std::uint64_t>(epoch))\n        .permutation", "data", ""),
     ("data/loader/pixel_cache.cpp", "if (!all_rows_intact(*rows))", "if (!all_rows_intact(*rows) && false)", "data", ""),
     # The program.
-    ("apps/clr/task_file.cpp", "task.backbone_identity == backbone.identity", "true", "survive", "--gtest_filter=BackboneFile.*flipped*"),
-    ("apps/clr/train/session_run.cpp", "  backbone_.verify();\n", "", "survive", "--gtest_filter=BackboneFile.changed*"),
-    ("apps/clr/train/session_run.cpp", "    folder_.tidy(name);\n", "", "survive", "--gtest_filter=Calls.killed*"),
-    ("apps/clr/train/trainer.cpp", "learner_.optimizer().load_state(buffers);", "", "apps", "--gtest_filter=Resume.same_bytes_after*"),
-    ("apps/clr/train/run_folder.cpp", "const FileLock lock = FileLock::wait(path_ + \"/run.lock\");", "", "apps", "--gtest_filter=Resume.several*"),
-    ("apps/clr/train/step.cpp", "result.loss /= static_cast<double>(n);", "", "apps", "--gtest_filter=Step*"),
-    ("apps/clr/train/state.cpp", "state.best = take(file, \"best/\");", "", "survive", "--gtest_filter=Calls.killed*"),
+    ("apps/clr/learn/task_file.cpp", "task.backbone_identity == backbone.identity", "true", "survive", "--gtest_filter=BackboneFile.*flipped*"),
+    ("apps/clr/learn/session.cpp", "  backbone_.verify();\n", "", "survive", "--gtest_filter=BackboneFile.changed*"),
+    ("apps/clr/learn/session.cpp", "    folder_.tidy(name);\n", "", "survive", "--gtest_filter=Calls.killed*"),
+    ("apps/clr/learn/trainer.cpp", "learner_.optimizer().load_state(buffers);", "", "apps", "--gtest_filter=Resume.same_bytes_after*"),
+    ("apps/clr/learn/run_folder.cpp", "const FileLock lock = FileLock::wait(path_ + \"/run.lock\");\n  RunRecord record", "RunRecord record", "apps", "--gtest_filter=Resume.several*"),
+    ("apps/clr/learn/step.cpp", "result.loss /= n;", "", "apps", "--gtest_filter=Step*"),
+    ("apps/clr/learn/state.cpp", "state.best = take(file, \"best/\");", "", "survive", "--gtest_filter=Calls.killed*"),
 ]
 
 

@@ -6,13 +6,12 @@
 #include <string_view>
 
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/train/signals.h"
+#include "apps/clr/learn/errors.h"
+#include "apps/clr/learn/surroundings.h"
 #include "apps/keep_freed_memory.h"
 #include "data/image/image.h"
 #include "data/sets/find_tasks.h"
-#include "engine/core/check.h"
 #include "engine/core/env.h"
-#include "engine/core/log.h"
 
 namespace reprise::clr {
 namespace {
@@ -20,6 +19,7 @@ namespace {
 constexpr int exit_failed = 1, exit_usage = 2;
 
 std::string version_text() {
+  const Invocation here = invocation_on(cpu_device, DType::f32);
   std::string backends = "ref, cpu";
 #if defined(REPRISE_WITH_CUDA)
   backends += ", cuda";
@@ -29,9 +29,9 @@ std::string version_text() {
       "(of portable, avx2, "
       "avx512)\n"
       "backends          {}",
-      version(), compiler(), build_flags(), data::decoder_versions(),
+      here.version, here.compiler, here.flags, here.decoders,
       data::sqlite_version().empty() ? "none (built without SQLite)" : data::sqlite_version(),
-      instruction_set(cpu_device), backends);
+      here.instruction_set, backends);
 }
 
 void print_env() {
@@ -42,21 +42,6 @@ void print_env() {
                         v.meaning, v.standard.empty() ? "(empty)" : v.standard);
   }
   print(text);
-}
-
-void add_commands(CLI::App& app, Common& common) {
-  add_train(app, common);
-  add_eval(app, common);
-  add_predict(app, common);
-  add_forward(app, common);
-  add_pretrain(app, common);
-  add_tasks(app, common);
-  add_info(app, common);
-  add_convert(app, common);
-  add_report(app, common);
-  add_reproduce(app, common);
-  add_audit(app, common);
-  add_demo_data(app, common);
 }
 
 int run(int argc, char** argv) {
@@ -72,7 +57,9 @@ int run(int argc, char** argv) {
         throw CLI::Success();
       },
       "the environment variables that clr reads");
-  add_commands(app, common);
+  for (const auto add : {add_train, add_eval, add_predict, add_forward, add_pretrain, add_tasks, add_info,
+                         add_convert, add_report, add_reproduce, add_audit, add_demo_data})
+    add(app, common);
   app.footer("`clr COMMAND --help` lists a command's options.");
   if (const std::string unknown = unknown_env_variables(); !unknown.empty())
     log_warning(fmt::format("unknown environment variable {}; `clr --env` lists the known ones", unknown));
@@ -122,7 +109,10 @@ int main(int argc, char** argv) {
     return clr::run(argc, argv);
   } catch (const clr::Interrupted& e) {
     log_line(e.what());
-    return e.exit_status();
+    return clr::status_of_interruption();
+  } catch (const clr::BadValue& e) {
+    log_line(std::string("clr: --") + e.what());
+    return clr::exit_usage;
   } catch (const clr::UsageError& e) {
     log_line(std::string("clr: ") + e.what());
     return clr::exit_usage;

@@ -7,7 +7,7 @@
 #include "apps/clr/audit/kernel_errors.h"
 #include "apps/clr/audit/statistics.h"
 #include "apps/clr/audit/trace.h"
-#include "apps/clr/train/anomaly.h"
+#include "apps/clr/learn/anomaly.h"
 #include "engine/autograd/autograd.h"
 #include "engine/core/error.h"
 #include "engine/ops/ops.h"

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "apps/clr/common.h"
+#include "apps/clr/learn/surroundings.h"
 #include "data/weights/weight_file.h"
 #include "tests/apps/train_support.h"
 

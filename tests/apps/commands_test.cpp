@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "apps/clr/demo_data.h"
-#include "apps/clr/task_file.h"
+#include "apps/clr/demo/demo_data.h"
+#include "apps/clr/learn/task_file.h"
 #include "data/image/write_png.h"
 #include "data/weights/weight_file.h"
 #include "layers/network.h"

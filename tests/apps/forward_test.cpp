@@ -194,7 +194,8 @@ TEST_F(Forward, wrong_usage_is_2) {
   write_input(1);
   const Outcome method = run({"--method", "nope"});
   EXPECT_EQ(method.status, 2);
-  EXPECT_NE(method.err.find("known are clr = Ghost_reduced_v1, clr-full"), std::string::npos) << method.err;
+  EXPECT_NE(method.err.find("expected one of clr = Ghost_reduced_v1, clr-full"), std::string::npos)
+      << method.err;
   EXPECT_EQ(run({"--no-such-option"}).status, 2);
   EXPECT_EQ(run({"--method", "clr", "--task", "x"}).status, 2);
   EXPECT_EQ(run({"--until", "layer1", "--train-step"}).status, 2);

@@ -6,8 +6,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "apps/clr/backbone.h"
-#include "apps/clr/task_file.h"
+#include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/task_file.h"
 #include "data/weights/weight_file.h"
 #include "engine/autograd/autograd.h"
 #include "layers/network.h"
@@ -148,10 +148,10 @@ TEST(Scratch, takes_an_architecture_and_no_backbone) {
   EXPECT_NE(both.err.find("takes --arch"), std::string::npos) << both.err;
   const Outcome neither = train({"--method", "scratch"});
   EXPECT_EQ(neither.status, 2);
-  EXPECT_NE(neither.err.find("--arch must name"), std::string::npos) << neither.err;
+  EXPECT_NE(neither.err.find("--arch auto: expected an architecture"), std::string::npos) << neither.err;
   const Outcome nothing = train({"--method", "clr"});
   EXPECT_EQ(nothing.status, 2);
-  EXPECT_NE(nothing.err.find("--backbone is required"), std::string::npos) << nothing.err;
+  EXPECT_NE(nothing.err.find("--backbone is missing"), std::string::npos) << nothing.err;
 }
 
 TEST(Info, tells_what_a_task_would_cost) {

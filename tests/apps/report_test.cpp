@@ -9,6 +9,7 @@
 #include "apps/clr/report/html.h"
 #include "apps/clr/report/page.h"
 #include "apps/clr/report/thumbnails.h"
+#include "engine/core/check.h"
 #include "tests/apps/train_support.h"
 
 namespace reprise::test {
@@ -73,7 +74,7 @@ ReportedTask task_called(const std::string& name, std::vector<std::string> class
   task.split = "val";
   task.accuracy = task.file.val_accuracy = task.learned = 0.75;
   task.now = 0.5;
-  task.log = {{0.1, 3, 0.25, 0.5}, {0.1, 2, 0.5, 0.75}, {0.01, 1, 0.75, std::nullopt}};
+  task.log = {{1, 0.1, 3, 0.25, {}, 0.5, 1}, {2, 0.1, 2, 0.5, {}, 0.75, 1}, {3, 0.01, 1, 0.75, {}, {}, 1}};
   for (const auto& truth : task.file.classes)
     for (const auto& guess : task.file.classes)
       task.guesses.push_back({truth, guess, "/nowhere/" + truth, 0.5});
@@ -89,9 +90,12 @@ ReportedRun run_of(const std::string& method, std::vector<ReportedTask> tasks) {
   ReportedRun run;
   run.path = "runs/" + method;
   run.method = run.label = method;
-  run.record =
-      Json::parse(R"({"backbone": {"arch": "resnet20", "identity": "abcd"}, "recipe": {"method": "clr"},
-    "tasks": {}, "invocations": [{"argv": ["clr", "train", "--data", "my images"], "version": "0.1.0"}]})");
+  run.record.backbone.arch = "resnet20";
+  run.record.backbone.identity = "abcd";
+  run.record.recipe = R"({"method": "clr"})";
+  run.record.invocations.emplace_back();
+  run.record.invocations[0].argv = {"clr", "train", "--data", "my images"};
+  run.record.invocations[0].version = "0.1.0";
   run.tasks = std::move(tasks);
   return run;
 }
@@ -162,8 +166,8 @@ TEST(ReportPage, many_tasks_and_many_classes) {
 
 TEST(ReportPage, every_command_that_made_a_run_is_there_once) {
   ReportedRun run = run_of("clr", {task_called("a", {"x", "y"})});
-  run.record["invocations"].push_back(run.record["invocations"][0]);  // resumed: the same command
-  run.record["invocations"].push_back({{"argv", {"clr", "train", "--tasks", "b"}}});
+  run.record.invocations.push_back(run.record.invocations[0]);  // resumed: the same command
+  run.record.invocations.emplace_back().argv = {"clr", "train", "--tasks", "b"};
   const std::string page = report_page({run});
   EXPECT_NE(page.find("clr train --data &#39;my images&#39;\nclr train --tasks b</pre>"), std::string::npos);
 }

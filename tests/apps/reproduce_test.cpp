@@ -5,10 +5,11 @@
 #include <set>
 #include <sstream>
 
-#include "apps/clr/reproduce/seed_outputs.h"
-#include "apps/clr/reproduce/seed_state_dict.h"
-#include "apps/clr/task_file.h"
+#include "apps/clr/learn/task_file.h"
+#include "apps/clr/original/original_outputs.h"
+#include "apps/clr/original/original_state_dict.h"
 #include "data/weights/weight_file.h"
+#include "engine/core/error.h"
 #include "engine/core/sha256.h"
 #include "layers/network.h"
 #include "layers/reprogramming/method.h"
@@ -30,7 +31,7 @@ std::string digest_of(const std::vector<data::NamedTensor>& state) {
   return sha256_hex(std::as_bytes(std::span(text.data(), text.size())));
 }
 
-TEST(SeedStateDict, has_the_names_types_and_shapes_that_pytorch_wants) {
+TEST(OriginalStateDict, has_the_names_types_and_shapes_that_pytorch_wants) {
   std::ifstream in(std::string(REPRISE_SOURCE_DIR) + "/tests/golden/reproduce/state_dicts.tsv");
   ASSERT_TRUE(in.is_open());
   int checked = 0;
@@ -38,30 +39,30 @@ TEST(SeedStateDict, has_the_names_types_and_shapes_that_pytorch_wants) {
   for (std::size_t count = 0; in >> method >> arch >> count >> sha; ++checked) {
     auto network = layers::make_network(arch, 7);
     layers::apply_method(*network, method);
-    const auto state = clr::seed_state_dict(*network, {});
+    const auto state = clr::original_state_dict(*network, {});
     EXPECT_EQ(state.size(), count) << method << " " << arch;
     EXPECT_EQ(digest_of(state), sha) << method << " " << arch;
 
     std::vector<std::string> back, own;
-    for (const auto& t : clr::from_seed_state_dict(state)) back.push_back(t.name);
+    for (const auto& t : clr::from_original_state_dict(state)) back.push_back(t.name);
     for (const auto& e : network->named_tensors()) own.push_back(e.name);
     EXPECT_EQ(back, own) << method << " " << arch;
   }
   EXPECT_EQ(checked, 18);
 }
 
-TEST(SeedStateDict, two_names_for_one_tensor_are_refused) {
+TEST(OriginalStateDict, two_names_for_one_tensor_are_refused) {
   const Tensor t = zeros({1, 1, 1, 1});
-  EXPECT_THROW(clr::from_seed_state_dict({{"model.a.weight", t}, {"model.a.original_block.weight", t}}),
+  EXPECT_THROW(clr::from_original_state_dict({{"model.a.weight", t}, {"model.a.original_block.weight", t}}),
                Error);
 }
 
-TEST(SeedOutputs, an_accuracy_is_a_single_precision_quotient_as_python_prints_it) {
-  EXPECT_EQ(clr::seed_accuracy(17, 20), "0.8500000238418579");
-  EXPECT_EQ(clr::seed_accuracy(1, 3), "0.3333333432674408");
-  EXPECT_EQ(clr::seed_accuracy(20, 20), "1.0");
-  EXPECT_EQ(clr::seed_accuracy(0, 20), "0.0");
-  EXPECT_EQ(clr::seed_accuracy(1, 131072), "7.62939453125e-06");
+TEST(OriginalOutputs, an_accuracy_is_a_single_precision_quotient_as_python_prints_it) {
+  EXPECT_EQ(clr::original_accuracy(17, 20), "0.8500000238418579");
+  EXPECT_EQ(clr::original_accuracy(1, 3), "0.3333333432674408");
+  EXPECT_EQ(clr::original_accuracy(20, 20), "1.0");
+  EXPECT_EQ(clr::original_accuracy(0, 20), "0.0");
+  EXPECT_EQ(clr::original_accuracy(1, 131072), "7.62939453125e-06");
 }
 
 class Reproduce : public testing::Test {
@@ -70,7 +71,7 @@ class Reproduce : public testing::Test {
     auto network = layers::make_network("resnet18", 4);
     network->initialize(5);
     std::vector<data::NamedTensor> tensors;
-    for (const auto& t : clr::seed_state_dict(*network, {{"bn1", 100}}))
+    for (const auto& t : clr::original_state_dict(*network, {{"bn1", 100}}))
       tensors.push_back({t.name.substr(std::string("model.").size()), t.tensor});
     data::write_pth(backbone, tensors);
     write_task(dir / "data", "circles", 5);
@@ -138,7 +139,8 @@ TEST_F(Reproduce, a_state_dict_of_another_backbone_is_refused_by_the_tensor_that
   ASSERT_EQ(reproduce("Ghost_reduced_v1").status, 0);
   auto network = layers::make_network("resnet18", 4);
   network->initialize(6);
-  std::vector<data::NamedTensor> tensors = clr::from_seed_state_dict(clr::seed_state_dict(*network, {}));
+  std::vector<data::NamedTensor> tensors =
+      clr::from_original_state_dict(clr::original_state_dict(*network, {}));
   data::write_pth(dir / "other.pth", tensors);
   const Outcome o = test::clr(
       {"convert", dir / "weight/circles_Ghost_reduced_v1_lr0.001_lambda1e-05_gamma0.1_stepsize1.pth",

@@ -9,7 +9,7 @@
 #include <map>
 #include <sstream>
 
-#include "apps/clr/backbone.h"
+#include "apps/clr/learn/backbone.h"
 #include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
 #include "engine/core/sha256.h"

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "apps/clr/task_file.h"
+#include "apps/clr/learn/task_file.h"
 #include "tests/apps/train_support.h"
 
 namespace reprise::test {

@@ -1,16 +1,18 @@
 // The parts of training that can be called one by one.
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
+#include <cmath>
 
-#include "apps/clr/backbone.h"
-#include "apps/clr/train/estimate.h"
-#include "apps/clr/train/progress.h"
-#include "apps/clr/train/recipe.h"
-#include "apps/clr/train/run_folder.h"
-#include "apps/clr/train/state.h"
-#include "apps/clr/train/step.h"
-#include "apps/clr/train/trainer.h"
+#include "apps/clr/commands/progress.h"
+#include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/estimate.h"
+#include "apps/clr/learn/recipe.h"
+#include "apps/clr/learn/run_folder.h"
+#include "apps/clr/learn/run_record.h"
+#include "apps/clr/learn/state.h"
+#include "apps/clr/learn/step.h"
+#include "apps/clr/learn/task_log.h"
+#include "apps/clr/learn/trainer.h"
 #include "data/loader/check_readable.h"
 #include "data/sets/find_tasks.h"
 #include "engine/autograd/autograd.h"
@@ -131,9 +133,8 @@ TEST(Trainer, stops_when_the_best_epoch_is_too_old) {
   job.val = s.images.val.get();
   job.kept = layers::task_tensors(*network);
   job.state_file = s.dir / "state";
-  job.context = Json::object();
-  Progress progress(Progress::Style::quiet, 0);
-  const TrainingResult result = train(*network, job, progress);
+  TrainingObserver nobody;
+  const TrainingResult result = train(*network, job, nobody);
   EXPECT_EQ(result.best_epoch, 1);
   EXPECT_EQ(result.epochs, 5);  // at 4 the best is 3 old, at 5 more than 3
 }
@@ -147,7 +148,9 @@ TEST(State, comes_back_as_it_was) {
   state.best_val = 1.0 / 3;
   state.log = {"1,2,\"three\""};
   state.best = {{"w", tensor({2}, {1.5F, -0.0F})}};
-  const Json context = {{"recipe", {{"lr", 0.1}}}};
+  StateContext context, other;
+  context.recipe = R"({"lr": 0.1})";
+  other.recipe = R"({"lr": 0.2})";
   save_state(dir / "s", state, {{{"w", tensor({1}, {2.0F})}}, {{"0.m", tensor({1}, {3.0F})}}}, context);
   const auto back = load_state(dir / "s", context);
   ASSERT_TRUE(back);
@@ -157,10 +160,7 @@ TEST(State, comes_back_as_it_was) {
   EXPECT_EQ(back->first.log, state.log);
   EXPECT_TRUE(same_bits(back->first.best[0].tensor, state.best[0].tensor));
   EXPECT_EQ(back->second.optimizer[0].name, "0.m");
-  EXPECT_NE(error_of([&] {
-              load_state(dir / "s", {{"recipe", {{"lr", 0.2}}}});
-            }).find("recipe"),
-            std::string::npos);
+  EXPECT_NE(error_of([&] { load_state(dir / "s", other); }).find("recipe"), std::string::npos);
   EXPECT_FALSE(load_state(dir / "absent", context));
   const std::string bytes = read_text(dir / "s");
   for (std::size_t n = 0; n < bytes.size(); n += 7) {
@@ -197,16 +197,80 @@ TEST(RunFolder, csv_fields_read_back) {
 TEST(Recipe, differences_are_named) {
   Recipe a, b;
   b.gamma = 0.2;
-  EXPECT_EQ(error_of([&] { check_same_recipe(to_json(a), to_json(a), "run"); }), "");
-  EXPECT_NE(error_of([&] { check_same_recipe(to_json(a), to_json(b), "run"); }).find("--gamma"),
+  EXPECT_EQ(error_of([&] { check_same_recipe(recipe_text(a), recipe_text(a), "run"); }), "");
+  EXPECT_NE(error_of([&] { check_same_recipe(recipe_text(a), recipe_text(b), "run"); }).find("--gamma"),
             std::string::npos);
   b = a;
   b.optimizer = "sgd";
-  EXPECT_NE(error_of([&] { check_same_recipe(to_json(b), to_json(a), "run"); }).find("--optimizer"),
+  EXPECT_NE(error_of([&] { check_same_recipe(recipe_text(b), recipe_text(a), "run"); }).find("--optimizer"),
             std::string::npos);
   b.epochs = 2;
   EXPECT_EQ(b.decay_every(), 1);
   EXPECT_EQ(a.decay_every(), 20);
+}
+
+TEST(Recipe, comes_back_from_a_file_whole_or_in_part) {
+  Recipe a;
+  a.optimizer = "sgd";
+  a.momentum = 0.8;
+  a.lr = 0.1 + 0.2;
+  a.seed = 18446744073709551615U;
+  const Recipe b = complete_recipe(recipe_text(a), "run");
+  EXPECT_EQ(recipe_text(a), recipe_text(b));
+  EXPECT_EQ(b.lr_step, 20) << "as it was decayed";
+  EXPECT_EQ(partial_recipe(R"({"lr": 0.5, "of another version": []})", "run").lr, 0.5);
+  for (const auto& [text, says] : {std::pair(R"({"lr": "fast"})", "'lr' of the recipe is \"fast\""),
+                                   {R"({"epochs": 1.5})", "'epochs'"},
+                                   {R"({"skip-bad": 1})", "'skip-bad'"}})
+    EXPECT_NE(error_of([&] { partial_recipe(text, "run"); }).find(says), std::string::npos) << text;
+  EXPECT_NE(error_of([&] { complete_recipe(R"({"lr": 0.5})", "run"); }).find("no 'method'"),
+            std::string::npos);
+}
+
+TEST(Recipe, a_value_out_of_range_is_named_with_the_range) {
+  const auto said = [](auto change) {
+    Recipe r;
+    change(r);
+    return error_of([&] { check(r); });
+  };
+  EXPECT_EQ(said([](Recipe&) {}), "");
+  EXPECT_EQ(said([](Recipe& r) { r.lr = 0; }), "lr 0: expected a number above 0");
+  EXPECT_EQ(said([](Recipe& r) { r.gamma = std::nan(""); }), "gamma nan: expected a number above 0");
+  EXPECT_EQ(said([](Recipe& r) { r.momentum = 1; }), "momentum 1: expected a number in [0,1)");
+  EXPECT_EQ(said([](Recipe& r) { r.val_fraction = 0; }), "val-fraction 0: expected a number between 0 and 1");
+  EXPECT_EQ(said([](Recipe& r) { r.penalty = "l3"; }), "penalty l3: expected one of l2, l1, l12, none");
+  EXPECT_EQ(said([](Recipe& r) { r.schedule = ""; }), "schedule is missing: expected one of step, cosine");
+}
+
+TEST(RunRecord, of_an_older_clr_is_read_from_its_command_lines) {
+  const TempDir dir;
+  write_text(dir / "run.json",
+             R"({"format": "reprise run 1", "backbone": {}, "recipe": {"lr": 1}, "tasks": {},
+    "invocations": [{"argv": ["clr", "reproduce", "--data=images", "--order", "o.txt"]},
+                    {"argv": ["clr", "train", "--data", "old"], "data": "/new", "init": "/i"}]})");
+  write_run_record(dir / "again.json", read_run_record(dir / "run.json"));
+  const RunRecord record = read_run_record(dir / "again.json");
+  EXPECT_EQ(record.recipe, R"({"lr":1})");
+  ASSERT_EQ(record.invocations.size(), 2u);
+  EXPECT_EQ(record.invocations[0].data, "images");
+  EXPECT_EQ(record.invocations[0].order, "o.txt");
+  EXPECT_TRUE(record.invocations[0].clip_grey16);
+  EXPECT_EQ(record.invocations[1].data, "/new");
+  EXPECT_EQ(record.invocations[1].init, "/i");
+  EXPECT_FALSE(record.invocations[1].clip_grey16);
+}
+
+TEST(TaskLog, lines_read_back) {
+  const TempDir dir;
+  const LoggedEpoch first{1, 1e-3, 0.1 + 0.2, 1.0 / 3, 0.5, 0.25, 1.5}, second{2, 1e-4, 7, 0, {}, {}, 2};
+  write_text(dir / "log",
+             std::string(task_log_header) + "\n" + first.line() + "\n" + second.line() + "\nhalf,");
+  const TaskLog log = read_task_log(dir / "log");
+  ASSERT_EQ(log.epochs.size(), 2u);
+  EXPECT_EQ(log.epochs[0].line(), first.line());
+  EXPECT_EQ(log.epochs[1].line(), second.line());
+  EXPECT_EQ(log.seconds(), 3.5);
+  EXPECT_TRUE(read_task_log(dir / "absent").epochs.empty());
 }
 
 TEST(Estimate, a_batch_that_does_not_fit_names_one_that_does) {

@@ -1,9 +1,9 @@
 // What clr itself writes and reads again: a stranger may have had it in between.
-#include <nlohmann/json.hpp>
-
-#include "apps/clr/task_file.h"
-#include "apps/clr/train/run_folder.h"
-#include "apps/clr/train/state.h"
+#include "apps/clr/learn/recipe.h"
+#include "apps/clr/learn/run_folder.h"
+#include "apps/clr/learn/state.h"
+#include "apps/clr/learn/task_file.h"
+#include "apps/clr/learn/task_log.h"
 #include "data/loader/order.h"
 #include "tests/fuzz/targets.h"
 
@@ -17,19 +17,21 @@ void task_file(Bytes bytes) {
 }
 
 void state_file(Bytes bytes) {
-  load_state(file_of(bytes, "task.state"), Json::object());
+  load_state(file_of(bytes, "task.state"), {});
 }
 
 void run_json(Bytes bytes) {
   file_of(bytes, "run/run.json");
   const RunFolder folder(scratch_folder() + "/run");
-  const Json record = folder.record();
-  folder.check_same(record["backbone"], record["recipe"]);
+  const RunRecord record = folder.record();
+  folder.check_same(record.backbone, record.recipe);
+  complete_recipe(record.recipe, "run");
   folder.finished_tasks();
   folder.rebuild_results();
 }
 
 void log_file(Bytes bytes) {
+  read_task_log(file_of(bytes, "log.csv"));
   csv_fields({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 

@@ -6,8 +6,8 @@
 #include <bit>
 #include <filesystem>
 
-#include "apps/clr/backbone.h"
-#include "apps/clr/train/session.h"
+#include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/session.h"
 #include "data/weights/weight_file.h"
 #include "engine/core/error.h"
 #include "engine/core/storage.h"
@@ -99,7 +99,8 @@ TEST_F(BackboneFile, changed_in_memory_stops_the_training) {
   options.on_finished = [&](const data::Task& task, const reprise::clr::TaskFile&, const std::string&) {
     if (task.name == "one") flip();
   };
-  reprise::clr::Session session(backbone, options);
+  reprise::clr::TrainingObserver nobody;
+  reprise::clr::Session session(backbone, options, nobody);
   session.prepare();
   try {
     session.run();

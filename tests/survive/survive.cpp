@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "apps/clr/train/run_folder.h"
+#include "apps/clr/learn/run_folder.h"
 #include "data/weights/weight_file.h"
 
 namespace reprise::test {

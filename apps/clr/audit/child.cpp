@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "apps/clr/train/signals.h"
+#include "apps/clr/commands/signals.h"
 #include "engine/core/check.h"
 
 extern char** environ;
@@ -72,7 +72,7 @@ std::string run_self(const std::vector<std::string>& arguments, const Environmen
   REPRISE_CHECK(failed == 0, "this program could not be started again: {}", std::strerror(failed));
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-  if (pending_signal() != 0) throw Interrupted(pending_signal(), "interrupted; nothing was changed");
+  stop_if_requested();
   const int code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   REPRISE_CHECK(code == 0, "`clr {}` ended with {}", fmt::join(arguments, " "), code);
   return text;

@@ -1,5 +1,4 @@
-// This very program called again, with other environment variables: switches of the engine are read once a
-// process.
+// Calls this program again with other environment variables: the engine reads its switches once a process.
 #pragma once
 
 #include <string>

@@ -5,6 +5,7 @@
 #include "engine/autograd/autograd.h"
 #include "engine/core/log.h"
 #include "engine/ops/conv2d.h"
+#include "layers/summary.h"
 
 namespace reprise::clr {
 
@@ -21,6 +22,13 @@ double seconds_on_ref(double flops) {
   const Tensor y = ops::conv2d(x, w);
   const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   return seconds / static_cast<double>(2 * y.numel() * 3 * 3 * 32) * flops;
+}
+
+double flops_of_image(layers::Network& network, int size) {
+  double flops = 0;
+  for (const layers::LayerRow& row : layers::summarize(network, size, size))
+    flops += static_cast<double>(row.flops);
+  return flops;
 }
 
 }  // namespace reprise::clr

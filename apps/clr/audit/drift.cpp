@@ -1,18 +1,9 @@
 // clr audit drift: the same first steps of a training in every arithmetic that there is, side by side.
-#include <algorithm>
-#include <cmath>
-#include <nlohmann/json.hpp>
-
 #include "apps/clr/audit/child.h"
 #include "apps/clr/audit/cost.h"
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/audit/trial.h"
-#include "apps/clr/table.h"
-#include "apps/clr/train/progress.h"
-#include "apps/clr/train/session.h"
-#include "apps/clr/train/signals.h"
-#include "engine/core/check.h"
-#include "engine/core/log.h"
+#include "apps/clr/learn/surroundings.h"
 
 namespace reprise::clr {
 namespace {
@@ -70,7 +61,7 @@ Curve steps_here(const TrialOptions& o, const Common& common) {
   Curve curve{fmt::format("{} {}", to_string(common.resolved_device()), name_of(common.resolved_dtype())),
               {}};
   for (std::int64_t s = 0; s < trial.recipe().steps; ++s) {
-    if (pending_signal() != 0) throw Interrupted(pending_signal(), "interrupted; nothing was changed");
+    stop_if_requested();
     curve.losses.push_back(training.step().loss);
   }
   return curve;
@@ -166,8 +157,7 @@ void add_audit_drift(CLI::App& audit, Common& common) {
       add_command(audit, common, "drift",
                   "the loss of the first steps in every device, dtype and instruction set, side by side");
   const auto o = std::make_shared<DriftOptions>();
-  o->trial.recipe.steps = 50;
-  add_trial_options(c, o->trial);
+  add_trial_options(c, o->trial, 50);
   c.add_flag("--only", o->only, "one column alone: that of --device and --dtype");
   c.callback([o, &common] { run_drift(*o, common); });
 }

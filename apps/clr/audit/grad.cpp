@@ -1,23 +1,13 @@
 // clr audit grad: gradients against differences, in double on the reference: every op, and a whole network.
-#include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 
 #include "apps/clr/audit/cost.h"
 #include "apps/clr/audit/parts.h"
-#include "apps/clr/backbone.h"
-#include "apps/clr/table.h"
-#include "apps/clr/train/progress.h"
-#include "apps/clr/train/signals.h"
-#include "engine/autograd/autograd.h"
 #include "engine/autograd/gradcheck.h"
 #include "engine/cases/run_case.h"
 #include "engine/core/check.h"
 #include "engine/core/random.h"
 #include "engine/ops/softmax.h"
-#include "layers/network.h"
-#include "layers/reprogramming/method.h"
-#include "layers/summary.h"
 
 namespace reprise::clr {
 namespace {
@@ -138,9 +128,7 @@ void run_grad(const GradOptions& o, Common& common) {
   const SignalGuard signals;
   const auto network = small_network(o, common.seed);
   common.begin();
-  double flops = 0;
-  for (const layers::LayerRow& row : layers::summarize(*network, o.size, o.size))
-    flops += static_cast<double>(row.flops);
+  const double flops = flops_of_image(*network, o.size);
   const std::int64_t tensors = static_cast<std::int64_t>(network->trained_parameters().size());
   const double passes = 2.0 * static_cast<double>(tensors * o.elements + 2);
   tell_cost(common,
@@ -149,7 +137,7 @@ void run_grad(const GradOptions& o, Common& common) {
                         duration_text(seconds_on_ref(flops * images_of_network * passes))));
   std::vector<GradientRow> rows;
   for (const cases::OpCases& op : cases::all()) {
-    if (pending_signal() != 0) throw Interrupted(pending_signal(), "interrupted; nothing was changed");
+    stop_if_requested();
     if (GradientRow row = check_op(op); row.elements > 0) rows.push_back(std::move(row));
   }
   rows.push_back(check_network(o, *network));

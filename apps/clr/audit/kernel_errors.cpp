@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "apps/clr/common.h"
+#include "apps/clr/learn/anomaly.h"
+#include "apps/clr/learn/surroundings.h"
 #include "engine/core/check.h"
-#include "engine/core/tensor.h"
 #include "engine/kernels/allowance.h"
 
 namespace reprise::clr {
@@ -14,23 +14,16 @@ namespace {
 // The distance to the next number of that dtype at the size of `value`.
 double ulp(double value, DType dtype) {
   const int digits = dtype == DType::f64 ? 53 : dtype == DType::bf16 ? 8 : 24;
-  // The exponent of the smallest normal number; in double a little more, so that the distance is normal
-  // itself.
+  // The exponent of the smallest normal number; in double a little more: the distance too must be normal.
   const int smallest = dtype == DType::f64 ? -960 : -126;
   const int exponent = value == 0 ? smallest : std::max(std::ilogb(value), smallest);
   return std::ldexp(1.0, exponent - digits + 1);
 }
 
-double value_of(const View& v, std::int64_t i) {
-  if (v.dtype == DType::f64) return v.data<double>()[i];
-  if (v.dtype == DType::bf16) return static_cast<double>(to_float(v.data<BFloat16>()[i]));
-  return static_cast<double>(v.data<float>()[i]);
-}
-
 void compare(KernelErrors& e, const View& got, const double* want, DType dtype) {
   double largest = 0, worst = 0;
   for (std::int64_t i = 0; i < got.numel(); ++i) {
-    const double value = value_of(got, i);
+    const double value = number_at(got, i);
     largest = std::max(largest, std::abs(want[i]));
     const bool alike = value == want[i] || (std::isnan(value) && std::isnan(want[i]));
     const double error = alike ? 0 : std::abs(value - want[i]);

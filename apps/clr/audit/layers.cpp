@@ -1,32 +1,16 @@
 // clr audit layers: activations and gradients of every module, beside those of ref in double.
-#include <algorithm>
-#include <cmath>
-#include <map>
-#include <nlohmann/json.hpp>
-#include <optional>
-
 #include "apps/clr/audit/cost.h"
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/audit/statistics.h"
-#include "apps/clr/backbone.h"
-#include "apps/clr/run_network.h"
-#include "apps/clr/table.h"
-#include "apps/clr/task_file.h"
-#include "apps/clr/train/progress.h"
+#include "apps/clr/learn/run_network.h"
 #include "data/image/image.h"
 #include "data/image/resize.h"
 #include "data/io/file.h"
 #include "data/sets/find_tasks.h"
 #include "data/sets/walk.h"
 #include "data/weights/layout.h"
-#include "data/weights/weight_file.h"
-#include "engine/autograd/autograd.h"
-#include "engine/core/check.h"
 #include "engine/ops/softmax.h"
-#include "layers/network.h"
 #include "layers/observer.h"
-#include "layers/reprogramming/method.h"
-#include "layers/summary.h"
 
 namespace reprise::clr {
 namespace {
@@ -96,11 +80,7 @@ class LayersAudit {
                            : backbone.instantiate(method_, drawn_classes, common_.seed, "audit");
     size_ = o_.size > 0 ? o_.size : task_ ? task_->size : backbone.size;
     // Without a method every parameter is trained, in memory of its own.
-    if (method_.empty())
-      for (const layers::Entry& e : made->named_tensors()) {
-        *e.tensor = e.tensor->clone();
-        if (!e.is_buffer) set_requires_grad(*e.tensor);
-      }
+    if (method_.empty()) thaw(*made);
     made->train(!o_.eval && (method_.empty() || layers::find_method(method_).train_mode));
     return made;
   }
@@ -262,11 +242,8 @@ void run_layers(const LayersOptions& o, Common& common) {
   const auto reference = audit.network(ref_device, DType::f64);
   std::vector<std::string> paths;
   const Tensor images = read_images(o, audit.size(), paths);
-  double flops = 0;
-  for (const layers::LayerRow& row : layers::summarize(*network, audit.size(), audit.size()))
-    flops += static_cast<double>(row.flops) * static_cast<double>(images.dim(0));
-  // Forward and backward, and the forward of each module again, which in nested modules runs up to three
-  // times.
+  const double flops = flops_of_image(*network, audit.size()) * static_cast<double>(images.dim(0));
+  // Forward and backward, and each module's forward again, in nested modules up to three times.
   tell_cost(common,
             fmt::format("{} images of {}x{} forward and back, and at most 6 times that by ref in double: "
                         "about {}",

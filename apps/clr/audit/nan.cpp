@@ -1,14 +1,8 @@
 // clr audit nan: trains a few steps in anomaly mode.
-#include <fmt/format.h>
-
-#include <nlohmann/json.hpp>
-
 #include "apps/clr/audit/cost.h"
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/audit/trial.h"
-#include "apps/clr/table.h"
-#include "apps/clr/train/anomaly.h"
-#include "apps/clr/train/signals.h"
+#include "apps/clr/learn/anomaly.h"
 
 namespace reprise::clr {
 namespace {
@@ -51,7 +45,7 @@ void run_nan(const TrialOptions& o, Common& common) {
   std::string anomaly;
   try {
     for (; steps < trial.recipe().steps; ++steps) {
-      if (pending_signal() != 0) throw Interrupted(pending_signal(), "interrupted; nothing was changed");
+      stop_if_requested();
       training.step();
     }
   } catch (const Interrupted&) {
@@ -71,8 +65,7 @@ void add_audit_nan(CLI::App& audit, Common& common) {
       add_command(audit, common, "nan",
                   "train a few steps and stop at the first value that is not finite, where it arose");
   const auto o = std::make_shared<TrialOptions>();
-  o->recipe.steps = 100;
-  add_trial_options(c, *o);
+  add_trial_options(c, *o, 100);
   c.callback([o, &common] { run_nan(*o, common); });
 }
 

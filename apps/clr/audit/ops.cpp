@@ -1,16 +1,10 @@
 // clr audit ops: every kernel beside ref in double, from the same inputs.
-#include <algorithm>
-#include <cmath>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "apps/clr/audit/cost.h"
 #include "apps/clr/audit/kernel_errors.h"
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/audit/trial.h"
-#include "apps/clr/table.h"
-#include "apps/clr/train/progress.h"
-#include "apps/clr/train/signals.h"
 #include "engine/cases/run_case.h"
 #include "engine/core/check.h"
 #include "engine/kernels/allowance.h"
@@ -18,16 +12,12 @@
 namespace reprise::clr {
 namespace {
 
-struct OpsOptions {
-  TrialOptions trial;
-};
-
 // Runs the op cases forward and back, but for those on whole numbers, which have no errors, those in which
 // terms cancel, which are allowed more than others, and the few that take as long as all the rest.
 void call_every_op(Device device, DType dtype) {
   for (const cases::OpCases& op : cases::all())
     for (const std::string& parameters : op.cases) {
-      if (pending_signal() != 0) throw Interrupted(pending_signal(), "interrupted; nothing was changed");
+      stop_if_requested();
       const cases::Case c = op.make(parameters);
       const ErrorScope scope("case", c.name);
       if (!c.integers && c.terms == 0 && cases::size_of(c) <= 300'000)
@@ -82,13 +72,12 @@ void print_result(const Common& common, const ErrorProbe& probe, const std::stri
   if (!others.empty()) print(fmt::format("not called: {}\n", fmt::join(others, ", ")));
 }
 
-void run_ops(const OpsOptions& o, Common& common) {
+void run_ops(const TrialOptions& o, Common& common) {
   const SignalGuard signals;
   ErrorProbe probe;
   std::string from = "from a call of every op, forward and back";
-  if (o.trial.data.empty()) {
-    if (!o.trial.backbone.empty())
-      throw UsageError("--backbone: with --data, whose first steps are then examined");
+  if (o.data.empty()) {
+    if (!o.backbone.empty()) throw UsageError("--backbone: with --data, whose first steps are then examined");
     common.begin();
     constexpr double flops_of_all_cases = 1.5e9;
     tell_cost(
@@ -98,7 +87,7 @@ void run_ops(const OpsOptions& o, Common& common) {
     const ProbeScope scope(probe);
     call_every_op(common.resolved_device(), common.resolved_dtype());
   } else {
-    const Trial trial(o.trial, common);
+    const Trial trial(o, common);
     from = "from " + trial.describe();
     tell_cost(common, fmt::format("{}, and each of their kernels again by ref in double: about {}",
                                   trial.describe(), duration_text(seconds_on_ref(trial.flops()))));
@@ -118,9 +107,8 @@ void add_audit_ops(CLI::App& audit, Common& common) {
       add_command(audit, common, "ops",
                   "every kernel's error beside ref in double, by a call of every op, or with --data "
                   "by training steps");
-  const auto o = std::make_shared<OpsOptions>();
-  o->trial.recipe.steps = 1;
-  add_trial_options(c, o->trial)->required(false);
+  const auto o = std::make_shared<TrialOptions>();
+  add_trial_options(c, *o, 1)->required(false);
   c.callback([o, &common] { run_ops(*o, common); });
 }
 

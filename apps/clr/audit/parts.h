@@ -1,18 +1,12 @@
 // The parts of `clr audit`: each adds its subcommand with options, and what to do when it is called.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
-#include "apps/clr/common.h"
+#include "apps/clr/commands/command.h"
 
 namespace reprise::clr {
 
-void add_audit_ops(CLI::App& audit, Common& common);
-void add_audit_grad(CLI::App& audit, Common& common);
-void add_audit_layers(CLI::App& audit, Common& common);
-void add_audit_repeat(CLI::App& audit, Common& common);
-void add_audit_drift(CLI::App& audit, Common& common);
-void add_audit_nan(CLI::App& audit, Common& common);
-void add_audit_verify(CLI::App& audit, Common& common);
+using AddPart = void(CLI::App& audit, Common& common);
+AddPart add_audit_ops, add_audit_grad, add_audit_layers, add_audit_repeat, add_audit_drift, add_audit_nan,
+    add_audit_verify;
 
 }  // namespace reprise::clr

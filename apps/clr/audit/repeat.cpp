@@ -1,15 +1,9 @@
 // clr audit repeat: the same steps several times, with other numbers of threads, compared to the bit.
-#include <nlohmann/json.hpp>
-
 #include "apps/clr/audit/cost.h"
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/audit/trace.h"
 #include "apps/clr/audit/trial.h"
-#include "apps/clr/table.h"
-#include "apps/clr/train/signals.h"
-#include "engine/core/check.h"
 #include "engine/core/parallel.h"
-#include "layers/network.h"
 
 namespace reprise::clr {
 namespace {
@@ -73,8 +67,7 @@ void run_repeat(const RepeatOptions& o, Common& common) {
     for (const layers::Entry& e : training.network().named_tensors())
       if (e.tensor->device().is_host()) names[e.tensor->view().ptr] = e.name;
     runs.push_back({name, [&training, threads] {
-                      if (pending_signal() != 0)
-                        throw Interrupted(pending_signal(), "interrupted; nothing was changed");
+                      stop_if_requested();
                       set_thread_count(threads);
                       training.step();
                     }});
@@ -97,7 +90,7 @@ void add_audit_repeat(CLI::App& audit, Common& common) {
   CLI::App& c = add_command(audit, common, "repeat",
                             "do the same training steps several times and compare what every kernel writes");
   const auto o = std::make_shared<RepeatOptions>();
-  add_trial_options(c, o->trial);
+  add_trial_options(c, o->trial, 5);
   c.add_option("--thread-counts", o->counts, "repeat with these numbers of threads, divided by commas")
       ->delimiter(',')
       ->check(CLI::Range(1, most_threads))

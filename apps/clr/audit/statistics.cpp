@@ -2,26 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "apps/clr/learn/anomaly.h"
+#include "apps/clr/learn/table.h"
 #include "engine/core/check.h"
 
 namespace reprise::clr {
-namespace {
-
-double value_of(const View& v, std::int64_t i) {
-  switch (v.dtype) {
-    case DType::f32:
-      return static_cast<double>(v.data<float>()[i]);
-    case DType::bf16:
-      return static_cast<double>(to_float(v.data<BFloat16>()[i]));
-    default:
-      return v.data<double>()[i];
-  }
-}
-
-}  // namespace
-
 Statistics statistics_of(const View& values) {
   REPRISE_INVARIANT(is_floating(values.dtype), "statistics of {}", name_of(values.dtype));
   Statistics s;
@@ -30,7 +18,7 @@ Statistics statistics_of(const View& values) {
   double sum = 0;
   bool any = false;
   for (std::int64_t i = 0; i < s.count; ++i) {
-    const double v = value_of(values, i);
+    const double v = number_at(values, i);
     if (!std::isfinite(v)) {
       ++s.not_finite;
       continue;
@@ -57,7 +45,7 @@ double relative_error(const Tensor& a, const Tensor& b) {
   const View x = a.view(), y = b.view();
   double difference = 0, size = 0;
   for (std::int64_t i = 0; i < a.numel(); ++i) {
-    const double got = value_of(x, i), want = value_of(y, i);
+    const double got = number_at(x, i), want = number_at(y, i);
     if (!std::isfinite(got) || !std::isfinite(want)) {
       const bool alike = (std::isnan(got) && std::isnan(want)) || got == want;
       if (!alike) return HUGE_VAL;
@@ -67,6 +55,37 @@ double relative_error(const Tensor& a, const Tensor& b) {
     size += want * want;
   }
   return difference == 0 ? 0 : size == 0 ? HUGE_VAL : std::sqrt(difference / size);
+}
+
+std::string element_text(const View& view, std::int64_t flat) {
+  if (view.dtype == DType::i64) return std::to_string(view.data<std::int64_t>()[flat]);
+  const double number = number_at(view, flat);
+  return view.dtype == DType::f64 ? exact(number) : exact(static_cast<float>(number));
+}
+
+std::string Difference::text(const Shape& shape) const {
+  return fmt::format("element {} was {} and is {}; {} of {} elements differ", place_text(shape, element),
+                     before, now, grouped(count), grouped(shape.numel()));
+}
+
+std::optional<Difference> first_difference(const View& before, const View& now) {
+  REPRISE_INVARIANT(before.shape == now.shape && before.dtype == now.dtype, "{} {} against {} {}",
+                    name_of(before.dtype), to_string(before.shape), name_of(now.dtype), to_string(now.shape));
+  const std::size_t size = size_of(before.dtype), bytes = static_cast<std::size_t>(before.numel()) * size;
+  if (bytes == 0 || std::memcmp(before.ptr, now.ptr, bytes) == 0) return {};
+  Difference found;
+  for (std::int64_t i = 0; i < before.numel(); ++i) {
+    const std::size_t at = static_cast<std::size_t>(i) * size;
+    if (std::memcmp(before.data<std::byte>() + at, now.data<std::byte>() + at, size) == 0) continue;
+    if (found.count++ == 0) {
+      found.element = i;
+      found.before = element_text(before, i);
+      found.now = element_text(now, i);
+    }
+  }
+  // Values that print alike may still differ, as NaNs do.
+  if (found.before == found.now) found.now += " (other bits)";
+  return found;
 }
 
 }  // namespace reprise::clr

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/clr/audit/differences.h"
+#include "apps/clr/audit/statistics.h"
 #include "engine/kernels/probe.h"
 
 namespace reprise::clr {

@@ -1,61 +1,42 @@
 #include "apps/clr/audit/trial.h"
 
-#include <algorithm>
-#include <filesystem>
-#include <nlohmann/json.hpp>
-
-#include "apps/clr/train/estimate.h"
-#include "apps/clr/train/session.h"
+#include "apps/clr/audit/cost.h"
+#include "apps/clr/commands/training.h"
+#include "apps/clr/learn/estimate.h"
 #include "data/loader/order.h"
-#include "data/sets/find_tasks.h"
-#include "engine/core/check.h"
-#include "layers/summary.h"
 
 namespace reprise::clr {
-namespace {
-
-// Checked before anything is read.
-Recipe checked_recipe(Recipe recipe, const Common& common) {
-  recipe.method = find_method_name(recipe.method);
-  recipe.seed = common.seed;
-  recipe.device = name_of(common.resolved_device().kind);
-  recipe.dtype = name_of(common.resolved_dtype());
-  check(recipe);
-  return recipe;
-}
-
-}  // namespace
-
-CLI::Option* add_trial_options(CLI::App& c, TrialOptions& o) {
-  Recipe& r = o.recipe;
+CLI::Option* add_trial_options(CLI::App& c, TrialOptions& o, int steps) {
+  o.recipe.batch = 8;
+  o.recipe.steps = steps;
   c.add_option("--backbone", o.backbone,
                "weight file of the pretrained network; none for the method scratch");
   c.add_option("--arch", o.arch, "its architecture (auto: the one that fits its file)")
       ->capture_default_str();
   CLI::Option* data = c.add_option("--data", o.data, data_help)->required();
   c.add_option("--task", o.task, "train on this task of the data (default: the first)");
-  c.add_option("--method", r.method, "as of `clr train`")->capture_default_str();
-  c.add_option("--size", r.size, "height and width of the images (default: what the backbone was made for)")
-      ->check(CLI::Range(1, 8192));
-  c.add_option("--batch", r.batch, "images a step")->capture_default_str();
-  c.add_option("--lr", r.lr, "learning rate")->capture_default_str();
-  c.add_option("--optimizer", r.optimizer, "adam, sgd (momentum 0.9)")->capture_default_str();
-  c.add_option("--penalty", r.penalty, "norms added to the loss: l2, l1, l12, none")->capture_default_str();
-  c.add_option("--steps", r.steps, "how many steps")->check(CLI::Range(1, 1 << 30))->capture_default_str();
+  add_recipe_options(c, o.recipe,
+                     {{"method", "as of `clr train`"},
+                      {"size", "height and width of the images (default: what the backbone was made for)"},
+                      {"batch", "images a step"},
+                      {"lr", "learning rate"},
+                      {"optimizer", "adam, sgd (momentum 0.9)"},
+                      {"penalty", "norms added to the loss: l2, l1, l12, none"},
+                      {"steps", "how many steps"}});
   return data;
 }
 
 Trial::Trial(TrialOptions options, const Common& common) : options_(std::move(options)) {
-  Recipe& recipe = options_.recipe = checked_recipe(options_.recipe, common);
+  Recipe& recipe = options_.recipe;  // checked before anything is read
+  recipe.method = checked_method(recipe.method);
+  complete(recipe, common);
   common.begin();
   backbone_ = backbone_for(recipe.method, options_.backbone, options_.arch, common.resolved_device(),
                            common.resolved_dtype());
   if (recipe.size == 0) recipe.size = backbone_.size;
-  DataOptions data;
-  data.dir = options_.data;
-  data.size = recipe.size;
-  data.cache_dir = (std::filesystem::temp_directory_path() / "clr-audit").string();
-  data.quiet = common.quiet;
+  DataOptions data{options_.data, {},
+                   recipe.size,   (std::filesystem::temp_directory_path() / "clr-audit").string(),
+                   common.quiet,  stop_requested};
   if (options_.task.empty()) {
     const auto tasks = data::find_tasks(options_.data, data.sets);
     REPRISE_CHECK(!tasks.empty(), "{}: no task found", options_.data);
@@ -67,32 +48,17 @@ Trial::Trial(TrialOptions options, const Common& common) : options_(std::move(op
   const auto network = backbone_.instantiate(recipe.method, static_cast<int>(data_->task.classes.size()),
                                              recipe.seed, "estimate");
   const std::int64_t images = data_->images.train->count();
-  check_memory(estimate_memory(*network, recipe.size, backbone_.dtype),
-               std::min<std::int64_t>(recipe.batch, images), available_memory(backbone_.device));
+  const MemoryEstimate memory = estimate_memory(*network, recipe.size, backbone_.dtype);
+  check_memory(memory, std::min<std::int64_t>(recipe.batch, images), available_memory(backbone_.device));
   check_last_batch({{task(), images}}, recipe.batch, least_batch_norm_values(*network, recipe.size));
+  memory_ = memory.of_batch(recipe.batch);
+  flops_ = 3 * flops_of_image(*network, recipe.size) * static_cast<double>(recipe.batch * recipe.steps);
 }
 
 std::string Trial::describe() const {
   const Recipe& r = options_.recipe;
   return fmt::format("{} step{} of {} images of {}x{}, {}, method {}, task {}", r.steps,
                      r.steps == 1 ? "" : "s", r.batch, r.size, r.size, backbone_.arch, r.method, task());
-}
-
-std::int64_t Trial::memory() const {
-  const Recipe& r = options_.recipe;
-  const auto network =
-      backbone_.instantiate(r.method, static_cast<int>(data_->task.classes.size()), r.seed, "estimate");
-  return estimate_memory(*network, r.size, backbone_.dtype).of_batch(r.batch);
-}
-
-double Trial::flops() const {
-  const Recipe& r = options_.recipe;
-  const auto network =
-      backbone_.instantiate(r.method, static_cast<int>(data_->task.classes.size()), r.seed, "estimate");
-  double one_image = 0;
-  for (const layers::LayerRow& row : layers::summarize(*network, r.size, r.size))
-    one_image += static_cast<double>(row.flops);
-  return 3 * one_image * static_cast<double>(r.batch * r.steps);
 }
 
 TrialTraining::TrialTraining(const Trial& trial)

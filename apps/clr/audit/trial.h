@@ -1,28 +1,19 @@
 // A few steps of training on one task, to be watched: the very steps that `clr train` would begin with.
 #pragma once
 
-#include <CLI/CLI.hpp>
-#include <memory>
-#include <string>
-#include <vector>
-
-#include "apps/clr/backbone.h"
-#include "apps/clr/train/step.h"
-#include "apps/clr/train/task_data.h"
+#include "apps/clr/commands/command.h"
+#include "apps/clr/learn/step.h"
+#include "apps/clr/learn/task_data.h"
 
 namespace reprise::clr {
 
 struct TrialOptions {
   std::string backbone, arch = "auto", data, task;  // task: empty for the first
   Recipe recipe;                                    // its `steps` is how many
-  TrialOptions() {
-    recipe.batch = 8;
-    recipe.steps = 5;
-  }
 };
 // --backbone, --arch, --data, --task, --method, --size, --batch, --lr, --optimizer, --penalty, --steps.
 // Returns that of --data, which is required.
-CLI::Option* add_trial_options(CLI::App& command, TrialOptions& options);
+CLI::Option* add_trial_options(CLI::App& command, TrialOptions& options, int steps);
 
 // The backbone and the images, shared by all trainings of a trial.
 class Trial {
@@ -33,16 +24,17 @@ class Trial {
   const Backbone& backbone() const { return backbone_; }
   const TaskData& data() const { return *data_; }
   const std::string& task() const { return data_->task.name; }
-  // What stands in the first column of a "cost" line: "5 steps of 8 images of 32x32, resnet20, clr, task
-  // dots".
+  // "5 steps of 8 images of 32x32, resnet20, method clr, task dots"
   std::string describe() const;
-  std::int64_t memory() const;  // bytes that one training takes
-  double flops() const;         // of all steps of one training, forward and back
+  std::int64_t memory() const { return memory_; }  // bytes that one training takes
+  double flops() const { return flops_; }          // of all steps of one training, forward and back
 
  private:
   friend class TrialTraining;
   TrialOptions options_;
   Backbone backbone_;
+  std::int64_t memory_ = 0;
+  double flops_ = 0;
   std::unique_ptr<TaskData> data_;
 };
 

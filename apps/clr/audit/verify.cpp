@@ -1,24 +1,16 @@
 // clr audit verify: trains a run again from its own run.json and compares the task files byte for byte.
 #include <unistd.h>
 
-#include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
+#include <tuple>
 
 #include "apps/clr/audit/cost.h"
-#include "apps/clr/audit/differences.h"
 #include "apps/clr/audit/parts.h"
-#include "apps/clr/backbone_search.h"
-#include "apps/clr/table.h"
-#include "apps/clr/train/session.h"
-#include "apps/clr/train/signals.h"
-#include "data/image/image.h"
+#include "apps/clr/audit/statistics.h"
+#include "apps/clr/learn/session.h"
+#include "apps/clr/learn/surroundings.h"
+#include "apps/clr/learn/task_log.h"
 #include "data/io/file.h"
-#include "data/weights/weight_file.h"
-#include "engine/core/check.h"
 #include "engine/core/sha256.h"
 
 namespace reprise::clr {
@@ -32,8 +24,7 @@ struct VerifyOptions {
   bool anyway = false;
 };
 
-// What the run recorded of its surroundings, and what is here. `needed`: without it the bits need not be
-// equal.
+// What the run recorded and what is here. `needed`: where the two differ, the bits may differ.
 struct Condition {
   std::string name, recorded, here;
   bool needed = true;
@@ -47,58 +38,38 @@ struct Verdict {
 };
 
 // A folder of its own, removed at the end.
-class ScratchFolder {
- public:
+struct ScratchFolder {
   explicit ScratchFolder(const std::string& parent) {
     std::error_code error;
     const fs::path base = parent.empty() ? fs::temp_directory_path(error) : fs::path(parent);
-    std::string pattern = (base / "clr-verify-XXXXXX").string();
-    REPRISE_CHECK(!error && mkdtemp(pattern.data()) != nullptr,
+    path = (base / "clr-verify-XXXXXX").string();
+    REPRISE_CHECK(!error && mkdtemp(path.data()) != nullptr,
                   "{}: no scratch folder can be made there; choose another with --scratch", base.string());
-    path_ = pattern;
   }
   ~ScratchFolder() {
     std::error_code ignored;
-    fs::remove_all(path_, ignored);
+    fs::remove_all(path, ignored);
   }
   ScratchFolder(const ScratchFolder&) = delete;
   ScratchFolder& operator=(const ScratchFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
+  std::string path;
 };
-
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
-}
-
-// The value of an option in a recorded command line; empty where it is not there.
-std::string option_of(const Json& argv, const std::string& option) {
-  for (std::size_t i = 0; i < argv.size(); ++i) {
-    const std::string word = argv[i].is_string() ? argv[i].get<std::string>() : "";
-    if (word == option && i + 1 < argv.size() && argv[i + 1].is_string())
-      return argv[i + 1].get<std::string>();
-    if (word.starts_with(option + "=")) return word.substr(option.size() + 1);
-  }
-  return {};
-}
 
 class Verification {
  public:
   Verification(const VerifyOptions& options, Common common)
       : options_(options), common_(std::move(common)), folder_(options.run), record_(folder_.record()) {
     const std::string where = options.run + "/run.json";
-    recipe_ = recipe_of(record_["recipe"], where);
-    REPRISE_CHECK(record_.contains("invocations") && record_["invocations"].is_array() &&
-                      !record_["invocations"].empty(),
-                  "{}: damaged: no invocations", where);
+    recipe_ = complete_recipe(record_.recipe, where);
+    REPRISE_CHECK(!record_.invocations.empty(), "{}: damaged: no invocations", where);
     choose_tasks();
-    data_ = options.data.empty() ? recorded_option("--data") : options.data;
+    data_ = options.data.empty() ? recorded_path("--data", &Invocation::data) : options.data;
     REPRISE_CHECK(!data_.empty(), "{}: does not say where the images were; give --data", where);
     REPRISE_CHECK(fs::exists(data_), "{}: the images' place{} is not here{}", data_,
                   options.data.empty() ? " as the run recorded it" : "",
                   options.data.empty() ? "; give --data" : "");
+    if (!recipe_.init_sha256.empty()) init_ = recorded_path("--init", &Invocation::init);
+    if (!recipe_.order_sha256.empty()) order_ = recorded_path("--order", &Invocation::order);
     choose_device();
   }
 
@@ -110,11 +81,11 @@ class Verification {
     if (refused()) return;
     const ScratchFolder scratch(options_.scratch);
     for (const std::string& task : tasks_) {
-      Session session(backbone, session_options(task, scratch.path()));
+      Session session(backbone, session_options(task, scratch.path), progress_);
       session.prepare();
       if (!check_data(task, session.plan())) continue;
       session.run();
-      const std::string again = RunFolder(scratch.path()).task_file(task);
+      const std::string again = RunFolder(scratch.path).task_file(task);
       verdicts_.push_back({task, compare(folder_.task_file(task), again), fs::file_size(again)});
     }
   }
@@ -127,11 +98,11 @@ class Verification {
   void print_result() const;
 
  private:
-  std::string recorded_option(const std::string& option) const {
+  std::string recorded_path(const char* option, std::string Invocation::*field) const {
     std::set<std::string> values;
-    for (const Json& i : record_["invocations"])
-      if (const std::string value = option_of(i.value("argv", Json::array()), option); !value.empty())
-        values.insert(value);
+    for (const Invocation& i : record_.invocations)
+      if (const std::string& value = i.*field; !value.empty())
+        values.insert(fs::absolute(value).lexically_normal().string());
     REPRISE_CHECK(values.size() <= 1,
                   "{}: was called with several {}: {}\nGive one with {} and its tasks with --tasks",
                   options_.run, option, fmt::join(values, ", "), option);
@@ -158,21 +129,17 @@ class Verification {
                       common_.device, recipe_.device));
     if (kind.empty()) common_.device = recipe_.device;
     common_.dtype = recipe_.dtype;
-    common_.tf32 = record_["invocations"].back().value("tf32", false);
-    const std::string order = record_["invocations"].back().value("bf16_order", "-");
-    if (common_.bf16_order.empty() && order != "-") common_.bf16_order = order;
+    const Invocation& last = record_.invocations.back();
+    common_.tf32 = last.tf32;
+    if (common_.bf16_order.empty() && last.bf16_order != "-") common_.bf16_order = last.bf16_order;
   }
 
   void tell_cost() const {
     double seconds = 0;
     std::int64_t images = 0;
     for (const std::string& task : tasks_) {
-      std::ifstream log(folder_.log_file(task));
-      std::string line;
-      for (std::getline(log, line); std::getline(log, line);)
-        if (const auto fields = csv_fields(line); fields.size() == 7)
-          seconds += std::strtod(fields[6].c_str(), nullptr);
-      images += record_["tasks"][task].value("train_images", std::int64_t{0});
+      seconds += read_task_log(folder_.log_file(task)).seconds();
+      images += record_.find(task)->train_images;
     }
     clr::tell_cost(common_,
                    fmt::format("trains {} task{} again in a scratch folder, {} images, at most {} epochs; "
@@ -187,58 +154,57 @@ class Verification {
   }
 
   // What one of the run's invocations says, where all say the same; else all of it.
-  std::string recorded_fact(const std::string& key) const {
+  std::string recorded_fact(std::string Invocation::*field) const {
     std::set<std::string> values;
-    for (const Json& i : record_["invocations"]) values.insert(i.value(key, ""));
+    for (const Invocation& i : record_.invocations) values.insert(i.*field);
     return fmt::format("{}", fmt::join(values, " and "));
   }
 
   void check_surroundings() {
-    const Device device = common_.resolved_device();
-    condition("instruction set", recorded_fact("instruction_set"), instruction_set(device));
-    condition("winograd", recorded_fact("winograd"), winograd_state(device));
-    if (const std::string order = recorded_fact("bf16_order"); !order.empty())
-      condition("bf16 order", order, bf16_order_state(device, common_.resolved_dtype()));
+    const Invocation here = invocation_on(common_.resolved_device(), common_.resolved_dtype());
     // Another build or decoder may well give the same bits; if not, here is a reason.
-    condition("version", recorded_fact("version"), version(), false);
-    condition("compiler", recorded_fact("compiler"), compiler(), false);
-    condition("flags", recorded_fact("flags"), build_flags(), false);
-    condition("decoders", recorded_fact("decoders"), data::decoder_versions(), false);
-    for (const auto& [option, wanted] :
-         {std::pair("--init", recipe_.init_sha256), std::pair("--order", recipe_.order_sha256)}) {
+    for (const auto& [name, field, needed] :
+         {std::tuple("instruction set", &Invocation::instruction_set, true),
+          {"winograd", &Invocation::winograd, true},
+          {"bf16 order", &Invocation::bf16_order, true},
+          {"version", &Invocation::version, false},
+          {"compiler", &Invocation::compiler, false},
+          {"flags", &Invocation::flags, false},
+          {"decoders", &Invocation::decoders, false}})
+      if (const std::string fact = recorded_fact(field); !fact.empty() || field != &Invocation::bf16_order)
+        condition(name, fact, here.*field, needed);
+    for (const auto& [option, wanted, path] :
+         {std::tuple("--init", recipe_.init_sha256, init_), {"--order", recipe_.order_sha256, order_}}) {
       if (wanted.empty()) continue;
-      const std::string path = recorded_option(option);
-      std::string here;
+      std::string found;
       try {
-        here = sha256_hex(data::read_file(path));
+        found = sha256_hex(data::read_file(path));
       } catch (const Error& e) {
-        here = first_line(e.what());
+        found = e.what();
+        found.resize(std::min(found.size(), found.find('\n')));
       }
-      condition("file of " + std::string(option), wanted, here);
+      condition("file of " + std::string(option), wanted, found);
     }
   }
 
   Backbone load() {
-    const Json& b = record_["backbone"];
+    const RecordedBackbone& b = record_.backbone;
     TaskFile wanted;  // what find_backbone goes by
     wanted.path = folder_.task_file(tasks_.front());
     wanted.method = recipe_.method;
-    wanted.arch = b.value("arch", "");
-    wanted.backbone_identity = b.value("identity", "");
+    wanted.arch = b.arch;
+    wanted.backbone_identity = b.identity;
     Backbone backbone =
         backbone_of(wanted, options_.backbone, common_.resolved_device(), common_.resolved_dtype());
-    condition("backbone", b.value("identity", ""), backbone.identity);
-    if (!backbone.is_none()) condition("backbone's file", b.value("file_sha256", ""), backbone.file_sha256);
+    condition("backbone", b.identity, backbone.identity);
+    if (!backbone.is_none()) condition("backbone's file", b.file_sha256, backbone.file_sha256);
     return backbone;
   }
 
-  std::vector<const Condition*> unmet() const {
-    std::vector<const Condition*> list;
-    for (const Condition& c : conditions_)
-      if (c.needed && !c.met()) list.push_back(&c);
-    return list;
+  bool refused() const {
+    return !options_.anyway &&
+           std::ranges::any_of(conditions_, [](const Condition& c) { return c.needed && !c.met(); });
   }
-  bool refused() const { return !options_.anyway && !unmet().empty(); }
 
   SessionOptions session_options(const std::string& task, const std::string& scratch) const {
     SessionOptions s;
@@ -246,22 +212,23 @@ class Verification {
     s.data = data_;
     s.run = scratch;
     s.tasks = {task};
-    if (!recipe_.init_sha256.empty()) s.init = recorded_option("--init");
-    if (!recipe_.order_sha256.empty()) s.order = recorded_option("--order");
+    s.init = init_;
+    s.order = order_;
     s.quiet = common_.quiet;
-    const Json argv = record_["invocations"].front().value("argv", Json::array());
-    s.clip_grey16 = argv.size() > 1 && argv[1] == "reproduce";
+    s.clip_grey16 = record_.invocations.front().clip_grey16;
     s.argv = arguments_of_process();
     return s;
   }
 
   // Whether the images are those that the task was learned from.
-  bool check_data(const std::string& task, const Json& plan) {
-    const Json recorded = record_["tasks"][task].value("digests", Json::object());
-    const Json here = plan["tasks"][0]["digests"];
+  bool check_data(const std::string& task, const Plan& plan) {
     bool same = true;
     for (const char* split : {"train", "val", "test"}) {
-      const std::string before = recorded.value(split, "(none)"), now = here.value(split, "(none)");
+      const auto digest = [&](const RecordedTask& t) {
+        const auto found = t.digests.find(split);
+        return found == t.digests.end() ? "(none)" : found->second;
+      };
+      const std::string before = digest(*record_.find(task)), now = digest(plan.tasks.at(0));
       if (before == now) continue;
       condition(fmt::format("data of {}, {}", task, split), before, now);
       same = false;
@@ -274,10 +241,11 @@ class Verification {
   const VerifyOptions& options_;
   Common common_;
   RunFolder folder_;
-  Json record_;
+  RunRecord record_;
   Recipe recipe_;
   std::vector<std::string> tasks_;
-  std::string data_;
+  std::string data_, init_, order_;  // the last two: only where the recipe has them
+  Progress progress_{Progress::style_for(common_.quiet)};
   std::vector<Condition> conditions_;
   std::vector<Verdict> verdicts_;
 };
@@ -367,7 +335,7 @@ void add_audit_verify(CLI::App& audit, Common& common) {
     try {
       verification.run();
     } catch (const Interrupted&) {
-      throw Interrupted(pending_signal(), "interrupted; the scratch folder is gone, the run as it was");
+      throw Interrupted("interrupted; the scratch folder is gone, the run as it was");
     }
     verification.print_result();
     if (!verification.same()) common.exit_status = 1;

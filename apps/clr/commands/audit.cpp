@@ -17,13 +17,9 @@ void add_audit(CLI::App& app, Common& common) {
   audit.footer(
       "Each part says on standard error what it will cost, and prints a table or, with --json, one object.\n"
       "Exit status 1: something was found. `clr audit PART --help` lists a part's options.");
-  add_audit_verify(audit, common);
-  add_audit_repeat(audit, common);
-  add_audit_layers(audit, common);
-  add_audit_nan(audit, common);
-  add_audit_drift(audit, common);
-  add_audit_ops(audit, common);
-  add_audit_grad(audit, common);
+  for (const auto add : {add_audit_verify, add_audit_repeat, add_audit_layers, add_audit_nan, add_audit_drift,
+                         add_audit_ops, add_audit_grad})
+    add(audit, common);
 }
 
 }  // namespace reprise::clr

@@ -1,12 +1,6 @@
 // clr convert: weight files from one form to another, tensors and names untouched.
-#include <filesystem>
-#include <nlohmann/json.hpp>
-
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/reproduce/seed_state_dict.h"
-#include "apps/clr/table.h"
-#include "data/weights/weight_file.h"
-#include "engine/core/check.h"
+#include "apps/clr/original/original_state_dict.h"
 
 namespace reprise::clr {
 namespace {
@@ -16,25 +10,23 @@ struct ConvertOptions {
   std::vector<std::string> classes;
 };
 
-enum class Form { safetensors, pth };
-
-Form form_of(const std::string& path) {
+bool is_safetensors(const std::string& path) {
   const std::string extension = std::filesystem::path(path).extension().string();
-  if (extension == ".safetensors") return Form::safetensors;
-  if (extension == ".pth" || extension == ".th" || extension == ".pt") return Form::pth;
+  if (extension == ".safetensors") return true;
+  if (extension == ".pth" || extension == ".th" || extension == ".pt") return false;
   throw UsageError(fmt::format("convert: OUT must end with .safetensors, .pth, .th or .pt, got '{}'", path));
 }
 
 // A whole network that the original program wrote, reduced to what the task itself learned.
 void convert_to_task(const Common& common, const ConvertOptions& o) {
-  if (form_of(o.out) != Form::safetensors)
+  if (!is_safetensors(o.out))
     throw UsageError(fmt::format(
         "convert: with --backbone, OUT is a task file and ends with .safetensors, got '{}'", o.out));
   const Backbone backbone =
       load_backbone(o.backbone, "auto", common.resolved_device(), common.resolved_dtype());
   const data::WeightFile file = data::read_weights(o.in);
   const ErrorScope scope("file", o.in);
-  TaskFile task = task_of_state_dict(backbone, from_seed_state_dict(file.tensors), o.classes);
+  TaskFile task = task_of_state_dict(backbone, from_original_state_dict(file.tensors), o.classes);
   task.task = std::filesystem::path(o.in).stem().string();
   write_task_file(o.out, task);
   if (common.json)
@@ -51,20 +43,20 @@ void convert_to_task(const Common& common, const ConvertOptions& o) {
 void run_convert(const Common& common, const ConvertOptions& o) {
   if (!o.backbone.empty()) return convert_to_task(common, o);
   if (!o.classes.empty()) throw UsageError("convert: --classes goes with --backbone");
-  const Form form = form_of(o.out);
+  const bool safetensors = is_safetensors(o.out);
   const data::WeightFile file = data::read_weights(o.in);
   std::error_code ignored;
   REPRISE_CHECK(!std::filesystem::equivalent(o.in, o.out, ignored), "convert: {} and {} are the same file",
                 o.in, o.out);
   std::vector<std::string> left_out = file.skipped;
-  if (form == Form::safetensors) {
+  if (safetensors) {
     data::write_safetensors(o.out, file.tensors, file.metadata);
   } else {
     data::write_pth(o.out, file.tensors);
     for (const auto& [key, value] : file.metadata)
       left_out.push_back(fmt::format("metadata '{}': a .pth state dict has no place for it", key));
   }
-  const std::string form_out = form == Form::safetensors ? "safetensors" : "pth-zip";
+  const std::string form_out = safetensors ? "safetensors" : "pth-zip";
   if (common.json) {
     print_json({{"in", o.in},
                 {"in_format", file.format},

@@ -1,12 +1,7 @@
 // clr demo-data: small tasks to try clr with, drawn by itself.
-#include "apps/clr/demo_data.h"
-
-#include <memory>
-#include <nlohmann/json.hpp>
+#include "apps/clr/demo/demo_data.h"
 
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/table.h"
-#include "engine/core/check.h"
 
 namespace reprise::clr {
 namespace {

@@ -1,21 +1,9 @@
 // clr eval: evaluates every learned task of a run again, to show what was forgotten.
-#include <algorithm>
-#include <filesystem>
-#include <map>
-#include <nlohmann/json.hpp>
-
-#include "apps/clr/backbone.h"
-#include "apps/clr/backbone_search.h"
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/table.h"
-#include "apps/clr/train/run_folder.h"
-#include "apps/clr/train/signals.h"
-#include "apps/clr/train/step.h"
-#include "apps/clr/train/task_data.h"
+#include "apps/clr/commands/training.h"
+#include "apps/clr/learn/step.h"
+#include "apps/clr/learn/task_log.h"
 #include "data/io/file.h"
-#include "data/sets/find_tasks.h"
-#include "engine/core/check.h"
-#include "engine/core/log.h"
 
 namespace reprise::clr {
 namespace {
@@ -47,30 +35,24 @@ void relabel(std::vector<data::Sample>& samples, const data::Task& found, const 
   }
 }
 
-std::string split_of(const EvalOptions& options, const data::Task& task) {
-  if (!options.split.empty()) return options.split;
-  return !task.test.empty() ? "test" : !task.val.empty() ? "val" : "train";
-}
-
-std::optional<double> accuracy_when_learned(const TaskFile& file, const std::string& split) {
-  return split == "test" ? file.test_accuracy : split == "val" ? file.val_accuracy : std::nullopt;
-}
-
 Row evaluate_task(const Backbone& backbone, const TaskFile& file, data::Task task, const EvalOptions& options,
                   const data::SetOptions& sets, const std::string& cache_dir) {
   Row row;
   row.task = file.task;
   row.classes = static_cast<int>(file.classes.size());
-  data::check_readable(task, sets, file.size, cache_dir, stop_if_asked);
+  data::check_readable(task, sets, file.size, cache_dir, stopping(stop_requested));
   const std::size_t bad = report_task(task, sets.skip_bad, /*quiet=*/true);
   REPRISE_CHECK(bad == 0 || sets.skip_bad, "task {}: {} files cannot be read (listed above)", task.name, bad);
-  row.split = split_of(options, task);
+  row.split = !options.split.empty() ? options.split
+              : !task.test.empty()   ? "test"
+              : !task.val.empty()    ? "val"
+                                     : "train";
   auto& samples = row.split == "test" ? task.test : row.split == "val" ? task.val : task.train;
   REPRISE_CHECK(!samples.empty(), "task {}: no images in its split '{}'", task.name, row.split);
   relabel(samples, task, file);
   data::ImageStore store(samples, file.size, cache_dir);
-  REPRISE_CHECK(store.load(stop_if_asked).empty(), "task {}: its images changed while they were read",
-                task.name);
+  REPRISE_CHECK(store.load(stopping(stop_requested)).empty(),
+                "task {}: its images changed while they were read", task.name);
   const auto digest = file.data_digests.find(row.split);
   row.same_data = digest != file.data_digests.end() && digest->second == store.digest();
   if (file.dtype != name_of(backbone.dtype)) row.other_dtype = file.dtype;
@@ -87,29 +69,20 @@ Row evaluate_task(const Backbone& backbone, const TaskFile& file, data::Task tas
                                    csv_field(std::filesystem::absolute(samples[i].path).string()));
   }
   row.now = static_cast<double>(right) / static_cast<double>(samples.size());
-  row.learned = accuracy_when_learned(file, row.split);
+  row.learned = row.split == "test"  ? file.test_accuracy
+                : row.split == "val" ? file.val_accuracy
+                                     : std::nullopt;
   return row;
 }
 
-std::optional<double> mean(const std::vector<Row>& rows, std::optional<double> (*value)(const Row&)) {
+// The mean over the rows that have the value.
+template <class Value>
+std::optional<double> mean(const std::vector<Row>& rows, Value value) {
   double sum = 0;
   int n = 0;
   for (const auto& row : rows)
-    if (const auto v = value(row)) {
-      sum += *v;
-      ++n;
-    }
+    if (const std::optional<double> v = value(row)) sum += *v, ++n;
   return n > 0 ? std::optional(sum / n) : std::nullopt;
-}
-
-std::optional<double> mean_learned(const std::vector<Row>& rows) {
-  return mean(rows, [](const Row& r) { return r.learned; });
-}
-std::optional<double> mean_now(const std::vector<Row>& rows) {
-  return mean(rows, [](const Row& r) { return std::optional(r.now); });
-}
-std::optional<double> mean_forgetting(const std::vector<Row>& rows) {
-  return mean(rows, [](const Row& r) { return r.forgetting(); });
 }
 
 void write_matrix(const RunFolder& folder, const std::vector<Row>& rows) {
@@ -140,6 +113,9 @@ std::string remark(const Row& row) {
 }
 
 void print_rows(const std::vector<Row>& rows, const std::vector<std::string>& absent, const Common& common) {
+  const auto learned = mean(rows, [](const Row&r) { return r.learned; }),
+             now = mean(rows, [](const Row&r) { return std::optional(r.now); }),
+             forgetting = mean(rows, [](const Row&r) { return r.forgetting(); });
   if (common.json) {
     Json tasks = Json::array();
     for (const auto& r : rows)
@@ -150,9 +126,9 @@ void print_rows(const std::vector<Row>& rows, const std::vector<std::string>& ab
                        {"forgetting", number_or_null(r.forgetting())},
                        {"same_data", r.same_data}});
     return print_json({{"tasks", tasks},
-                       {"learned", number_or_null(mean_learned(rows))},
-                       {"now", number_or_null(mean_now(rows))},
-                       {"forgetting", number_or_null(mean_forgetting(rows))},
+                       {"learned", number_or_null(learned)},
+                       {"now", number_or_null(now)},
+                       {"forgetting", number_or_null(forgetting)},
                        {"absent", absent}});
   }
   const auto shown = [](const std::optional<double>& value) { return value ? percent(*value) : "-"; };
@@ -165,8 +141,7 @@ void print_rows(const std::vector<Row>& rows, const std::vector<std::string>& ab
                percent(r.now), shown(r.forgetting()), remark(r)});
   }
   table.rule();
-  table.row({"average", "", "", shown(mean_learned(rows)), shown(mean_now(rows)),
-             shown(mean_forgetting(rows)), ""});
+  table.row({"average", "", "", shown(learned), shown(now), shown(forgetting), ""});
   print(table.text());
   if (val) print("* this split also chose the epoch, which flatters it\n");
 }
@@ -175,14 +150,9 @@ void run_eval(const EvalOptions& options, Common& common) {
   common.begin();
   const SignalGuard signals;
   const RunFolder folder(options.run);
-  const Json record = folder.record();
   const auto names = folder.finished_tasks();
   REPRISE_CHECK(!names.empty(), "{}: no task has been learned here yet", options.run);
-  data::SetOptions sets;
-  const Json& recipe = record["recipe"];
-  sets.val_fraction = recipe.value("val-fraction", 0.1);
-  sets.max_images = recipe.value("max-images", std::int64_t{0});
-  sets.skip_bad = recipe.value("skip-bad", false);
+  data::SetOptions sets = sets_of(partial_recipe(folder.record().recipe, options.run));
   sets.tasks = names;
   sets.absent_allowed = true;
   std::map<std::string, data::Task> found;
@@ -216,16 +186,14 @@ void run_eval(const EvalOptions& options, Common& common) {
 }  // namespace
 
 void add_eval(CLI::App& app, Common& common) {
-  CLI::App& command = add_command(app, common, "eval", "evaluate all learned tasks of a run again");
+  CLI::App& c = add_command(app, common, "eval", "evaluate all learned tasks of a run again");
   auto options = std::make_shared<EvalOptions>();
-  command.add_option("--run", options->run, "run folder")->required();
-  command.add_option("--data", options->data, data_help)->required();
-  command.add_option("--backbone", options->backbone, "its weight file (default: the one the run names)");
-  command
-      .add_option("--split", options->split,
-                  "test, val or train (default: test where there is one, else val)")
+  c.add_option("--run", options->run, "run folder")->required();
+  c.add_option("--data", options->data, data_help)->required();
+  c.add_option("--backbone", options->backbone, "its weight file (default: the one the run names)");
+  c.add_option("--split", options->split, "test, val or train (default: test where there is one, else val)")
       ->check(CLI::IsMember({"test", "val", "train"}));
-  command.callback([options, &common] { run_eval(*options, common); });
+  c.callback([options, &common] { run_eval(*options, common); });
 }
 
 }  // namespace reprise::clr

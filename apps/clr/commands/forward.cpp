@@ -1,26 +1,12 @@
 // clr forward: what the network computes from given images, for laying beside other programs.
-#include <algorithm>
-#include <map>
-#include <nlohmann/json.hpp>
-#include <optional>
-
-#include "apps/clr/backbone.h"
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/run_network.h"
-#include "apps/clr/table.h"
-#include "apps/clr/task_file.h"
+#include "apps/clr/learn/run_network.h"
 #include "data/weights/layout.h"
-#include "data/weights/weight_file.h"
-#include "engine/autograd/autograd.h"
-#include "engine/core/check.h"
-#include "engine/core/log.h"
 #include "engine/ops/batch_norm.h"
 #include "engine/ops/pool.h"
 #include "engine/ops/softmax.h"
 #include "layers/batch_norm.h"
-#include "layers/network.h"
 #include "layers/observer.h"
-#include "layers/reprogramming/method.h"
 
 namespace reprise::clr {
 namespace {
@@ -46,8 +32,8 @@ const Tensor& wanted(const data::WeightFile& file, const std::string& name, cons
 
 // Features and logits of all images in evaluation mode, and every module's output where that is asked for.
 Written run_eval(layers::Network& network, const Tensor& images, const ForwardOptions& o, bool has_head) {
+  const EvaluationMode mode(network);
   const NoGrad no_grad;
-  network.train(false);
   std::map<std::string, Gathered> outputs;
   std::vector<std::string> order;
   const auto keep = [&](const std::string& name, const Tensor& y) {
@@ -75,16 +61,7 @@ Written run_eval(layers::Network& network, const Tensor& images, const ForwardOp
   return written;
 }
 
-// Every parameter trained, in memory of its own.
-void thaw(layers::Network& network) {
-  for (const layers::Entry& e : network.named_tensors()) {
-    *e.tensor = e.tensor->clone();
-    if (!e.is_buffer) set_requires_grad(*e.tensor);
-  }
-}
-
-// One step's loss (cross-entropy alone), gradients and batch statistics. The network is not to be used again:
-// its running statistics have moved.
+// Adds one step's cross-entropy, gradients and batch statistics. Moves the network's running statistics.
 void run_train_step(layers::Network& network, const Tensor& images, const Tensor& labels, Written& written) {
   REPRISE_CHECK(labels.dtype() == DType::i64 && labels.shape() == Shape{images.dim(0)},
                 "labels: expected i64 {}, got {} {}", to_string(Shape{images.dim(0)}),
@@ -145,7 +122,7 @@ void run_forward(const Common& common, const ForwardOptions& o) {
   if (task) method = task->method;
   const std::string arch = task && o.arch == "auto" ? task->arch : o.arch;
   const Backbone backbone =
-      backbone_for(method, o.backbone, arch, common.resolved_device(), common.resolved_dtype(), {o.until});
+      backbone_for(method, o.backbone, arch, common.resolved_device(), common.resolved_dtype(), o.until);
   if (!common.quiet) log_line(backbone.describe());
 
   const auto network = task            ? restore_network(backbone, *task)

@@ -1,15 +1,5 @@
 // clr info: what a weight file holds.
-#include <nlohmann/json.hpp>
-
-#include "apps/clr/backbone.h"
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/table.h"
-#include "apps/clr/task_file.h"
-#include "data/weights/weight_file.h"
-#include "engine/core/check.h"
-#include "engine/core/log.h"
-#include "layers/network.h"
-#include "layers/reprogramming/method.h"
 #include "layers/summary.h"
 
 namespace reprise::clr {
@@ -98,7 +88,7 @@ std::string task_text(const TaskFile& t) {
   for (const auto& [split, accuracy] : {std::pair("train", t.train_accuracy),
                                         std::pair("val", t.val_accuracy), std::pair("test", t.test_accuracy)})
     if (accuracy) text += line(fmt::format("{} accuracy", split), percent(*accuracy));
-  text += line("recipe", canonical(t.recipe));
+  text += line("recipe", t.recipe);
   text +=
       line("cost", fmt::format("{} parameters of its own = {} reprogramming + {}{} batch norm + {} head",
                                grouped(cost.parameters()), grouped(cost.reprogramming),
@@ -159,14 +149,12 @@ Json task_json(const TaskFile& t) {
   Json json{{"task", t.task},       {"method", t.method},
             {"arch", t.arch},       {"backbone_identity", t.backbone_identity},
             {"classes", t.classes}, {"size", t.size},
-            {"seed", t.seed},       {"best_epoch", t.best_epoch},
-            {"recipe", t.recipe},   {"data_digests", t.data_digests}};
-  const auto put = [&](const char* key, const std::optional<double>& v) {
-    json[key] = v ? Json(*v) : Json(nullptr);
-  };
-  put("train_accuracy", t.train_accuracy);
-  put("val_accuracy", t.val_accuracy);
-  put("test_accuracy", t.test_accuracy);
+            {"seed", t.seed},       {"best_epoch", t.best_epoch}};
+  json["recipe"] = Json::parse(t.recipe);
+  json["data_digests"] = t.data_digests;
+  json["train_accuracy"] = number_or_null(t.train_accuracy);
+  json["val_accuracy"] = number_or_null(t.val_accuracy);
+  json["test_accuracy"] = number_or_null(t.test_accuracy);
   json["cost"] = {{"parameters", cost.parameters()},
                   {"reprogramming_parameters", cost.reprogramming},
                   {"convolution_parameters", cost.convolutions},
@@ -217,16 +205,17 @@ Json json_of(const Facts& f) {
 void answer_cost(const Common& common, const InfoOptions& o) {
   if (o.files.empty() && o.arch == "auto") throw UsageError("--method needs --arch or a FILE");
   if (o.files.size() > 1) throw UsageError("--method is about one network: give one FILE");
-  CostQuestion question{o.arch, o.method == "all" ? o.method : checked_method(o.method), o.classes, o.size};
+  const std::string method = o.method == "all" ? o.method : checked_method(o.method);
+  std::string arch = o.arch;
   if (o.arch == "auto") {
     InfoOptions plain = o;
     plain.table = false;
     const Facts f = look_at(o.files[0], plain);
     REPRISE_CHECK(f.task || f.match, "{}: not a network that clr knows; known are {}", o.files[0],
                   fmt::join(layers::known_architectures(), ", "));
-    question.arch = f.task ? f.task->arch : f.match->arch;
+    arch = f.task ? f.task->arch : f.match->arch;
   }
-  print_costs(common, question);
+  print_costs(common, arch, method, o.classes, o.size);
 }
 
 void run_info(Common& common, const InfoOptions& o) {

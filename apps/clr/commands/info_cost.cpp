@@ -1,12 +1,6 @@
 // clr info --method: what a task would cost, by method, without any file.
-#include <fmt/format.h>
-
-#include <nlohmann/json.hpp>
-
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/table.h"
 #include "layers/reprogramming/cost.h"
-#include "layers/reprogramming/method.h"
 
 namespace reprise::clr {
 namespace {
@@ -17,16 +11,17 @@ struct MethodCost {
   layers::MultiplyAdds work;
 };
 
-MethodCost cost_of_method(const CostQuestion& q, const std::string& method, int size) {
+MethodCost cost_of_method(const std::string& arch, const std::string& method, int classes, int size,
+                          bool only) {
   MethodCost c;
   c.method = method;
   try {
-    auto network = layers::make_network(q.arch, q.classes);
+    auto network = layers::make_network(arch, classes);
     layers::apply_method(*network, method);
     c.cost = layers::cost_of(*network);
     c.work = layers::multiply_adds_of(*network, size, size);
   } catch (const Error& e) {
-    if (q.method != "all") throw;
+    if (only) throw;
     const std::string text = e.what();
     c.error = text.substr(0, text.find('\n'));
   }
@@ -120,23 +115,21 @@ Json json_of(const MethodCost& m) {
 
 }  // namespace
 
-void print_costs(const Common& common, const CostQuestion& q) {
-  const int size = q.size > 0 ? q.size : layers::make_network(q.arch, 1)->default_size();
+void print_costs(const Common& common, const std::string& arch, const std::string& method, int classes,
+                 int size) {
+  if (size == 0) size = layers::make_network(arch, 1)->default_size();
   std::vector<MethodCost> all;
-  if (q.method == "all")
-    for (const layers::Method* m : layers::methods())
-      all.push_back(cost_of_method(q, std::string(m->name), size));
-  else
-    all.push_back(cost_of_method(q, std::string(layers::find_method(q.method).name), size));
-
+  for (const layers::Method* m : layers::methods())
+    if (method == "all" || method == m->name)
+      all.push_back(cost_of_method(arch, std::string(m->name), classes, size, method != "all"));
   if (common.json) {
     Json costs = Json::array();
     for (const MethodCost& m : all) costs.push_back(json_of(m));
-    return print_json({{"arch", q.arch}, {"classes", q.classes}, {"size", size}, {"methods", costs}});
+    return print_json({{"arch", arch}, {"classes", classes}, {"size", size}, {"methods", costs}});
   }
-  print(fmt::format("{}, {} classes, images of {}x{}{}\n", q.arch, q.classes, size, size,
-                    q.method == "all" ? "" : ", method " + all[0].method));
-  print(q.method == "all" ? text_of(all) : text_of(all[0]));
+  print(fmt::format("{}, {} classes, images of {}x{}{}\n", arch, classes, size, size,
+                    method == "all" ? "" : ", method " + all[0].method));
+  print(method == "all" ? text_of(all) : text_of(all[0]));
 }
 
 }  // namespace reprise::clr

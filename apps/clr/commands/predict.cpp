@@ -1,24 +1,13 @@
 // clr predict: the classes of images, by one learned task.
-#include <algorithm>
-#include <cmath>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "apps/clr/backbone.h"
-#include "apps/clr/backbone_search.h"
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/run_network.h"
-#include "apps/clr/table.h"
-#include "apps/clr/task_file.h"
+#include "apps/clr/learn/run_network.h"
 #include "data/image/image.h"
 #include "data/image/resize.h"
 #include "data/io/file.h"
-#include "engine/autograd/autograd.h"
-#include "engine/core/check.h"
-#include "engine/core/log.h"
 #include "engine/ops/softmax.h"
-#include "layers/network.h"
 
 namespace reprise::clr {
 namespace {
@@ -34,8 +23,7 @@ struct Prediction {
   std::vector<double> probabilities;  // by label
 };
 
-// The readable images of paths[begin, end), u8 (N,size,size,3), and their paths; a line on standard error for
-// each of the others.
+// Reads paths[begin, end) as u8 (N,size,size,3); `read` gets the readable ones, standard error the others.
 Tensor read_images(const std::vector<std::string>& paths, std::size_t begin, std::size_t end, int size,
                    std::vector<std::string>& read) {
   std::vector<std::uint8_t> pixels;
@@ -61,7 +49,7 @@ std::vector<Prediction> predict(layers::Network& network, const PredictOptions& 
     std::vector<std::string> read;
     const Tensor images = read_images(o.images, at, std::min(at + eval_batch, o.images.size()), size, read);
     if (read.empty()) continue;
-    const Tensor p = ops::softmax(evaluate(network, images).logits).to(cpu_device).to(DType::f64);
+    const Tensor p = ops::softmax(outputs_of(network, images).logits).to(cpu_device).to(DType::f64);
     const auto classes = static_cast<std::size_t>(p.dim(1));
     const auto values = p.values<double>();
     for (std::size_t i = 0; i < read.size(); ++i) {

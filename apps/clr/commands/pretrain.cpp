@@ -1,20 +1,8 @@
 // clr pretrain: trains a whole network on one task and writes it as a backbone.
-#include <algorithm>
-#include <filesystem>
-#include <nlohmann/json.hpp>
-
-#include "apps/clr/backbone.h"
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/table.h"
-#include "apps/clr/train/estimate.h"
-#include "apps/clr/train/signals.h"
-#include "apps/clr/train/task_data.h"
-#include "apps/clr/train/trainer.h"
-#include "data/weights/layout.h"
-#include "data/weights/weight_file.h"
-#include "engine/core/check.h"
-#include "engine/core/log.h"
-#include "layers/network.h"
+#include "apps/clr/commands/training.h"
+#include "apps/clr/learn/estimate.h"
+#include "apps/clr/learn/surroundings.h"
 
 namespace reprise::clr {
 namespace {
@@ -22,17 +10,12 @@ namespace {
 struct PretrainOptions {
   std::string data, task, arch = "resnet20", output;
   Recipe recipe;
-  data::SetOptions sets;
 };
 
 TaskData load_one_task(const PretrainOptions& options, bool quiet) {
-  DataOptions data;
-  data.dir = options.data;
-  data.sets = options.sets;
+  DataOptions data{options.data, sets_of(options.recipe), options.recipe.size, options.output + ".cache",
+                   quiet,        stop_requested};
   if (!options.task.empty()) data.sets.tasks = {options.task};
-  data.size = options.recipe.size;
-  data.cache_dir = options.output + ".cache";
-  data.quiet = quiet;
   auto tasks = load_tasks(data);
   if (tasks.size() != 1)
     throw UsageError(fmt::format("--task: {} has {} tasks; a backbone is trained on one of them",
@@ -40,27 +23,13 @@ TaskData load_one_task(const PretrainOptions& options, bool quiet) {
   return std::move(tasks[0]);
 }
 
-void write_backbone(const PretrainOptions& options, layers::Network& network, const TaskData& data) {
-  std::vector<data::NamedTensor> tensors;
-  for (const layers::Entry& e : network.named_tensors())
-    tensors.push_back({e.name, data::to_file_layout(e.tensor->to(cpu_device), e.layout).clone()});
-  data::write_safetensors(options.output, tensors,
-                          backbone_metadata(options.arch, options.recipe.size, data.task.classes));
-}
-
 // The recipe of what was asked for, checked.
 Recipe recipe_of(const PretrainOptions& options, const Common& common) {
   Recipe recipe = options.recipe;
   checked_architecture(options.arch);
   recipe.method = "pretrain";
-  recipe.seed = common.seed;
-  recipe.device = name_of(common.resolved_device().kind);
-  recipe.dtype = name_of(common.resolved_dtype());
-  recipe.val_fraction = options.sets.val_fraction;
-  recipe.max_images = options.sets.max_images;
-  recipe.skip_bad = options.sets.skip_bad;
   if (recipe.size == 0) recipe.size = layers::make_network(options.arch, 2)->default_size();
-  check(recipe);
+  complete(recipe, common);
   return recipe;
 }
 
@@ -96,23 +65,25 @@ void run_pretrain(const PretrainOptions& given, Common& common) {
   job.val = data.split("val");
   job.kept = network->named_tensors();
   job.state_file = options.output + ".state";
-  job.context = {{"task", data.task.name},
-                 {"architecture", options.arch},
-                 {"recipe", to_json(options.recipe)},
-                 {"data", data.digests},
-                 {"instruction set", instruction_set(job.device)}};
+  job.context.task = data.task.name;
+  job.context.architecture = options.arch;
+  job.context.recipe = recipe_text(options.recipe);
+  job.context.data = data.digests;
+  job.context.instruction_set = instruction_set(job.device);
   TrainingResult result;
   {
-    Progress progress(Progress::style_for(common.quiet), job.train->count() * options.recipe.epochs);
+    Progress progress(Progress::style_for(common.quiet));
+    progress.begin(job.train->count() * options.recipe.epochs);
     progress.begin_task(job.task, options.recipe.epochs, job.train->count());
     result = train(*network, job, progress);
   }
-  write_backbone(options, *network, data);
+  data::write_safetensors(options.output, in_file_layout(std::as_const(*network).named_tensors()),
+                          backbone_metadata(options.arch, options.recipe.size, data.task.classes));
   std::filesystem::remove(job.state_file);
   if (common.json)
     print_json({{"output", options.output},
                 {"best_epoch", result.best_epoch},
-                {"val_accuracy", result.best_val ? Json(*result.best_val) : Json(nullptr)}});
+                {"val_accuracy", number_or_null(result.best_val)}});
   else
     print(fmt::format("{}: {} trained on {}, best epoch {} of {}, val {}\n", options.output, options.arch,
                       job.task, result.best_epoch, result.epochs,
@@ -122,8 +93,7 @@ void run_pretrain(const PretrainOptions& given, Common& common) {
 }  // namespace
 
 void add_pretrain(CLI::App& app, Common& common) {
-  CLI::App& command =
-      add_command(app, common, "pretrain", "train a whole network on one task, as a backbone");
+  CLI::App& c = add_command(app, common, "pretrain", "train a whole network on one task, as a backbone");
   auto options = std::make_shared<PretrainOptions>();
   Recipe& r = options->recipe;
   r.epochs = 15;
@@ -133,24 +103,21 @@ void add_pretrain(CLI::App& app, Common& common) {
   r.schedule = "cosine";
   r.penalty = "none";
   r.patience = 1000000;
-  command.add_option("--data", options->data, data_help)->required();
-  command.add_option("--task", options->task,
-                     "the task to train on (may be left out where there is only one)");
-  command.add_option("--arch", options->arch, "architecture")->capture_default_str();
-  command.add_option("--output", options->output, "the backbone's file, safetensors")->required();
-  command
-      .add_option("--size", r.size,
-                  "height and width of the images (default: what the architecture is made for)")
-      ->check(CLI::Range(1, 8192));
-  command.add_option("--epochs", r.epochs)->capture_default_str();
-  command.add_option("--batch", r.batch, "images a step")->capture_default_str();
-  command.add_option("--lr", r.lr, "learning rate")->capture_default_str();
-  command.add_option("--optimizer", r.optimizer, "adam, sgd")->capture_default_str();
-  command.add_option("--momentum", r.momentum, "of sgd")->capture_default_str();
-  command.add_option("--weight-decay", r.weight_decay)->capture_default_str();
-  command.add_option("--schedule", r.schedule, "of the learning rate: cosine, step")->capture_default_str();
-  add_split_options(command, options->sets);
-  command.callback([options, &common] { run_pretrain(*options, common); });
+  c.add_option("--data", options->data, data_help)->required();
+  c.add_option("--task", options->task, "the task to train on (may be left out where there is only one)");
+  c.add_option("--arch", options->arch, "architecture")->capture_default_str();
+  c.add_option("--output", options->output, "the backbone's file, safetensors")->required();
+  add_recipe_options(c, r,
+                     {{"size", "height and width of the images (default: what the architecture is made for)"},
+                      {"epochs", ""},
+                      {"batch", "images a step"},
+                      {"lr", "learning rate"},
+                      {"optimizer", "adam, sgd"},
+                      {"momentum", "of sgd"},
+                      {"weight-decay", ""},
+                      {"schedule", "of the learning rate: cosine, step"}});
+  add_split_options(c, r.val_fraction, r.max_images, r.skip_bad);
+  c.callback([options, &common] { run_pretrain(*options, common); });
 }
 
 }  // namespace reprise::clr

@@ -1,14 +1,7 @@
 // clr report: runs beside each other as one table, and as a page.
-#include <cmath>
-#include <nlohmann/json.hpp>
-#include <optional>
-
 #include "apps/clr/commands/commands.h"
 #include "apps/clr/report/page.h"
-#include "apps/clr/table.h"
 #include "data/io/file.h"
-#include "engine/core/check.h"
-#include "engine/core/log.h"
 
 namespace reprise::clr {
 namespace {
@@ -39,10 +32,6 @@ Cost cost_of_run(const ReportedRun& run) {
 std::optional<double> accuracy_of(const ReportedRun& run, const std::string& name) {
   const ReportedTask* task = run.find(name);
   return task != nullptr ? task->accuracy : std::nullopt;
-}
-
-double share_stored(std::int64_t a, std::int64_t b) {
-  return b > 0 ? static_cast<double>(a) / static_cast<double>(b) : std::nan("");
 }
 
 void print_text(const Runs& runs, const MeanAccuracy& means) {
@@ -80,7 +69,7 @@ void print_text(const Runs& runs, const MeanAccuracy& means) {
   line("the whole network",
        [&](const ReportedRun& r, const Cost& c) { return per_task(c.network_bytes, r); });
   line("ratio", [](const ReportedRun&, const Cost& c) {
-    return percent(share_stored(c.task_bytes, c.network_bytes), 2);
+    return percent(static_cast<double>(c.task_bytes) / static_cast<double>(c.network_bytes), 2);
   });
   print(table.text());
 }
@@ -146,17 +135,16 @@ void run_report(const ReportOptions& options, Common& common) {
 }  // namespace
 
 void add_report(CLI::App& app, Common& common) {
-  CLI::App& command = add_command(app, common, "report", "compare runs in one table");
+  CLI::App& c = add_command(app, common, "report", "compare runs in one table");
   auto options = std::make_shared<ReportOptions>();
-  command.add_option("RUN", options->runs, "run folders")->required();
-  command.add_option(
-      "--html", options->html,
-      "also write one page to look at: curves, confusions, mistakes, filters (needs no network)");
-  command.add_flag("--require-better", options->require_better,
-                   "exit with 1 unless the first run's average is the highest");
-  command.add_flag("--require-no-forgetting", options->require_no_forgetting,
-                   "exit with 1 unless clr eval has found every run's forgetting to be 0");
-  command.callback([options, &common] { run_report(*options, common); });
+  c.add_option("RUN", options->runs, "run folders")->required();
+  c.add_option("--html", options->html,
+               "also write one page to look at: curves, confusions, mistakes, filters (needs no network)");
+  c.add_flag("--require-better", options->require_better,
+             "exit with 1 unless the first run's average is the highest");
+  c.add_flag("--require-no-forgetting", options->require_no_forgetting,
+             "exit with 1 unless clr eval has found every run's forgetting to be 0");
+  c.callback([options, &common] { run_report(*options, common); });
 }
 
 }  // namespace reprise::clr

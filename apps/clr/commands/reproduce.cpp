@@ -1,15 +1,9 @@
 // clr reproduce: the original program's run, with its constants, its order of tasks and its files.
-#include <filesystem>
-#include <nlohmann/json.hpp>
-
-#include "apps/clr/backbone.h"
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/reproduce/seed_outputs.h"
-#include "apps/clr/reproduce/seed_program.h"
-#include "apps/clr/train/session.h"
-#include "apps/clr/train/signals.h"
-#include "engine/core/check.h"
-#include "engine/core/log.h"
+#include "apps/clr/commands/training.h"
+#include "apps/clr/learn/session.h"
+#include "apps/clr/original/original_outputs.h"
+#include "apps/clr/original/original_program.h"
 
 namespace reprise::clr {
 namespace {
@@ -21,18 +15,15 @@ struct ReproduceOptions {
 };
 
 void run_reproduce(const ReproduceOptions& given, Common& common) {
-  const SeedProgram& program = find_seed_program(given.method);
+  const OriginalProgram& program = find_original_program(given.method);
   SessionOptions session = given.session;
   Recipe& recipe = session.recipe;
-  recipe.method = find_method_name(std::string(program.method));
-  recipe.device = name_of(common.resolved_device().kind);
-  recipe.dtype = name_of(common.resolved_dtype());
-  recipe.seed = common.seed;
-  check(recipe);
+  recipe.method = checked_method(std::string(program.method));
+  complete(recipe, common);
   session.quiet = common.quiet;
   session.argv = arguments_of_process();
 
-  SeedOutputs outputs;
+  OriginalOutputs outputs;
   outputs.method = program.method;
   outputs.result_folder = given.result;
   outputs.weight_folder = given.weight;
@@ -49,7 +40,8 @@ void run_reproduce(const ReproduceOptions& given, Common& common) {
   session.on_finished = [&](const data::Task& task, const TaskFile& file, const std::string& log) {
     outputs.write(backbone, file, task, log);
   };
-  Session work(backbone, session);
+  Progress progress(Progress::style_for(common.quiet));
+  Session work(backbone, session, progress);
   work.prepare();
   const auto outcomes = work.run();
   print_outcomes(outcomes, common.json);
@@ -80,12 +72,10 @@ void add_reproduce(CLI::App& app, Common& common) {
   c.add_option("--tasks", s.tasks,
                "only these, by id or name, divided by commas; paper53: those of the paper")
       ->delimiter(',');
-  c.add_option("--epochs", s.recipe.epochs, "for a trial; the original trains 60")->capture_default_str();
-  c.add_option("--size", s.recipe.size, "for a trial; the original's images are 224 pixels high and wide")
-      ->check(CLI::Range(1, 8192))
-      ->capture_default_str();
-  c.add_option("--rng", s.recipe.rng, "random numbers: streams (this program's own), torch (PyTorch's)")
-      ->capture_default_str();
+  add_recipe_options(c, s.recipe,
+                     {{"epochs", "for a trial; the original trains 60"},
+                      {"size", "for a trial; the original's images are 224 pixels high and wide"},
+                      {"rng", "random numbers: streams (this program's own), torch (PyTorch's)"}});
   c.add_flag("--skip-bad", s.recipe.skip_bad, "leave out files that cannot be read");
   c.callback([o, &common] { run_reproduce(*o, common); });
 }

@@ -1,15 +1,7 @@
 // clr tasks: what is found under a data folder.
-#include <nlohmann/json.hpp>
-
-#include "apps/clr/backbone.h"
 #include "apps/clr/commands/commands.h"
-#include "apps/clr/table.h"
-#include "apps/clr/train/signals.h"
-#include "apps/clr/train/task_data.h"
+#include "apps/clr/commands/training.h"
 #include "data/loader/order.h"
-#include "engine/core/check.h"
-#include "engine/core/log.h"
-#include "layers/network.h"
 
 namespace reprise::clr {
 namespace {
@@ -105,7 +97,7 @@ void run_tasks(const TasksOptions& given, Common& common) {
   const SignalGuard signals;
   auto tasks = data::find_tasks(options.data, options.sets);
   for (auto& task : tasks) {
-    if (!options.no_check) data::check_readable(task, options.sets, stop_if_asked);
+    if (!options.no_check) data::check_readable(task, options.sets, stopping(stop_requested));
     report_task(task, options.sets.skip_bad, common.quiet);
   }
   if (options.list.empty())
@@ -117,31 +109,28 @@ void run_tasks(const TasksOptions& given, Common& common) {
 }  // namespace
 
 void add_tasks(CLI::App& app, Common& common) {
-  CLI::App& command = add_command(app, common, "tasks", "list the tasks found in a folder");
+  CLI::App& c = add_command(app, common, "tasks", "list the tasks found in a folder");
   auto options = std::make_shared<TasksOptions>();
-  command.add_option("--data", options->data, data_help)->required();
-  command.add_option("--list", options->list,
-                     "print this task's images, a line each: split, label, class, path");
-  command
-      .add_option("--epoch", options->epoch,
-                  "with --list: the training images in the order of this epoch, from 0")
+  c.add_option("--data", options->data, data_help)->required();
+  c.add_option("--list", options->list, "print this task's images, a line each: split, label, class, path");
+  c.add_option("--epoch", options->epoch,
+               "with --list: the training images in the order of this epoch, from 0")
       ->check(CLI::Range(0, 1 << 30));
-  command
-      .add_option("--tasks", options->sets.tasks,
-                  "only these, by name or id, divided by commas; paper53: those of the paper")
+  c.add_option("--tasks", options->sets.tasks,
+               "only these, by name or id, divided by commas; paper53: those of the paper")
       ->delimiter(',');
-  command.add_flag("--no-check", options->no_check,
-                   "do not decode the images to see whether they can be read");
-  command.add_option("--rng", options->rng, "with --epoch: whose random numbers, as of train")
+  c.add_flag("--no-check", options->no_check, "do not decode the images to see whether they can be read");
+  c.add_option("--rng", options->rng, "with --epoch: whose random numbers, as of train")
       ->check(CLI::IsMember({"streams", "torch"}))
       ->capture_default_str();
-  command.add_option("--backbone", options->backbone, "with --rng torch: what will be trained on");
-  command.add_option("--arch", options->arch, "with --rng torch: architecture of the backbone")
+  c.add_option("--backbone", options->backbone, "with --rng torch: what will be trained on");
+  c.add_option("--arch", options->arch, "with --rng torch: architecture of the backbone")
       ->capture_default_str();
-  command.add_option("--method", options->method, "with --rng torch: the method of training")
+  c.add_option("--method", options->method, "with --rng torch: the method of training")
       ->capture_default_str();
-  add_split_options(command, options->sets);
-  command.callback([options, &common] { run_tasks(*options, common); });
+  data::SetOptions& sets = options->sets;
+  add_split_options(c, sets.val_fraction, sets.max_images, sets.skip_bad);
+  c.callback([options, &common] { run_tasks(*options, common); });
 }
 
 }  // namespace reprise::clr

@@ -4,7 +4,6 @@
 #include <array>
 #include <cmath>
 
-#include "apps/clr/table.h"
 #include "engine/core/check.h"
 
 namespace reprise::clr {
@@ -60,43 +59,36 @@ std::string shortened(const std::string& text, std::size_t most) {
 
 void draw_marker(Html& html, std::size_t series, double x, double y, double r) {
   const std::string fill = colour_of(series);
-  switch (series % series_styles) {
-    case 0:
-      html.leaf("circle", {{"cx", pixels(x)}, {"cy", pixels(y)}, {"r", pixels(r)}, {"fill", fill}});
-      break;
-    case 1:
-      html.leaf("rect", {{"x", pixels(x - r * 0.9)},
-                         {"y", pixels(y - r * 0.9)},
-                         {"width", pixels(1.8 * r)},
-                         {"height", pixels(1.8 * r)},
-                         {"fill", "var(--page)"},
-                         {"stroke", fill},
-                         {"stroke-width", "2"}});
-      break;
-    case 2:
-      html.leaf("path", {{"d", fmt::format("M{} {}l{} {}h{}z", pixels(x), pixels(y - 1.2 * r),
-                                           pixels(1.1 * r), pixels(2 * r), pixels(-2.2 * r))},
-                         {"fill", fill}});
-      break;
-    case 3:
-      html.leaf("path", {{"d", fmt::format("M{} {}l{} {}l{} {}l{} {}z", pixels(x), pixels(y - 1.3 * r),
-                                           pixels(1.2 * r), pixels(1.3 * r), pixels(-1.2 * r),
-                                           pixels(1.3 * r), pixels(-1.2 * r), pixels(-1.3 * r))},
-                         {"fill", fill}});
-      break;
-    case 4:
-      html.leaf("path", {{"d", fmt::format("M{} {}h{}m{} {}v{}", pixels(x - r), pixels(y), pixels(2 * r),
-                                           pixels(-r), pixels(-r), pixels(2 * r))},
-                         {"stroke", fill},
-                         {"stroke-width", "2.5"}});
-      break;
-    default:
-      html.leaf("path",
-                {{"d", fmt::format("M{} {}l{} {}m0 {}l{} {}", pixels(x - r), pixels(y - r), pixels(2 * r),
-                                   pixels(2 * r), pixels(-2 * r), pixels(-2 * r), pixels(2 * r))},
-                 {"stroke", fill},
-                 {"stroke-width", "2.5"}});
+  const std::size_t form = series % series_styles;
+  if (form == 0) {
+    html.leaf("circle", {{"cx", pixels(x)}, {"cy", pixels(y)}, {"r", pixels(r)}, {"fill", fill}});
+    return;
   }
+  if (form == 1) {
+    html.leaf("rect", {{"x", pixels(x - r * 0.9)},
+                       {"y", pixels(y - r * 0.9)},
+                       {"width", pixels(1.8 * r)},
+                       {"height", pixels(1.8 * r)},
+                       {"fill", "var(--page)"},
+                       {"stroke", fill},
+                       {"stroke-width", "2"}});
+    return;
+  }
+  // Triangle, diamond, plus, cross.
+  const std::string path =
+      form == 2   ? fmt::format("M{} {}l{} {}h{}z", pixels(x), pixels(y - 1.2 * r), pixels(1.1 * r),
+                                pixels(2 * r), pixels(-2.2 * r))
+      : form == 3 ? fmt::format("M{} {}l{} {}l{} {}l{} {}z", pixels(x), pixels(y - 1.3 * r), pixels(1.2 * r),
+                                pixels(1.3 * r), pixels(-1.2 * r), pixels(1.3 * r), pixels(-1.2 * r),
+                                pixels(-1.3 * r))
+      : form == 4 ? fmt::format("M{} {}h{}m{} {}v{}", pixels(x - r), pixels(y), pixels(2 * r), pixels(-r),
+                                pixels(-r), pixels(2 * r))
+                  : fmt::format("M{} {}l{} {}m0 {}l{} {}", pixels(x - r), pixels(y - r), pixels(2 * r),
+                                pixels(2 * r), pixels(-2 * r), pixels(-2 * r), pixels(2 * r));
+  if (form < 4)
+    html.leaf("path", {{"d", path}, {"fill", fill}});
+  else
+    html.leaf("path", {{"d", path}, {"stroke", fill}, {"stroke-width", "2.5"}});
 }
 
 void draw_strip(Html& html, const std::string& title, double chance, const std::vector<StripValue>& values) {

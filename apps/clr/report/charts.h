@@ -1,5 +1,4 @@
-// Charts as inline SVG. Every one has a title for those who cannot see it; colours are CSS variables of the
-// page.
+// Charts as inline SVG, with titles for those who cannot see them; colours are CSS variables of the page.
 #pragma once
 
 #include <optional>
@@ -45,8 +44,7 @@ struct Bar {
 };
 void draw_bars(Html& html, const std::string& title, const std::vector<Bar>& bars);
 
-// Filters (C,K,K), the chosen ones: blue where negative, orange where positive, and a minus in negative
-// cells.
+// The chosen filters of (C,K,K): negative cells blue and with a minus, positive ones orange.
 void draw_filters(Html& html, const std::string& title, const Tensor& filters,
                   const std::vector<std::int64_t>& chosen, bool numbered);
 

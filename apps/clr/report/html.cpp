@@ -92,6 +92,13 @@ Html& Html::leaf(std::string_view tag, Attributes attributes, std::string_view t
   return *this;
 }
 
+Html& Html::heads(std::initializer_list<std::string_view> words,
+                  std::initializer_list<std::string_view> numbers) {
+  for (const auto word : words) leaf("th", {{"scope", "col"}}, word);
+  for (const auto number : numbers) leaf("th", {{"scope", "col"}, {"class", "number"}}, number);
+  return *this;
+}
+
 Html& Html::raw(std::string_view markup) {
   out_ += markup;
   return *this;

@@ -20,6 +20,9 @@ class Html {
   Html& text(std::string_view text);
   // An element with text alone; of a void element, or an SVG one without text, the tag alone.
   Html& leaf(std::string_view tag, Attributes attributes = {}, std::string_view text = {});
+  // Heads of columns: those named, and then those of numbers.
+  Html& heads(std::initializer_list<std::string_view> words,
+              std::initializer_list<std::string_view> numbers = {});
   Html& raw(std::string_view markup);  // ours, never a stranger's
   // What was written. An internal error while an element is open.
   const std::string& markup() const;

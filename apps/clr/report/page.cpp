@@ -1,10 +1,13 @@
 #include "apps/clr/report/page.h"
 
+#include <algorithm>
+#include <cmath>
+
+#include "apps/clr/learn/recipe.h"
+#include "apps/clr/learn/table.h"
 #include "apps/clr/report/charts.h"
 #include "apps/clr/report/html.h"
 #include "apps/clr/report/style.h"
-#include "apps/clr/report/task_section.h"
-#include "apps/clr/table.h"
 #include "engine/core/check.h"
 
 namespace reprise::clr {
@@ -37,7 +40,7 @@ void write_lead(Html& html, const Runs& runs, const std::vector<std::string>& ta
                 const MeanAccuracy& means) {
   html.leaf("h1", {},
             fmt::format("{} task{} on one {}", tasks.size(), tasks.size() == 1 ? "" : "s",
-                        runs[0].record["backbone"].value("arch", "backbone")));
+                        runs[0].record.backbone.arch));
   std::string text;
   if (means.tasks > 0) {
     for (std::size_t r = 0; r < runs.size(); ++r)
@@ -60,11 +63,9 @@ void write_overview(Html& html, const Runs& runs, const std::vector<std::string>
   const Opened table(html, "table");
   {
     const Opened head(html, "thead"), row(html, "tr");
-    html.leaf("th", {{"scope", "col"}}, "task")
-        .leaf("th", {{"scope", "col"}, {"class", "number"}}, "classes")
-        .leaf("th", {{"scope", "col"}, {"class", "number"}}, "chance");
-    for (const auto& run : runs) html.leaf("th", {{"scope", "col"}, {"class", "number"}}, run.label);
-    html.leaf("th", {{"scope", "col"}}, "0 to 100 %");
+    html.heads({"task"}, {"classes", "chance"});
+    for (const auto& run : runs) html.heads({}, {run.label});
+    html.heads({"0 to 100 %"});
   }
   {
     const Opened body(html, "tbody");
@@ -171,10 +172,8 @@ void write_cost(Html& html, const Runs& runs) {
   const Opened table(html, "table");
   {
     const Opened row(html, "tr");
-    html.leaf("th", {{"scope", "col"}}, "method");
-    for (const char* title :
-         {"filters", "convolutions", "batch norm", "statistics", "head", "a task", "whole network", "share"})
-      html.leaf("th", {{"scope", "col"}, {"class", "number"}}, title);
+    html.heads({"method"}, {"filters", "convolutions", "batch norm", "statistics", "head", "a task",
+                            "whole network", "share"});
   }
   for (const auto& run : runs) {
     const auto n = static_cast<std::int64_t>(run.tasks.size());
@@ -215,41 +214,32 @@ void write_origin(Html& html, const Runs& runs) {
   html.leaf("h2", {}, "Where it comes from");
   for (const auto& run : runs) {
     if (runs.size() > 1) html.leaf("h3", {}, run.label);
-    const Json& record = run.record;
-    const Json invocations = record.value("invocations", Json::array());
-    const Json last = invocations.empty() ? Json::object() : invocations.back();
-    const Json& backbone = record["backbone"];
+    const auto& invocations = run.record.invocations;
+    const Invocation last = invocations.empty() ? Invocation() : invocations.back();
+    const RecordedBackbone& backbone = run.record.backbone;
     {
       const Opened list(html, "dl");
       fact(html, "run", run.path);
-      fact(html, "backbone",
-           fmt::format("{}, {} parameters", backbone.value("arch", ""),
-                       grouped(backbone.value("parameters", std::int64_t{0}))));
-      fact(html, "its identity", backbone.value("identity", ""));
-      fact(html, "its file's SHA-256", backbone.value("file_sha256", ""));
+      fact(html, "backbone", fmt::format("{}, {} parameters", backbone.arch, grouped(backbone.parameters)));
+      fact(html, "its identity", backbone.identity);
+      fact(html, "its file's SHA-256", backbone.file_sha256);
       std::string recipe;
-      for (const auto& [key, value] : record["recipe"].items())
-        if (!(value.is_string() && value.get<std::string>().empty()))
-          recipe += fmt::format("{}{} {}", recipe.empty() ? "" : ", ", key,
-                                value.is_string() ? value.get<std::string>() : value.dump());
+      for (const auto& [name, value] : recorded_fields(run.record.recipe))
+        if (!value.empty()) recipe += fmt::format("{}{} {}", recipe.empty() ? "" : ", ", name, value);
       fact(html, "recipe", recipe);
-      fact(html, "program",
-           fmt::format("clr {}, {}, {}", last.value("version", ""), last.value("compiler", ""),
-                       last.value("flags", "")));
+      fact(html, "program", fmt::format("clr {}, {}, {}", last.version, last.compiler, last.flags));
       fact(html, "computed on",
-           fmt::format("{}, instruction set {}, {} threads, Winograd {}, bf16 order {}",
-                       last.value("device", ""), last.value("instruction_set", ""), last.value("threads", 0),
-                       last.value("winograd", ""), last.value("bf16_order", "-")));
-      fact(html, "image decoders", last.value("decoders", ""));
+           fmt::format("{}, instruction set {}, {} threads, Winograd {}, bf16 order {}", last.device,
+                       last.instruction_set, last.threads, last.winograd,
+                       last.bf16_order.empty() ? "-" : last.bf16_order));
+      fact(html, "image decoders", last.decoders);
       fact(html, "begun, ended",
-           fmt::format("{}, {}", invocations.empty() ? "" : invocations.front().value("started", ""),
-                       last.value("ended", "")));
+           fmt::format("{}, {}", invocations.empty() ? "" : invocations.front().started, last.ended));
     }
     std::vector<std::string> commands;
-    for (const Json& invocation : invocations) {
+    for (const Invocation& invocation : invocations) {
       std::vector<std::string> words;
-      for (const Json& word : invocation.value("argv", Json::array()))
-        if (word.is_string()) words.push_back(shell_word(word.get<std::string>()));
+      for (const std::string& word : invocation.argv) words.push_back(shell_word(word));
       std::string command = fmt::format("{}", fmt::join(words, " "));
       if (!words.empty() && std::find(commands.begin(), commands.end(), command) == commands.end())
         commands.push_back(std::move(command));
@@ -262,11 +252,7 @@ void write_origin(Html& html, const Runs& runs) {
     {
       const Opened scroll(html, "div", {{"class", "scroll"}});
       const Opened table(html, "table");
-      html.open("tr")
-          .leaf("th", {{"scope", "col"}}, "task")
-          .leaf("th", {{"scope", "col"}}, "split")
-          .leaf("th", {{"scope", "col"}}, "SHA-256 of labels and pixels")
-          .close();
+      html.open("tr").heads({"task", "split", "SHA-256 of labels and pixels"}).close();
       for (const auto& task : run.tasks)
         for (const auto& [split, digest] : task.file.data_digests)
           html.open("tr").leaf("td", {}, task.file.task).leaf("td", {}, split).leaf("td", {}, digest).close();

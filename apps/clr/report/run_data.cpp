@@ -3,23 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 
-#include "apps/clr/train/run_folder.h"
+#include "apps/clr/learn/recipe.h"
+#include "apps/clr/learn/run_folder.h"
+#include "apps/clr/learn/task_log.h"
 #include "engine/core/check.h"
 
 namespace reprise::clr {
 namespace {
-
-std::vector<std::vector<std::string>> csv_rows(const std::string& path, std::size_t fields) {
-  std::vector<std::vector<std::string>> rows;
-  std::ifstream in(path);
-  std::string line;
-  std::getline(in, line);
-  while (std::getline(in, line))
-    if (auto row = csv_fields(line); row.size() == fields) rows.push_back(std::move(row));
-  return rows;
-}
 
 double number(const std::string& text) {
   return std::strtod(text.c_str(), nullptr);
@@ -34,17 +25,15 @@ ReportedTask read_task(const RunFolder& folder, const std::string& name) {
   task.split = task.file.test_accuracy ? "test" : "val";
   task.accuracy = task.file.test_accuracy ? task.file.test_accuracy : task.file.val_accuracy;
   task.chance = 1.0 / static_cast<double>(task.file.classes.size());
-  for (const auto& row : csv_rows(folder.log_file(name), 7))
-    task.log.push_back({number(row[1]), number(row[2]), number(row[3]),
-                        row[5].empty() ? std::nullopt : std::optional(number(row[5]))});
+  task.log = read_task_log(folder.log_file(name)).epochs;
   return task;
 }
 
 void read_evaluation(ReportedRun& run) {
-  const auto task_of = [&](const std::string& name) {
-    const auto at =
-        std::find_if(run.tasks.begin(), run.tasks.end(), [&](const auto& t) { return t.file.task == name; });
-    return at == run.tasks.end() ? nullptr : &*at;
+  const auto task_of = [&](const std::string& name) -> ReportedTask* {
+    for (auto& task : run.tasks)
+      if (task.file.task == name) return &task;
+    return nullptr;
   };
   for (const auto& row : csv_rows(run.path + "/matrix.csv", 4))
     if (ReportedTask* task = task_of(row[1])) {
@@ -142,7 +131,7 @@ std::vector<ReportedRun> read_reported_runs(const std::vector<std::string>& path
     ReportedRun run;
     run.path = path;
     run.record = folder.record();
-    run.method = run.record["recipe"].value("method", "?");
+    run.method = partial_recipe(run.record.recipe, path).method;
     for (const auto& name : folder.finished_tasks()) run.tasks.push_back(read_task(folder, name));
     REPRISE_CHECK(!run.tasks.empty(), "{}: no task has been learned here yet", path);
     read_evaluation(run);

@@ -1,22 +1,18 @@
 // What a run folder tells about its tasks, for the report.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "apps/clr/task_file.h"
+#include "apps/clr/learn/run_record.h"
+#include "apps/clr/learn/task_file.h"
+#include "apps/clr/learn/task_log.h"
 #include "engine/core/tensor.h"
 #include "layers/reprogramming/cost.h"
 
 namespace reprise::clr {
 
-// A line of log/<task>.csv.
-struct LoggedEpoch {
-  double lr = 0, train_loss = 0, train_accuracy = 0;
-  std::optional<double> val_accuracy;
-};
 // A line of predictions.csv, which `clr eval` writes.
 struct Guess {
   std::string truth, guess, path;
@@ -44,7 +40,7 @@ struct ReportedTask {
 
 struct ReportedRun {
   std::string path, method, label;  // label: the method, with the folder where a method comes twice
-  Json record;                      // run.json
+  RunRecord record;
   std::vector<ReportedTask> tasks;  // in the order they were learned
   const ReportedTask* find(const std::string& task) const;
   // What was right when learned, less what is right after the last task: the mean over the tasks, and the

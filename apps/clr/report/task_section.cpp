@@ -1,13 +1,13 @@
-#include "apps/clr/report/task_section.h"
-
+// What the report says of one task: curves, confusion, mistakes, filters.
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <numeric>
 
+#include "apps/clr/learn/table.h"
 #include "apps/clr/report/charts.h"
+#include "apps/clr/report/page.h"
 #include "apps/clr/report/thumbnails.h"
-#include "apps/clr/table.h"
 #include "engine/core/check.h"
 
 namespace reprise::clr {
@@ -74,11 +74,7 @@ void write_confusion(Html& html, const ReportedTask& task) {
   order.resize(std::min<std::size_t>(order.size(), 12));
   html.leaf("p", {}, fmt::format("{} classes are too many for a matrix; the most frequent confusions:", n));
   const Opened table(html, "table");
-  html.open("tr")
-      .leaf("th", {{"scope", "col"}}, "is")
-      .leaf("th", {{"scope", "col"}}, "was taken for")
-      .leaf("th", {{"scope", "col"}, {"class", "number"}}, "images")
-      .close();
+  html.open("tr").heads({"is", "was taken for"}, {"images"}).close();
   for (const std::size_t i : order)
     html.open("tr")
         .leaf("td", {}, classes[i / n])
@@ -190,13 +186,11 @@ void write_task_section(Html& html, const std::string& name, const std::vector<R
         line += fmt::format(" · {} {}", run.label, shown(task->accuracy));
     html.leaf("span", {{"class", "quiet"}}, line);
   }
-  const Json tasks = first->record.value("tasks", Json::object());
-  const Json facts = tasks.contains(name) ? tasks[name] : Json::object();
-  html.leaf(
-      "p", {},
-      fmt::format("{} images to learn from, {} to choose the epoch, {} to test.",
-                  facts.value("train_images", std::int64_t{0}), facts.value("val_images", std::int64_t{0}),
-                  facts.value("test_images", std::int64_t{0})));
+  const RecordedTask* recorded = first->record.find(name);
+  const RecordedTask facts = recorded != nullptr ? *recorded : RecordedTask();
+  html.leaf("p", {},
+            fmt::format("{} images to learn from, {} to choose the epoch, {} to test.", facts.train_images,
+                        facts.val_images, facts.test_images));
   write_curves(html, name, runs, some.chance);
   for (const auto& run : runs) {
     const ReportedTask* task = run.find(name);

@@ -1,0 +1,26 @@
+// What every command and every part of the audit includes: the few files that need CLI11 and JSON share it,
+// and builds with REPRISE_PCH compile it once for all of them.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/clr/commands/common.h"
+#include "apps/clr/commands/progress.h"
+#include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/table.h"
+#include "apps/clr/learn/task_file.h"
+#include "data/weights/weight_file.h"
+#include "engine/autograd/autograd.h"
+#include "engine/core/check.h"
+#include "engine/core/log.h"
+#include "layers/network.h"
+#include "layers/reprogramming/method.h"

@@ -1,0 +1,140 @@
+#include "apps/clr/commands/common.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "apps/clr/learn/surroundings.h"
+#include "engine/core/check.h"
+#include "engine/core/gpu.h"
+#include "engine/core/log.h"
+#include "engine/core/parallel.h"
+#include "engine/core/tensor.h"
+#include "engine/kernels/cpu/bf16_order.h"
+#include "engine/kernels/cpu/winograd.h"
+#include "engine/kernels/profile.h"
+#include "engine/ops/unary.h"
+
+namespace reprise::clr {
+namespace {
+
+// Why no memory can be had there, as on a machine or in a build without a GPU; empty where it can.
+std::string why_not(Device device) {
+  try {
+    empty({1}, DType::f32, device);
+    return {};
+  } catch (const Error& e) {
+    return e.what();
+  }
+}
+
+DType named_dtype(const std::string& text) {
+  for (const DType d : {DType::f32, DType::bf16, DType::f64})
+    if (text == name_of(d)) return d;
+  throw UsageError(fmt::format("--dtype: expected f32, bf16 or f64, got '{}'", text));
+}
+
+// CLI11 would take "-1" for a large number.
+std::string not_a_seed(const std::string& text) {
+  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  return digits ? "" : fmt::format("expected a whole number from 0, got '{}'", text);
+}
+
+}  // namespace
+
+Device Common::resolved_device() const {
+  const bool wants_f64 = named_dtype(dtype) == DType::f64;
+  if (device.empty()) {
+    if (wants_f64) return ref_device;
+    const Device cuda{Device::Kind::cuda, 0};
+    return why_not(cuda).empty() ? cuda : cpu_device;
+  }
+  Device chosen;
+  try {
+    chosen = parse_device(device);
+  } catch (const Error& e) {
+    throw UsageError(fmt::format("--device: {}", e.what()));
+  }
+  if (wants_f64 && chosen != ref_device)
+    throw UsageError(fmt::format("--dtype f64 computes on ref alone, not on --device {}", device));
+  const std::string reason = why_not(chosen);
+  REPRISE_CHECK(reason.empty(), "--device {} cannot be used\n  {}", device, reason);
+  return chosen;
+}
+
+DType Common::resolved_dtype() const {
+  const DType chosen = named_dtype(dtype);
+  const Device on = resolved_device();
+  detail::profiling();  // a REPRISE_TRACE that cannot be written is an error of its own
+  try {
+    ops::relu(zeros({1}, chosen, on));
+  } catch (const Error&) {
+    throw_error("--dtype {}: {} does not compute in it in this build", dtype, to_string(on));
+  }
+  return chosen;
+}
+
+void Common::begin() const {
+  if (threads > 0) set_thread_count(threads);
+  if (tf32) gpu::set_tf32(true);
+  if (!bf16_order.empty())
+    kernels::cpu::set_bf16_order(bf16_order == "blocks" ? kernels::cpu::Bf16Order::blocks
+                                                        : kernels::cpu::Bf16Order::pairs);
+  if (!winograd.empty()) kernels::cpu::set_winograd(winograd == "on");
+  const Device on = resolved_device();
+  const DType in = resolved_dtype();
+  if (quiet) return;
+  const bool is_gpu = on.kind == Device::Kind::cuda;
+  const std::string order = bf16_order_state(on, in);
+  log_line(fmt::format("device {}{}, dtype {}{}, instruction set {}{}, {} thread{}", to_string(on),
+                       is_gpu ? " (" + gpu::describe(on.index) + ")" : "", name_of(in),
+                       is_gpu && gpu::tf32() ? " (products in TF32)" : "", instruction_set(on),
+                       order != "-" ? fmt::format(" (bf16 in {})", order) : "", thread_count(),
+                       thread_count() == 1 ? "" : "s"));
+}
+
+CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, const std::string& what) {
+  CLI::App& c = *app.add_subcommand(name, what);
+  const auto option = [&](const char* words, auto& value, const char* help) {
+    return c.add_option(words, value, help)->group("Common options");
+  };
+  const auto flag = [&](const char* words, bool& value, const char* help) {
+    c.add_flag(words, value, help)->group("Common options");
+  };
+  option("--device", common.device, "ref, cpu or cuda[:N] (default: cuda where one works, else cpu)");
+  option("--dtype", common.dtype, "f32, bf16 or f64; f64 implies ref (default: f32)");
+  option("--threads", common.threads,
+         "number of threads (default: REPRISE_THREADS, or what the machine allows)")
+      ->check(CLI::Range(1, most_threads));
+  option("--seed", common.seed, "seed of every random stream (default: 0)")->check(not_a_seed);
+  flag("--tf32", common.tf32,
+       "on cuda, let products of f32 round their operands to TF32: faster, other results");
+  option("--winograd", common.winograd,
+         "on or off: 3x3 convolutions with frozen filters on cpu in Winograd's form (default: on)")
+      ->check(CLI::IsMember({"on", "off"}));
+  option("--bf16-order", common.bf16_order,
+         "pairs or blocks: how bf16 convolutions sum on cpu (default: blocks where it has AMX)")
+      ->check(CLI::IsMember({"pairs", "blocks"}));
+  flag("--quiet", common.quiet, "no progress on standard error");
+  flag("--json", common.json, "one JSON object on standard output instead of tables");
+  return c;
+}
+
+void print(std::string_view text) {
+  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  REPRISE_CHECK(written && std::fflush(stdout) == 0, "standard output: could not write");
+}
+
+void print_json(const Json& json) {
+  print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+std::vector<std::string> arguments_of_process() {
+  std::ifstream in("/proc/self/cmdline", std::ios::binary);
+  std::vector<std::string> arguments;
+  for (std::string argument; std::getline(in, argument, '\0');) arguments.push_back(argument);
+  return arguments;
+}
+
+}  // namespace reprise::clr

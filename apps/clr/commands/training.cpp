@@ -1,0 +1,75 @@
+#include "apps/clr/commands/training.h"
+
+#include <string_view>
+
+namespace reprise::clr {
+namespace {
+
+// The largest value of an option that takes none below 1, and without which there is another default than 0.
+int most_of(std::string_view field) {
+  return field == "size" ? 8192 : field == "lr-step" ? 1000000 : field == "steps" ? 1 << 30 : 0;
+}
+
+}  // namespace
+
+void add_recipe_options(CLI::App& c, Recipe& recipe,
+                        std::initializer_list<std::pair<const char*, const char*>> options) {
+  const auto fields = recipe_fields();
+  for (const auto& [name, help] : options) {
+    const auto field = std::ranges::find(fields, std::string_view(name), &RecipeField::name);
+    REPRISE_INVARIANT(field != fields.end(), "a recipe has no field {}", name);
+    const int most = most_of(name);
+    std::visit(
+        [&, option = fmt::format("--{}", name), text = std::string(help)](auto member) {
+          auto& value = recipe.*member;
+          CLI::Option* made = c.add_option(option, value, text);
+          if (most > 0) made->check(CLI::Range(1, most));
+          if (most == 0 || value != std::remove_reference_t<decltype(value)>{}) made->capture_default_str();
+        },
+        field->member);
+  }
+}
+
+void add_split_options(CLI::App& c, double& val_fraction, std::int64_t& max_images, bool& skip_bad) {
+  c.add_option("--val-fraction", val_fraction, "of each class that validates, where there is no val split")
+      ->check([](const std::string& text) {
+        char* end = nullptr;
+        const double value = std::strtod(text.c_str(), &end);
+        return *end == '\0' && value > 0 && value < 1 ? std::string()
+                                                      : "expected a number between 0 and 1, got " + text;
+      })
+      ->capture_default_str();
+  c.add_option("--max-images", max_images, "training images of a task, equally per class")
+      ->check(CLI::Range(1, 1 << 30));
+  c.add_flag("--skip-bad", skip_bad, "leave out files that cannot be read");
+}
+
+void complete(Recipe& recipe, const Common& common) {
+  recipe.device = name_of(common.resolved_device().kind);
+  recipe.dtype = name_of(common.resolved_dtype());
+  recipe.seed = common.seed;
+  check(recipe);
+}
+
+void print_outcomes(const std::vector<TaskOutcome>& outcomes, bool json) {
+  if (json) {
+    Json tasks = Json::array();
+    for (const auto& o : outcomes) {
+      Json task = {{"name", o.task}, {"status", o.status}};
+      if (o.val_accuracy) task["val_accuracy"] = *o.val_accuracy;
+      if (o.test_accuracy) task["test_accuracy"] = *o.test_accuracy;
+      if (o.best_epoch) task["best_epoch"] = *o.best_epoch;
+      tasks.push_back(task);
+    }
+    print_json({{"tasks", tasks}});
+    return;
+  }
+  Table table({"task", "status", "best epoch", "val", "test"}, {true, true, false, false, false});
+  const auto shown = [](const std::optional<double>& value) { return value ? percent(*value) : "-"; };
+  for (const auto& o : outcomes)
+    table.row({o.task, o.status, o.best_epoch ? std::to_string(*o.best_epoch) : "-", shown(o.val_accuracy),
+               shown(o.test_accuracy)});
+  print(table.text());
+}
+
+}  // namespace reprise::clr

@@ -1,0 +1,250 @@
+#include "apps/clr/learn/backbone.h"
+
+#include <algorithm>
+#include <set>
+
+#include "apps/clr/learn/errors.h"
+#include "apps/clr/learn/table.h"
+#include "apps/clr/learn/task_file.h"
+#include "data/weights/layout.h"
+#include "data/weights/weight_file.h"
+#include "engine/autograd/autograd.h"
+#include "engine/core/check.h"
+#include "engine/core/storage.h"
+#include "layers/init.h"
+#include "layers/network.h"
+#include "layers/reprogramming/method.h"
+#include "layers/torch_sequence.h"
+
+namespace reprise::clr {
+namespace {
+
+// The tensors of the modules after the one at `until`: children are registered in the order they run in.
+std::set<std::string> names_behind(const layers::Network& network, const std::string& until) {
+  const layers::Module* last = network.find(until);
+  REPRISE_CHECK(last != nullptr && !until.empty(), "--until: {} has no module named '{}'; it has {}",
+                network.arch(), until, [&] {
+                  std::string all;
+                  for (const layers::Module* m : network.modules())
+                    if (!m->path().empty()) all += (all.empty() ? "" : ", ") + m->path();
+                  return all;
+                }());
+  std::set<std::string> behind;
+  bool passed = false;
+  for (const layers::Module* m : network.modules()) {
+    if (m == last) {
+      passed = true;
+    } else if (passed && !m->path().starts_with(until + ".")) {
+      for (const layers::ConstEntry& e : m->own_tensors()) behind.insert(e.name);
+    }
+  }
+  return behind;
+}
+
+// Error unless every tensor of the body is there as it should be, but for those that nothing needs.
+void check_complete(const std::string& path, const LoadReport& report, const layers::Network& network,
+                    const std::string& until) {
+  std::set<std::string> needless;
+  if (!until.empty()) needless = names_behind(network, until);
+  LoadReport wrong = report;
+  for (auto* lines : {&wrong.missing, &wrong.shape_differs})
+    std::erase_if(*lines, [&](const std::string& line) {
+      const std::string name = line.substr(0, line.find_first_of(" :"));
+      return name.starts_with(network.head_name() + ".") || needless.contains(name);
+    });
+  if (wrong.missing.empty() && wrong.shape_differs.empty()) return;
+  throw_error("{}: the tensors do not fit {}\n  {}", path, network.arch(), wrong.text());
+}
+
+// The architecture that was asked for, or recorded, or fits.
+std::string choose_architecture(const std::string& asked, const data::WeightFile& file,
+                                const std::vector<data::NamedTensor>& tensors) {
+  if (asked != "auto") return checked_architecture(asked);
+  const auto known = layers::known_architectures();
+  const auto recorded = file.metadata.find("arch");
+  if (recorded != file.metadata.end() &&
+      std::find(known.begin(), known.end(), recorded->second) != known.end())
+    return recorded->second;
+  const auto match = recognise(tensors);
+  REPRISE_CHECK(
+      match.has_value(),
+      "{}: its {} tensors are not those of a network that clr knows\n  known    {}\n  `clr info` lists "
+      "what the file holds; --arch NAME shows how it differs from NAME",
+      file.path, tensors.size(), fmt::join(known, ", "));
+  return match->arch;
+}
+
+std::map<std::string, std::int64_t> batches_tracked(const std::vector<data::NamedTensor>& tensors) {
+  const std::string suffix = ".num_batches_tracked";
+  std::map<std::string, std::int64_t> counts;
+  for (const auto& [name, tensor] : tensors)
+    if (name.ends_with(suffix) && tensor.dtype() == DType::i64 && tensor.numel() == 1)
+      counts[name.substr(0, name.size() - suffix.size())] = tensor.data<std::int64_t>()[0];
+  return counts;
+}
+
+}  // namespace
+
+Backbone load_backbone(const std::string& path, const std::string& arch, Device device, DType dtype,
+                       const std::string& until) {
+  if (arch != "auto") checked_architecture(arch);
+  data::WeightFile file = data::read_weights(path);
+  REPRISE_CHECK(!is_task_file(file), "{}: this is a learned task, not a backbone", path);
+  const std::vector<data::NamedTensor> tensors = without_prefix(std::move(file.tensors));
+
+  Backbone b;
+  b.path = path;
+  b.file_sha256 = file.file_sha256;
+  b.device = device;
+  b.dtype = dtype;
+  b.arch = choose_architecture(arch, file, tensors);
+  auto network = layers::make_network(b.arch, 1);
+  b.classes = classes_of(tensors, *network);
+  if (b.classes > 1) network->replace_head(b.classes, 0);
+  b.report = compare(tensors, *network);
+  check_complete(path, b.report, *network, until);
+  // A smaller network may find all its tensors in a larger one's file: not what anybody wants.
+  if (const auto match = b.report.extra.empty() ? std::nullopt : recognise(tensors); match)
+    REPRISE_CHECK(match->arch == b.arch || match->report.extra.size() >= b.report.extra.size(),
+                  "{}: the tensors do not fit {}: they are those of {}\n  {}", path, b.arch, match->arch,
+                  b.report.text());
+  if (const auto found = file.metadata.find("preprocessing"); found != file.metadata.end())
+    b.size = preprocessed_size(found->second);
+  if (b.size == 0) b.size = network->default_size();
+
+  std::map<std::string, const Tensor*> in_file;
+  for (const auto& t : tensors) in_file[t.name] = &t.tensor;
+  const std::set<std::string> matched(b.report.matched.begin(), b.report.matched.end());
+  for (const layers::Entry& e : network->named_tensors()) {
+    if (!matched.contains(e.name)) continue;
+    const Tensor t = data::from_file_layout(*in_file.at(e.name), e.layout);
+    b.weights[e.name] = t.to(parameter_dtype(dtype)).to(device).sealed_copy();
+  }
+  b.batches_tracked = batches_tracked(tensors);
+  b.identity = identity_of(tensors, b.arch);
+  return b;
+}
+
+Backbone architecture_alone(const std::string& arch, Device device, DType dtype) {
+  if (arch.empty() || arch == "auto")
+    throw BadValue("arch", arch,
+                   fmt::format("an architecture where there is no backbone: one of {}",
+                               fmt::join(layers::known_architectures(), ", ")));
+  Backbone b;
+  b.arch = checked_architecture(arch);
+  b.identity = no_identity;
+  b.size = layers::make_network(arch, 1)->default_size();
+  b.device = device;
+  b.dtype = dtype;
+  return b;
+}
+
+Backbone backbone_for(const std::string& method, const std::string& path, const std::string& arch,
+                      Device device, DType dtype, const std::string& until) {
+  const bool alone = !method.empty() && layers::find_method(method).starts_at_random;
+  if (alone && !path.empty())
+    throw BadValue("backbone", path,
+                   fmt::format("none: method {} starts from random values; it takes --arch instead", method));
+  if (alone) return architecture_alone(arch, device, dtype);
+  if (path.empty()) throw BadValue("backbone", "", "the weight file of a pretrained network");
+  return load_backbone(path, arch, device, dtype, until);
+}
+
+// Puts values into a network in a method's form: the sealed memory where it is frozen, copies elsewhere.
+void Backbone::put_weights(layers::Network& network, const layers::Method& method) const {
+  for (const layers::Entry& e : network.named_tensors()) {
+    const auto w = weights.find(e.name);
+    if (w == weights.end() || w->second.shape() != e.tensor->shape()) continue;
+    const bool trained = e.is_buffer ? method.trains_batch_norm : requires_grad(*e.tensor);
+    *e.tensor = trained ? w->second.clone() : w->second;
+    if (trained && !e.is_buffer) set_requires_grad(*e.tensor);
+  }
+}
+
+std::unique_ptr<layers::Network> Backbone::pretrained(const std::string& method, std::uint64_t seed) const {
+  auto network = layers::make_network(arch, std::max(classes, 1));
+  network->to(dtype);
+  network->to(device);
+  network->set_requires_grad(false);
+  if (method.empty()) {
+    for (const layers::Entry& e : network->named_tensors())
+      if (const auto w = weights.find(e.name); w != weights.end()) *e.tensor = w->second;
+  } else {
+    if (is_none()) network->initialize(seed);
+    const layers::Method& applied = layers::apply_method(*network, method);
+    put_weights(*network, applied);
+    layers::start_values(*network, seed);
+  }
+  network->train(false);
+  return network;
+}
+
+std::unique_ptr<layers::Network> Backbone::instantiate(const std::string& method, int classes_of_task,
+                                                       std::uint64_t seed, const std::string& task) const {
+  return instantiate(method, classes_of_task, layers::InitStreams(seed, task + "/"));
+}
+
+std::unique_ptr<layers::Network> Backbone::instantiate(const std::string& method, int classes_of_task,
+                                                       TorchGenerator& generator) const {
+  if (!is_none()) {
+    const auto pretrained = layers::make_network(arch, constructed_classes());
+    layers::TorchSequence passed_over(generator, /*with_values=*/false);
+    pretrained->initialize(passed_over);
+  }
+  layers::TorchSequence sequence(generator);
+  return instantiate(method, classes_of_task, layers::InitStreams(sequence));
+}
+
+int Backbone::constructed_classes() const {
+  return classes > 0 ? classes : layers::make_network(arch, 1)->default_classes();
+}
+
+std::unique_ptr<layers::Network> Backbone::instantiate(const std::string& method, int classes_of_task,
+                                                       const layers::InitStreams& streams) const {
+  const layers::Method& wanted = layers::find_method(method);
+  if (wanted.starts_at_random != is_none())
+    throw BadValue("method", method,
+                   is_none()
+                       ? "one that starts from random values, where there is no backbone"
+                       : fmt::format("one that starts from the backbone {}, not from random values", path));
+  auto network = layers::make_network(arch, is_none() ? constructed_classes() : classes_of_task);
+  network->to(dtype);
+  network->to(device);
+  if (is_none()) network->initialize(streams);
+  layers::apply_method(*network, method);
+  put_weights(*network, wanted);
+  layers::start_values(*network, streams);
+  network->replace_head(classes_of_task, streams);
+  return network;
+}
+
+void Backbone::verify() const {
+  for (const auto& [name, tensor] : weights) {
+    const ErrorScope scope("tensor", name);
+    tensor.storage()->verify_seal();
+  }
+}
+
+std::int64_t Backbone::parameters() const {
+  std::int64_t count = 0;
+  for (const auto& [name, tensor] : weights)
+    if (!name.ends_with("running_mean") && !name.ends_with("running_var")) count += tensor.numel();
+  return count;
+}
+
+std::int64_t Backbone::bytes() const {
+  std::int64_t count = 0;
+  for (const auto& [name, tensor] : weights) count += static_cast<std::int64_t>(tensor.bytes());
+  return count;
+}
+
+std::string Backbone::describe() const {
+  if (is_none()) return fmt::format("no backbone: {} from random values", arch);
+  std::string text = fmt::format("backbone {}: {}, {} parameters, identity {}", path, arch,
+                                 grouped(parameters()), identity.substr(0, 16));
+  if (!report.missing.empty() || !report.extra.empty() || !report.shape_differs.empty())
+    text += "\n  " + report.text();
+  return text;
+}
+
+}  // namespace reprise::clr

@@ -1,0 +1,26 @@
+// What learning throws beside Error.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string>
+
+#include "engine/core/error.h"
+
+namespace reprise::clr {
+
+// A value that cannot be used. Commands name it as their option and end with wrong usage.
+struct BadValue : Error {
+  // `field`: of the recipe ("lr-step") or another argument ("backbone"). `value`: empty where it is missing.
+  BadValue(std::string of_field, const std::string& value, const std::string& expected)
+      : Error(fmt::format("{} {}: expected {}", of_field, value.empty() ? "is missing" : value, expected)),
+        field(std::move(of_field)) {}
+  std::string field;
+};
+
+// Thrown between two steps, or between two images, after everything was saved. The message says how to go on.
+struct Interrupted : Error {
+  using Error::Error;
+};
+
+}  // namespace reprise::clr

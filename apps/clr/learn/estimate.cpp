@@ -1,0 +1,148 @@
+#include "apps/clr/learn/estimate.h"
+
+#include <algorithm>
+#include <fstream>
+#include <limits>
+
+#include "apps/clr/learn/surroundings.h"
+#include "apps/clr/learn/table.h"
+#include "engine/core/check.h"
+#include "engine/core/gpu.h"
+#include "engine/core/storage.h"
+#include "layers/batch_norm.h"
+#include "layers/conv_bn.h"
+#include "layers/summary.h"
+
+namespace reprise::clr {
+namespace {
+
+constexpr std::int64_t unlimited = std::numeric_limits<std::int64_t>::max();
+
+// The number in a file of one number ("max" and an absent file: unlimited).
+std::int64_t number_in(const std::string& path) {
+  std::ifstream in(path);
+  std::int64_t value = unlimited;
+  return in >> value ? value : unlimited;
+}
+
+std::int64_t system_available() {
+  std::ifstream in("/proc/meminfo");
+  std::string key, unit;
+  std::int64_t kib = 0;
+  while (in >> key >> kib) {
+    if (key == "MemAvailable:") return kib * 1024;
+    std::getline(in, unit);
+  }
+  return unlimited;
+}
+
+std::int64_t cgroup_left(const std::string& limit_file, const std::string& used_file) {
+  const std::int64_t limit = number_in(limit_file), used = number_in(used_file);
+  return limit >= (std::int64_t{1} << 60) || used == unlimited ? unlimited
+                                                               : std::max<std::int64_t>(0, limit - used);
+}
+
+bool works(std::int64_t images, std::int64_t batch, std::int64_t values_per_image) {
+  const std::int64_t last = images % batch == 0 ? std::min(batch, images) : images % batch;
+  return values_per_image == 0 || last * values_per_image > 1;
+}
+
+bool is_batch_norm(const layers::Network& network, const layers::LayerRow& row) {
+  return dynamic_cast<const layers::BatchNorm2d*>(network.find(row.name)) != nullptr;
+}
+
+// Whether a batch norm's output need not be kept: where it is fused with its convolution, and no later
+// convolution that is trained keeps it as its input.
+bool drops_batch_norms(const layers::Network& network) {
+  if (!layers::fuses_blocks()) return false;
+  for (const layers::Module* m : network.modules()) {  // another layer keeps more than its output
+    const auto* reprogram = dynamic_cast<const layers::Reprogram*>(m);
+    if (reprogram != nullptr && !reprogram->block_filter().defined()) return false;
+  }
+  for (const Tensor& t : network.trained_parameters())
+    if (t.rank() == 4) return false;
+  return true;
+}
+
+}  // namespace
+
+MemoryEstimate estimate_memory(layers::Network& network, int size, DType dtype) {
+  MemoryEstimate estimate;
+  const auto unit = static_cast<std::int64_t>(size_of(dtype));
+  std::int64_t outputs = 0, largest = 0;
+  const auto rows = layers::summarize(network, size, size);
+  const bool drops = drops_batch_norms(network);
+  for (const auto& row : rows) {
+    if (!drops || !is_batch_norm(network, row)) outputs += row.output.numel();
+    largest = std::max(largest, row.output.numel());
+  }
+  // Backward keeps nearly every output and two gradients; an image comes in as bytes and as numbers.
+  estimate.per_image = (outputs + 2 * largest) * unit + 3 * size * size * (1 + unit);
+  // Beside each frozen filter lie its packed forms for both directions; where a 3x3 one is transformed (36
+  // numbers for 9), four times its bytes for each.
+  const Device device = network.head().weight.device();
+  const bool transforms = winograd_state(device) == "on" && bf16_order_state(device, dtype) != "blocks";
+  for (const auto& entry : network.named_tensors()) {
+    const Tensor& t = *entry.tensor;
+    const bool is_3x3 = t.rank() == 4 && t.dim(1) == 3 && t.dim(2) == 3;
+    const std::int64_t derived = !t.is_sealed() ? 0 : transforms && is_3x3 ? 8 : 2;
+    estimate.fixed += (1 + derived) * static_cast<std::int64_t>(t.bytes());
+  }
+  for (const auto& parameter : network.trained_parameters())
+    estimate.fixed += 4 * static_cast<std::int64_t>(parameter.bytes());  // gradient, m, v, best value
+  return estimate;
+}
+
+std::int64_t available_memory(Device device) {
+  if (!device.is_host())
+    return static_cast<std::int64_t>(gpu::room(device.index).free + memory_stats(device).cached);
+  return std::min({system_available(),
+                   cgroup_left("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+                   cgroup_left("/sys/fs/cgroup/memory/memory.limit_in_bytes",
+                               "/sys/fs/cgroup/memory/memory.usage_in_bytes")});
+}
+
+void check_memory(const MemoryEstimate& estimate, std::int64_t batch, std::int64_t available) {
+  if (estimate.of_batch(batch) <= available) return;
+  const std::int64_t fits = (available - estimate.fixed) / std::max<std::int64_t>(1, estimate.per_image);
+  REPRISE_CHECK(fits >= 2, "training needs about {}, even with --batch 2, and {} are free",
+                bytes_text(estimate.of_batch(2)), bytes_text(available));
+  throw_error("--batch {}: needs about {}, and {} are free; --batch {} fits", batch,
+              bytes_text(estimate.of_batch(batch)), bytes_text(available), fits);
+}
+
+std::int64_t least_batch_norm_values(layers::Network& network, int size) {
+  std::int64_t least = 0;
+  if (!network.is_training()) return least;
+  for (const auto& row : layers::summarize(network, size, size)) {
+    if (!is_batch_norm(network, row)) continue;
+    const std::int64_t values = row.output.numel() / row.output[-1];
+    least = least == 0 ? values : std::min(least, values);
+  }
+  return least;
+}
+
+void check_last_batch(const std::vector<TaskImages>& tasks, std::int64_t batch,
+                      std::int64_t values_per_image) {
+  const auto failing = [&](std::int64_t b) {
+    return std::find_if(tasks.begin(), tasks.end(),
+                        [&](const TaskImages& t) { return !works(t.second, b, values_per_image); });
+  };
+  const auto bad = failing(batch);
+  if (bad == tasks.end()) return;
+  for (std::int64_t distance = 1; distance < std::max<std::int64_t>(batch, 1024); ++distance)
+    for (const std::int64_t b : {batch - distance, batch + distance})
+      if (b >= 2 && failing(b) == tasks.end())
+        throw_error(
+            "--batch {}: the last batch of task {} ({} training images) would be one image, which leaves "
+            "batch norm one "
+            "value per channel; --batch {} works",
+            batch, bad->first, bad->second, b);
+  throw_error(
+      "task {}: {} training image{} of this size leave batch norm one value per channel, whatever the "
+      "--batch; a "
+      "larger --size works",
+      bad->first, bad->second, bad->second == 1 ? "" : "s");
+}
+
+}  // namespace reprise::clr

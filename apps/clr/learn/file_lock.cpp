@@ -1,0 +1,43 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "apps/clr/learn/run_folder.h"
+#include "engine/core/check.h"
+
+namespace reprise::clr {
+
+std::optional<FileLock> FileLock::lock(const std::string& path, bool wait) {
+  for (;;) {
+    const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    REPRISE_CHECK(descriptor >= 0, "{}: cannot be opened: {}", path, std::strerror(errno));
+    FileLock held(path, descriptor);
+    int result = 0;
+    do {
+      result = ::flock(descriptor, wait ? LOCK_EX : LOCK_EX | LOCK_NB);
+    } while (result != 0 && errno == EINTR);
+    if (result != 0 && !wait && errno == EWOULDBLOCK) return std::nullopt;
+    REPRISE_CHECK(result == 0, "{}: cannot be locked: {}", path, std::strerror(errno));
+    // The owner before may have deleted the file between our open and our lock: then this lock is on nothing.
+    struct stat mine = {}, there = {};
+    if (::fstat(descriptor, &mine) == 0 && ::stat(path.c_str(), &there) == 0 && mine.st_ino == there.st_ino &&
+        mine.st_dev == there.st_dev)
+      return held;
+  }
+}
+
+FileLock::~FileLock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void FileLock::remove() {
+  ::unlink(path_.c_str());
+  if (descriptor_ >= 0) ::close(descriptor_);
+  descriptor_ = -1;
+}
+
+}  // namespace reprise::clr

@@ -1,0 +1,16 @@
+// JSON as clr writes it.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+namespace reprise::clr {
+
+using Json = nlohmann::ordered_json;
+
+Json number_or_null(const std::optional<double>& value);
+// JSON on one line with sorted keys: equal values give equal bytes. Numbers read back exactly.
+std::string canonical(const Json& json);
+
+}  // namespace reprise::clr

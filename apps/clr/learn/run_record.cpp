@@ -1,0 +1,144 @@
+#include "apps/clr/learn/run_record.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "apps/clr/learn/json_fields.h"
+#include "apps/clr/learn/recipe.h"
+#include "data/io/file.h"
+#include "engine/core/check.h"
+
+namespace reprise::clr {
+namespace {
+
+constexpr const char* run_format = "reprise run 1";
+
+Json parsed(const std::string& path) {
+  const auto bytes = data::read_file(path, 256 << 20);
+  const auto* text = reinterpret_cast<const char*>(bytes.data());
+  return Json::parse(text, text + bytes.size(), nullptr, /*allow_exceptions=*/false);
+}
+
+// The value of an option in a command line; empty where it is not there.
+std::string option_of(const std::vector<std::string>& argv, const std::string& option) {
+  for (std::size_t i = 0; i < argv.size(); ++i) {
+    if (argv[i] == option && i + 1 < argv.size()) return argv[i + 1];
+    if (argv[i].starts_with(option + "=")) return argv[i].substr(option.size() + 1);
+  }
+  return {};
+}
+
+// Each calls f(key, member) for every field that is written.
+template <class F>
+void for_each_field(RecordedBackbone& b, F f) {
+  f("path", b.path), f("copy", b.copy), f("file_sha256", b.file_sha256), f("identity", b.identity);
+  f("arch", b.arch), f("parameters", b.parameters), f("bytes", b.bytes);
+}
+template <class F>
+void for_each_field(RecordedTask& t, F f) {
+  f("classes", t.classes), f("train_images", t.train_images), f("val_images", t.val_images);
+  f("test_images", t.test_images), f("digests", t.digests);
+}
+template <class F>
+void for_each_field(Invocation& i, F f) {
+  f("argv", i.argv), f("version", i.version), f("compiler", i.compiler), f("flags", i.flags);
+  f("device", i.device), f("instruction_set", i.instruction_set), f("winograd", i.winograd);
+  f("bf16_order", i.bf16_order), f("tf32", i.tf32), f("threads", i.threads), f("decoders", i.decoders);
+  f("data", i.data), f("init", i.init), f("order", i.order), f("clip_grey16", i.clip_grey16);
+  f("started", i.started), f("ended", i.ended), f("how", i.how);
+}
+
+// Returns false where the object is damaged.
+template <class Part>
+bool read(const Json& json, Part& part) {
+  bool ok = json.is_object();
+  for_each_field(part, [&](const char* key, auto& value) { ok = ok && read_field(json, key, value); });
+  return ok;
+}
+
+template <class Part>
+Json written(Part part) {
+  Json json;
+  for_each_field(part, [&](const char* key, const auto& value) { json[key] = value; });
+  return json;
+}
+
+void take_from_command_line(Invocation& i) {
+  i.data = option_of(i.argv, "--data");
+  i.init = option_of(i.argv, "--init");
+  i.order = option_of(i.argv, "--order");
+  i.clip_grey16 = i.argv.size() > 1 && i.argv[1] == "reproduce";
+}
+
+// Reads the record; returns what is wrong with it, or nothing.
+std::string damage_of(const Json& json, RunRecord& record) {
+  if (!json.is_object() || json.value("format", Json()) != run_format) return "or of another version";
+  for (const char* key : {"backbone", "recipe", "tasks", "invocations"})
+    if (!json.contains(key)) return fmt::format("no {}", key);
+  if (!read(json["backbone"], record.backbone)) return "its backbone";
+  record.recipe = json["recipe"].dump();
+  try {
+    partial_recipe(record.recipe, "");
+  } catch (const Error&) {
+    return "its recipe";
+  }
+  if (!json["tasks"].is_object()) return "its tasks";
+  for (const auto& [name, facts] : json["tasks"].items()) {
+    RecordedTask& task = record.tasks.emplace_back();
+    task.name = name;
+    if (!read(facts, task)) return fmt::format("its task {}", name);
+  }
+  if (!json["invocations"].is_array()) return "its invocations";
+  for (const Json& json_of_one : json["invocations"]) {
+    Invocation& invocation = record.invocations.emplace_back();
+    if (!read(json_of_one, invocation)) return "its invocations";
+    if (invocation.data.empty()) take_from_command_line(invocation);
+  }
+  return {};
+}
+
+}  // namespace
+
+Json to_json(const RecordedBackbone& backbone) {
+  return written(backbone);
+}
+Json to_json(const RecordedTask& task) {
+  return written(task);
+}
+
+const RecordedTask* RunRecord::find(const std::string& task) const {
+  const auto found = std::ranges::find(tasks, task, &RecordedTask::name);
+  return found == tasks.end() ? nullptr : &*found;
+}
+
+RunRecord read_run_record(const std::string& path) {
+  RunRecord record;
+  const std::string damage = damage_of(parsed(path), record);
+  REPRISE_CHECK(damage.empty(), "{}: damaged: {}", path, damage);
+  return record;
+}
+
+void write_run_record(const std::string& path, const RunRecord& record) {
+  Json tasks = Json::object(), invocations = Json::array();
+  for (const RecordedTask& task : record.tasks) tasks[task.name] = to_json(task);
+  for (const Invocation& invocation : record.invocations) invocations.push_back(written(invocation));
+  const Json json = {{"format", run_format},
+                     {"backbone", to_json(record.backbone)},
+                     {"recipe", Json::parse(record.recipe)},
+                     {"tasks", tasks},
+                     {"invocations", invocations}};
+  data::write_file_atomically(path, json.dump(2) + "\n");
+}
+
+RecordedBackbone read_recorded_backbone(const std::string& path) {
+  RecordedBackbone backbone;
+  try {
+    const Json json = parsed(path);
+    if (json.is_object() && json.contains("backbone")) read(json["backbone"], backbone);
+  } catch (const Error&) {
+    // No such file.
+  }
+  return backbone;
+}
+
+}  // namespace reprise::clr
