@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::layers {
 namespace {

@@ -1,7 +1,7 @@
 #include "layers/batch_norm.h"
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::layers {
 

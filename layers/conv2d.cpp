@@ -1,7 +1,7 @@
 #include "layers/conv2d.h"
 
-#include "engine/core/check.h"
-#include "engine/core/error.h"
+#include "engine/base/check.h"
+#include "engine/base/error.h"
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/conv2d.h"
 

@@ -1,7 +1,7 @@
 #include "layers/conv_bn.h"
 
-#include "engine/core/env.h"
-#include "engine/core/error.h"
+#include "engine/base/env.h"
+#include "engine/base/error.h"
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/conv_block.h"
 #include "engine/ops/unary.h"

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <vector>
 
-#include "engine/core/random.h"
+#include "engine/base/random.h"
 #include "layers/torch_sequence.h"
 
 namespace reprise::layers {

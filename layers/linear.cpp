@@ -1,7 +1,7 @@
 #include "layers/linear.h"
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "engine/ops/linear.h"
 #include "engine/ops/unary.h"
 

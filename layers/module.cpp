@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "layers/observer.h"
 #include "layers/torch_sequence.h"
 

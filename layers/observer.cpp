@@ -1,6 +1,6 @@
 #include "layers/observer.h"
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::layers {
 namespace {

@@ -4,7 +4,7 @@
 #include <array>
 #include <set>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "engine/ops/layout.h"
 #include "layers/architectures.h"
 #include "layers/conv_bn.h"

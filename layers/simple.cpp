@@ -1,6 +1,6 @@
 #include "layers/simple.h"
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "engine/ops/layout.h"
 #include "engine/ops/pool.h"
 #include "engine/ops/unary.h"

@@ -4,7 +4,7 @@
 #include <map>
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "engine/kernels/shapes_only.h"
 #include "layers/observer.h"
 

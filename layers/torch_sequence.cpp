@@ -3,7 +3,7 @@
 #include <cmath>
 #include <span>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::layers {
 namespace {

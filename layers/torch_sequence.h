@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "engine/core/torch_random.h"
+#include "engine/base/torch_random.h"
 #include "layers/init.h"
 
 namespace reprise::layers {

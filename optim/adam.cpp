@@ -1,4 +1,4 @@
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "engine/ops/optimizer_steps.h"
 #include "optim/optimizer.h"
 

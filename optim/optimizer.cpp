@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::optim {
 

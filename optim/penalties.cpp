@@ -1,6 +1,6 @@
 #include "optim/penalties.h"
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/reduce.h"
 

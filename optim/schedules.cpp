@@ -3,7 +3,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::optim {
 

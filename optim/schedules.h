@@ -1,7 +1,7 @@
 // Learning rates as pure functions of the epoch, counted from 0.
 #pragma once
 
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise::optim {
 

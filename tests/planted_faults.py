@@ -58,15 +58,15 @@ FAULTS = [
     ("layers/reprogramming/method.cpp", "conv->set_requires_grad(method.trains_convolutions);", "conv->set_requires_grad(true);", "layers", QUICK),
     ("layers/reprogramming/cost.cpp", "if (e.is_buffer) continue;", "", "layers", QUICK),
     # Memory, threads, random numbers.
-    ("engine/core/random.cpp", "round < 10", "round < 9", "engine", ""),
-    ("engine/core/random.cpp", "bits() >> 6", "bits() >> 5", "engine", ""),
+    ("engine/base/random.cpp", "round < 10", "round < 9", "engine", ""),
+    ("engine/base/random.cpp", "bits() >> 6", "bits() >> 5", "engine", ""),
     ("engine/core/storage.cpp", "REPRISE_CHECK(intact(*this),", "REPRISE_CHECK(intact(*this) || true,", "engine", ""),
     ("engine/core/storage.cpp", "REPRISE_CHECK(intact(*form),", "REPRISE_CHECK(intact(*form) || true,", "engine", ""),
     # bf16: its rounding, the order of its channels, the rounding between parts.
     ("engine/kernels/cpu/leaf/vec.h", "(odd + 0x7fff)", "(odd + 0x8000)", "cpu", ""),
-    ("engine/kernels/cpu/tap_conv.cpp", "outputs(2 * c + 1) : nullptr", "outputs(2 * c) : nullptr", "ops", "--op=conv2d"),
+    ("engine/kernels/cpu/conv/tap_conv.cpp", "outputs(2 * c + 1) : nullptr", "outputs(2 * c) : nullptr", "ops", "--op=conv2d"),
     ("engine/kernels/cpu/leaf/conv_block.cpp", "as_stored<T>(v) + load(residual", "v + load(residual", "ops", "--op=conv_block"),
-    ("engine/core/parallel.cpp", "chunks((n_ + grain_ - 1) / grain_)", "chunks(n_ / grain_)", "engine", ""),
+    ("engine/base/parallel.cpp", "chunks((n_ + grain_ - 1) / grain_)", "chunks(n_ / grain_)", "engine", ""),
     # Weight files.
     ("data/weights/identity.cpp", "for (std::int64_t d : tensor.shape().dims()) add_number(hash, static_cast<std::uint64_t>(d));", "", "data", ""),
     ("data/weights/identity.cpp", "hash.update(tensor.raw_bytes());", "", "data", ""),

@@ -8,9 +8,9 @@
 #include "apps/keep_freed_memory.h"
 #include "data/loader/image_store.h"
 #include "data/sets/find_tasks.h"
-#include "engine/core/check.h"
-#include "engine/core/parallel.h"
-#include "engine/kernels/cpu/machine.h"
+#include "engine/base/check.h"
+#include "engine/base/parallel.h"
+#include "engine/kernels/cpu/base/machine.h"
 
 using namespace reprise;
 

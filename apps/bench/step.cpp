@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/gpu.h"
-#include "engine/core/parallel.h"
-#include "engine/core/random.h"
+#include "engine/base/gpu.h"
+#include "engine/base/parallel.h"
+#include "engine/base/random.h"
 #include "engine/core/storage.h"
-#include "engine/kernels/cpu/isa.h"
-#include "engine/kernels/cpu/machine.h"
+#include "engine/kernels/cpu/base/isa.h"
+#include "engine/kernels/cpu/base/machine.h"
 #include "engine/ops/ops.h"
 #include "layers/layers.h"
 #include "optim/optimizer.h"

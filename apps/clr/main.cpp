@@ -11,7 +11,7 @@
 #include "apps/keep_freed_memory.h"
 #include "data/image/image.h"
 #include "data/sets/find_tasks.h"
-#include "engine/core/env.h"
+#include "engine/base/env.h"
 
 namespace reprise::clr {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "apps/tour/tape_picture.h"
 #include "engine/autograd/autograd.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "engine/ops/ops.h"
 
 using namespace reprise;

@@ -6,8 +6,8 @@
 
 #include "data/image/write_png.h"
 #include "engine/autograd/autograd.h"
-#include "engine/core/error.h"
-#include "engine/core/random.h"
+#include "engine/base/error.h"
+#include "engine/base/random.h"
 #include "engine/ops/ops.h"
 #include "layers/layers.h"
 #include "optim/optimizer.h"

@@ -6,9 +6,9 @@
 #include <functional>
 #include <vector>
 
-#include "engine/core/parallel.h"
-#include "engine/core/random.h"
-#include "engine/kernels/cpu/machine.h"
+#include "engine/base/parallel.h"
+#include "engine/base/random.h"
+#include "engine/kernels/cpu/base/machine.h"
 #include "engine/ops/ops.h"
 
 using namespace reprise;

@@ -8,7 +8,7 @@
 #include "apps/tour/curves.h"
 #include "apps/tour/drawings.h"
 #include "engine/autograd/autograd.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "engine/ops/ops.h"
 #include "layers/layers.h"
 #include "optim/optimizer.h"

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "apps/tour/sums.h"
-#include "engine/core/parallel.h"
+#include "engine/base/parallel.h"
 #include "engine/ops/ops.h"
 
 using namespace reprise;

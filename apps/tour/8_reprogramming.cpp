@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "apps/tour/small_backbone.h"
-#include "engine/core/sha256.h"
+#include "engine/base/sha256.h"
 
 using namespace reprise;
 

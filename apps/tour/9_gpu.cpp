@@ -6,9 +6,9 @@
 #include <exception>
 
 #include "apps/tour/9_gpu.h"
-#include "engine/core/error.h"
-#include "engine/core/gpu.h"
-#include "engine/core/random.h"
+#include "engine/base/error.h"
+#include "engine/base/gpu.h"
+#include "engine/base/random.h"
 #include "engine/ops/ops.h"
 
 using namespace reprise;

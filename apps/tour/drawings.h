@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/random.h"
+#include "engine/base/random.h"
 #include "engine/ops/ops.h"
 #include "layers/layers.h"
 

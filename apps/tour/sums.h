@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/core/random.h"
+#include "engine/base/random.h"
 
 namespace tour {
 

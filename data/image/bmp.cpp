@@ -6,7 +6,7 @@
 #include <cstdlib>
 
 #include "data/image/decoders.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::data {
 namespace {

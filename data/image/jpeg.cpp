@@ -3,7 +3,7 @@
 #include "data/image/decoders.h"
 #include "data/image/stb_decode.h"
 #include "data/limits.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 #ifdef REPRISE_WITH_JPEG
 

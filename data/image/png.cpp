@@ -10,7 +10,7 @@
 #include "data/image/checksums.h"
 #include "data/image/decoders.h"
 #include "data/image/stb_decode.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::data {
 namespace {

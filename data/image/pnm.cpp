@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "data/image/decoders.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::data {
 namespace {

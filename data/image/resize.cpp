@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 // A function's body, compiled for AVX2 too and chosen at run time: whole numbers, so the pixels are the same.
 // (Not target_clones: its resolvers run before a sanitizer is ready.)

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace {
 

@@ -1,6 +1,6 @@
 // WebP, one still picture, through libwebp where it is installed.
 #include "data/image/decoders.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 #ifdef REPRISE_WITH_WEBP
 

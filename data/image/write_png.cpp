@@ -4,7 +4,7 @@
 
 #include "data/image/checksums.h"
 #include "data/io/file.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::data {
 namespace {

@@ -9,7 +9,7 @@
 #include <span>
 #include <string_view>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::data {
 

@@ -14,7 +14,7 @@
 #include <memory>
 #include <utility>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::data {
 namespace {

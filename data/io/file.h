@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "data/limits.h"
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise::data {
 

@@ -5,8 +5,8 @@
 #include "data/loader/progress.h"
 #include "data/loader/read_image.h"
 #include "data/sets/split.h"
-#include "engine/core/error.h"
-#include "engine/core/parallel.h"
+#include "engine/base/error.h"
+#include "engine/base/parallel.h"
 
 namespace reprise::data {
 namespace {

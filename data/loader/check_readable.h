@@ -7,7 +7,7 @@
 #include "data/loader/image_store.h"
 #include "data/sets/find_tasks.h"
 #include "data/sets/task.h"
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise::data {
 

@@ -11,10 +11,10 @@
 #include "data/loader/pixel_cache.h"
 #include "data/loader/progress.h"
 #include "data/loader/read_image.h"
-#include "engine/core/check.h"
-#include "engine/core/env.h"
-#include "engine/core/parallel.h"
-#include "engine/core/sha256.h"
+#include "engine/base/check.h"
+#include "engine/base/env.h"
+#include "engine/base/parallel.h"
+#include "engine/base/sha256.h"
 
 namespace reprise::data {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "data/image/image.h"
 #include "data/sets/task.h"
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 #include "engine/core/tensor.h"
 
 namespace reprise::data {

@@ -5,8 +5,8 @@
 #include <numeric>
 
 #include "data/io/file.h"
-#include "engine/core/check.h"
-#include "engine/core/random.h"
+#include "engine/base/check.h"
+#include "engine/base/random.h"
 
 namespace reprise::data {
 namespace {

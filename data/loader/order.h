@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/core/export.h"
-#include "engine/core/torch_random.h"
+#include "engine/base/export.h"
+#include "engine/base/torch_random.h"
 
 namespace reprise::data {
 

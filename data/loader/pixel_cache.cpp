@@ -13,10 +13,10 @@
 #include <string_view>
 
 #include "data/io/file.h"
-#include "engine/core/check.h"
-#include "engine/core/log.h"
-#include "engine/core/parallel.h"
-#include "engine/core/sha256.h"
+#include "engine/base/check.h"
+#include "engine/base/log.h"
+#include "engine/base/parallel.h"
+#include "engine/base/sha256.h"
 
 namespace reprise::data {
 namespace {

@@ -1,7 +1,7 @@
 #include "data/loader/read_image.h"
 
 #include "data/io/file.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 
 namespace reprise::data {
 

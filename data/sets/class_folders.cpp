@@ -6,7 +6,7 @@
 #include "data/sets/printable.h"
 #include "data/sets/split.h"
 #include "data/sets/walk.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::data {
 namespace {

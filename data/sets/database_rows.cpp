@@ -5,8 +5,8 @@
 #include "data/sets/printable.h"
 #include "data/sets/split.h"
 #include "data/sets/walk.h"
-#include "engine/core/check.h"
-#include "engine/core/log.h"
+#include "engine/base/check.h"
+#include "engine/base/log.h"
 
 namespace reprise::data {
 namespace {

@@ -9,7 +9,7 @@
 #include <system_error>
 
 #include "data/image/image.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 
 namespace reprise::data {
 namespace {

@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise::data {
 

@@ -9,8 +9,8 @@
 #include "data/sets/list_file.h"
 #include "data/sets/paper_tasks.h"
 #include "data/sets/skill_database.h"
-#include "engine/core/check.h"
-#include "engine/core/log.h"
+#include "engine/base/check.h"
+#include "engine/base/log.h"
 
 namespace reprise::data {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "data/limits.h"
 #include "data/sets/task.h"
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise::data {
 

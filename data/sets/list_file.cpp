@@ -11,7 +11,7 @@
 #include "data/sets/files.h"
 #include "data/sets/printable.h"
 #include "data/sets/split.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::data {
 namespace {

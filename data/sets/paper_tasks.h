@@ -4,7 +4,7 @@
 #include <span>
 #include <string_view>
 
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise::data {
 

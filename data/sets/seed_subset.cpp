@@ -6,7 +6,7 @@
 
 #include "data/sets/python_random.h"
 #include "data/sets/split.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::data {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "data/sets/find_tasks.h"
 #include "data/sets/task.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 
 namespace reprise::data {
 

@@ -7,8 +7,8 @@
 #include "data/sets/database_rows.h"
 #include "data/sets/printable.h"
 #include "data/sets/sqlite_file.h"
-#include "engine/core/check.h"
-#include "engine/core/log.h"
+#include "engine/base/check.h"
+#include "engine/base/log.h"
 
 namespace reprise::data {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "data/sets/find_tasks.h"
 #include "data/sets/task.h"
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise::data {
 

@@ -6,7 +6,7 @@
 
 #include "data/limits.h"
 #include "data/sets/find_tasks.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 #ifdef REPRISE_WITH_SQLITE
 #include <sqlite3.h>

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise::data {
 

@@ -7,7 +7,7 @@
 #include "data/io/file.h"
 #include "data/limits.h"
 #include "data/sets/files.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::data {
 namespace {

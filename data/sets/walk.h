@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "data/sets/task.h"
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise::data {
 

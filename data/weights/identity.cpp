@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "engine/core/check.h"
-#include "engine/core/sha256.h"
+#include "engine/base/check.h"
+#include "engine/base/sha256.h"
 
 namespace reprise::data {
 namespace {

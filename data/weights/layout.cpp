@@ -4,7 +4,7 @@
 #include <cstring>
 #include <vector>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::data {
 namespace {

@@ -4,7 +4,7 @@
 #include "data/limits.h"
 #include "data/weights/pickle.h"
 #include "data/weights/recognise.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::data {
 namespace {

@@ -4,7 +4,7 @@
 #include <cctype>
 #include <string_view>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::data {
 namespace {

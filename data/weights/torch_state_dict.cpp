@@ -6,7 +6,7 @@
 
 #include "data/limits.h"
 #include "data/weights/recognise.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::data {
 namespace {

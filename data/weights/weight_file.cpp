@@ -9,8 +9,8 @@
 #include "data/weights/tar.h"
 #include "data/weights/torch_file.h"
 #include "data/weights/zip.h"
-#include "engine/core/check.h"
-#include "engine/core/sha256.h"
+#include "engine/base/check.h"
+#include "engine/base/sha256.h"
 
 namespace reprise::data {
 namespace {

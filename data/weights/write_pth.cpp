@@ -6,7 +6,7 @@
 #include "data/weights/element_type.h"
 #include "data/weights/weight_file.h"
 #include "data/weights/zip.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::data {
 namespace {

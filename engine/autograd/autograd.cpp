@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "engine/autograd/record.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "engine/kernels/run.h"
 
 namespace reprise {

@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/check.h"
-#include "engine/core/random.h"
+#include "engine/base/check.h"
+#include "engine/base/random.h"
 
 namespace reprise {
 namespace {

@@ -1,4 +1,4 @@
-#include "engine/core/block_pool.h"
+#include "engine/base/block_pool.h"
 
 #include <sys/mman.h>
 
@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <map>
 
-#include "engine/core/check.h"
-#include "engine/core/gpu.h"
+#include "engine/base/check.h"
+#include "engine/base/gpu.h"
 
 namespace reprise {
 namespace {
@@ -192,14 +192,17 @@ void BlockPool::reset_peak() {
   stats_.peak = stats_.in_use;
 }
 
-BlockPool& pool_of(Device device) {
+BlockPool& host_pool() {
   static HostPool* host = new HostPool;
-  if (device.is_host()) return *host;
+  return *host;
+}
+
+BlockPool& gpu_pool(int index) {
   static std::mutex mutex;
   static auto* pools = new std::map<int, GpuPool*>;
   const std::lock_guard lock(mutex);
-  GpuPool*& pool = (*pools)[device.index];
-  if (pool == nullptr) pool = new GpuPool(device.index);
+  GpuPool*& pool = (*pools)[index];
+  if (pool == nullptr) pool = new GpuPool(index);
   return *pool;
 }
 

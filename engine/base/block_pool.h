@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/core/storage.h"
+#include "engine/base/memory_stats.h"
 
 namespace reprise {
 
@@ -57,7 +57,8 @@ class BlockPool {
   MemoryStats stats_;
 };
 
-// The pool of a device, never destroyed: tensors of static life may outlast any order of destruction.
-BlockPool& pool_of(Device device);
+// The pools are never destroyed: tensors of static life may outlast any order of destruction.
+BlockPool& host_pool();
+BlockPool& gpu_pool(int index);
 
 }  // namespace reprise

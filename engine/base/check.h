@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 
 namespace reprise {
 

@@ -1,9 +1,9 @@
-#include "engine/core/env.h"
+#include "engine/base/env.h"
 
 #include <charconv>
 #include <cstdlib>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 extern char** environ;
 

@@ -1,6 +1,6 @@
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise {
 namespace {

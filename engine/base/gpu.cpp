@@ -1,8 +1,8 @@
-#include "engine/core/gpu.h"
+#include "engine/base/gpu.h"
 
 #include <atomic>
 
-#include "engine/core/env.h"
+#include "engine/base/env.h"
 
 namespace reprise::gpu {
 namespace {

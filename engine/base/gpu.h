@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise::gpu {
 

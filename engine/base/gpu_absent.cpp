@@ -1,8 +1,8 @@
 // A build without CUDA: no GPU, and each call says so.
 #if !defined(REPRISE_WITH_CUDA)
 
-#include "engine/core/check.h"
-#include "engine/core/gpu.h"
+#include "engine/base/check.h"
+#include "engine/base/gpu.h"
 
 namespace reprise::gpu {
 namespace {

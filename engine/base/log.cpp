@@ -1,4 +1,4 @@
-#include "engine/core/log.h"
+#include "engine/base/log.h"
 
 #include <cstdio>
 #include <string>

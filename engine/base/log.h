@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise {
 

@@ -1,4 +1,4 @@
-#include "engine/core/parallel.h"
+#include "engine/base/parallel.h"
 
 #include <sched.h>
 
@@ -15,8 +15,8 @@
 #include <xmmintrin.h>
 #endif
 
-#include "engine/core/check.h"
-#include "engine/core/env.h"
+#include "engine/base/check.h"
+#include "engine/base/env.h"
 
 namespace reprise {
 namespace {

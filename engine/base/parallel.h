@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise {
 

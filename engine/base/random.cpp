@@ -1,11 +1,11 @@
-#include "engine/core/random.h"
+#include "engine/base/random.h"
 
 #include <cmath>
 #include <numeric>
 #include <string>
 
-#include "engine/core/check.h"
-#include "engine/core/sha256.h"
+#include "engine/base/check.h"
+#include "engine/base/sha256.h"
 
 namespace reprise {
 

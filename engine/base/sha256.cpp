@@ -1,9 +1,9 @@
-#include "engine/core/sha256.h"
+#include "engine/base/sha256.h"
 
 #include <cstring>
 #include <string_view>
 
-#include "engine/core/sha256_block.h"
+#include "engine/base/sha256_block.h"
 
 namespace reprise {
 

@@ -1,4 +1,4 @@
-#include "engine/core/sha256_block.h"
+#include "engine/base/sha256_block.h"
 
 #include <bit>
 #include <cstring>

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise::detail {
 

@@ -1,4 +1,4 @@
-#include "engine/core/torch_random.h"
+#include "engine/base/torch_random.h"
 
 #include <algorithm>
 #include <array>
@@ -11,7 +11,7 @@
 #include <numeric>
 #include <sstream>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise {
 namespace {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise {
 

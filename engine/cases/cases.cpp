@@ -5,7 +5,7 @@
 #include <span>
 #include <sstream>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::cases {
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/core/random.h"
+#include "engine/base/random.h"
 #include "engine/core/tensor.h"
 
 namespace reprise::cases {

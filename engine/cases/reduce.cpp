@@ -2,8 +2,8 @@
 
 #include <cmath>
 
+#include "engine/base/check.h"
 #include "engine/cases/cases.h"
-#include "engine/core/check.h"
 
 namespace reprise::cases {
 namespace {

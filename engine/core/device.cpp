@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise {
 

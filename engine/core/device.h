@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise {
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise {
 

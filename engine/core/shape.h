@@ -8,7 +8,7 @@
 #include <span>
 #include <string>
 
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise {
 

@@ -10,11 +10,11 @@
 #include <unordered_map>
 #include <vector>
 
-#include "engine/core/block_pool.h"
-#include "engine/core/check.h"
-#include "engine/core/gpu.h"
-#include "engine/core/parallel.h"
-#include "engine/core/sha256.h"
+#include "engine/base/block_pool.h"
+#include "engine/base/check.h"
+#include "engine/base/gpu.h"
+#include "engine/base/parallel.h"
+#include "engine/base/sha256.h"
 
 namespace reprise {
 namespace {
@@ -60,6 +60,10 @@ std::unordered_map<const std::byte*, std::size_t>& guarded() {
 
 std::size_t block_size(std::size_t bytes) {
   return round_up(bytes == 0 ? 1 : bytes, bytes >= 4096 ? 4096 : alignment);
+}
+
+BlockPool& pool_of(Device device) {
+  return device.is_host() ? host_pool() : gpu_pool(device.index);
 }
 
 std::byte* take_block(std::size_t bytes, Device device) {

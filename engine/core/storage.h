@@ -11,8 +11,9 @@
 #include <span>
 #include <string>
 
+#include "engine/base/export.h"
+#include "engine/base/memory_stats.h"
 #include "engine/core/device.h"
-#include "engine/core/export.h"
 
 namespace reprise {
 
@@ -60,11 +61,7 @@ class REPRISE_API Storage {
   mutable std::map<std::string, std::shared_ptr<Storage>> derived_;
 };
 
-// The books of a device's pool; all host devices share one. Freed blocks are kept for the next tensor of the
-// same size.
-struct MemoryStats {
-  std::size_t in_use = 0, peak = 0, cached = 0;
-};
+// The pool of a device; all host devices share one. Freed blocks are kept for the next tensors.
 REPRISE_API MemoryStats memory_stats(Device device = cpu_device);
 REPRISE_API void reset_peak_memory(Device device = cpu_device);
 REPRISE_API void release_cached_memory(Device device = cpu_device);

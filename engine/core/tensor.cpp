@@ -4,8 +4,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "engine/core/check.h"
-#include "engine/core/gpu.h"
+#include "engine/base/check.h"
+#include "engine/base/gpu.h"
 #include "engine/core/storage.h"
 
 namespace reprise {

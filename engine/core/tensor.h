@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/export.h"
 #include "engine/core/device.h"
 #include "engine/core/dtype.h"
-#include "engine/core/export.h"
 #include "engine/core/shape.h"
 #include "engine/core/view.h"
 

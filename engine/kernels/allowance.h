@@ -1,8 +1,8 @@
 // How far a kernel may be from the reference in double.
 #pragma once
 
+#include "engine/base/export.h"
 #include "engine/core/dtype.h"
-#include "engine/core/export.h"
 
 namespace reprise {
 

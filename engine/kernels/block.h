@@ -16,8 +16,10 @@
 namespace reprise::kernels {
 
 // Lets run() list, name and replace the members of a struct of operands.
-#define REPRISE_OPERANDS(...)                     \
-  auto operands() { return std::tie(__VA_ARGS__); } \
+#define REPRISE_OPERANDS(...)     \
+  auto operands() {               \
+    return std::tie(__VA_ARGS__); \
+  }                               \
   static constexpr std::string_view names = #__VA_ARGS__;
 
 struct BlockStatsIn {

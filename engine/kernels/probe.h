@@ -4,9 +4,9 @@
 #include <span>
 #include <string_view>
 
+#include "engine/base/export.h"
 #include "engine/core/device.h"
 #include "engine/core/dtype.h"
-#include "engine/core/export.h"
 #include "engine/core/view.h"
 
 namespace reprise {

@@ -8,9 +8,9 @@
 #include <mutex>
 #include <utility>
 
-#include "engine/core/check.h"
-#include "engine/core/env.h"
-#include "engine/core/log.h"
+#include "engine/base/check.h"
+#include "engine/base/env.h"
+#include "engine/base/log.h"
 
 namespace reprise {
 namespace {

@@ -8,10 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/export.h"
 #include "engine/core/device.h"
 #include "engine/core/dtype.h"
-#include "engine/core/export.h"
-#include "engine/kernels/cpu/machine.h"
+#include "engine/kernels/cpu/base/machine.h"
 #include "engine/kernels/probe.h"
 
 namespace reprise {

@@ -7,10 +7,10 @@
 #include <mutex>
 #include <utility>
 
-#include "engine/core/check.h"
-#include "engine/core/env.h"
-#include "engine/core/gpu.h"
-#include "engine/core/log.h"
+#include "engine/base/check.h"
+#include "engine/base/env.h"
+#include "engine/base/gpu.h"
+#include "engine/base/log.h"
 #include "engine/core/tensor.h"
 #include "engine/kernels/allowance.h"
 #include "engine/kernels/profile.h"

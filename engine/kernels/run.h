@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "engine/core/error.h"
-#include "engine/core/parallel.h"
+#include "engine/base/error.h"
+#include "engine/base/parallel.h"
 #include "engine/kernels/probe.h"
 #include "engine/kernels/shapes_only.h"
 #include "engine/kernels/table.h"

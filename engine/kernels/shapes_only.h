@@ -1,7 +1,7 @@
 // What an op would give, without computing it.
 #pragma once
 
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise {
 

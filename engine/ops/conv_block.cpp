@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "engine/autograd/record.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "engine/kernels/run.h"
 #include "engine/ops/conv2d.h"
 #include "engine/ops/operands.h"

@@ -4,7 +4,7 @@
 #include <initializer_list>
 #include <string>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "engine/core/tensor.h"
 
 namespace reprise::ops {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "engine/ops/conv2d.h"
 
 namespace reprise::layers {

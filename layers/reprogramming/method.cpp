@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "layers/batch_norm.h"
 #include "layers/reprogramming/methods.h"
 

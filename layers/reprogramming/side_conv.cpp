@@ -1,4 +1,4 @@
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/conv2d.h"
 #include "layers/reprogramming/methods.h"

@@ -9,7 +9,7 @@
 #include "apps/clr/audit/trace.h"
 #include "apps/clr/learn/anomaly.h"
 #include "engine/autograd/autograd.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "engine/ops/ops.h"
 #include "layers/network.h"
 

@@ -9,7 +9,7 @@
 #include "apps/clr/demo/demo_data.h"
 #include "apps/clr/demo/demo_tasks.h"
 #include "data/io/file.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 
 namespace reprise::clr {
 namespace {

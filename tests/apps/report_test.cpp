@@ -9,7 +9,7 @@
 #include "apps/clr/report/html.h"
 #include "apps/clr/report/page.h"
 #include "apps/clr/report/thumbnails.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "tests/apps/train_support.h"
 
 namespace reprise::test {

@@ -15,7 +15,7 @@
 
 #include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
-#include "engine/core/random.h"
+#include "engine/base/random.h"
 #include "layers/network.h"
 
 extern char** environ;

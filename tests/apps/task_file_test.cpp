@@ -5,7 +5,7 @@
 #include "apps/clr/learn/task_file.h"
 #include "data/weights/weight_file.h"
 #include "engine/autograd/autograd.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "layers/network.h"
 #include "tests/apps/support.h"
 

@@ -12,7 +12,7 @@
 #include "apps/clr/learn/backbone.h"
 #include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
-#include "engine/core/sha256.h"
+#include "engine/base/sha256.h"
 #include "layers/conv2d.h"
 #include "layers/network.h"
 #include "tests/apps/by_formula.h"

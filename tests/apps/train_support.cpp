@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "engine/core/random.h"
+#include "engine/base/random.h"
 
 extern char** environ;
 

@@ -6,8 +6,8 @@
 #include <cstring>
 #include <vector>
 
-#include "engine/core/parallel.h"
-#include "engine/core/random.h"
+#include "engine/base/parallel.h"
+#include "engine/base/random.h"
 #include "engine/core/tensor.h"
 #include "engine/kernels/cpu/leaf/block_tile.h"
 #include "engine/kernels/cpu/leaf/conv_tile.h"

@@ -6,7 +6,7 @@
 #include <limits>
 #include <vector>
 
-#include "engine/core/parallel.h"
+#include "engine/base/parallel.h"
 #include "engine/kernels/cpu/leaf/elementwise.h"
 
 namespace reprise::kernels::cpu {

@@ -3,12 +3,12 @@
 
 #include <cstring>
 
-#include "engine/core/parallel.h"
-#include "engine/core/random.h"
+#include "engine/base/parallel.h"
+#include "engine/base/random.h"
 #include "engine/core/tensor.h"
-#include "engine/kernels/cpu/bf16_order.h"
-#include "engine/kernels/cpu/sums.h"
-#include "engine/kernels/cpu/tap_plan.h"
+#include "engine/kernels/cpu/base/sums.h"
+#include "engine/kernels/cpu/conv/bf16_order.h"
+#include "engine/kernels/cpu/conv/tap_plan.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels {
@@ -104,7 +104,7 @@ TEST(CpuThreads, EveryThreadHasWork) {
     for (std::int64_t i = 0; i < k.kernel; ++i) t.rows.push_back(i), t.cols.push_back(i);
     t.oh = t.ow = (k.size - 1) / k.stride + 1;
     t.out_pixel = k.o, t.out_row = t.ow * t.out_pixel, t.out_image = t.oh * t.out_row;
-    const cpu::Plan p = cpu::make_plan(t, block);
+    const cpu::TapPlan p = cpu::make_plan(t, block);
     return p.image_units * p.row_units * p.block_units;
   };
   for (const int threads : {1, 2, 3, 8, 16, 64}) {

@@ -1,5 +1,5 @@
 // What Winograd's form promises beyond the values that tests/ops compares.
-#include "engine/kernels/cpu/winograd.h"
+#include "engine/kernels/cpu/conv/winograd.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -9,8 +9,8 @@
 #include <cstring>
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/parallel.h"
-#include "engine/core/random.h"
+#include "engine/base/parallel.h"
+#include "engine/base/random.h"
 #include "engine/core/tensor.h"
 #include "engine/ops/conv2d.h"
 

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <vector>
 
-#include "engine/core/gpu.h"
+#include "engine/base/gpu.h"
 #include "engine/core/storage.h"
 #include "engine/core/tensor.h"
 #include "engine/kernels/run.h"

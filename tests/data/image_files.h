@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "data/image/image.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 
 namespace reprise::data::testing {
 

@@ -10,7 +10,7 @@
 #include <csignal>
 #include <filesystem>
 
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "tests/data/temporary_folder.h"
 
 namespace reprise::data {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "engine/core/random.h"
+#include "engine/base/random.h"
 #include "tests/data/temporary_folder.h"
 
 namespace reprise::data {

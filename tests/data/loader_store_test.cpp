@@ -11,8 +11,8 @@
 #include "data/image/image.h"
 #include "data/image/resize.h"
 #include "data/loader/check_readable.h"
-#include "engine/core/parallel.h"
-#include "engine/core/sha256.h"
+#include "engine/base/parallel.h"
+#include "engine/base/sha256.h"
 #include "tests/data/temporary_folder.h"
 
 namespace reprise::data {

@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "data/loader/order.h"
-#include "engine/core/sha256.h"
+#include "engine/base/sha256.h"
 #include "tests/data/temporary_folder.h"
 
 namespace reprise::data {

@@ -6,7 +6,7 @@
 
 #include <filesystem>
 
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "tests/data/temporary_folder.h"
 
 namespace reprise::data {

@@ -8,7 +8,7 @@
 #include "data/sets/find_tasks.h"
 #include "data/sets/paper_tasks.h"
 #include "data/sets/skill_database.h"
-#include "engine/core/sha256.h"
+#include "engine/base/sha256.h"
 #include "tests/data/database_files.h"
 #include "tests/data/image_files.h"
 

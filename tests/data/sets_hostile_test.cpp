@@ -5,7 +5,7 @@
 
 #include "data/loader/check_readable.h"
 #include "data/sets/find_tasks.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "tests/data/database_files.h"
 
 namespace reprise::data {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <set>
 
-#include "engine/core/sha256.h"
+#include "engine/base/sha256.h"
 #include "tests/data/temporary_folder.h"
 
 namespace reprise::data {

@@ -12,8 +12,8 @@
 
 #include "data/io/file.h"
 #include "data/weights/weight_file.h"
-#include "engine/core/error.h"
-#include "engine/core/sha256.h"
+#include "engine/base/error.h"
+#include "engine/base/sha256.h"
 
 namespace reprise::data::testing_weights {
 

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "data/weights/identity.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 
 namespace reprise::data {
 namespace {

@@ -1,4 +1,4 @@
-#include "engine/core/env.h"
+#include "engine/base/env.h"
 
 #include <gtest/gtest.h>
 

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 
 namespace reprise::testing {
 

@@ -1,8 +1,8 @@
-#include "engine/core/sha256.h"
+#include "engine/base/sha256.h"
 
 #include <gtest/gtest.h>
 
-#include "engine/core/sha256_block.h"
+#include "engine/base/sha256_block.h"
 
 namespace reprise {
 namespace {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "tests/engine/expect_error.h"
 
 namespace reprise {

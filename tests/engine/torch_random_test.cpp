@@ -1,5 +1,5 @@
 // PyTorch's generator, beside what PyTorch gave: tests/golden/rng.
-#include "engine/core/torch_random.h"
+#include "engine/base/torch_random.h"
 
 #include <gtest/gtest.h>
 
@@ -7,8 +7,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "engine/core/error.h"
-#include "engine/core/sha256.h"
+#include "engine/base/error.h"
+#include "engine/base/sha256.h"
 
 namespace reprise {
 namespace {

@@ -10,8 +10,8 @@
 #include <string>
 
 #include "data/io/file.h"
-#include "engine/core/error.h"
-#include "engine/core/random.h"
+#include "engine/base/error.h"
+#include "engine/base/random.h"
 #include "tests/fuzz/seeds.h"
 
 namespace reprise::fuzz {

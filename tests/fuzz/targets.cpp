@@ -5,7 +5,7 @@
 #include <fstream>
 #include <stdexcept>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::fuzz {
 namespace {

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "engine/kernels/run.h"
 #include "engine/ops/ops.h"
 #include "tests/layers/golden.h"

@@ -1,7 +1,7 @@
 // Costs as people quote them, by method and architecture.
 #include <gtest/gtest.h>
 
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "tests/layers/golden.h"
 
 namespace reprise::test {

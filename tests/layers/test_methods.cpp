@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "tests/layers/golden.h"
 
 namespace reprise::test {

@@ -6,8 +6,8 @@
 #include <fstream>
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/error.h"
-#include "engine/core/sha256.h"
+#include "engine/base/error.h"
+#include "engine/base/sha256.h"
 #include "tests/layers/golden.h"
 
 namespace reprise::test {

@@ -7,8 +7,8 @@
 
 #include "engine/autograd/gradcheck.h"
 #include "engine/autograd/record.h"
-#include "engine/core/error.h"
-#include "engine/core/gpu.h"
+#include "engine/base/error.h"
+#include "engine/base/gpu.h"
 #include "engine/ops/ops.h"
 #include "tests/ops/runner.h"
 

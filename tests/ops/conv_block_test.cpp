@@ -8,8 +8,8 @@
 #include <limits>
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/error.h"
-#include "engine/core/gpu.h"
+#include "engine/base/error.h"
+#include "engine/base/gpu.h"
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/conv2d.h"
 #include "engine/ops/reduce.h"

@@ -14,9 +14,9 @@
 #include <tuple>
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/check.h"
-#include "engine/core/gpu.h"
-#include "engine/core/parallel.h"
+#include "engine/base/check.h"
+#include "engine/base/gpu.h"
+#include "engine/base/parallel.h"
 #include "engine/core/storage.h"
 #include "engine/kernels/run.h"
 #include "tests/ops/runner.h"

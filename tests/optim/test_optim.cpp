@@ -7,7 +7,7 @@
 
 #include "data/weights/weight_file.h"
 #include "engine/autograd/autograd.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/reduce.h"
 #include "optim/optimizer.h"

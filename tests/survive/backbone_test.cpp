@@ -9,7 +9,7 @@
 #include "apps/clr/learn/backbone.h"
 #include "apps/clr/learn/session.h"
 #include "data/weights/weight_file.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "engine/core/storage.h"
 #include "tests/survive/survive.h"
 

@@ -2,7 +2,7 @@
 #include <filesystem>
 
 #include "data/weights/weight_file.h"
-#include "engine/kernels/cpu/isa.h"
+#include "engine/kernels/cpu/base/isa.h"
 #include "tests/survive/survive.h"
 
 namespace reprise::test {

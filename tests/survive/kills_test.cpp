@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <thread>
 
-#include "engine/core/random.h"
+#include "engine/base/random.h"
 #include "tests/survive/survive.h"
 
 namespace reprise::test {

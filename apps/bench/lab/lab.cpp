@@ -9,14 +9,14 @@
 #include <vector>
 
 #include "apps/bench/lab/versions.h"
-#include "engine/core/check.h"
-#include "engine/core/parallel.h"
-#include "engine/core/random.h"
+#include "engine/base/check.h"
+#include "engine/base/parallel.h"
+#include "engine/base/random.h"
 #include "engine/core/tensor.h"
-#include "engine/kernels/cpu/bf16_order.h"
-#include "engine/kernels/cpu/isa.h"
-#include "engine/kernels/cpu/machine.h"
-#include "engine/kernels/cpu/winograd.h"
+#include "engine/kernels/cpu/base/isa.h"
+#include "engine/kernels/cpu/base/machine.h"
+#include "engine/kernels/cpu/conv/bf16_order.h"
+#include "engine/kernels/cpu/conv/winograd.h"
 #include "engine/kernels/run.h"
 
 using namespace reprise;

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "engine/kernels/cpu/isa.h"
+#include "engine/kernels/cpu/base/isa.h"
 
 namespace reprise::lab {
 

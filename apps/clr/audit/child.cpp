@@ -11,7 +11,7 @@
 #include <cstring>
 
 #include "apps/clr/commands/signals.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 extern char** environ;
 

@@ -3,7 +3,7 @@
 #include <chrono>
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/log.h"
+#include "engine/base/log.h"
 #include "engine/ops/conv2d.h"
 #include "layers/summary.h"
 

@@ -4,9 +4,9 @@
 #include "apps/clr/audit/cost.h"
 #include "apps/clr/audit/parts.h"
 #include "engine/autograd/gradcheck.h"
+#include "engine/base/check.h"
+#include "engine/base/random.h"
 #include "engine/cases/run_case.h"
-#include "engine/core/check.h"
-#include "engine/core/random.h"
 #include "engine/ops/softmax.h"
 
 namespace reprise::clr {

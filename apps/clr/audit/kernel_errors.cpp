@@ -5,7 +5,7 @@
 
 #include "apps/clr/learn/anomaly.h"
 #include "apps/clr/learn/surroundings.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "engine/kernels/allowance.h"
 
 namespace reprise::clr {

@@ -5,8 +5,8 @@
 #include "apps/clr/audit/kernel_errors.h"
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/audit/trial.h"
+#include "engine/base/check.h"
 #include "engine/cases/run_case.h"
-#include "engine/core/check.h"
 #include "engine/kernels/allowance.h"
 
 namespace reprise::clr {

@@ -3,7 +3,7 @@
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/audit/trace.h"
 #include "apps/clr/audit/trial.h"
-#include "engine/core/parallel.h"
+#include "engine/base/parallel.h"
 
 namespace reprise::clr {
 namespace {

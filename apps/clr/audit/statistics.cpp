@@ -7,7 +7,7 @@
 
 #include "apps/clr/learn/anomaly.h"
 #include "apps/clr/learn/table.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::clr {
 Statistics statistics_of(const View& values) {

@@ -11,7 +11,7 @@
 #include "apps/clr/learn/surroundings.h"
 #include "apps/clr/learn/task_log.h"
 #include "data/io/file.h"
-#include "engine/core/sha256.h"
+#include "engine/base/sha256.h"
 
 namespace reprise::clr {
 namespace {

@@ -6,13 +6,13 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/clr/learn/surroundings.h"
-#include "engine/core/check.h"
-#include "engine/core/gpu.h"
-#include "engine/core/log.h"
-#include "engine/core/parallel.h"
+#include "engine/base/check.h"
+#include "engine/base/gpu.h"
+#include "engine/base/log.h"
+#include "engine/base/parallel.h"
 #include "engine/core/tensor.h"
-#include "engine/kernels/cpu/bf16_order.h"
-#include "engine/kernels/cpu/winograd.h"
+#include "engine/kernels/cpu/conv/bf16_order.h"
+#include "engine/kernels/cpu/conv/winograd.h"
 #include "engine/kernels/profile.h"
 #include "engine/ops/unary.h"
 

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "apps/clr/learn/json.h"
+#include "engine/base/error.h"
 #include "engine/core/device.h"
 #include "engine/core/dtype.h"
-#include "engine/core/error.h"
 
 namespace CLI {
 class App;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "data/image/image.h"
-#include "engine/core/random.h"
+#include "engine/base/random.h"
 
 namespace reprise::clr {
 

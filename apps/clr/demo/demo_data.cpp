@@ -3,8 +3,8 @@
 #include <filesystem>
 
 #include "data/image/write_png.h"
-#include "engine/core/check.h"
-#include "engine/core/parallel.h"
+#include "engine/base/check.h"
+#include "engine/base/parallel.h"
 
 namespace reprise::clr {
 namespace {

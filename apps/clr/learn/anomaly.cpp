@@ -6,8 +6,8 @@
 #include <cstring>
 
 #include "apps/clr/learn/table.h"
-#include "engine/core/check.h"
-#include "engine/core/parallel.h"
+#include "engine/base/check.h"
+#include "engine/base/parallel.h"
 
 namespace reprise::clr {
 namespace {

@@ -9,7 +9,7 @@
 #include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
 #include "engine/autograd/autograd.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "engine/core/storage.h"
 #include "layers/init.h"
 #include "layers/network.h"

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "data/weights/state_dict.h"
+#include "engine/base/torch_random.h"
 #include "engine/core/tensor.h"
-#include "engine/core/torch_random.h"
 
 namespace reprise::layers {
 class Network;

@@ -5,7 +5,7 @@
 #include "apps/clr/learn/backbone.h"
 #include "apps/clr/learn/errors.h"
 #include "data/weights/identity.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "layers/network.h"
 #include "layers/reprogramming/method.h"
 

@@ -5,7 +5,7 @@
 #include "apps/clr/learn/run_record.h"
 #include "apps/clr/learn/task_file.h"
 #include "data/weights/weight_file.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::clr {
 namespace {

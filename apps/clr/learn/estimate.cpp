@@ -6,8 +6,8 @@
 
 #include "apps/clr/learn/surroundings.h"
 #include "apps/clr/learn/table.h"
-#include "engine/core/check.h"
-#include "engine/core/gpu.h"
+#include "engine/base/check.h"
+#include "engine/base/gpu.h"
 #include "engine/core/storage.h"
 #include "layers/batch_norm.h"
 #include "layers/conv_bn.h"

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "apps/clr/learn/run_folder.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::clr {
 

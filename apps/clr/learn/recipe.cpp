@@ -5,7 +5,7 @@
 
 #include "apps/clr/learn/errors.h"
 #include "apps/clr/learn/json_fields.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::clr {
 namespace {

@@ -9,7 +9,7 @@
 #include "apps/clr/learn/task_file.h"
 #include "apps/clr/learn/task_log.h"
 #include "data/io/file.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::clr {
 namespace {

@@ -6,7 +6,7 @@
 #include "apps/clr/learn/json_fields.h"
 #include "apps/clr/learn/recipe.h"
 #include "data/io/file.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::clr {
 namespace {

@@ -12,9 +12,9 @@
 #include "data/io/file.h"
 #include "data/loader/order.h"
 #include "data/weights/weight_file.h"
-#include "engine/core/check.h"
-#include "engine/core/log.h"
-#include "engine/core/sha256.h"
+#include "engine/base/check.h"
+#include "engine/base/log.h"
+#include "engine/base/sha256.h"
 #include "layers/reprogramming/method.h"
 
 namespace reprise::clr {

@@ -5,7 +5,7 @@
 
 #include "apps/clr/learn/json.h"
 #include "data/weights/weight_file.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::clr {
 namespace {

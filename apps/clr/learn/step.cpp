@@ -8,7 +8,7 @@
 #include "apps/clr/learn/estimate.h"
 #include "apps/clr/learn/run_network.h"
 #include "engine/autograd/autograd.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "engine/ops/ops.h"
 #include "layers/reprogramming/method.h"
 #include "optim/penalties.h"

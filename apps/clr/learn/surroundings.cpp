@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "data/image/image.h"
-#include "engine/core/gpu.h"
-#include "engine/core/parallel.h"
-#include "engine/kernels/cpu/bf16_order.h"
-#include "engine/kernels/cpu/isa.h"
-#include "engine/kernels/cpu/winograd.h"
+#include "engine/base/gpu.h"
+#include "engine/base/parallel.h"
+#include "engine/kernels/cpu/base/isa.h"
+#include "engine/kernels/cpu/conv/bf16_order.h"
+#include "engine/kernels/cpu/conv/winograd.h"
 
 namespace reprise::clr {
 

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::clr {
 namespace {

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "apps/clr/learn/observer.h"
-#include "engine/core/check.h"
-#include "engine/core/log.h"
+#include "engine/base/check.h"
+#include "engine/base/log.h"
 
 namespace reprise::clr {
 

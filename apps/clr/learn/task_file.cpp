@@ -6,7 +6,7 @@
 #include "apps/clr/learn/json_fields.h"
 #include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "layers/network.h"
 #include "layers/reprogramming/method.h"
 

@@ -9,8 +9,8 @@
 #include "apps/clr/learn/task_log.h"
 #include "data/io/file.h"
 #include "data/loader/order.h"
-#include "engine/core/check.h"
-#include "engine/core/env.h"
+#include "engine/base/check.h"
+#include "engine/base/env.h"
 #include "optim/schedules.h"
 
 namespace reprise::clr {

@@ -9,7 +9,7 @@
 #include "apps/clr/learn/recipe.h"
 #include "apps/clr/learn/state.h"
 #include "data/loader/image_store.h"
-#include "engine/core/torch_random.h"
+#include "engine/base/torch_random.h"
 #include "layers/network.h"
 
 namespace reprise::clr {

@@ -11,7 +11,7 @@
 #include "apps/clr/original/original_state_dict.h"
 #include "data/io/file.h"
 #include "data/weights/weight_file.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "layers/batch_norm.h"
 #include "layers/network.h"
 #include "layers/reprogramming/method.h"

@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "apps/clr/learn/errors.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "layers/reprogramming/method.h"
 
 namespace reprise::clr {

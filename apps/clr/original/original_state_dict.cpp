@@ -6,7 +6,7 @@
 #include <set>
 
 #include "data/weights/layout.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "layers/network.h"
 #include "layers/reprogramming/method.h"
 

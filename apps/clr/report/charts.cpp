@@ -4,7 +4,7 @@
 #include <array>
 #include <cmath>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::clr {
 namespace {

@@ -8,7 +8,7 @@
 #include "apps/clr/report/charts.h"
 #include "apps/clr/report/html.h"
 #include "apps/clr/report/style.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::clr {
 namespace {

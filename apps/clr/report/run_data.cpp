@@ -7,7 +7,7 @@
 #include "apps/clr/learn/recipe.h"
 #include "apps/clr/learn/run_folder.h"
 #include "apps/clr/learn/task_log.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::clr {
 namespace {

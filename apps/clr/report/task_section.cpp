@@ -8,7 +8,7 @@
 #include "apps/clr/report/charts.h"
 #include "apps/clr/report/page.h"
 #include "apps/clr/report/thumbnails.h"
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::clr {
 namespace {

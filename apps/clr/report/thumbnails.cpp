@@ -6,7 +6,7 @@
 #include "data/image/resize.h"
 #include "data/image/write_png.h"
 #include "data/io/file.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 
 namespace reprise::clr {
 

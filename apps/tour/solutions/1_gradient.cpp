@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "engine/ops/ops.h"
 
 using namespace reprise;

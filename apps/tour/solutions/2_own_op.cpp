@@ -8,7 +8,7 @@
 #include "engine/autograd/autograd.h"
 #include "engine/autograd/gradcheck.h"
 #include "engine/autograd/record.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 #include "engine/ops/ops.h"
 
 using namespace reprise;

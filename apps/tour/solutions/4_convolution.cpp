@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <functional>
 
-#include "engine/core/parallel.h"
-#include "engine/core/random.h"
+#include "engine/base/parallel.h"
+#include "engine/base/random.h"
 #include "engine/ops/ops.h"
 
 using namespace reprise;

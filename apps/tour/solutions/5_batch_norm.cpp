@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "engine/autograd/autograd.h"
-#include "engine/core/random.h"
+#include "engine/base/random.h"
 #include "engine/ops/ops.h"
 #include "layers/layers.h"
 

@@ -1,9 +1,9 @@
 // Batch normalisation; its sums are in sums.*.
 #include "engine/kernels/cpu/leaf/batch_norm.h"
-#include "engine/core/parallel.h"
-#include "engine/kernels/cpu/instantiate.h"
+#include "engine/base/parallel.h"
+#include "engine/kernels/cpu/base/instantiate.h"
+#include "engine/kernels/cpu/base/sums.h"
 #include "engine/kernels/cpu/leaf/elementwise.h"
-#include "engine/kernels/cpu/sums.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels::cpu {

@@ -6,9 +6,9 @@
 
 #include <cstring>
 
-#include "engine/core/parallel.h"
-#include "engine/kernels/cpu/instantiate.h"
-#include "engine/kernels/cpu/winograd.h"
+#include "engine/base/parallel.h"
+#include "engine/kernels/cpu/base/instantiate.h"
+#include "engine/kernels/cpu/conv/winograd.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels::cpu {

@@ -3,7 +3,7 @@
 
 #include "engine/core/view.h"
 #include "engine/kernels/args.h"
-#include "engine/kernels/cpu/tap_conv.h"
+#include "engine/kernels/cpu/conv/tap_conv.h"
 
 namespace reprise::kernels::cpu {
 

@@ -9,15 +9,15 @@
 #include <optional>
 #include <vector>
 
-#include "engine/core/parallel.h"
+#include "engine/base/parallel.h"
+#include "engine/kernels/cpu/base/instantiate.h"
+#include "engine/kernels/cpu/base/non_temporal.h"
+#include "engine/kernels/cpu/base/sums.h"
+#include "engine/kernels/cpu/conv/winograd.h"
 #include "engine/kernels/cpu/conv2d.h"
-#include "engine/kernels/cpu/filter_gradient.h"
-#include "engine/kernels/cpu/filtered_rows.h"
-#include "engine/kernels/cpu/instantiate.h"
 #include "engine/kernels/cpu/leaf/conv_block.h"
-#include "engine/kernels/cpu/streams.h"
-#include "engine/kernels/cpu/sums.h"
-#include "engine/kernels/cpu/winograd.h"
+#include "engine/kernels/cpu/rows/filter_gradient.h"
+#include "engine/kernels/cpu/rows/filtered_rows.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels::cpu {
@@ -119,7 +119,7 @@ void conv_block_fwd(const ConvBlockArgs& a, const BlockFwdIn& in, const BlockFwd
   const View x = in.w ? View(made) : in.x;
   const FilteredRows<T> b(x, in.filter);
   const std::int64_t width = y.dim(2), channels = y.dim(3), row = b.row(), image_rows = y.dim(0) * y.dim(1);
-  const bool past = x.data<T>() != y.data<T>() && streams<T>(y);
+  const bool past = x.data<T>() != y.data<T>() && is_non_temporal<T>(y);
   const std::int64_t rows = rows_per_chunk(chunk_elements(y.numel(), 4 * row, 1 << 15), row);
   parallel_for(image_rows, rows, [&](std::int64_t begin, std::int64_t end) {
     typename FilteredRows<T>::Part part(b, begin, end);
@@ -131,7 +131,7 @@ void conv_block_fwd(const ConvBlockArgs& a, const BlockFwdIn& in, const BlockFwd
           out.open ? out.open.data<std::uint8_t>() + i * width * out.open.dim(3) : nullptr, past, width,
           channels, channels);
     }
-    flush_streams();
+    fence_non_temporal();
   });
 }
 
@@ -164,7 +164,7 @@ void conv_block_bwd(const ConvBlockArgs& a, bool accumulate, const BlockGradIn& 
   const std::int64_t width = in.dy.dim(2), c = in.dy.dim(3);
   const View source = in.b ? in.b : in.x;  // absent where the statistics are constants
   const auto b_at = [&](std::int64_t pixel) { return source ? source.data<T>() + pixel * c : nullptr; };
-  const bool residual_past = streams<T>(out.dresidual);
+  const bool residual_past = is_non_temporal<T>(out.dresidual);
   if (in.w) {  // its tiles read db where it was just computed
     convolve_back<T>(a.conv, accumulate, in.dy, in.w, out.dx,
                      [&](std::int64_t first, std::int64_t count, T* db) {
@@ -177,7 +177,7 @@ void conv_block_bwd(const ConvBlockArgs& a, bool accumulate, const BlockGradIn& 
     return;
   }
   const Chunks z = Chunks::of_images(in.dy.shape, filter_chunk);
-  const bool past = streams<T>(out.dx);
+  const bool past = is_non_temporal<T>(out.dx);
   std::optional<FilterGradient<T>> through;
   if (in.filter && (out.dx || out.dfilter)) through.emplace(in, norm, out.dx, static_cast<bool>(out.dfilter));
   const std::int64_t filter = out.dfilter.numel();
@@ -190,7 +190,7 @@ void conv_block_bwd(const ConvBlockArgs& a, bool accumulate, const BlockGradIn& 
                     partial != nullptr ? partial + k * filter : nullptr);
     else if (!in.filter && out.dx)
       norm(b_at(pixel), pixel, count, out.dx.data<T>() + pixel * c, past);
-    flush_streams();
+    fence_non_temporal();
   });
   if (out.dfilter) join_sums(z, partial, filter, out.dfilter.data<float>());
 }

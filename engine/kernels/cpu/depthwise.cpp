@@ -1,11 +1,11 @@
 // Depthwise convolution: rows of outputs in parallel, each cut into runs that see the same taps.
 #include <algorithm>
 
-#include "engine/core/parallel.h"
-#include "engine/kernels/cpu/chunks.h"
-#include "engine/kernels/cpu/depthwise_rows.h"
-#include "engine/kernels/cpu/instantiate.h"
-#include "engine/kernels/cpu/sums.h"
+#include "engine/base/parallel.h"
+#include "engine/kernels/cpu/base/chunks.h"
+#include "engine/kernels/cpu/base/instantiate.h"
+#include "engine/kernels/cpu/base/sums.h"
+#include "engine/kernels/cpu/rows/depthwise_rows.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels::cpu {

@@ -5,8 +5,8 @@
 #include <type_traits>
 #include <vector>
 
-#include "engine/core/parallel.h"
-#include "engine/kernels/cpu/instantiate.h"
+#include "engine/base/parallel.h"
+#include "engine/kernels/cpu/base/instantiate.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels::cpu {

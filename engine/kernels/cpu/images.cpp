@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <array>
 
-#include "engine/core/parallel.h"
-#include "engine/kernels/cpu/instantiate.h"
+#include "engine/base/parallel.h"
+#include "engine/kernels/cpu/base/instantiate.h"
 #include "engine/kernels/cpu/leaf/elementwise.h"
 #include "engine/kernels/kernels.h"
 

@@ -1,9 +1,9 @@
 // Kernels that move elements without computing: runs of the innermost dimension, copied.
 #include <algorithm>
 
-#include "engine/core/parallel.h"
-#include "engine/kernels/cpu/chunks.h"
-#include "engine/kernels/cpu/instantiate.h"
+#include "engine/base/parallel.h"
+#include "engine/kernels/cpu/base/chunks.h"
+#include "engine/kernels/cpu/base/instantiate.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels::cpu {

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "engine/kernels/cpu/scratch.h"
-#include "engine/kernels/cpu/tap_conv.h"
+#include "engine/kernels/cpu/base/scratch.h"
+#include "engine/kernels/cpu/conv/tap_conv.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels::cpu {
@@ -34,7 +34,7 @@ void product(const float* a, std::int64_t m, std::int64_t k, const float* b, std
 
 // a (k,m) turned into (m,k).
 const float* transposed(const float* a, std::int64_t k, std::int64_t m) {
-  float* t = scratch(2, static_cast<std::size_t>(k * m));
+  float* t = scratch(Scratch::operand, static_cast<std::size_t>(k * m));
   for (std::int64_t i = 0; i < k; ++i)
     for (std::int64_t j = 0; j < m; ++j) t[j * k + i] = a[i * m + j];
   return t;

@@ -1,7 +1,7 @@
 // Optimizer steps, in place.
 #include <cmath>
 
-#include "engine/core/parallel.h"
+#include "engine/base/parallel.h"
 #include "engine/kernels/cpu/leaf/optimizer.h"
 #include "engine/kernels/kernels.h"
 

@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <vector>
 
-#include "engine/core/parallel.h"
-#include "engine/kernels/cpu/chunks.h"
-#include "engine/kernels/cpu/instantiate.h"
+#include "engine/base/parallel.h"
+#include "engine/kernels/cpu/base/chunks.h"
+#include "engine/kernels/cpu/base/instantiate.h"
+#include "engine/kernels/cpu/base/scratch.h"
 #include "engine/kernels/cpu/leaf/elementwise.h"
 #include "engine/kernels/cpu/leaf/pool.h"
 #include "engine/kernels/cpu/leaf/reduce.h"
-#include "engine/kernels/cpu/pool_rows.h"
-#include "engine/kernels/cpu/scratch.h"
+#include "engine/kernels/cpu/rows/pool_rows.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels::cpu {
@@ -100,7 +100,7 @@ void global_avg_pool_bwd(View dy, MutView dx) {
   const std::int64_t pixels = dx.dim(1) * dx.dim(2), channels = dx.dim(3);
   parallel_for(dx.dim(0), rows_per_chunk(1 << 15, pixels * channels), [&](std::int64_t b, std::int64_t e) {
     for (std::int64_t n = b; n < e && pixels > 0; ++n) {
-      float* each = scratch(0, static_cast<std::size_t>(channels));
+      float* each = scratch(Scratch::rows, static_cast<std::size_t>(channels));
       elementwise_leaf<float>().binary_scalar(BinaryOp::div, dy.data<float>() + n * channels,
                                               static_cast<float>(pixels), each, channels);
       T* first = dx.data<T>() + n * pixels * channels;

@@ -3,9 +3,9 @@
 #include <cmath>
 #include <vector>
 
-#include "engine/core/parallel.h"
-#include "engine/kernels/cpu/chunks.h"
-#include "engine/kernels/cpu/instantiate.h"
+#include "engine/base/parallel.h"
+#include "engine/kernels/cpu/base/chunks.h"
+#include "engine/kernels/cpu/base/instantiate.h"
 #include "engine/kernels/cpu/leaf/elementwise.h"
 #include "engine/kernels/cpu/leaf/reduce.h"
 #include "engine/kernels/kernels.h"

@@ -1,7 +1,7 @@
 // Softmax and the loss of classification: each row by itself.
 #include "engine/kernels/cpu/leaf/softmax.h"
-#include "engine/core/parallel.h"
-#include "engine/kernels/cpu/chunks.h"
+#include "engine/base/parallel.h"
+#include "engine/kernels/cpu/base/chunks.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels::cpu {

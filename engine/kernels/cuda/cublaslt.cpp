@@ -7,8 +7,8 @@
 #include <mutex>
 #include <tuple>
 
-#include "engine/core/check.h"
-#include "engine/core/gpu.h"
+#include "engine/base/check.h"
+#include "engine/base/gpu.h"
 #include "engine/kernels/cuda/libraries.h"
 #include "engine/kernels/cuda/runtime.h"
 

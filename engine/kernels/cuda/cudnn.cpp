@@ -8,10 +8,10 @@
 #include <map>
 #include <mutex>
 
-#include "engine/core/check.h"
-#include "engine/core/env.h"
-#include "engine/core/gpu.h"
-#include "engine/core/log.h"
+#include "engine/base/check.h"
+#include "engine/base/env.h"
+#include "engine/base/gpu.h"
+#include "engine/base/log.h"
 #include "engine/kernels/cuda/libraries.h"
 #include "engine/kernels/cuda/runtime.h"
 

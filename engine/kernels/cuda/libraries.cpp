@@ -2,8 +2,8 @@
 
 #include <dlfcn.h>
 
-#include "engine/core/check.h"
-#include "engine/core/env.h"
+#include "engine/base/check.h"
+#include "engine/base/env.h"
 
 namespace reprise::kernels::cuda {
 

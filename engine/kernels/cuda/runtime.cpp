@@ -6,9 +6,9 @@
 #include <map>
 #include <mutex>
 
-#include "engine/core/block_pool.h"
-#include "engine/core/check.h"
-#include "engine/core/gpu.h"
+#include "engine/base/block_pool.h"
+#include "engine/base/check.h"
+#include "engine/base/gpu.h"
 
 namespace reprise::kernels::cuda {
 namespace {
@@ -87,10 +87,10 @@ unsigned grid_size(std::int64_t blocks) {
 
 Scratch::Scratch(std::size_t bytes)
     : bytes_(bytes == 0 ? 512 : (bytes + 511) / 512 * 512), device_{Device::Kind::cuda, selected} {
-  data_ = pool_of(device_).take(bytes_);
+  data_ = gpu_pool(device_.index).take(bytes_);
 }
 Scratch::~Scratch() {
-  pool_of(device_).give(data_, bytes_);
+  gpu_pool(device_.index).give(data_, bytes_);
 }
 
 }  // namespace reprise::kernels::cuda

@@ -10,9 +10,9 @@
 #include <map>
 #include <mutex>
 
-#include "engine/core/check.h"
-#include "engine/core/gpu.h"
-#include "engine/core/log.h"
+#include "engine/base/check.h"
+#include "engine/base/gpu.h"
+#include "engine/base/log.h"
 #include "engine/kernels/cuda/runtime.h"
 
 namespace reprise::kernels::cuda {

@@ -1,5 +1,5 @@
 // y = x, rounded to y's dtype.
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 #include "engine/core/tensor.h"
 #include "engine/kernels/ref/loops.h"
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "engine/core/parallel.h"
+#include "engine/base/parallel.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels::ref {

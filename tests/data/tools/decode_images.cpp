@@ -7,7 +7,7 @@
 
 #include "data/image/image.h"
 #include "data/io/file.h"
-#include "engine/core/error.h"
+#include "engine/base/error.h"
 
 int main(int count, char** arguments) {
   namespace data = reprise::data;

@@ -1,7 +1,7 @@
-#include "engine/kernels/cpu/isa.h"
+#include "engine/kernels/cpu/base/isa.h"
 
-#include "engine/core/check.h"
-#include "engine/core/env.h"
+#include "engine/base/check.h"
+#include "engine/base/env.h"
 
 #if defined(__x86_64__) && defined(__linux__)
 #include <cpuid.h>

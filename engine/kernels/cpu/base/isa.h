@@ -5,8 +5,8 @@
 #include <string_view>
 #include <type_traits>
 
+#include "engine/base/export.h"
 #include "engine/core/dtype.h"
-#include "engine/core/export.h"
 
 namespace reprise::kernels::cpu {
 

@@ -1,11 +1,11 @@
-#include "engine/kernels/cpu/machine.h"
+#include "engine/kernels/cpu/base/machine.h"
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <vector>
 
-#include "engine/core/parallel.h"
+#include "engine/base/parallel.h"
 #include "engine/kernels/cpu/leaf/peak.h"
 
 namespace reprise {

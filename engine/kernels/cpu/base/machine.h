@@ -2,7 +2,7 @@
 // kernel table print.
 #pragma once
 
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise {
 

@@ -1,11 +1,11 @@
-#include "engine/kernels/cpu/scratch.h"
+#include "engine/kernels/cpu/base/scratch.h"
 
 #include <sys/mman.h>
 
 #include <cstdlib>
 #include <memory>
 
-#include "engine/core/check.h"
+#include "engine/base/check.h"
 
 namespace reprise::kernels::cpu {
 namespace {
@@ -20,9 +20,9 @@ struct Slot {
 
 }  // namespace
 
-float* scratch(int slot, std::size_t floats) {
-  thread_local Slot slots[scratch_slots];
-  Slot& s = slots[slot];
+float* scratch(Scratch name, std::size_t floats) {
+  thread_local Slot slots[static_cast<std::size_t>(Scratch::count)];
+  Slot& s = slots[static_cast<std::size_t>(name)];
   if (s.floats < floats) {
     // Tiles read rows that are pages apart: in huge pages where these would be mostly used.
     constexpr std::size_t page = 4096, huge_page = std::size_t{2} << 20;

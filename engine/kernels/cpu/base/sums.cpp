@@ -1,12 +1,12 @@
-#include "engine/kernels/cpu/sums.h"
+#include "engine/kernels/cpu/base/sums.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "engine/core/parallel.h"
+#include "engine/base/parallel.h"
+#include "engine/kernels/cpu/base/scratch.h"
 #include "engine/kernels/cpu/leaf/batch_norm.h"
 #include "engine/kernels/cpu/leaf/reduce.h"
-#include "engine/kernels/cpu/scratch.h"
 
 namespace reprise::kernels::cpu {
 namespace {
@@ -29,7 +29,7 @@ double inverse_std(View var, std::int64_t k, double eps) {
 }  // namespace
 
 float* partial_sums(std::int64_t floats) {
-  return scratch(3, static_cast<std::size_t>(floats));
+  return scratch(Scratch::sums, static_cast<std::size_t>(floats));
 }
 
 void join_sums(const Chunks& z, const float* partial, std::int64_t n, float* out) {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/core/view.h"
-#include "engine/kernels/cpu/chunks.h"
+#include "engine/kernels/cpu/base/chunks.h"
 
 namespace reprise::kernels::cpu {
 

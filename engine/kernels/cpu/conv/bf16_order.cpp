@@ -1,10 +1,10 @@
-#include "engine/kernels/cpu/bf16_order.h"
+#include "engine/kernels/cpu/conv/bf16_order.h"
 
 #include <atomic>
 
-#include "engine/core/check.h"
-#include "engine/core/env.h"
-#include "engine/kernels/cpu/isa.h"
+#include "engine/base/check.h"
+#include "engine/base/env.h"
+#include "engine/kernels/cpu/base/isa.h"
 
 namespace reprise::kernels::cpu {
 namespace {

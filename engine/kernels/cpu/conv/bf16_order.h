@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 
 namespace reprise::kernels::cpu {
 

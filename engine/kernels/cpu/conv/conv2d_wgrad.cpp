@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <cstring>
 
-#include "engine/core/parallel.h"
-#include "engine/kernels/cpu/chunks.h"
-#include "engine/kernels/cpu/instantiate.h"
+#include "engine/base/parallel.h"
+#include "engine/kernels/cpu/base/chunks.h"
+#include "engine/kernels/cpu/base/instantiate.h"
+#include "engine/kernels/cpu/base/scratch.h"
 #include "engine/kernels/cpu/leaf/conv_tile.h"
 #include "engine/kernels/cpu/leaf/elementwise.h"
-#include "engine/kernels/cpu/scratch.h"
 #include "engine/kernels/kernels.h"
 
 namespace reprise::kernels::cpu {
@@ -61,7 +61,7 @@ struct WgradPlan {
 template <class T>
 float* padded_images(const WgradPlan& p, const Conv2dArgs& a, const T* x, std::int64_t first,
                      std::int64_t last, std::int64_t slack) {
-  float* copy = scratch(1, static_cast<std::size_t>(p.sub_batch * p.image + slack));
+  float* copy = scratch(Scratch::pixels, static_cast<std::size_t>(p.sub_batch * p.image + slack));
   const std::int64_t left = std::min<std::int64_t>(a.padding[1], p.padded_w);
   const std::int64_t right = std::clamp(p.w + left, left, p.padded_w);
   for (std::int64_t row = 0; row < (last - first) * p.padded_h; ++row) {
@@ -90,7 +90,7 @@ void conv2d_wgrad(const Conv2dArgs& a, View x, View dy, MutView dw) {
   const std::int64_t block_o = leaf.wgrad_outputs, block_i = leaf.wgrad_vectors * leaf.lanes;
   const std::int64_t dy_image = p.oh * p.ow * p.outputs, filter = dw.numel();
   float* partials =
-      p.partials > 1 ? scratch(3, static_cast<std::size_t>((p.partials - 1) * filter)) : nullptr;
+      p.partials > 1 ? scratch(Scratch::sums, static_cast<std::size_t>((p.partials - 1) * filter)) : nullptr;
   const auto partial = [&](std::int64_t i) {
     return i == 0 ? dw.data<float>() : partials + (i - 1) * filter;
   };
@@ -125,7 +125,7 @@ void conv2d_wgrad(const Conv2dArgs& a, View x, View dy, MutView dw) {
          ++s) {
       const std::int64_t first = s * p.sub_batch, last = std::min(p.n, first + p.sub_batch);
       const float* images = padded_images(p, a, x.data<T>(), first, last, block_i);
-      float* grads = scratch(2, static_cast<std::size_t>(p.sub_batch * dy_image + block_o));
+      float* grads = scratch(Scratch::operand, static_cast<std::size_t>(p.sub_batch * dy_image + block_o));
       elementwise_leaf<T>().widen(dy.data<T>() + first * dy_image, grads, (last - first) * dy_image);
       std::fill_n(grads + (last - first) * dy_image, block_o, 0.0f);
       for (std::int64_t b = begin; b < end; ++b) block(b, images, grads, last - first, partial(index));

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <cstring>
 
-#include "engine/core/parallel.h"
-#include "engine/kernels/cpu/chunks.h"
+#include "engine/base/parallel.h"
+#include "engine/kernels/cpu/base/chunks.h"
+#include "engine/kernels/cpu/base/scratch.h"
+#include "engine/kernels/cpu/conv/tap_plan.h"
 #include "engine/kernels/cpu/leaf/block_tile.h"
 #include "engine/kernels/cpu/leaf/conv_block.h"
-#include "engine/kernels/cpu/scratch.h"
-#include "engine/kernels/cpu/tap_plan.h"
 
 namespace reprise::kernels::cpu {
 namespace {
@@ -61,7 +61,7 @@ struct Tiles {
 };
 
 // The pixels of all images in one row.
-void make_flat_tiles(const TapConv<BFloat16>& t, const Plan& p, std::int64_t unit, Tiles& tiles,
+void make_flat_tiles(const TapConv<BFloat16>& t, const TapPlan& p, std::int64_t unit, Tiles& tiles,
                      std::int64_t& stride) {
   const std::int64_t begin = unit * p.rows, end = std::min(t.n * t.h * t.w, begin + p.rows);
   const std::int64_t in_place = p.in_place ? (end - begin) / tile_pixels * tile_pixels : 0;
@@ -73,7 +73,7 @@ void make_flat_tiles(const TapConv<BFloat16>& t, const Plan& p, std::int64_t uni
   if (begin + in_place == end) return;
   // A copy, so that nothing is read past the end.
   const std::int64_t left = end - begin - in_place, room = div_up(left, tile_pixels) * tile_pixels;
-  float* copy = scratch(1, static_cast<std::size_t>(room * stride));
+  float* copy = scratch(Scratch::pixels, static_cast<std::size_t>(room * stride));
   std::fill(copy + left * stride, copy + room * stride, 0.0F);
   if (!p.in_place) copy_pixels(t, p, begin, left, copy);
   for (std::int64_t q = 0; p.in_place && q < left; ++q)
@@ -83,7 +83,7 @@ void make_flat_tiles(const TapConv<BFloat16>& t, const Plan& p, std::int64_t uni
   tiles.add(copy, stride, 0, left, out + in_place * t.out_pixel, t.out_pixel);
 }
 
-void make_tiles(const TapConv<BFloat16>& t, const Plan& p, std::int64_t unit, Tiles& tiles,
+void make_tiles(const TapConv<BFloat16>& t, const TapPlan& p, std::int64_t unit, Tiles& tiles,
                 std::int64_t& stride) {
   const std::int64_t first = unit / p.row_units * p.images, last = std::min(t.n, first + p.images);
   const std::int64_t first_row = unit % p.row_units * p.rows, last_row = std::min(t.oh, first_row + p.rows);
@@ -147,7 +147,7 @@ void run(const TapConv<BFloat16>& t, const PackedWeights& weights, const Tiles& 
 }  // namespace
 
 void tap_conv_blocks(const TapConv<BFloat16>& t, const PackedWeights& weights) {
-  const Plan plan = make_plan(t, weights.block);
+  const TapPlan plan = make_plan(t, weights.block);
   const std::int64_t units = plan.image_units * plan.row_units;
   const std::int64_t blocks_each = div_up(plan.blocks, plan.block_units);
   const std::int64_t at_once = max_tiles * tile_outputs / weights.block;

@@ -1,17 +1,17 @@
-#include "engine/kernels/cpu/tap_conv.h"
+#include "engine/kernels/cpu/conv/tap_conv.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
 #include <type_traits>
 
-#include "engine/core/parallel.h"
+#include "engine/base/parallel.h"
 #include "engine/core/tensor.h"
-#include "engine/kernels/cpu/chunks.h"
+#include "engine/kernels/cpu/base/chunks.h"
+#include "engine/kernels/cpu/base/scratch.h"
+#include "engine/kernels/cpu/conv/tap_plan.h"
 #include "engine/kernels/cpu/leaf/block_tile.h"
 #include "engine/kernels/cpu/leaf/conv_tile.h"
-#include "engine/kernels/cpu/scratch.h"
-#include "engine/kernels/cpu/tap_plan.h"
 
 namespace reprise::kernels::cpu {
 namespace {
@@ -38,7 +38,7 @@ const TileVariant& choose_tile(const TapConv<T>& t, std::int64_t row_pixels) {
 
 // Whether a unit's copied pixels and its outputs are one long row each: a single tap, of any stride.
 template <class T>
-bool is_one_row(const TapConv<T>& t, const Plan& p) {
+bool is_one_row(const TapConv<T>& t, const TapPlan& p) {
   return p.copy_w == t.ow && p.copy_h == p.rows && p.stride_w == 1 && t.out_row == t.ow * t.out_pixel &&
          (p.images == 1 || (p.rows == t.oh && t.out_image == t.oh * t.out_row));
 }
@@ -53,7 +53,7 @@ struct Segment {
 // A unit's segments, of `width` pixels each, and where it is not read in place its copy. Returns the words
 // from pixel to pixel.
 template <class T>
-std::int64_t make_segments(const TapConv<T>& t, const Plan& p, std::int64_t width, std::int64_t unit,
+std::int64_t make_segments(const TapConv<T>& t, const TapPlan& p, std::int64_t width, std::int64_t unit,
                            std::vector<Segment<T>>& segments) {
   segments.clear();
   std::int64_t stride = 0;
@@ -72,7 +72,7 @@ std::int64_t make_segments(const TapConv<T>& t, const Plan& p, std::int64_t widt
     if (left == 0) return stride;
     // A copy, so that nothing is read past the end.
     const std::int64_t room = div_up(left, width) * width;
-    float* copy = scratch(1, static_cast<std::size_t>(room * stride));
+    float* copy = scratch(Scratch::pixels, static_cast<std::size_t>(room * stride));
     if (p.in_place) {
       std::fill_n(copy, room * stride, 0.0F);
       for (std::int64_t q = 0; q < left; ++q)
@@ -234,7 +234,7 @@ PackedWeights packed_weights(const TapConv<T>& t, const Storage* sealed, const s
                         [&](std::byte* to) { pack_weights(t, weight, reinterpret_cast<float*>(to)); });
     return {reinterpret_cast<const float*>(p), block};
   }
-  float* p = scratch(0, packed_words(t));
+  float* p = scratch(Scratch::weights, packed_words(t));
   pack_weights(t, weight, p);
   return {p, block};
 }
@@ -246,7 +246,7 @@ void tap_conv(const TapConv<T>& t, const PackedWeights& weights) {
       tap_conv_blocks(t, weights);
       return;
     }
-  const Plan plan = make_plan(t, weights.block);
+  const TapPlan plan = make_plan(t, weights.block);
   const std::int64_t units = plan.image_units * plan.row_units;
   const std::int64_t blocks_each = div_up(plan.blocks, plan.block_units);
   const TileVariant& v = choose_tile(t, plan.flat             ? plan.rows

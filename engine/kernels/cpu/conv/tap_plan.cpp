@@ -1,17 +1,17 @@
-#include "engine/kernels/cpu/tap_plan.h"
+#include "engine/kernels/cpu/conv/tap_plan.h"
 
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
 #include <utility>
 
-#include "engine/core/parallel.h"
-#include "engine/kernels/cpu/bf16_order.h"
-#include "engine/kernels/cpu/chunks.h"
+#include "engine/base/parallel.h"
+#include "engine/kernels/cpu/base/chunks.h"
+#include "engine/kernels/cpu/base/non_temporal.h"
+#include "engine/kernels/cpu/base/scratch.h"
+#include "engine/kernels/cpu/conv/bf16_order.h"
 #include "engine/kernels/cpu/leaf/block_tile.h"
 #include "engine/kernels/cpu/leaf/conv_tile.h"
-#include "engine/kernels/cpu/scratch.h"
-#include "engine/kernels/cpu/streams.h"
 
 namespace reprise::kernels::cpu {
 namespace {
@@ -64,20 +64,20 @@ struct Padding {
   std::int64_t left, right;
 };
 template <class T>
-Padding padding_of(const TapConv<T>& t, const Plan& p, std::int64_t width) {
+Padding padding_of(const TapConv<T>& t, const TapPlan& p, std::int64_t width) {
   const std::int64_t left = std::clamp<std::int64_t>(div_up(-t.col_origin, p.step_w), 0, width);
   return {left, width - std::clamp(div_up(t.w - t.col_origin, p.step_w), left, width)};
 }
 // How much of the right one the left one of the next row, as long, can stand for.
 template <class T>
-std::int64_t shared_padding(const TapConv<T>& t, const Plan& p) {
+std::int64_t shared_padding(const TapConv<T>& t, const TapPlan& p) {
   const Padding padding = padding_of(t, p, p.copy_w);
   return std::min(padding.left, padding.right);
 }
 
 // Neighbouring tap columns that lie side by side in the copy are one run.
 template <class T>
-void make_runs(const TapConv<T>& t, Plan& p) {
+void make_runs(const TapConv<T>& t, TapPlan& p) {
   if (p.form == WordForm::blocks) {
     const Blocks blocks = blocks_of(t);
     p.run_length = blocks.pairs;
@@ -125,8 +125,8 @@ std::int64_t pairs_of_blocks(const TapConv<T>& t) {
 }
 
 template <class T>
-Plan make_plan(const TapConv<T>& t, std::int64_t block) {
-  Plan p{};
+TapPlan make_plan(const TapConv<T>& t, std::int64_t block) {
+  TapPlan p{};
   p.form = word_form<T>(), p.words = words_of(t), p.tap_words = tap_words(t);
   p.blocks = div_up(t.o, block);
   p.flat = t.rows.size() == 1 && t.cols.size() == 1 && t.stride_h == 1 && t.stride_w == 1 &&
@@ -198,7 +198,7 @@ Plan make_plan(const TapConv<T>& t, std::int64_t block) {
 namespace {
 
 template <class T>
-float* copy_from(const TapConv<T>& t, const Plan& p, const T* from, std::int64_t pixels, float* to) {
+float* copy_from(const TapConv<T>& t, const TapPlan& p, const T* from, std::int64_t pixels, float* to) {
   const std::int64_t words = p.words, padding = p.tap_words - words, whole = t.c / 2 * 2;
   const bool swapped = p.form == WordForm::swapped;
   const auto copy = [&](const T* values, std::int64_t n, float* out) {
@@ -245,23 +245,24 @@ float* copy_from(const TapConv<T>& t, const Plan& p, const T* from, std::int64_t
 }  // namespace
 
 template <class T>
-float* copy_pixels(const TapConv<T>& t, const Plan& p, std::int64_t first, std::int64_t pixels, float* to) {
+float* copy_pixels(const TapConv<T>& t, const TapPlan& p, std::int64_t first, std::int64_t pixels,
+                   float* to) {
   if (!t.source) return copy_from(t, p, t.in + first * t.in_channels + t.c_begin, pixels, to);
   if (t.c == t.in_channels && p.form != WordForm::swapped &&
       p.pixel_words * std::int64_t{sizeof(float)} == t.c * std::int64_t{sizeof(T)}) {
     t.source(first, pixels, reinterpret_cast<T*>(to));
-    flush_streams();
+    fence_non_temporal();
     return to + pixels * p.pixel_words;
   }
   // A few at a time, which stay in the first cache.
   const std::int64_t few = rows_per_chunk(4 << 10, t.in_channels);
-  T* made = scratch_of<T>(2, static_cast<std::size_t>(few * t.in_channels));
+  T* made = scratch_of<T>(Scratch::operand, static_cast<std::size_t>(few * t.in_channels));
   for (std::int64_t end = first + pixels; first < end; first += few) {
     const std::int64_t count = std::min(few, end - first);
     t.source(first, count, made);
     to = copy_from(t, p, made + t.c_begin, count, to);
   }
-  flush_streams();  // a source may write so
+  fence_non_temporal();  // a source may write so
   return to;
 }
 
@@ -269,7 +270,7 @@ namespace {
 
 // copy_h rows of one image from `first` on, the channels read, with zeros outside.
 template <class T>
-void copy_padded(const TapConv<T>& t, const Plan& p, std::int64_t image, std::int64_t first, float* to) {
+void copy_padded(const TapConv<T>& t, const TapPlan& p, std::int64_t image, std::int64_t first, float* to) {
   const Padding padding = padding_of(t, p, p.copy_w);
   const std::int64_t inside = p.copy_w - padding.left - padding.right;
   const auto zeros = [&p](float* at, std::int64_t pixels) {
@@ -289,10 +290,10 @@ void copy_padded(const TapConv<T>& t, const Plan& p, std::int64_t image, std::in
 }  // namespace
 
 template <class T>
-float* copy_images(const TapConv<T>& t, const Plan& p, std::int64_t first, std::int64_t last,
+float* copy_images(const TapConv<T>& t, const TapPlan& p, std::int64_t first, std::int64_t last,
                    std::int64_t row, std::int64_t slack) {
   const std::int64_t words = p.images * p.copy_h * p.copy_w * p.pixel_words;
-  float* copy = scratch(1, static_cast<std::size_t>(words + slack));
+  float* copy = scratch(Scratch::pixels, static_cast<std::size_t>(words + slack));
   // Behind the last image, which may be one of less than a unit has.
   if (last - first < p.images) std::memset(copy, 0, static_cast<std::size_t>(words) * sizeof(float));
   std::memset(copy + words, 0, static_cast<std::size_t>(slack) * sizeof(float));
@@ -329,15 +330,15 @@ bool SameUnit::operator()(std::int64_t unit) const {
   return std::exchange(last, {call_, unit}) == Job{call_, unit};
 }
 
-#define REPRISE_TAP_PLAN(T)                                                                             \
-  template WordForm word_form<T>();                                                                     \
-  template std::int64_t words_of(const TapConv<T>&);                                                    \
-  template std::int64_t tap_words(const TapConv<T>&);                                                   \
-  template std::int64_t pairs_of_blocks(const TapConv<T>&);                                             \
-  template Plan make_plan(const TapConv<T>&, std::int64_t);                                             \
-  template class UnitsMade<T>;                                                                          \
-  template float* copy_pixels(const TapConv<T>&, const Plan&, std::int64_t, std::int64_t, float*);      \
-  template float* copy_images(const TapConv<T>&, const Plan&, std::int64_t, std::int64_t, std::int64_t, \
+#define REPRISE_TAP_PLAN(T)                                                                                \
+  template WordForm word_form<T>();                                                                        \
+  template std::int64_t words_of(const TapConv<T>&);                                                       \
+  template std::int64_t tap_words(const TapConv<T>&);                                                      \
+  template std::int64_t pairs_of_blocks(const TapConv<T>&);                                                \
+  template TapPlan make_plan(const TapConv<T>&, std::int64_t);                                             \
+  template class UnitsMade<T>;                                                                             \
+  template float* copy_pixels(const TapConv<T>&, const TapPlan&, std::int64_t, std::int64_t, float*);      \
+  template float* copy_images(const TapConv<T>&, const TapPlan&, std::int64_t, std::int64_t, std::int64_t, \
                               std::int64_t)
 REPRISE_TAP_PLAN(float);
 REPRISE_TAP_PLAN(BFloat16);

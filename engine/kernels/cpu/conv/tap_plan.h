@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/core/dtype.h"
-#include "engine/kernels/cpu/tap_conv.h"
+#include "engine/kernels/cpu/conv/tap_conv.h"
 
 namespace reprise::kernels::cpu {
 
@@ -23,7 +23,7 @@ std::int64_t words_of(const TapConv<T>& t);
 
 // The work is cut into units: some images, or some rows of one image, times some blocks of outputs. How is
 // decided by the shapes and the number of threads, on which no result depends.
-struct Plan {
+struct TapPlan {
   WordForm form;
   std::int64_t words, tap_words;  // words_of and tap_words of the convolution
   bool flat;                      // one tap, stride 1: the pixels of all images are one long row
@@ -43,7 +43,7 @@ struct Plan {
   std::int64_t run_length;
 };
 template <class T>
-Plan make_plan(const TapConv<T>& t, std::int64_t block);
+TapPlan make_plan(const TapConv<T>& t, std::int64_t block);
 
 // Of a tap in the copy and in packed weights: words_of, or with zeros behind, so that blocks divide them.
 template <class T>
@@ -57,7 +57,7 @@ std::int64_t pairs_of_blocks(const TapConv<T>& t);
 template <class T>
 class UnitsMade {
  public:
-  UnitsMade(const TapConv<T>& t, const Plan& p)
+  UnitsMade(const TapConv<T>& t, const TapPlan& p)
       : t_(t), p_(p), left_(t.made ? static_cast<std::size_t>(p.image_units * p.row_units) : 0) {
     for (auto& jobs : left_) jobs = p.block_units;
   }
@@ -65,7 +65,7 @@ class UnitsMade {
 
  private:
   const TapConv<T>& t_;
-  const Plan& p_;
+  const TapPlan& p_;
   std::vector<std::atomic<std::int64_t>> left_;
 };
 
@@ -84,10 +84,10 @@ class SameUnit {
 // Copies the channels read of `pixels` pixels in a row, from pixel `first` of all images on, as tiles want
 // them; returns what lies behind.
 template <class T>
-float* copy_pixels(const TapConv<T>& t, const Plan& p, std::int64_t first, std::int64_t pixels, float* to);
+float* copy_pixels(const TapConv<T>& t, const TapPlan& p, std::int64_t first, std::int64_t pixels, float* to);
 // The copy of images [first, last), from output row `row` on, with `slack` words of 0 behind.
 template <class T>
-float* copy_images(const TapConv<T>& t, const Plan& p, std::int64_t first, std::int64_t last,
+float* copy_images(const TapConv<T>& t, const TapPlan& p, std::int64_t first, std::int64_t last,
                    std::int64_t row, std::int64_t slack);
 
 // tap_conv where tiles read blocks.

@@ -1,4 +1,4 @@
-#include "engine/kernels/cpu/winograd.h"
+#include "engine/kernels/cpu/conv/winograd.h"
 
 #include <fmt/format.h>
 
@@ -9,17 +9,17 @@
 #include <type_traits>
 #include <vector>
 
-#include "engine/core/env.h"
-#include "engine/core/parallel.h"
+#include "engine/base/env.h"
+#include "engine/base/parallel.h"
 #include "engine/core/storage.h"
 #include "engine/core/tensor.h"
-#include "engine/kernels/cpu/bf16_order.h"
-#include "engine/kernels/cpu/chunks.h"
-#include "engine/kernels/cpu/instantiate.h"
+#include "engine/kernels/cpu/base/chunks.h"
+#include "engine/kernels/cpu/base/instantiate.h"
+#include "engine/kernels/cpu/base/scratch.h"
+#include "engine/kernels/cpu/conv/bf16_order.h"
+#include "engine/kernels/cpu/conv/tap_conv.h"
 #include "engine/kernels/cpu/leaf/conv_tile.h"
 #include "engine/kernels/cpu/leaf/winograd.h"
-#include "engine/kernels/cpu/scratch.h"
-#include "engine/kernels/cpu/tap_conv.h"
 
 namespace reprise::kernels::cpu {
 namespace {
@@ -79,7 +79,7 @@ void transform_filter(View filter, const Form<T>& form, std::int64_t block, floa
 
 // The work: the tiles of all images in one row, cut into chunks, and for each chunk some of the blocks of
 // outputs.
-struct Plan {
+struct TapPlan {
   std::int64_t tiles_h, tiles_w, tiles;  // of an image; of all
   std::int64_t block, blocks;            // outputs
   std::int64_t chunk, chunks;            // tiles
@@ -92,8 +92,8 @@ constexpr std::int64_t uncached_filter = std::int64_t{16} << 20;
 // The chunks with which the last thread is done first. Small ones read panels more often, large ones do not
 // fit the cache, but that hardly matters where the panels come from memory; parts of the blocks all transform
 // the same inputs. No result depends on the choice.
-Plan make_plan(const MutView& out, std::int64_t inputs, int tile_outputs) {
-  Plan p{};
+TapPlan make_plan(const MutView& out, std::int64_t inputs, int tile_outputs) {
+  TapPlan p{};
   p.tiles_h = div_up(out.dim(1), tile_outputs);
   p.tiles_w = div_up(out.dim(2), tile_outputs);
   p.tiles = out.dim(0) * p.tiles_h * p.tiles_w;
@@ -128,9 +128,10 @@ struct Tiles {
   }
 };
 
-Tiles sort_tiles(const MutView& out, int tile_outputs, const Plan& p, std::int64_t begin, std::int64_t end) {
+Tiles sort_tiles(const MutView& out, int tile_outputs, const TapPlan& p, std::int64_t begin,
+                 std::int64_t end) {
   const std::int64_t rows = out.dim(1) / tile_outputs, columns = out.dim(2) / tile_outputs;  // whole ones
-  auto* order = scratch_of<std::int64_t>(3, static_cast<std::size_t>(end - begin));
+  auto* order = scratch_of<std::int64_t>(Scratch::order, static_cast<std::size_t>(end - begin));
   if (rows == p.tiles_h && columns == p.tiles_w) {
     std::iota(order, order + (end - begin), begin);
     return {order, 0, end - begin, end - begin, end - begin};
@@ -151,7 +152,7 @@ Tiles sort_tiles(const MutView& out, int tile_outputs, const Plan& p, std::int64
 // Where a tile finds its pixels, asked for into the second cache: the first one is full of what is being
 // transformed.
 template <class T>
-void find_pixels(View in, const Form<T>& form, const Plan& p, std::int64_t tile, const T* zeros,
+void find_pixels(View in, const Form<T>& form, const TapPlan& p, std::int64_t tile, const T* zeros,
                  const T** pixel) {
   constexpr std::int64_t line = 64 / sizeof(T);
   const std::int64_t height = in.dim(1), width = in.dim(2), channels = in.dim(3);
@@ -174,10 +175,10 @@ void find_pixels(View in, const Form<T>& form, const Plan& p, std::int64_t tile,
 }
 
 template <class T>
-void transform_inputs(View in, const Form<T>& form, const Plan& p, const Tiles& tiles, float* v,
+void transform_inputs(View in, const Form<T>& form, const TapPlan& p, const Tiles& tiles, float* v,
                       std::int64_t element_stride) {
   const std::int64_t channels = in.dim(3);
-  T* zeros = scratch_of<T>(2, static_cast<std::size_t>(channels));
+  T* zeros = scratch_of<T>(Scratch::operand, static_cast<std::size_t>(channels));
   std::fill_n(zeros, channels, T{});
   // The next tile's pixels come while this one's are transformed: memory, not arithmetic, is what takes long.
   WinogradInput<T> pair[2];
@@ -194,7 +195,7 @@ void transform_inputs(View in, const Form<T>& form, const Plan& p, const Tiles& 
 
 template <class T>
 void transform_outputs(const float* m, std::int64_t element_stride, std::int64_t tile_stride,
-                       const Form<T>& form, const Plan& p, const Tiles& tiles, std::int64_t first_output,
+                       const Form<T>& form, const TapPlan& p, const Tiles& tiles, std::int64_t first_output,
                        const MutView& out) {
   const std::int64_t height = out.dim(1), width = out.dim(2), outputs = out.dim(3);
   const std::int64_t size = form.axis.outputs;
@@ -232,7 +233,7 @@ void transform_outputs(const float* m, std::int64_t element_stride, std::int64_t
 template <class T>
 void winograd_conv(const Form<T>& form, View in, View filter, MutView out) {
   const std::int64_t inputs = in.dim(3), elements = form.elements();
-  const Plan p = make_plan(out, inputs, form.axis.outputs);
+  const TapPlan p = make_plan(out, inputs, form.axis.outputs);
   const auto* packed = reinterpret_cast<const float*>(filter.sealed->derived(
       fmt::format("winograd4x4/{}/{}{}", form.name, p.block, std::is_same_v<T, float> ? "" : "/bf16"),
       static_cast<std::size_t>(p.blocks * panels * inputs * p.block) * sizeof(float),
@@ -247,8 +248,8 @@ void winograd_conv(const Form<T>& form, View in, View filter, MutView out) {
                        first_block = job % p.parts * p.blocks_each,
                        last_block = std::min(p.blocks, first_block + p.blocks_each);
     if (first_block >= last_block) return;
-    float* v = scratch(0, static_cast<std::size_t>(elements * v_stride));
-    float* m = scratch(1, static_cast<std::size_t>(elements * m_stride));
+    float* v = scratch(Scratch::winograd, static_cast<std::size_t>(elements * v_stride));
+    float* m = scratch(Scratch::pixels, static_cast<std::size_t>(elements * m_stride));
     const Tiles tiles = sort_tiles(out, form.axis.outputs, p, begin, end);
     transform_inputs<T>(in, form, p, tiles, v, v_stride);
     // Element by element: its rows of V are read once from beyond the second cache, not once for each block.

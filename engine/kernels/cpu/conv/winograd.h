@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "engine/core/export.h"
+#include "engine/base/export.h"
 #include "engine/core/view.h"
 #include "engine/kernels/args.h"
 

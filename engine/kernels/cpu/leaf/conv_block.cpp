@@ -70,12 +70,12 @@ REPRISE_INLINE void ask_for(const T* p) {
 
 template <class T>
 void finish(const T* b, std::int64_t b_stride, const float* mean, const float* scale, const float* shift,
-            const T* residual, bool relu, T* y, std::uint8_t* positive, bool streams, std::int64_t rows,
+            const T* residual, bool relu, T* y, std::uint8_t* positive, bool non_temporal, std::int64_t rows,
             std::int64_t stride, std::int64_t channels) {
   with_flag(residual != nullptr, [&](auto add) {
     with_flag(relu, [&](auto rectify) {
       with_flag(positive != nullptr, [&](auto keep) {
-        with_flag(streams, [&](auto past) {
+        with_flag(non_temporal, [&](auto past) {
           for (std::int64_t r = 0; r < rows; ++r)
             for_vectors(channels, [&](std::int64_t c, auto part) {
               const std::int64_t i = r * stride + c;
@@ -84,7 +84,7 @@ void finish(const T* b, std::int64_t b_stride, const float* mean, const float* s
               if constexpr (keep.value)
                 store_bits(positive + r * bytes_of(channels), c, positive_bits(v), count_of(part));
               if constexpr (rectify.value) v = select(v < Vec{}, Vec{}, v);
-              store_or_stream<past.value>(y + i, v, part);
+              store_maybe_non_temporal<past.value>(y + i, v, part);
             });
         });
       });
@@ -151,17 +151,17 @@ REPRISE_INLINE Vec norm_gradient(const T* b, Vec g, const float* mean, const flo
 
 template <class T>
 void grad_input(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
-                const float* grad_mean, const float* slope, const float* scale, T* db, bool streams,
+                const float* grad_mean, const float* slope, const float* scale, T* db, bool non_temporal,
                 std::int64_t rows, std::int64_t channels) {
   with_flag(positive != nullptr, [&](auto relu) {
-    with_flag(streams, [&](auto past) {
+    with_flag(non_temporal, [&](auto past) {
       for (std::int64_t r = 0; r < rows; ++r)
         for_vectors(channels, [&](std::int64_t c, auto part) {
           const std::int64_t i = r * channels + c;
           ask_for<past.value>(db + i);
           const Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
-          store_or_stream<past.value>(db + i, norm_gradient(b + i, g, mean, grad_mean, slope, scale, c, part),
-                                      part);
+          store_maybe_non_temporal<past.value>(
+              db + i, norm_gradient(b + i, g, mean, grad_mean, slope, scale, c, part), part);
         });
     });
   });
@@ -170,15 +170,15 @@ void grad_input(const T* b, const T* dy, const std::uint8_t* positive, const flo
 template <class T>
 void grad_input_and_masked(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
                            const float* grad_mean, const float* slope, const float* scale, T* db, T* out,
-                           bool streams, std::int64_t rows, std::int64_t channels) {
+                           bool non_temporal, std::int64_t rows, std::int64_t channels) {
   with_flag(positive != nullptr, [&](auto relu) {
-    with_flag(streams, [&](auto past) {
+    with_flag(non_temporal, [&](auto past) {
       for (std::int64_t r = 0; r < rows; ++r)
         for_vectors(channels, [&](std::int64_t c, auto part) {
           const std::int64_t i = r * channels + c;
           ask_for<past.value>(out + i);
           const Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
-          store_or_stream<past.value>(out + i, g, part);
+          store_maybe_non_temporal<past.value>(out + i, g, part);
           store(db + i, norm_gradient(b + i, g, mean, grad_mean, slope, scale, c, part), part);
         });
     });
@@ -186,17 +186,17 @@ void grad_input_and_masked(const T* b, const T* dy, const std::uint8_t* positive
 }
 
 template <class T>
-void masked(const T* dy, const std::uint8_t* positive, const float* scale, T* out, bool streams,
+void masked(const T* dy, const std::uint8_t* positive, const float* scale, T* out, bool non_temporal,
             std::int64_t rows, std::int64_t channels) {
   with_flag(positive != nullptr, [&](auto relu) {
     with_flag(scale != nullptr, [&](auto scaled) {
-      with_flag(streams, [&](auto past) {
+      with_flag(non_temporal, [&](auto past) {
         for (std::int64_t r = 0; r < rows; ++r)
           for_vectors(channels, [&](std::int64_t c, auto part) {
             ask_for<past.value>(out + r * channels + c);
             Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
             if constexpr (scaled.value) g = g * load(scale + c, part);
-            store_or_stream<past.value>(out + r * channels + c, g, part);
+            store_maybe_non_temporal<past.value>(out + r * channels + c, g, part);
           });
       });
     });

@@ -1,12 +1,12 @@
 // What stands behind a convolution, over `rows` pixels of `channels` values. b is the input of batch norm; a
 // bit of `positive` says for each element whether the result was above 0: bit c % 8 of byte c / 8, and a
-// pixel starts a new byte. With `streams` the output is written past the caches; it begins at a multiple of
+// pixel starts a new byte. With `non_temporal` the output is written past the caches; it begins at a multiple of
 // 64 bytes then, and so does each of its rows.
 #pragma once
 
 #include <cstdint>
 
-#include "engine/kernels/cpu/isa.h"
+#include "engine/kernels/cpu/base/isa.h"
 
 namespace reprise::kernels::cpu {
 
@@ -15,8 +15,8 @@ struct ConvBlockLeaf {
   // y = (b - mean) * scale + shift [+ residual], then [relu], whose positive places are kept if asked for.
   // Rows of b begin b_stride values apart, those of residual and y `stride`. y may be b.
   void (*finish)(const T* b, std::int64_t b_stride, const float* mean, const float* scale, const float* shift,
-                 const T* residual, bool relu, T* y, std::uint8_t* positive, bool streams, std::int64_t rows,
-                 std::int64_t stride, std::int64_t channels);
+                 const T* residual, bool relu, T* y, std::uint8_t* positive, bool non_temporal,
+                 std::int64_t rows, std::int64_t stride, std::int64_t channels);
   // y += b, rows as above.
   void (*add)(const T* b, std::int64_t b_stride, T* y, std::int64_t rows, std::int64_t stride,
               std::int64_t channels);
@@ -26,14 +26,14 @@ struct ConvBlockLeaf {
                     float* products, std::int64_t rows, std::int64_t channels);
   // db = scale * ((g - grad_mean) - (b - mean) * slope); db may be b
   void (*grad_input)(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
-                     const float* grad_mean, const float* slope, const float* scale, T* db, bool streams,
+                     const float* grad_mean, const float* slope, const float* scale, T* db, bool non_temporal,
                      std::int64_t rows, std::int64_t channels);
-  // The same, and beside it out = g; `streams` is said of out.
+  // The same, and beside it out = g; `non_temporal` is said of out.
   void (*grad_input_and_masked)(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
                                 const float* grad_mean, const float* slope, const float* scale, T* db, T* out,
-                                bool streams, std::int64_t rows, std::int64_t channels);
+                                bool non_temporal, std::int64_t rows, std::int64_t channels);
   // out = g * scale, or g itself if `scale` is null
-  void (*masked)(const T* dy, const std::uint8_t* positive, const float* scale, T* out, bool streams,
+  void (*masked)(const T* dy, const std::uint8_t* positive, const float* scale, T* out, bool non_temporal,
                  std::int64_t rows, std::int64_t channels);
 };
 REPRISE_LEAF_OF(ConvBlockLeaf, conv_block_leaf)

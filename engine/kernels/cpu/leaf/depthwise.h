@@ -1,7 +1,7 @@
 // Depthwise convolution, one run of outputs at a time.
 #pragma once
 
-#include "engine/kernels/cpu/isa.h"
+#include "engine/kernels/cpu/base/isa.h"
 #include "engine/kernels/cpu/leaf/window.h"
 
 namespace reprise::kernels::cpu {

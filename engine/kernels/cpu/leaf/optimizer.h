@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "engine/kernels/cpu/isa.h"
+#include "engine/kernels/cpu/base/isa.h"
 
 namespace reprise::kernels::cpu {
 

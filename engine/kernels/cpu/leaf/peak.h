@@ -1,7 +1,7 @@
 // Arithmetic alone, to measure how fast it can be.
 #pragma once
 
-#include "engine/kernels/cpu/isa.h"
+#include "engine/kernels/cpu/base/isa.h"
 
 namespace reprise::kernels::cpu {
 

@@ -174,8 +174,8 @@ REPRISE_INLINE Vec as_stored(Vec v) {
   return widen(narrow(v));
 }
 
-// Stored past the caches (../streams.h); p is a multiple of a vector's size.
-REPRISE_INLINE void stream(float* p, Vec v) {
+// Stores past the caches (../base/non_temporal.h); p is a multiple of a vector's size.
+REPRISE_INLINE void store_non_temporal(float* p, Vec v) {
 #if defined(__AVX512F__)
   _mm512_stream_ps(p, (__m512)v);
 #elif defined(__AVX2__)
@@ -184,7 +184,7 @@ REPRISE_INLINE void stream(float* p, Vec v) {
   store(p, v);
 #endif
 }
-REPRISE_INLINE void stream(BFloat16* p, Vec v) {
+REPRISE_INLINE void store_non_temporal(BFloat16* p, Vec v) {
 #if defined(__AVX512F__)
   _mm256_stream_si256(reinterpret_cast<__m256i*>(p), (__m256i)narrow(v));
 #elif defined(__AVX2__)
@@ -235,9 +235,9 @@ REPRISE_INLINE void store(T* p, Vec v, First part) {
 
 // Past the caches if `past`, where whole vectors are.
 template <bool past, class T, class Part>
-REPRISE_INLINE void store_or_stream(T* p, Vec v, Part part) {
+REPRISE_INLINE void store_maybe_non_temporal(T* p, Vec v, Part part) {
   if constexpr (past && std::is_same_v<Part, All>)
-    stream(p, v);
+    store_non_temporal(p, v);
   else
     store(p, v, part);
 }

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "engine/kernels/cpu/isa.h"
+#include "engine/kernels/cpu/base/isa.h"
 
 namespace reprise::kernels::cpu {
 

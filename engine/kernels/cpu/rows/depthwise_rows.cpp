@@ -1,4 +1,4 @@
-#include "engine/kernels/cpu/depthwise_rows.h"
+#include "engine/kernels/cpu/rows/depthwise_rows.h"
 
 #include <algorithm>
 #include <utility>
@@ -16,10 +16,10 @@ Axis axis_of(const Conv2dArgs& a, int d, const Shape& x, const Shape& w, const S
 // Whether the outputs are those of three columns of taps at stride 1 with a border of one: all of them see
 // three columns but the first and the last, which lack one at the edge. Backwards taps meet columns from the
 // right.
-bool is_bordered_row(const std::vector<Segment>& runs) {
+bool is_bordered_row(const std::vector<TapRun>& runs) {
   if (runs.size() != 3) return false;
   const std::int64_t forwards = runs[1].taps.source_step;
-  const auto sees = [&](const Segment& run, std::int64_t first, std::int64_t count) {
+  const auto sees = [&](const TapRun& run, std::int64_t first, std::int64_t count) {
     return run.taps.first == first && run.taps.count == count && run.taps.step == 1 &&
            run.taps.source_step == forwards;
   };
@@ -31,7 +31,7 @@ bool is_bordered_row(const std::vector<Segment>& runs) {
 
 }  // namespace
 
-DepthwiseRows::DepthwiseRows(std::vector<AxisTaps> rows, std::vector<Segment> columns, const Shape& in,
+DepthwiseRows::DepthwiseRows(std::vector<AxisTaps> rows, std::vector<TapRun> columns, const Shape& in,
                              const Shape& w, const Shape& out)
     : rows_(std::move(rows)),
       columns_(std::move(columns)),
@@ -45,12 +45,12 @@ DepthwiseRows::DepthwiseRows(std::vector<AxisTaps> rows, std::vector<Segment> co
       filter_width_(w[1]) {}
 
 DepthwiseRows DepthwiseRows::forward(const Conv2dArgs& a, const Shape& x, const Shape& w, const Shape& y) {
-  return {forward_taps(axis_of(a, 0, x, w, y)), segments(forward_taps(axis_of(a, 1, x, w, y)), 1), x, w, y};
+  return {forward_taps(axis_of(a, 0, x, w, y)), tap_runs(forward_taps(axis_of(a, 1, x, w, y)), 1), x, w, y};
 }
 
 DepthwiseRows DepthwiseRows::backward(const Conv2dArgs& a, const Shape& dx, const Shape& w, const Shape& dy) {
   return {backward_taps(axis_of(a, 0, dx, w, dy)),
-          segments(backward_taps(axis_of(a, 1, dx, w, dy)), a.stride[1]), dy, w, dx};
+          tap_runs(backward_taps(axis_of(a, 1, dx, w, dy)), a.stride[1]), dy, w, dx};
 }
 
 DepthwiseRows DepthwiseRows::within(std::int64_t channels, std::int64_t out_pixel) && {
@@ -59,7 +59,7 @@ DepthwiseRows DepthwiseRows::within(std::int64_t channels, std::int64_t out_pixe
   return std::move(*this);
 }
 
-Window DepthwiseRows::window(const AxisTaps& row, const Segment& run) const {
+Window DepthwiseRows::window(const AxisTaps& row, const TapRun& run) const {
   Window z = window_of(row, run, in_width_, filter_width_, in_pixel_, in_pixel_);
   z.out_step = run.step * out_pixel_;
   z.channels = channels_;
@@ -83,7 +83,7 @@ void DepthwiseRows::gather(const T* in, std::int64_t first, const float* w, std:
     depthwise_leaf<T>().gather_row(whole_row(row), source, taps, out, next);
     return;
   }
-  for (const Segment& run : columns_)
+  for (const TapRun& run : columns_)
     depthwise_leaf<T>().gather(window(row, run), source + run.taps.source * in_pixel_,
                                taps + run.taps.first * in_pixel_, out + run.begin * out_pixel_,
                                next + run.begin * out_pixel_);
@@ -99,7 +99,7 @@ void DepthwiseRows::correlate(const T* in, std::int64_t first, const T* grad, st
                                       taps + row.first * filter_width_ * in_pixel_);
     return;
   }
-  for (const Segment& run : columns_)
+  for (const TapRun& run : columns_)
     depthwise_leaf<T>().correlate(window(row, run), source + run.taps.source * in_pixel_,
                                   grad + run.begin * out_pixel_,
                                   taps + (row.first * filter_width_ + run.taps.first) * in_pixel_);

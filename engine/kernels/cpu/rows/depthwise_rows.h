@@ -6,7 +6,7 @@
 
 #include "engine/core/shape.h"
 #include "engine/kernels/args.h"
-#include "engine/kernels/cpu/windows.h"
+#include "engine/kernels/cpu/rows/windows.h"
 
 namespace reprise::kernels::cpu {
 
@@ -31,13 +31,13 @@ class DepthwiseRows {
   void correlate(const T* in, std::int64_t first, const T* grad, std::int64_t i, float* taps) const;
 
  private:
-  DepthwiseRows(std::vector<AxisTaps> rows, std::vector<Segment> columns, const Shape& in, const Shape& w,
+  DepthwiseRows(std::vector<AxisTaps> rows, std::vector<TapRun> columns, const Shape& in, const Shape& w,
                 const Shape& out);
-  Window window(const AxisTaps& row, const Segment& run) const;
+  Window window(const AxisTaps& row, const TapRun& run) const;
   Window whole_row(const AxisTaps& row) const;  // where bordered_
 
   std::vector<AxisTaps> rows_;
-  std::vector<Segment> columns_;
+  std::vector<TapRun> columns_;
   bool bordered_;
   std::int64_t in_height_, in_width_, out_height_, channels_;
   std::int64_t in_pixel_, out_pixel_;  // from one pixel to the next; taps lie like inputs

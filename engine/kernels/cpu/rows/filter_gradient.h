@@ -6,12 +6,12 @@
 #include <vector>
 
 #include "engine/kernels/block.h"
-#include "engine/kernels/cpu/apart.h"
-#include "engine/kernels/cpu/depthwise_rows.h"
-#include "engine/kernels/cpu/filtered_rows.h"
+#include "engine/kernels/cpu/base/scratch.h"
+#include "engine/kernels/cpu/base/sums.h"
 #include "engine/kernels/cpu/leaf/conv_block.h"
-#include "engine/kernels/cpu/scratch.h"
-#include "engine/kernels/cpu/sums.h"
+#include "engine/kernels/cpu/rows/apart.h"
+#include "engine/kernels/cpu/rows/depthwise_rows.h"
+#include "engine/kernels/cpu/rows/filtered_rows.h"
 
 namespace reprise::kernels::cpu {
 
@@ -111,11 +111,11 @@ class FilterGradient {
                        db_size = (high - low) * strip_row;
     const bool copies = apart_.is_needed();
     ApartRows<T> source(apart_, x_.data<T>(), height_, width_, reach_, low, reads_x_ ? high : low);
-    T* db = scratch_of<T>(0, static_cast<std::size_t>(db_size) + source.room());
+    T* db = scratch_of<T>(Scratch::rows, static_cast<std::size_t>(db_size) + source.room());
     source.copy_to(db + db_size);
     float* sums = dfilter;
     if (dfilter != nullptr) {
-      if (copies) sums = scratch(2, static_cast<std::size_t>(taps_ * apart_.pixel));
+      if (copies) sums = scratch(Scratch::operand, static_cast<std::size_t>(taps_ * apart_.pixel));
       std::fill_n(sums, taps_ * apart_.pixel, 0.0F);
     }
 

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "engine/core/view.h"
-#include "engine/kernels/cpu/apart.h"
-#include "engine/kernels/cpu/depthwise_rows.h"
-#include "engine/kernels/cpu/scratch.h"
+#include "engine/kernels/cpu/base/scratch.h"
+#include "engine/kernels/cpu/rows/apart.h"
+#include "engine/kernels/cpu/rows/depthwise_rows.h"
 
 namespace reprise::kernels::cpu {
 
@@ -45,7 +45,7 @@ class FilteredRows {
         : all_(all),
           x_(all.apart_, all.x_.template data<T>(), all.x_.dim(1), all.x_.dim(2),
              all.w_ ? all.w_.dim(0) / 2 : 0, begin, all.w_ ? end : begin) {
-      if (x_.room() != 0) x_.copy_to(scratch_of<T>(4, x_.room()));
+      if (x_.room() != 0) x_.copy_to(scratch_of<T>(Scratch::padded, x_.room()));
     }
 
     // Rows [begin, end), one after the other; made in scratch memory of this thread, unless they are x's.
@@ -69,7 +69,9 @@ class FilteredRows {
   };
 
   // Scratch memory for so many rows.
-  T* strip(std::int64_t rows) const { return scratch_of<T>(0, static_cast<std::size_t>(rows * row_)); }
+  T* strip(std::int64_t rows) const {
+    return scratch_of<T>(Scratch::rows, static_cast<std::size_t>(rows * row_));
+  }
 
  private:
   View x_, w_;

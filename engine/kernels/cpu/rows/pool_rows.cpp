@@ -1,4 +1,4 @@
-#include "engine/kernels/cpu/pool_rows.h"
+#include "engine/kernels/cpu/rows/pool_rows.h"
 
 #include <utility>
 
@@ -12,7 +12,7 @@ Axis axis_of(const Pool2dArgs& a, int d, const Shape& x, const Shape& y) {
 
 }  // namespace
 
-PoolRows::PoolRows(const Pool2dArgs& a, std::vector<AxisTaps> rows, std::vector<Segment> columns,
+PoolRows::PoolRows(const Pool2dArgs& a, std::vector<AxisTaps> rows, std::vector<TapRun> columns,
                    const Shape& in, const Shape& out)
     : rows_(std::move(rows)),
       columns_(std::move(columns)),
@@ -24,15 +24,15 @@ PoolRows::PoolRows(const Pool2dArgs& a, std::vector<AxisTaps> rows, std::vector<
       taps_wide_(a.kernel[1]) {}
 
 PoolRows PoolRows::forward(const Pool2dArgs& a, const Shape& x, const Shape& y) {
-  return {a, forward_taps(axis_of(a, 0, x, y)), segments(forward_taps(axis_of(a, 1, x, y)), 1), x, y};
+  return {a, forward_taps(axis_of(a, 0, x, y)), tap_runs(forward_taps(axis_of(a, 1, x, y)), 1), x, y};
 }
 
 PoolRows PoolRows::backward(const Pool2dArgs& a, const Shape& dx, const Shape& dy) {
   return {a, backward_taps(axis_of(a, 0, dx, dy)),
-          segments(backward_taps(axis_of(a, 1, dx, dy)), a.stride[1]), dy, dx};
+          tap_runs(backward_taps(axis_of(a, 1, dx, dy)), a.stride[1]), dy, dx};
 }
 
-PoolRun PoolRows::run_of(std::int64_t i, const AxisTaps& row, const Segment& s) const {
+PoolRun PoolRows::run_of(std::int64_t i, const AxisTaps& row, const TapRun& s) const {
   const std::int64_t image_row = i / out_height_ * in_height_ + row.source;
   return {window_of(row, s, in_width_, taps_wide_, channels_, 1),
           (image_row * in_width_ + s.taps.source) * channels_, (i * out_width_ + s.begin) * channels_,

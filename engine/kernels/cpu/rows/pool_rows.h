@@ -6,7 +6,7 @@
 
 #include "engine/core/shape.h"
 #include "engine/kernels/args.h"
-#include "engine/kernels/cpu/windows.h"
+#include "engine/kernels/cpu/rows/windows.h"
 
 namespace reprise::kernels::cpu {
 
@@ -27,16 +27,16 @@ class PoolRows {
   template <class F>
   void each_run(std::int64_t i, F f) const {
     const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];
-    for (const Segment& s : columns_) f(run_of(i, row, s));
+    for (const TapRun& s : columns_) f(run_of(i, row, s));
   }
 
  private:
-  PoolRows(const Pool2dArgs& a, std::vector<AxisTaps> rows, std::vector<Segment> columns, const Shape& in,
+  PoolRows(const Pool2dArgs& a, std::vector<AxisTaps> rows, std::vector<TapRun> columns, const Shape& in,
            const Shape& out);
-  PoolRun run_of(std::int64_t i, const AxisTaps& row, const Segment& s) const;
+  PoolRun run_of(std::int64_t i, const AxisTaps& row, const TapRun& s) const;
 
   std::vector<AxisTaps> rows_;
-  std::vector<Segment> columns_;
+  std::vector<TapRun> columns_;
   std::int64_t in_height_, in_width_, out_height_, out_width_, channels_, taps_wide_;
 };
 

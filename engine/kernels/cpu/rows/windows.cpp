@@ -1,4 +1,4 @@
-#include "engine/kernels/cpu/windows.h"
+#include "engine/kernels/cpu/rows/windows.h"
 
 #include <algorithm>
 #include <numeric>
@@ -37,13 +37,13 @@ std::vector<AxisTaps> backward_taps(const Axis& a) {
   return taps;
 }
 
-std::vector<Segment> segments(const std::vector<AxisTaps>& taps, std::int64_t period) {
-  std::vector<Segment> runs;
+std::vector<TapRun> tap_runs(const std::vector<AxisTaps>& taps, std::int64_t period) {
+  std::vector<TapRun> runs;
   const auto n = static_cast<std::int64_t>(taps.size());
   const auto at = [&](std::int64_t i) -> const AxisTaps& { return taps[static_cast<std::size_t>(i)]; };
   for (std::int64_t phase = 0; phase < std::min(period, n); ++phase)
     for (std::int64_t i = phase; i < n;) {
-      Segment s{i, 1, period, at(i), 0};
+      TapRun s{i, 1, period, at(i), 0};
       for (std::int64_t j = i + period; j < n; j += period, ++s.count) {
         const std::int64_t moved = at(j).source - at(j - period).source;
         if (at(j).first != s.taps.first || at(j).count != s.taps.count) break;
@@ -56,7 +56,7 @@ std::vector<Segment> segments(const std::vector<AxisTaps>& taps, std::int64_t pe
   return runs;
 }
 
-Window window_of(const AxisTaps& row, const Segment& run, std::int64_t in_width, std::int64_t taps_wide,
+Window window_of(const AxisTaps& row, const TapRun& run, std::int64_t in_width, std::int64_t taps_wide,
                  std::int64_t channels, std::int64_t tap) {
   return {run.count,
           run.step * channels,

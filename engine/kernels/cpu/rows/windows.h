@@ -17,7 +17,7 @@ struct AxisTaps {
 
 // Outputs begin, begin + step, ... (`count` of them) that use the same taps; their sources lie source_step
 // apart.
-struct Segment {
+struct TapRun {
   std::int64_t begin, count, step;
   AxisTaps taps;  // of the first output
   std::int64_t source_step;
@@ -33,11 +33,11 @@ std::vector<AxisTaps> forward_taps(const Axis& a);
 // stride.
 std::vector<AxisTaps> backward_taps(const Axis& a);
 // Outputs joined to runs; outputs `period` apart can be in one run (the stride, for backward taps).
-std::vector<Segment> segments(const std::vector<AxisTaps>& taps, std::int64_t period);
+std::vector<TapRun> tap_runs(const std::vector<AxisTaps>& taps, std::int64_t period);
 
 // The run's outputs in a row that sees `row`, of images and taps with so many columns; taps are `tap`
 // elements apart: as many as there are channels, or 1 where they are only numbered.
-Window window_of(const AxisTaps& row, const Segment& run, std::int64_t in_width, std::int64_t taps_wide,
+Window window_of(const AxisTaps& row, const TapRun& run, std::int64_t in_width, std::int64_t taps_wide,
                  std::int64_t channels, std::int64_t tap);
 
 }  // namespace reprise::kernels::cpu
