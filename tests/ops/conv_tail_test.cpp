@@ -29,16 +29,23 @@ struct Setting {
 };
 
 std::vector<Tensor> inputs(const Setting& s, Device device, DType dtype) {
-  testing::Case c("conv_tail beside its parts");
   const bool grouped = s.filter.rank() == 4;
   const Shape row = grouped ? Shape{s.filter[0], s.x[3]} : Shape{s.x[3]};
-  c.normal("x", s.x);
-  c.normal("filter", s.filter);
-  c.uniform("gamma", row, 0.5, 2);
-  c.normal("beta", row);
-  c.normal("residual", s.x);
-  c.normal("mean", row);
-  c.uniform("var", row, 0.25, 4);
+  // The settings of one size follow one another. Its values are sampled once, as sampling takes longer than
+  // the test.
+  static std::string size;
+  static testing::Case c("");
+  if (const std::string wanted = to_string(s.x) + to_string(s.filter); wanted != size) {
+    size = wanted;
+    c = testing::Case("conv_tail beside its parts");
+    c.normal("x", s.x);
+    c.normal("filter", s.filter);
+    c.uniform("gamma", row, 0.5, 2);
+    c.normal("beta", row);
+    c.normal("residual", s.x);
+    c.normal("mean", row);
+    c.uniform("var", row, 0.25, 4);
+  }
   std::vector<Tensor> made;
   for (const testing::Input& in : c.inputs) {
     const bool image = in.name == "x" || in.name == "residual";
@@ -56,6 +63,13 @@ std::vector<Tensor> inputs(const Setting& s, Device device, DType dtype) {
   if (s.filter.rank() == 0) made[1] = {};
   if (!s.residual) made[4] = {};
   return made;
+}
+
+// Standard normal values, of which those of the shape before are kept.
+Tensor output_gradient(const Shape& shape) {
+  static Tensor dy;
+  if (!dy.defined() || dy.shape() != shape) dy = testing::Case("seed of conv_tail").normal("dy", shape).value;
+  return dy;
 }
 
 Tensor reprogrammed(const std::vector<Tensor>& in) {
@@ -133,8 +147,7 @@ void expect_equal(const Setting& s, Device device, DType dtype) {
   expect_same_bits(one.y, s.max_pool ? ops::max_pool2d(other.y, *s.max_pool) : other.y, "y");
   expect_same_bits(one.mean, other.mean, "mean");
   expect_same_bits(one.var, other.var, "var");
-  testing::Case seed("seed of conv_tail");
-  const Tensor dy = seed.normal("dy", one.y.shape()).value.to(dtype).to(device);
+  const Tensor dy = output_gradient(one.y.shape()).to(dtype).to(device);
   backward(one.y, dy);
   if (!s.max_pool)
     backward(other.y, dy);
@@ -262,7 +275,10 @@ TEST(ConvTail, TrainedBehindItsConvolutionHasTheBitsOfTheParts) {
       {{4, 13, 9, 5}, {24, 3, 3, 5}, {.padding = {1, 1}}, 2, 3, true},
       {{3, 112, 112, 3}, {64, 7, 7, 3}, {.stride = {2, 2}, .padding = {3, 3}}, 0, 3, true},
   };
-  for (const auto& [x_shape, w_shape, conv, groups, size, pool] : sizes)
+  for (const auto& [x_shape, w_shape, conv, groups, size, pool] : sizes) {
+    testing::Case drawn("conv2d_tail in training");
+    drawn.normal("x", x_shape);
+    drawn.normal("w", w_shape);
     for (const bool residual : {false, true})
       for (const bool relu : {false, true})
         for (const bool twice : {false, true})
@@ -272,9 +288,6 @@ TEST(ConvTail, TrainedBehindItsConvolutionHasTheBitsOfTheParts) {
             const Shape b = ops::conv2d_shape(zeros(x_shape), zeros(w_shape), conv);
             if (b.numel() > 100'000 && !((residual || pool) && relu)) continue;  // they take long
             if (residual && pool) continue;
-            testing::Case drawn("conv2d_tail in training");
-            drawn.normal("x", x_shape);
-            drawn.normal("w", w_shape);
             const Tensor w = drawn.inputs[1].value.to(DType::f32).to(cpu_device).sealed_copy();
             const Shape filter = groups != 0 ? Shape{groups, std::max<std::int64_t>(1, size),
                                                      std::max<std::int64_t>(1, size), b[3]}
@@ -293,9 +306,7 @@ TEST(ConvTail, TrainedBehindItsConvolutionHasTheBitsOfTheParts) {
               const Tensor h = ops::affine(x, 2, 0);  // no leaf
               const auto [y, mean, var] = fused == 1 ? ops::conv2d_tail(h, w, conv, tail)
                                                      : ops::conv_tail(ops::conv2d(h, w, conv), tail);
-              testing::Case seed("seed of conv2d_tail");
-              Tensor loss =
-                  ops::sum(ops::mul(y, seed.normal("dy", y.shape()).value.to(dtype).to(cpu_device)));
+              Tensor loss = ops::sum(ops::mul(y, output_gradient(y.shape()).to(dtype).to(cpu_device)));
               if (twice) loss = ops::add(loss, ops::sum(ops::mul(h, h)));
               backward(loss);
               of[fused] = {y, mean, var, grad(x), grad(in[2]), grad(in[3])};
@@ -306,6 +317,7 @@ TEST(ConvTail, TrainedBehindItsConvolutionHasTheBitsOfTheParts) {
               expect_same_bits(of[0][i], of[1][i],
                                ("y, mean, var, gradients: number " + std::to_string(i)).c_str());
           }
+  }
 }
 
 // A NaN or an infinity goes the way that it goes through the parts.
