@@ -4,7 +4,10 @@
 set -eu
 cd "$(dirname "$0")/.."
 sh third_party/install.sh build
-cmake --preset release -G Ninja -DREPRISE_BUILD_TESTS=OFF -DREPRISE_BUILD_BENCH=OFF >/dev/null
+# The CUDA kernels take minutes to compile, so they are built only where there is a GPU.
+cuda=OFF
+if nvidia-smi -L >/dev/null 2>&1 || [ -e /dev/nvidia0 ]; then cuda=AUTO; fi
+cmake --preset release -G Ninja -DREPRISE_BUILD_TESTS=OFF -DREPRISE_BUILD_BENCH=OFF -DREPRISE_CUDA=$cuda >/dev/null
 cmake --build build/release --target clr
 clr=build/release/apps/clr
 demo=${1:-build/demo}

@@ -6,4 +6,4 @@ preset=${1:-release}
 sh third_party/install.sh tests
 cmake --preset "$preset" -G Ninja
 cmake --build "build/$preset"
-ctest --test-dir "build/$preset" --output-on-failure --no-tests=error
+ctest --test-dir "build/$preset" -j "$(nproc)" --output-on-failure --no-tests=error

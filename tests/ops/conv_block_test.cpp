@@ -25,15 +25,22 @@ struct Setting {
 };
 
 std::vector<Tensor> inputs(const Setting& s, Device device, DType dtype) {
-  testing::Case c("conv_block beside its parts");
   const Shape row{s.x[3]};
-  c.normal("x", s.x);
-  c.normal("filter", s.filter);
-  c.uniform("gamma", row, 0.5, 2);
-  c.normal("beta", row);
-  c.normal("residual", s.x);
-  c.normal("mean", row);
-  c.uniform("var", row, 0.25, 4);
+  // The settings of one size follow one another. Its values are sampled once, as sampling takes longer than
+  // the test.
+  static std::string size;
+  static testing::Case c("");
+  if (const std::string wanted = to_string(s.x) + to_string(s.filter); wanted != size) {
+    size = wanted;
+    c = testing::Case("conv_block beside its parts");
+    c.normal("x", s.x);
+    c.normal("filter", s.filter);
+    c.uniform("gamma", row, 0.5, 2);
+    c.normal("beta", row);
+    c.normal("residual", s.x);
+    c.normal("mean", row);
+    c.uniform("var", row, 0.25, 4);
+  }
   std::vector<Tensor> made;
   for (const testing::Input& in : c.inputs) {
     const bool image = in.name == "x" || in.name == "residual";
@@ -43,6 +50,14 @@ std::vector<Tensor> inputs(const Setting& s, Device device, DType dtype) {
   if (s.filter.rank() == 0) made[1] = {};
   if (!s.residual) made[4] = {};
   return made;
+}
+
+// Standard normal values, of which those of the shape before are kept.
+Tensor output_gradient(const Shape& shape) {
+  static Tensor dy;
+  if (!dy.defined() || dy.shape() != shape)
+    dy = testing::Case("seed of conv_block").normal("dy", shape).value;
+  return dy;
 }
 
 Tensor reprogrammed(const std::vector<Tensor>& in) {
@@ -83,8 +98,7 @@ void expect_equal(const Setting& s, Device device, DType dtype) {
   expect_same_bits(one.y, other.y, "y");
   expect_same_bits(one.mean, other.mean, "mean");
   expect_same_bits(one.var, other.var, "var");
-  testing::Case seed("seed of conv_block");
-  const Tensor dy = seed.normal("dy", one.y.shape()).value.to(dtype).to(device);
+  const Tensor dy = output_gradient(one.y.shape()).to(dtype).to(device);
   backward(one.y, dy);
   backward(other.y, dy);
   const char* names[] = {"dx", "dfilter", "dgamma", "dbeta", "dresidual"};
@@ -175,7 +189,10 @@ TEST(ConvBlock, TrainedWithItsConvolutionHasTheBitsOfTheParts) {
       {{2, 13, 9, 3}, {40, 7, 7, 3}, {.stride = {2, 2}, .padding = {3, 3}}, 3},
       {{3, 112, 112, 3}, {64, 7, 7, 3}, {.stride = {2, 2}, .padding = {3, 3}}, 3},
   };
-  for (const auto& [x_shape, w_shape, conv, size] : sizes)
+  for (const auto& [x_shape, w_shape, conv, size] : sizes) {
+    testing::Case drawn("conv_block in training");
+    drawn.normal("x", x_shape);
+    drawn.normal("w", w_shape);
     for (const bool residual : {false, true})
       for (const bool relu : {false, true})
         for (const bool twice : {false, true})
@@ -184,9 +201,6 @@ TEST(ConvBlock, TrainedWithItsConvolutionHasTheBitsOfTheParts) {
                          (relu ? " relu" : "") + (twice ? " twice " : " ") + std::string(name_of(dtype)));
             const Shape b = ops::conv2d_shape(zeros(x_shape), zeros(w_shape), conv);
             if (b.numel() > 100'000 && !(residual && relu)) continue;  // they take long
-            testing::Case drawn("conv_block in training");
-            drawn.normal("x", x_shape);
-            drawn.normal("w", w_shape);
             const Tensor w = drawn.inputs[1].value.to(DType::f32).to(cpu_device).sealed_copy();
             const Shape filter = size != 0 ? Shape{size, size, b[3]} : Shape{};
             std::vector<Tensor> of[2];
@@ -198,9 +212,7 @@ TEST(ConvBlock, TrainedWithItsConvolutionHasTheBitsOfTheParts) {
               ops::ConvBlock block{h, w, in[1], in[2], in[3], in[4], {.conv = conv, .relu = relu}};
               if (fused == 0) block.x = ops::conv2d(h, w, conv), block.w = {};
               const auto [y, mean, var] = ops::conv_block(block);
-              testing::Case seed("seed of conv_block");
-              Tensor loss =
-                  ops::sum(ops::mul(y, seed.normal("dy", y.shape()).value.to(dtype).to(cpu_device)));
+              Tensor loss = ops::sum(ops::mul(y, output_gradient(y.shape()).to(dtype).to(cpu_device)));
               if (twice) loss = ops::add(loss, ops::sum(ops::mul(h, h)));
               backward(loss);
               of[fused] = {y, mean, var, grad(x), grad(in[2]), grad(in[3])};
@@ -211,6 +223,7 @@ TEST(ConvBlock, TrainedWithItsConvolutionHasTheBitsOfTheParts) {
               expect_same_bits(of[0][i], of[1][i],
                                ("y, mean, var, gradients: number " + std::to_string(i)).c_str());
           }
+  }
 }
 
 // A NaN or an infinity goes the way that it goes through the parts.

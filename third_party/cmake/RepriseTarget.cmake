@@ -56,6 +56,8 @@ function(reprise_test name)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
   target_compile_definitions(${target} PRIVATE REPRISE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_link_libraries(${target} PRIVATE ${ARG_LINK} GTest::gtest GTest::gtest_main)
+  # Tests are compiled more often than they run: -O1 takes a third less time.
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
   reprise_precompile(${target} <gtest/gtest.h>)
   add_test(NAME ${name} COMMAND ${target})
 endfunction()
