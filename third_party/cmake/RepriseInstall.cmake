@@ -9,7 +9,7 @@ install(DIRECTORY engine layers optim data DESTINATION ${CMAKE_INSTALL_INCLUDEDI
   PATTERN "block_pool.h" EXCLUDE
   PATTERN "operands.h" EXCLUDE)
 # The public headers of engine/kernels; its README names them.
-foreach(header args.h probe.h allowance.h shapes_only.h cpu/machine.h)
+foreach(header args.h probe.h allowance.h shapes_only.h cpu/base/machine.h)
   get_filename_component(folder engine/kernels/${header} DIRECTORY)
   install(FILES engine/kernels/${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/reprise/${folder})
 endforeach()
