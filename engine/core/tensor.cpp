@@ -37,12 +37,12 @@ decltype(auto) with_type(DType d, F&& f) {
   throw InternalError("dtype");
 }
 
-double as_double(BFloat16 v) {
-  return static_cast<double>(to_float(v));
-}
 template <class T>
 double as_double(T v) {
-  return static_cast<double>(v);
+  if constexpr (std::is_same_v<T, BFloat16>)
+    return static_cast<double>(to_float(v));
+  else
+    return static_cast<double>(v);
 }
 
 template <class T>
@@ -68,6 +68,10 @@ Tensor from_values(const Shape& shape, std::span<const T> values, Device device)
 }
 
 }  // namespace
+
+double View::value(std::int64_t i) const {
+  return with_type(dtype, [&](auto zero) { return as_double(data<decltype(zero)>()[i]); });
+}
 
 const Tensor::Impl& Tensor::impl() const {
   REPRISE_CHECK(impl_ != nullptr, "tensor: an undefined tensor was used");

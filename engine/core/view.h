@@ -1,6 +1,7 @@
 // What a kernel gets: a pointer with shape and dtype, owning nothing.
 #pragma once
 
+#include "engine/base/export.h"
 #include "engine/core/dtype.h"
 #include "engine/core/shape.h"
 
@@ -23,6 +24,8 @@ struct View {
   explicit operator bool() const { return ptr != nullptr; }
   std::int64_t dim(int i) const { return shape[i]; }
   std::int64_t numel() const { return shape.numel(); }
+  // Element i as a double, of any dtype, in host memory.
+  REPRISE_API double value(std::int64_t i) const;
 };
 
 // Writable, contiguous; a kernel fills all of it. Converts to a View of the same elements.

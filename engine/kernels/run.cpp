@@ -33,19 +33,6 @@ bool strict_flag() {
   return on || strict;
 }
 
-double load(const View& v, std::int64_t i) {
-  switch (v.dtype) {
-    case DType::f32:
-      return static_cast<double>(v.data<float>()[i]);
-    case DType::f64:
-      return v.data<double>()[i];
-    case DType::bf16:
-      return static_cast<double>(to_float(v.data<BFloat16>()[i]));
-    default:
-      return 0;
-  }
-}
-
 }  // namespace
 
 namespace detail {
@@ -127,7 +114,7 @@ void Watch::before() {
         continue;
       }
       memory_[k].resize(static_cast<std::size_t>(v.numel()));
-      for (std::int64_t i = 0; i < v.numel(); ++i) memory_[k][static_cast<std::size_t>(i)] = load(v, i);
+      for (std::int64_t i = 0; i < v.numel(); ++i) memory_[k][static_cast<std::size_t>(i)] = v.value(i);
       copies_.push_back({memory_[k].data(), v.shape, DType::f64});
     }
   }
@@ -156,7 +143,7 @@ void Watch::compare() {
     double largest = 0;
     for (double v : memory_[k]) largest = std::max(largest, std::abs(v));
     for (std::int64_t i = 0; i < o.view.numel(); ++i) {
-      const double got = load(written, i), want = memory_[k][static_cast<std::size_t>(i)];
+      const double got = written.value(i), want = memory_[k][static_cast<std::size_t>(i)];
       if (std::isnan(got) && std::isnan(want)) continue;
       REPRISE_CHECK(
           got == want || std::abs(got - want) <= allowance * largest + 1e-30,

@@ -40,7 +40,7 @@ function(reprise_library name)
   target_link_libraries(${target} PUBLIC ${ARG_LINK} PRIVATE ${ARG_LINK_PRIVATE})
   reprise_precompile(${target} <algorithm> <cmath> <functional> <map> <memory> <span> <string> <vector> <fmt/format.h>)
   if(BUILD_SHARED_LIBS)
-    target_compile_definitions(${target} PUBLIC REPRISE_SHARED PRIVATE REPRISE_EXPORTING)
+    target_compile_definitions(${target} PUBLIC REPRISE_SHARED)
   endif()
   install(TARGETS ${target} EXPORT repriseTargets
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}

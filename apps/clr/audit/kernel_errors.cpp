@@ -23,7 +23,7 @@ double ulp(double value, DType dtype) {
 void compare(KernelErrors& e, const View& got, const double* want, DType dtype) {
   double largest = 0, worst = 0;
   for (std::int64_t i = 0; i < got.numel(); ++i) {
-    const double value = number_at(got, i);
+    const double value = got.value(i);
     largest = std::max(largest, std::abs(want[i]));
     const bool alike = value == want[i] || (std::isnan(value) && std::isnan(want[i]));
     const double error = alike ? 0 : std::abs(value - want[i]);

@@ -18,7 +18,7 @@ Statistics statistics_of(const View& values) {
   double sum = 0;
   bool any = false;
   for (std::int64_t i = 0; i < s.count; ++i) {
-    const double v = number_at(values, i);
+    const double v = values.value(i);
     if (!std::isfinite(v)) {
       ++s.not_finite;
       continue;
@@ -45,7 +45,7 @@ double relative_error(const Tensor& a, const Tensor& b) {
   const View x = a.view(), y = b.view();
   double difference = 0, size = 0;
   for (std::int64_t i = 0; i < a.numel(); ++i) {
-    const double got = number_at(x, i), want = number_at(y, i);
+    const double got = x.value(i), want = y.value(i);
     if (!std::isfinite(got) || !std::isfinite(want)) {
       const bool alike = (std::isnan(got) && std::isnan(want)) || got == want;
       if (!alike) return HUGE_VAL;
@@ -59,7 +59,7 @@ double relative_error(const Tensor& a, const Tensor& b) {
 
 std::string element_text(const View& view, std::int64_t flat) {
   if (view.dtype == DType::i64) return std::to_string(view.data<std::int64_t>()[flat]);
-  const double number = number_at(view, flat);
+  const double number = view.value(flat);
   return view.dtype == DType::f64 ? exact(number) : exact(static_cast<float>(number));
 }
 

@@ -20,7 +20,7 @@ struct Range {
 Range range_of(const View& v) {
   Range r;
   for (std::int64_t i = 0; i < v.numel(); ++i) {
-    const double value = number_at(v, i);
+    const double value = v.value(i);
     if (!std::isfinite(value)) {
       if (r.not_finite++ == 0) r.first_bad = i;
       continue;
@@ -59,22 +59,6 @@ std::string value_text(double value) {
 }
 
 }  // namespace
-
-double number_at(const View& v, std::int64_t flat) {
-  switch (v.dtype) {
-    case DType::f32:
-      return static_cast<double>(v.data<float>()[flat]);
-    case DType::f64:
-      return v.data<double>()[flat];
-    case DType::bf16:
-      return static_cast<double>(to_float(v.data<BFloat16>()[flat]));
-    case DType::u8:
-      return v.data<std::uint8_t>()[flat];
-    case DType::i64:
-      return static_cast<double>(v.data<std::int64_t>()[flat]);
-  }
-  return 0;
-}
 
 AnomalyWatch::AnomalyWatch(layers::Network& network, bool ranges) : ranges_(ranges) {
   for (const layers::Entry& e : network.named_tensors())
@@ -124,7 +108,7 @@ void AnomalyWatch::report(const KernelCall& call, std::size_t output, std::int64
       "anomaly: {} ({}, {}) wrote the first value that is not finite: element {} of {} is {} ({} of {})"
       "{}",
       call.name, to_string(call.device), name_of(call.dtype), place_text(v.shape, element),
-      to_string(v.shape), value_text(number_at(v, element)), grouped(bad), grouped(v.numel()), operands);
+      to_string(v.shape), value_text(v.value(element)), grouped(bad), grouped(v.numel()), operands);
 }
 
 }  // namespace reprise::clr

@@ -10,9 +10,6 @@
 
 namespace reprise::clr {
 
-// An element of a view on the host.
-double number_at(const View& view, std::int64_t flat);
-
 // While it lives, reads every kernel's floating outputs. The first infinity or NaN is an Error that names the
 // kernel, the element, the range of every operand, and the layer (in backward too), task and step.
 class AnomalyWatch : public KernelProbe {
