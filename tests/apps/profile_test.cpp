@@ -42,8 +42,8 @@ TEST_F(Profiled, a_trace_holds_the_steps_kernels) {
     }
     EXPECT_GE(e.at("ts").get<double>(), end);  // one after the other
     end = e.at("ts").get<double>() + e.at("dur").get<double>() - 0.01;
-    forward += e.at("name") == "conv2d_fwd" && e.at("args").at("layer") == "layer1.0.conv1";
-    trained += e.at("name") == "conv2d_stats_fwd" && e.at("args").at("layer") == "layer1.0.conv1";
+    forward += e.at("name") == "conv_block_fwd" && e.at("args").at("layer") == "layer1.0.conv1";
+    trained += e.at("name") == "conv_block_stats" && e.at("args").at("layer") == "layer1.0.conv1";
     backward += e.at("name") == "conv2d_dgrad" && e.at("args").at("layer") == "layer1.0.conv2";
   }
   EXPECT_GT(forward, 0);
@@ -66,10 +66,10 @@ TEST_F(Profiled, a_table_by_time_at_the_end) {
   const Outcome o = train("run");
   ASSERT_EQ(o.status, 0) << o.err;
   EXPECT_NE(o.err.find("kernels, by time; the limit"), std::string::npos) << o.err;
-  EXPECT_NE(o.err.find("conv2d_fwd"), std::string::npos) << o.err;
+  EXPECT_NE(o.err.find("conv_block_fwd"), std::string::npos) << o.err;
   EXPECT_EQ(o.err.find("[kernel]"), std::string::npos) << o.err;
   setenv("REPRISE_DEBUG", "4", 1);
-  EXPECT_NE(train("again").err.find("[kernel] conv2d_fwd"), std::string::npos);
+  EXPECT_NE(train("again").err.find("[kernel] conv_block_fwd"), std::string::npos);
 }
 
 TEST_F(Profiled, threads_by_the_environment_and_by_a_flag_that_goes_before_it) {
