@@ -146,12 +146,13 @@ void record_no_gradient(const std::string& op, const std::vector<Tensor>& inputs
   REPRISE_CHECK(!any_requires_grad(inputs), "{}: this op has no gradient, and an input wants one", op);
 }
 
-void backward(const Tensor& root, const Tensor& seed) {
+void backward(const Tensor& root, const Tensor& root_gradient) {
   REPRISE_CHECK(requires_grad(root), "backward: nothing that led to this tensor wants a gradient");
-  REPRISE_CHECK(seed.defined() || root.numel() == 1, "backward: {} has more than one element; pass a seed",
-                describe(root));
-  REPRISE_CHECK(!seed.defined() || (seed.shape() == root.shape() && seed.dtype() == root.dtype()),
-                "backward: the seed {} does not fit {}", describe(seed), describe(root));
+  REPRISE_CHECK(root_gradient.defined() || root.numel() == 1,
+                "backward: {} has more than one element; pass the gradient of it", describe(root));
+  REPRISE_CHECK(!root_gradient.defined() ||
+                    (root_gradient.shape() == root.shape() && root_gradient.dtype() == root.dtype()),
+                "backward: the gradient {} does not fit {}", describe(root_gradient), describe(root));
   const NoGrad no_grad;
   std::map<std::uint64_t, std::pair<std::shared_ptr<AutogradMeta>, Tensor>> pending;  // by node id
   const auto deliver = [&](const std::shared_ptr<AutogradMeta>& meta, const Tensor& g) {
@@ -159,8 +160,9 @@ void backward(const Tensor& root, const Tensor& seed) {
     sum = sum.defined() ? sum_of(sum, g) : g;
     if (!meta->leaf) pending[meta->node->id].first = meta;
   };
-  deliver(root.autograd_meta(),
-          seed.defined() ? seed.detach() : ones(root.shape(), root.dtype(), ref_device).to(root.device()));
+  deliver(root.autograd_meta(), root_gradient.defined()
+                                    ? root_gradient.detach()
+                                    : ones(root.shape(), root.dtype(), ref_device).to(root.device()));
 
   while (!pending.empty()) {
     const auto last = std::prev(pending.end());

@@ -23,11 +23,11 @@ REPRISE_API void clear_grad(const Tensor& leaf);
 // The next backward leaves the gradient in this result of an op too. Nothing happens where none flows to it.
 REPRISE_API void retain_grad(const Tensor& result);
 
-// Computes d(root)/d(leaf) for every marked leaf and adds it to the leaf's gradient. `seed` is
-// d(loss)/d(root), of root's shape; it may be left out where root has one element. What was recorded is freed
+// Computes d(root)/d(leaf) for every marked leaf and adds it to the leaf's gradient. `root_gradient`
+// is d(loss)/d(root), of root's shape; it may be left out where root has one element. What was recorded is freed
 // on the way: a second call through the same record is an Error, and so is a saved tensor that has changed
 // since it was saved.
-REPRISE_API void backward(const Tensor& root, const Tensor& seed = {});
+REPRISE_API void backward(const Tensor& root, const Tensor& root_gradient = {});
 
 // While it lives, ops of this thread record nothing.
 class REPRISE_API NoGrad {

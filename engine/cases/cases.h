@@ -80,7 +80,7 @@ struct Case {
   double flops = 0;            // of one forward, for the perf mode
   int bf16_roundings = 0;      // how many follow one another there; 0: the op has no bf16
   bool on_bf16_values = false;
-  // The same with all floating inputs, and the seed of backward, rounded to what bf16 holds.
+  // The same with all floating inputs, and the gradient that backward starts from, rounded to what bf16 holds.
   Case rounded_to_bf16() const;
 
  private:

@@ -8,10 +8,10 @@
 namespace reprise::cases {
 namespace {
 
-Tensor seed_for(const Case& c, const Tensor& y) {
-  Case seed(c.name + " seed");
-  seed.integers = c.integers;
-  const Tensor sampled = seed.normal("seed", y.shape()).value;
+Tensor output_gradient(const Case& c, const Tensor& y) {
+  Case sampled_by(c.name + " seed");
+  sampled_by.integers = c.integers;
+  const Tensor sampled = sampled_by.normal("seed", y.shape()).value;
   return (c.on_bf16_values ? sampled.to(DType::bf16) : sampled).to(y.dtype()).to(y.device());
 }
 
@@ -41,7 +41,7 @@ std::vector<Result> run_case(const Case& c, const Target& target) {
     results.push_back({fmt::format("result {}", i), outputs[i].detach()});
   }
   if (!requires_grad(outputs[0])) return results;
-  backward(outputs[0], seed_for(c, outputs[0]));
+  backward(outputs[0], output_gradient(c, outputs[0]));
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (!c.inputs[i].gradient) continue;
     const Tensor g = grad(inputs[i]);

@@ -21,7 +21,7 @@ struct Result {
   std::string name;  // "result 0", "gradient of x"
   Tensor value;
 };
-// Runs forward, and backward with a fixed seed where an input wants a gradient. Returns all results, then all
+// Runs forward, and backward from a fixed gradient where an input wants a gradient. Returns all results, then all
 // gradients.
 std::vector<Result> run_case(const Case& c, const Target& target);
 

@@ -1,6 +1,4 @@
-// Declares what kernels.def lists: for each line the functions ref::, cpu:: and cuda::name<T>, and the row
-// `name` with a pointer to each that the table claims. A claim that nobody wrote is a link error that names
-// it.
+// Declares what kernels.def lists: for each line the functions ref::, cpu:: and cuda::name<T>.
 #pragma once
 
 #include <cstdint>
