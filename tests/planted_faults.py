@@ -59,7 +59,7 @@ FAULTS = [
     ("layers/reprogramming/cost.cpp", "if (e.is_buffer) continue;", "", "layers", QUICK),
     # The fused op: its reference, its kernels, what it records, what run() replaces.
     (REF + "conv_block.cpp", "passes ? dy.data<T>()[i] : T(0)", "dy.data<T>()[i]", "ops", "--op=conv_block"),
-    ("engine/kernels/cpu/conv_block.cpp", "std::max(rows.begin - reach,", "std::max(rows.begin,", "ops", "--gtest_filter=ConvBlock.*"),
+    ("engine/kernels/cpu/conv_block.cpp", "std::min(rows.end + reach,", "std::min(rows.end,", "ops", "--gtest_filter=ConvBlock.*"),
     ("engine/kernels/cpu/conv2d.cpp", "t.finish.adds = accumulate;", "t.finish.adds = false;", "ops", "--op=conv_block"),
     ("engine/kernels/cpu/rows/filter_gradient.h", "makes_b_(in.dgamma && !in.b)", "makes_b_(false)", "ops", "--op=conv_block"),
     ("engine/ops/conv_block.cpp", "if (!constants) in.dgamma", "in.dgamma", "ops", "--op=conv_block_eval"),

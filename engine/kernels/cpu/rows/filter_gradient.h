@@ -1,4 +1,4 @@
-// The gradients behind batch norm: of its input b, and through a reprogramming filter of the filter's input
+// The gradient of batch norm's input b, and through a reprogramming filter those of the filter's input
 // and of the filter, some image rows at a time.
 #pragma once
 
