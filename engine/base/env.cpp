@@ -31,8 +31,8 @@ constexpr EnvVariable table[] = {
     {"REPRISE_WINOGRAD",
      "0: 3x3 convolutions with frozen filters are computed directly on cpu (as --winograd off)", "1"},
     {"REPRISE_FUSE",
-     "1: what stands behind a convolution runs as one fused op; 0: each part by itself (the same bits, "
-     "but for gradients in front of a max pool)",
+     "1: a convolution with its batch norm, residual and ReLU runs as one fused op; 0: each part by itself "
+     "(the same bits)",
      "1"},
     {"REPRISE_TF32", "1: f32 products on cuda may round their operands to TF32 (as --tf32)", "0"},
     {"REPRISE_CUDA_LIBRARIES",

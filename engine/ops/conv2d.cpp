@@ -28,6 +28,7 @@ Shape conv2d_shape(const Tensor& x, const Tensor& w, const Conv2dArgs& args) {
   REPRISE_CHECK(x.rank() == 4 && w.rank() == 4, "conv2d: expected an input and a filter of rank 4{}",
                 lines());
   check_args("conv2d", args);
+  REPRISE_CHECK(w.dim(3) >= 1, "conv2d: expected at least one input channel{}", lines());
   REPRISE_CHECK(x.dim(3) == w.dim(3) * args.groups,
                 "conv2d: the input's channels do not match the filter{}   expects C = {}, got {}", lines(),
                 w.dim(3) * args.groups, x.dim(3));

@@ -17,7 +17,7 @@ using namespace kernels;
 class ConvScope {
  public:
   explicit ConvScope(const ConvBlock& block) {
-    if (!block.conv_layer.empty()) scope_.emplace("layer", block.conv_layer);
+    if (block.w.defined() && !block.conv_layer.empty()) scope_.emplace("layer", block.conv_layer);
   }
 
  private:
@@ -56,7 +56,7 @@ void check(const char* op, const Tensor& made, const ConvBlock& block, const Ten
   if (const Tensor& filter = block.filter; filter.defined()) {
     check_parameters(op, input, {{"filter", filter}});
     REPRISE_CHECK(filter.rank() == 3 && filter.dim(2) == made.dim(3),
-                  "{}: the input's channels do not match the filter{}", op, lines());
+                  "{}: expected a filter (R,S,{}), of the input's channels{}", op, made.dim(3), lines());
     REPRISE_CHECK(filter.dim(0) % 2 == 1 && filter.dim(1) % 2 == 1,
                   "{}: a filter of even size has no middle{}", op, lines());
   }
@@ -202,10 +202,10 @@ Tensor conv_block_eval(const ConvBlock& block, const Tensor& mean, const Tensor&
     }
     return conv_block_eval(rest, mean, var);
   }
+  Tensor y = block.w.defined() ? empty(made_shape(block), block.x.dtype(), block.x.device()) : block.x;
   check_parameters("conv_block_eval", {"input", block.x}, {{"mean", mean}, {"var", var}});
   REPRISE_CHECK(!any_requires_grad({mean, var}),
                 "conv_block_eval: the statistics are constants here, but one of them wants a gradient");
-  Tensor y = block.w.defined() ? empty(made_shape(block), block.x.dtype(), block.x.device()) : block.x;
   check("conv_block_eval", y, block, mean, var);
   if (!block.w.defined()) return finish("conv_block_eval", block, y, {}, mean, var, true);
   Tensor made;

@@ -23,8 +23,9 @@ struct ConvBlock {
   std::string_view conv_layer = {};
 };
 
-// Normalises with the batch's own statistics, which it returns too. For backward it keeps x, made and a bit
-// per element (and b, where that is small). Throws Error where one of the parts would.
+// Normalises with the batch's own statistics, which it returns too. For backward it keeps of x, made and b
+// what the wanted gradients read (b only where it is small; it is computed again otherwise), and with a ReLU a
+// bit per element. Throws Error where one of the parts would.
 REPRISE_API BatchNormResult conv_block(const ConvBlock& block);
 
 // Normalises with given statistics (O), which are constants. An image's result does not depend on its batch.

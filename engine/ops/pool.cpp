@@ -31,16 +31,11 @@ Shape pooled(const char* op, const Tensor& x, const Pool2dArgs& args) {
 
 }  // namespace
 
-Shape max_pool2d_shape(const Tensor& x, const Pool2dArgs& args) {
+// y = the largest of each window.   dx = the sum of dy over the windows whose first largest this was.
+Tensor max_pool2d(const Tensor& x, const Pool2dArgs& args) {
   const Shape shape = pooled("max_pool2d", x, args);
   REPRISE_CHECK(args.kernel[0] * args.kernel[1] <= 255,
                 "max_pool2d: a window of {}x{} has more than 255 taps", args.kernel[0], args.kernel[1]);
-  return shape;
-}
-
-// y = the largest of each window.   dx = the sum of dy over the windows whose first largest this was.
-Tensor max_pool2d(const Tensor& x, const Pool2dArgs& args) {
-  const Shape shape = max_pool2d_shape(x, args);
   Tensor y = empty(shape, x.dtype(), x.device()), tap = empty(shape, DType::u8, x.device());
   run(kernels::max_pool2d_fwd, y.device(), y.dtype(), args, x.view(), y.mut_view(), tap.mut_view());
   if (any_requires_grad({x})) {

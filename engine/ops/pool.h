@@ -9,8 +9,6 @@ namespace reprise::ops {
 // The largest value of each window; padding never wins. NaN wins. Windows of at most 255 taps, padding at
 // most half.
 REPRISE_API Tensor max_pool2d(const Tensor& x, const Pool2dArgs& args = {});
-// The shape of its result; the same errors.
-Shape max_pool2d_shape(const Tensor& x, const Pool2dArgs& args);
 // The mean of each window; the padding counts as zeros if args.count_include_pad, else not at all.
 REPRISE_API Tensor avg_pool2d(const Tensor& x, const Pool2dArgs& args = {});
 // The mean over H and W: (N,H,W,C) -> (N,C), in f32 where x is bf16.

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 
 #include "engine/ops/ops.h"
 #include "tests/engine/expect_error.h"
@@ -32,6 +34,38 @@ TEST(Run, AFallbackIsCountedAndStrictModeForbidsIt) {
   expect_error([&] { ops::relu(x); }, "relu_fwd", "f64", "strict");
   EXPECT_NO_THROW(ops::relu(tensor({1}, {1})));
   EXPECT_EQ(fallback_count(), before + 1);
+}
+
+// A probe of a kernel whose operands are members of structs: their names, and what the reference computes.
+struct SeenBlock : KernelProbe {
+  bool wants_reference() const override { return true; }
+  void after(const KernelCall& call) override {
+    for (std::size_t k = 0; k < call.operands.size(); ++k) {
+      const auto& [view, written, name] = call.operands[k];
+      names += std::string(name) + (written ? "= " : " ");
+      if (name != "y") continue;
+      EXPECT_EQ(call.reference[k].dtype, DType::f64);
+      y = {view.value(0), call.reference[k].value(0)};
+    }
+  }
+  std::string names;
+  std::array<double, 2> y{};
+};
+
+TEST(Run, OperandsInStructsAreNamedAndReplaced) {
+  const Tensor x = full({1, 1, 2, 1}, 3), zero = zeros({1}), one = ones({1});
+  Tensor y = empty(x.shape());
+  kernels::BlockFwdIn in;
+  in.x = x.view(), in.mean = one.view(), in.var = one.view(), in.gamma = one.view(), in.beta = zero.view();
+  SeenBlock seen;
+  {
+    const ProbeScope scope(seen);
+    run(kernels::conv_block_fwd, cpu_device, DType::f32, ConvBlockArgs{}, in,
+        kernels::BlockFwdOut{{}, y.mut_view(), {}});
+  }
+  EXPECT_EQ(seen.names, "x w filter mean var gamma beta residual made= y= open= ");
+  EXPECT_EQ(seen.y[0], static_cast<double>(y.data<float>()[0]));
+  EXPECT_NEAR(seen.y[1], 2 / std::sqrt(1 + 1e-5), 1e-12);
 }
 
 struct Seen : KernelProbe {

@@ -146,8 +146,7 @@ Plan make_plan(const Product& p) {
 }  // namespace
 
 bool cublas_product(const Product& p) {
-  if (p.bias != nullptr && alignment_of(p.bias) < 16)
-    return false;  // a later task group's bias of an odd size
+  if (p.bias != nullptr && alignment_of(p.bias) < 16) return false;  // a bias that begins inside other memory
   static std::mutex mutex;
   static auto* plans = new std::map<Key, Plan>;
   const std::lock_guard lock(mutex);

@@ -8,15 +8,17 @@ namespace reprise::kernels::cpu {
 
 // What the memory is for. Kernels that never run inside one another share a name.
 //
-//   name       holds                                                  held
-//   weights    packed weights that are not sealed                     by a convolution's calling thread, to its end
-//   pixels     a unit's copy of its input; Winograd's products        by a thread, for one unit
-//   winograd   Winograd's transformed pixels                          by a thread, for one unit
-//   order      the order of Winograd's tiles                          by a thread, for one unit
-//   operand    pixels of a PixelSource, gradients, a matrix transposed   by a thread, for one unit
-//   sums       partial sums of all chunks                             by a kernel's calling thread, to its end
-//   rows       rows of a filter's output or of its gradient           by a thread, for one chunk
-//   padded     rows of x with a padded pitch                          by a thread, for one chunk
+//   name       holds                                                    held
+//   weights    packed weights that are not sealed                       by a convolution's calling thread, to its end
+//   pixels     a unit's copy of its input; Winograd's products          by a thread, for one unit
+//   winograd   Winograd's transformed pixels                            by a thread, for one unit
+//   order      the order of Winograd's tiles                            by a thread, for one unit
+//   operand    pixels of a PixelSource; gradients of wgrad; zeros of    by a thread, for one unit or chunk
+//              Winograd's form; a filter's sums with a padded pitch
+//              a matrix product's first matrix, transposed              by its calling thread, to its end
+//   sums       partial sums of all chunks                               by a kernel's calling thread, to its end
+//   rows       rows of a filter's output or gradient; of a pooled map   by a thread, for one chunk
+//   padded     rows of x with a padded pitch                            by a thread, for one chunk
 //
 // A convolution calls PixelSource while `weights` and `pixels` are held, and PixelsMade when a unit is complete,
 // while only `weights` is.

@@ -29,7 +29,7 @@ struct TileCall {
   std::int64_t channels;  // how many of those are stored
   const float* ahead;     // weights of later calls, of which each line_words of a run ask for so many lines
   std::int64_t ahead_lines;
-  // What becomes of complete sums, as Finish in ../tap_conv.h says: batch norm's numbers for the panel's
+  // What becomes of complete sums, as Finish in ../conv/tap_conv.h says: batch norm's numbers for the panel's
   // outputs, or null.
   const float *mean, *scale, *shift;
   const void* residual[max_segments];  // of the first output of each segment, laid out as those are; or null
