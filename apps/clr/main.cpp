@@ -81,6 +81,12 @@ int run(int argc, char** argv) {
     }
     log_line(fmt::format("clr: {}\n`clr --help` and `clr COMMAND --help` list what there is.", e.what()));
     return exit_usage;
+  } catch (const BadValue& e) {
+    // The value may have come from a file: dashes only for an option that the called command has.
+    const CLI::App* called = &app;
+    while (!called->get_subcommands().empty()) called = called->get_subcommands().front();
+    const bool is_option = called->get_option_no_throw("--" + e.field) != nullptr;
+    throw UsageError((is_option ? "--" : "") + std::string(e.what()));
   }
   return common.exit_status;
 }
@@ -110,9 +116,6 @@ int main(int argc, char** argv) {
   } catch (const clr::Interrupted& e) {
     log_line(e.what());
     return clr::status_of_interruption();
-  } catch (const clr::BadValue& e) {
-    log_line(std::string("clr: --") + e.what());
-    return clr::exit_usage;
   } catch (const clr::UsageError& e) {
     log_line(std::string("clr: ") + e.what());
     return clr::exit_usage;

@@ -148,7 +148,8 @@ TEST(Scratch, takes_an_architecture_and_no_backbone) {
   EXPECT_NE(both.err.find("takes --arch"), std::string::npos) << both.err;
   const Outcome neither = train({"--method", "scratch"});
   EXPECT_EQ(neither.status, 2);
-  EXPECT_NE(neither.err.find("--arch auto: expected an architecture"), std::string::npos) << neither.err;
+  EXPECT_NE(neither.err.find("--arch is missing: expected an architecture"), std::string::npos)
+      << neither.err;
   const Outcome nothing = train({"--method", "clr"});
   EXPECT_EQ(nothing.status, 2);
   EXPECT_NE(nothing.err.find("--backbone is missing"), std::string::npos) << nothing.err;

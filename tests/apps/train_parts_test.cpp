@@ -2,9 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "apps/clr/commands/progress.h"
 #include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/errors.h"
 #include "apps/clr/learn/estimate.h"
 #include "apps/clr/learn/recipe.h"
 #include "apps/clr/learn/run_folder.h"
@@ -240,6 +243,18 @@ TEST(Recipe, a_value_out_of_range_is_named_with_the_range) {
   EXPECT_EQ(said([](Recipe& r) { r.val_fraction = 0; }), "val-fraction 0: expected a number between 0 and 1");
   EXPECT_EQ(said([](Recipe& r) { r.penalty = "l3"; }), "penalty l3: expected one of l2, l1, l12, none");
   EXPECT_EQ(said([](Recipe& r) { r.schedule = ""; }), "schedule is missing: expected one of step, cosine");
+  Recipe r;
+  r.batch = 0;
+  try {
+    check(r);
+    ADD_FAILURE() << "not refused";
+  } catch (const BadValue& e) {
+    EXPECT_EQ(e.field, "batch");
+    EXPECT_EQ(e.value, "0");
+    EXPECT_EQ(e.expected, "1 or more");
+  }
+  EXPECT_EQ(error_of([&] { complete_recipe(recipe_text(r), "run"); }),
+            "run: damaged: 'batch' of the recipe is 0: expected 1 or more");
 }
 
 TEST(RunRecord, of_an_older_clr_is_read_from_its_command_lines) {
@@ -258,6 +273,39 @@ TEST(RunRecord, of_an_older_clr_is_read_from_its_command_lines) {
   EXPECT_EQ(record.invocations[1].data, "/new");
   EXPECT_EQ(record.invocations[1].init, "/i");
   EXPECT_FALSE(record.invocations[1].clip_grey16);
+}
+
+TEST(RunRecord, keeps_what_it_does_not_know) {
+  const TempDir dir;
+  const std::string path = dir / "run.json";
+  write_text(path, R"({"format": "reprise run 1", "new": 1, "backbone": {"arch": "tiny", "new": 2},
+    "recipe": {"new": 3}, "tasks": {"dots": {"classes": 3, "new": 4, "digests": {"test": "old"}}},
+    "invocations": [{"argv": ["clr", "train", "--data", "d"], "threads": null, "new": {"deep": 5}}]})");
+  RunRecord record = read_run_record(path);
+  EXPECT_EQ(record.invocations.at(0).threads, 0);
+  record.tasks.at(0).digests = {{"val", "now"}};
+  record.invocations[0].how = "done";
+  record.invocations.emplace_back().version = "9";
+  write_run_record(path, record);
+  const std::string text = read_text(path);
+  const auto json = nlohmann::ordered_json::parse(text);
+  EXPECT_EQ(json["new"], 1);
+  EXPECT_EQ(json["backbone"].dump(), R"({"arch":"tiny","new":2})");
+  EXPECT_EQ(json["recipe"].dump(), R"({"new":3})");
+  EXPECT_EQ(json["tasks"]["dots"].dump(), R"({"classes":3,"new":4,"digests":{"val":"now"}})");
+  EXPECT_EQ(json["invocations"][0].dump(),
+            R"({"argv":["clr","train","--data","d"],"threads":null,"new":{"deep":5},"how":"done"})");
+  EXPECT_EQ(json["invocations"][1].dump(),
+            R"({"argv":[],"version":"9","tf32":false,"threads":0,"clip_grey16":false})");
+}
+
+TEST(RunFolder, a_call_ends_though_the_folder_is_another) {
+  const TempDir dir;
+  RunFolder folder(dir / "run");
+  const std::size_t place = folder.begin({}, "{}", {});
+  std::filesystem::remove(dir / "run/run.json");
+  folder.end(place, "done");
+  EXPECT_FALSE(folder.exists());
 }
 
 TEST(TaskLog, lines_read_back) {

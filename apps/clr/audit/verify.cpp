@@ -100,13 +100,17 @@ class Verification {
  private:
   std::string recorded_path(const char* option, std::string Invocation::*field) const {
     std::set<std::string> values;
-    for (const Invocation& i : record_.invocations)
-      if (const std::string& value = i.*field; !value.empty())
-        values.insert(fs::absolute(value).lexically_normal().string());
+    std::string missing;  // also a relative path that was meant in another folder
+    for (const Invocation& i : record_.invocations) {
+      std::error_code error;
+      const fs::path path = fs::canonical(i.*field, error);
+      if (!error) values.insert(path.string());
+      if (error && missing.empty()) missing = i.*field;
+    }
     REPRISE_CHECK(values.size() <= 1,
                   "{}: was called with several {}: {}\nGive one with {} and its tasks with --tasks",
                   options_.run, option, fmt::join(values, ", "), option);
-    return values.empty() ? "" : *values.begin();
+    return values.empty() ? missing : *values.begin();
   }
 
   void choose_tasks() {

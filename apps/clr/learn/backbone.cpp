@@ -127,7 +127,7 @@ Backbone load_backbone(const std::string& path, const std::string& arch, Device 
 
 Backbone architecture_alone(const std::string& arch, Device device, DType dtype) {
   if (arch.empty() || arch == "auto")
-    throw BadValue("arch", arch,
+    throw BadValue("arch", "",
                    fmt::format("an architecture where there is no backbone: one of {}",
                                fmt::join(layers::known_architectures(), ", ")));
   Backbone b;

@@ -91,6 +91,12 @@ Recipe complete_recipe(const std::string& recorded, const std::string& where) {
     REPRISE_CHECK(field.written != nullptr || json.contains(field.name),
                   "{}: damaged: the recipe has no '{}'", where, field.name);
   Recipe r = partial_recipe(recorded, where);
+  try {
+    check(r);
+  } catch (const BadValue& e) {
+    throw_error("{}: damaged: '{}' of the recipe is {}: expected {}", where, e.field,
+                e.value.empty() ? "empty" : e.value, e.expected);
+  }
   // What this version does not know would be trained otherwise than the run was.
   const Json known = to_json(r);
   for (const auto& [key, value] : json.items())

@@ -56,8 +56,8 @@ std::span<const RecipeField> recipe_fields();
 // The values by name, those only that matter for the method of training. Files keep this as JSON text.
 Json to_json(const Recipe& recipe);
 std::string recipe_text(const Recipe& recipe);
-// The way back. Throws Error, naming the value, where one is missing, of another kind or unknown; a partial
-// recipe may lack any of them, which then have their defaults, and hold others.
+// The way back. Throws Error, naming the value, if one is missing, of another kind, out of range or unknown.
+// A partial recipe may lack any of them, which then have their defaults, and hold others and any number.
 Recipe complete_recipe(const std::string& recorded, const std::string& where);
 Recipe partial_recipe(const std::string& recorded, const std::string& where);
 // Names and values of a recorded recipe as a person reads them.

@@ -75,8 +75,7 @@ template <class Change>
 void RunFolder::update(Change change) {
   const FileLock lock = FileLock::wait(path_ + "/run.lock");
   RunRecord record = exists() ? this->record() : RunRecord();
-  change(record);
-  write_run_record(path_ + "/run.json", record);
+  if (change(record)) write_run_record(path_ + "/run.json", record);
 }
 
 std::size_t RunFolder::begin(const RecordedBackbone& backbone, const std::string& recipe,
@@ -98,14 +97,17 @@ std::size_t RunFolder::begin(const RecordedBackbone& backbone, const std::string
     invocation.started = timestamp();
     place = record.invocations.size();
     record.invocations.push_back(std::move(invocation));
+    return true;
   });
   return place;
 }
 
 void RunFolder::end(std::size_t invocation, const std::string& how) {
   update([&](RunRecord& record) {
-    record.invocations.at(invocation).ended = timestamp();
-    record.invocations.at(invocation).how = how;
+    if (invocation >= record.invocations.size()) return false;  // another process has restarted the folder
+    record.invocations[invocation].ended = timestamp();
+    record.invocations[invocation].how = how;
+    return true;
   });
 }
 
@@ -116,6 +118,7 @@ void RunFolder::add_task(const RecordedTask& task) {
       record.tasks.push_back(task);
     else
       *known = task;
+    return true;
   });
 }
 

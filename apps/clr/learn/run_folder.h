@@ -63,6 +63,7 @@ class RunFolder {
   void restart() const;
 
  private:
+  // `change` returns whether run.json is to be written.
   template <class Change>
   void update(Change change);
   std::string lock_file(const std::string& task) const { return file_in("state", task, ".lock"); }

@@ -1,6 +1,7 @@
 #include "apps/clr/learn/run_record.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "apps/clr/learn/json_fields.h"
@@ -31,8 +32,8 @@ std::string option_of(const std::vector<std::string>& argv, const std::string& o
 // Each calls f(key, member) for every field that is written.
 template <class F>
 void for_each_field(RecordedBackbone& b, F f) {
-  f("path", b.path), f("copy", b.copy), f("file_sha256", b.file_sha256), f("identity", b.identity);
-  f("arch", b.arch), f("parameters", b.parameters), f("bytes", b.bytes);
+  f("path", b.path), f("file_sha256", b.file_sha256), f("identity", b.identity), f("arch", b.arch);
+  f("parameters", b.parameters), f("bytes", b.bytes), f("copy", b.copy);
 }
 template <class F>
 void for_each_field(RecordedTask& t, F f) {
@@ -56,18 +57,40 @@ bool read(const Json& json, Part& part) {
   return ok;
 }
 
-template <class Part>
-Json written(Part part) {
-  Json json;
-  for_each_field(part, [&](const char* key, const auto& value) { json[key] = value; });
-  return json;
-}
-
 void take_from_command_line(Invocation& i) {
   i.data = option_of(i.argv, "--data");
   i.init = option_of(i.argv, "--init");
   i.order = option_of(i.argv, "--order");
   i.clip_grey16 = i.argv.size() > 1 && i.argv[1] == "reproduce";
+}
+
+// Only what is no object is damaged here: a field of another type counts as absent.
+bool read(const Json& json, Invocation& i) {
+  if (!json.is_object()) return false;
+  for_each_field(i, [&](const char* key, auto& value) { read_field(json, key, value); });
+  if (i.data.empty()) take_from_command_line(i);
+  return true;
+}
+
+// Leaves out the empty texts of a call, and an empty "copy".
+template <class Part>
+Json written(Part part) {
+  Json json;
+  for_each_field(part, [&](const std::string& key, const auto& value) {
+    if constexpr (std::is_same_v<decltype(value), const std::string&>)
+      if (value.empty() && (std::is_same_v<Part, Invocation> || key == "copy")) return;
+    json[key] = value;
+  });
+  return json;
+}
+
+// Writes into `json` what differs from what is read there: fields that this clr does not know stay.
+template <class Part>
+void write_into(Json& json, const Part& part) {
+  Part before;
+  const Json old = read(json, before) ? written(before) : Json::object(), now = written(part);
+  for (const auto& [key, value] : now.items())
+    if (!old.contains(key) || old[key] != value) json[key] = value;
 }
 
 // Reads the record; returns what is wrong with it, or nothing.
@@ -89,11 +112,8 @@ std::string damage_of(const Json& json, RunRecord& record) {
     if (!read(facts, task)) return fmt::format("its task {}", name);
   }
   if (!json["invocations"].is_array()) return "its invocations";
-  for (const Json& json_of_one : json["invocations"]) {
-    Invocation& invocation = record.invocations.emplace_back();
-    if (!read(json_of_one, invocation)) return "its invocations";
-    if (invocation.data.empty()) take_from_command_line(invocation);
-  }
+  for (const Json& invocation : json["invocations"])
+    if (!read(invocation, record.invocations.emplace_back())) return "its invocations";
   return {};
 }
 
@@ -119,14 +139,15 @@ RunRecord read_run_record(const std::string& path) {
 }
 
 void write_run_record(const std::string& path, const RunRecord& record) {
-  Json tasks = Json::object(), invocations = Json::array();
-  for (const RecordedTask& task : record.tasks) tasks[task.name] = to_json(task);
-  for (const Invocation& invocation : record.invocations) invocations.push_back(written(invocation));
-  const Json json = {{"format", run_format},
-                     {"backbone", to_json(record.backbone)},
-                     {"recipe", Json::parse(record.recipe)},
-                     {"tasks", tasks},
-                     {"invocations", invocations}};
+  Json json = std::filesystem::exists(path) ? parsed(path) : Json();
+  if (!json.is_object()) json = {{"format", run_format}};
+  write_into(json["backbone"], record.backbone);
+  json["recipe"] = Json::parse(record.recipe);
+  for (const auto& [key, empty] : {std::pair("tasks", Json::object()), {"invocations", Json::array()}})
+    if (!json.contains(key)) json[key] = empty;
+  for (const RecordedTask& task : record.tasks) write_into(json["tasks"][task.name], task);
+  for (std::size_t i = 0; i < record.invocations.size(); ++i)
+    write_into(json["invocations"][i], record.invocations[i]);
   data::write_file_atomically(path, json.dump(2) + "\n");
 }
 

@@ -43,8 +43,10 @@ struct RunRecord {
 };
 
 // Throws Error where the file is damaged or of another version, naming the part. The data, --init and --order
-// of calls by an older clr, which did not record them, are taken from their command lines.
+// of calls by an older clr, which did not record them, are taken from their command lines. A call's field of
+// another type counts as absent.
 RunRecord read_run_record(const std::string& path);
+// Keeps what the file at `path` has beyond the record, as a newer clr may have written it.
 void write_run_record(const std::string& path, const RunRecord& record);
 // The backbone of that file, whatever else is damaged; nothing is set where the file says nothing.
 RecordedBackbone read_recorded_backbone(const std::string& path);

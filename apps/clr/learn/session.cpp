@@ -60,9 +60,8 @@ void Session::check_single_task() {
       {"init", options_.init}, {"order", options_.order}, {"log-steps", options_.log_steps}};
   for (const auto& [field, value] : single)
     if (!value.empty() && tasks_.size() != 1)
-      throw BadValue(
-          field, value,
-          fmt::format("one task, and {} has {}: choose one with --tasks", options_.data, tasks_.size()));
+      throw BadValue(field, fmt::format("is for one task, and {} has {}: choose one with --tasks",
+                                        options_.data, tasks_.size()));
   if (!options_.init.empty()) {
     const data::WeightFile file = data::read_weights(options_.init);
     if (is_task_file(file)) {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
-#include "apps/clr/learn/recipe.h"
 #include "apps/clr/learn/run_folder.h"
 #include "apps/clr/learn/task_log.h"
 #include "engine/base/check.h"
@@ -131,7 +131,7 @@ std::vector<ReportedRun> read_reported_runs(const std::vector<std::string>& path
     ReportedRun run;
     run.path = path;
     run.record = folder.record();
-    run.method = partial_recipe(run.record.recipe, path).method;
+    run.method = Json::parse(run.record.recipe).value("method", "?");
     for (const auto& name : folder.finished_tasks()) run.tasks.push_back(read_task(folder, name));
     REPRISE_CHECK(!run.tasks.empty(), "{}: no task has been learned here yet", path);
     read_evaluation(run);
