@@ -225,7 +225,8 @@ TEST(Recipe, comes_back_from_a_file_whole_or_in_part) {
   for (const auto& [text, says] : {std::pair(R"({"lr": "fast"})", "'lr' of the recipe is \"fast\""),
                                    {R"({"epochs": 1.5})", "'epochs'"},
                                    {R"({"skip-bad": 1})", "'skip-bad'"}})
-    EXPECT_NE(error_of([&] { partial_recipe(text, "run"); }).find(says), std::string::npos) << text;
+    EXPECT_NE(error_of([&, &json = text] { partial_recipe(json, "run"); }).find(says), std::string::npos)
+        << text;
   EXPECT_NE(error_of([&] { complete_recipe(R"({"lr": 0.5})", "run"); }).find("no 'method'"),
             std::string::npos);
 }
