@@ -129,6 +129,13 @@ TEST(ConvBlock, HasTheBitsOfItsPartsWhereCachesDoNotHoldIt) {
   expect_equal({{1, 528, 256, 64}, {3, 3, 64}, true, true, true}, cpu_device, DType::bf16);
 }
 
+// A filter's output of more than 4 MiB is computed again in backward.
+TEST(ConvBlock, HasTheBitsOfItsPartsWhereBackwardComputesTheFilterAgain) {
+  expect_equal({{2, 112, 112, 64}, {3, 3, 64}, true, true, false}, cpu_device, DType::f32);
+  expect_equal({{3, 112, 112, 64}, {5, 3, 64}, false, true, false}, cpu_device, DType::bf16);
+  expect_equal({{2, 56, 56, 256}, {3, 3, 256}, false, false, false}, cpu_device, DType::f32);  // padded pitch
+}
+
 TEST(ConvBlock, WithItsConvolutionHasTheBitsOfTheParts) {
   struct Sizes {
     Shape x, w;
