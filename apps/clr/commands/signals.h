@@ -19,7 +19,7 @@ int pending_signal();
 inline bool stop_requested() {
   return pending_signal() != 0;
 }
-// Throws Interrupted after a signal, for what leaves nothing behind.
+// Throws Interrupted after a signal, in a command that has nothing to save.
 void stop_if_requested();
 inline int status_of_interruption() {
   return 128 + pending_signal();  // 130 for SIGINT, 143 for SIGTERM

@@ -9,7 +9,7 @@
 
 namespace reprise::clr {
 
-// Puts object[key] into `value` and leaves `value` alone where the key is absent. Returns false where a field
+// Puts object[key] into `value` and does not change `value` where the key is absent. Returns false where a field
 // has another type: no number is cut to a whole one, none taken for true or false.
 template <class T>
 bool read_field(const Json& object, const std::string& key, T& value) {

@@ -53,8 +53,8 @@ std::unique_ptr<layers::Network> restore_network(const Backbone& backbone, const
 // the task file or in its run folder. Throws Error listing the places looked at, and why each was not it.
 std::string find_backbone(const TaskFile& task);
 
-// The task's backbone, of the file at `path` or, where that is empty, of the one found; the architecture
-// alone for a task that was learned without.
+// The task's backbone, of the file at `path` or, where that is empty, of the one found. For a task that was
+// learned without a backbone it has only the architecture.
 Backbone backbone_of(const TaskFile& task, const std::string& path, Device device, DType dtype);
 
 // What the task costs, from its architecture, method and number of classes.

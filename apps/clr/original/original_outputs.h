@@ -1,4 +1,4 @@
-// What the original program leaves behind for a task, made from a finished task of a run folder.
+// The files that the original program writes for a task, made from a finished task of a run folder.
 #pragma once
 
 #include <cstdint>

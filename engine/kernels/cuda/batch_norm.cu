@@ -23,7 +23,7 @@ void batch_norm_stats(View x, MutView mean, MutView var) {
         const double m = sum[0] / static_cast<double>(count);
         const double v = sum[1] / static_cast<double>(count) - m * m;
         out_mean[c] = static_cast<float>(static_cast<double>(value_of(in[c])) + m);
-        out_var[c] = static_cast<float>(v < 0 ? 0 : v);  // rounding alone makes it negative; NaN stays
+        out_var[c] = static_cast<float>(v < 0 ? 0 : v);  // only rounding makes it negative; NaN stays
       });
 }
 

@@ -1,4 +1,4 @@
-// How rows of channels are cut into chunks. A function of the shape alone, so that sums do not depend on
+// How rows of channels are cut into chunks. Only the shape decides, so that sums do not depend on
 // threads.
 #pragma once
 
