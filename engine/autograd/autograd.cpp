@@ -12,12 +12,12 @@
 
 namespace reprise {
 
-// One op that was run. Ids grow, so walking them downwards visits every consumer before its producer.
+// One recorded op. Ids grow as ops run, so descending ids visit every consumer before its producer.
 struct Node {
   std::uint64_t id;
-  std::string op, layer;  // layer: the scope's in which it ran, for messages
+  std::string op, layer;  // layer: the innermost "layer" scope when the op ran, for messages
   struct Edge {
-    std::shared_ptr<AutogradMeta> meta;  // null where no gradient is wanted
+    std::shared_ptr<AutogradMeta> meta;  // null if no gradient is wanted
     Shape shape;
   };
   std::vector<Edge> inputs;
@@ -27,11 +27,11 @@ struct Node {
 
 struct AutogradMeta {
   bool leaf = false, retained = false;
-  Tensor grad;                 // of a leaf, or of a result that retains it
-  std::shared_ptr<Node> node;  // of a result
+  Tensor grad;                 // a leaf's gradient, or a result's that retains it
+  std::shared_ptr<Node> node;  // the op that computed a result; null for a leaf
 };
 
-// A long chain is taken apart in a loop: destructors calling each other would exhaust the stack.
+// Frees a long chain in a loop: recursive destructors would exhaust the stack.
 Node::~Node() {
   std::vector<Edge> chain = std::move(inputs);
   while (!chain.empty()) {
@@ -48,7 +48,8 @@ namespace {
 thread_local bool recording = true;
 std::atomic<std::uint64_t> last_id{0};
 
-// Sums over several uses of a tensor happen here, into new memory, or in an op that takes the sum so far.
+// Adds the gradients of two uses of a tensor, into new memory.
+// An op that can add in place instead takes the sum so far (Needs::take_sum).
 Tensor sum_of(const Tensor& a, const Tensor& b) {
   Tensor y = empty(a.shape(), a.dtype(), a.device());
   run(kernels::binary, y.device(), y.dtype(), BinaryArgs{BinaryOp::add, Broadcast::none}, a.view(), b.view(),

@@ -1,5 +1,4 @@
-// Gradients, the define-by-run way: ops record themselves as they run, backward walks the record from its
-// end.
+// Gradients, define-by-run: ops record themselves as they run; backward() reads the record in reverse.
 #pragma once
 
 #include <cstdint>
@@ -11,25 +10,27 @@
 
 namespace reprise {
 
-// Marks a leaf: backward will leave a gradient in it. Only floating tensors, never sealed ones.
+// Marks a leaf, so that backward() leaves a gradient in it; `on = false` drops mark and gradient.
+// Throws Error for an op's result, and for marking a tensor that is not floating or is sealed.
 REPRISE_API void set_requires_grad(const Tensor& leaf, bool on = true);
-// Whether a gradient flows to this tensor: a marked leaf, or the result of an op on one.
+// Returns whether gradients flow to t: a marked leaf, or the result of a recorded op.
 REPRISE_API bool requires_grad(const Tensor& t);
 
-// The gradient that backward left in a leaf, or in a result that was to retain it; undefined where there is
-// none yet.
+// Returns the gradient that backward() left in a leaf, or in a result after retain_grad();
+// undefined if there is none yet.
 REPRISE_API Tensor grad(const Tensor& leaf);
-REPRISE_API void clear_grad(const Tensor& leaf);
-// The next backward leaves the gradient in this result of an op too. Nothing happens where none flows to it.
+REPRISE_API void clear_grad(const Tensor& leaf);  // else the next backward() adds to the gradient
+// Makes the next backward() leave the gradient in this result of an op too, if one flows to it.
 REPRISE_API void retain_grad(const Tensor& result);
 
-// Computes d(root)/d(leaf) for every marked leaf and adds it to the leaf's gradient. `root_gradient`
-// is d(loss)/d(root), of root's shape; it may be left out where root has one element. What was recorded is freed
-// on the way: a second call through the same record is an Error, and so is a saved tensor that has changed
-// since it was saved.
+// Computes d(loss)/d(leaf) for every marked leaf that led to `root`, and adds it
+// to the leaf's gradient. `root_gradient` is d(loss)/d(root), with root's shape and dtype;
+// if root has one element it may be left out and is 1. Frees the record on the way.
+// Throws Error if no gradient flows to root, if an earlier call freed a part of the record,
+// or if a tensor was written to after an op had saved it.
 REPRISE_API void backward(const Tensor& root, const Tensor& root_gradient = {});
 
-// While it lives, ops of this thread record nothing.
+// While an instance lives, ops of this thread record nothing. Instances may be nested.
 class REPRISE_API NoGrad {
  public:
   NoGrad();
@@ -40,21 +41,22 @@ class REPRISE_API NoGrad {
  private:
   bool saved_;
 };
-REPRISE_API bool grad_enabled();
+REPRISE_API bool grad_enabled();  // whether ops of this thread record themselves
 
-// The record behind a tensor, for reading and teaching: its ops, the last first.
+// One recorded op, for reading and teaching.
 struct TapeOp {
   struct Input {
-    enum class Kind { constant, leaf, result } kind;
-    std::uint64_t id;  // of the op whose result it is; leaves are counted from 1, constants are 0
+    enum class Kind { constant, leaf, result } kind;  // constant: no gradient flows to it
+    std::uint64_t id;  // result: its op's id; leaf: its number, from 1; constant: 0
     Shape shape;
   };
-  std::uint64_t id;
-  std::string op, layer;  // layer: in whose forward it ran, empty outside of one
+  std::uint64_t id;       // grows in the order in which ops run
+  std::string op, layer;  // layer: the path of the layer that ran the op; empty outside of layers
   std::vector<Input> inputs;
 };
+// Returns the recorded ops that led to `root`, the last first.
 REPRISE_API std::vector<TapeOp> tape(const Tensor& root);
-// The same as text, a line an op: "#7 relu  <- #6[3, 4] leaf[4]".
+// Returns the same as text, one line per op: "#7 relu  <- #6[3, 4] leaf[4]".
 REPRISE_API std::string describe_tape(const Tensor& root);
 
 }  // namespace reprise

@@ -11,7 +11,7 @@ namespace {
 
 using Function = std::function<Tensor(const std::vector<Tensor>&)>;
 
-// Which elements to move: all, or some drawn from a stream.
+// Returns the elements to move: all, or `at_most` sampled ones.
 std::vector<std::int64_t> chosen(std::int64_t n, std::int64_t at_most, std::size_t input) {
   std::vector<std::int64_t> elements;
   RandomStream random(0, "gradcheck elements", input);
@@ -21,8 +21,8 @@ std::vector<std::int64_t> chosen(std::int64_t n, std::int64_t at_most, std::size
   return elements;
 }
 
-// d(sum of weights * f)/d(element) by a central difference. Differences are taken output by output, where
-// they are small.
+// Computes d(sum of weights * f)/d(element) by a central difference.
+// Subtracts output by output, where the differences are small, and sums afterwards.
 double difference(const Function& f, const std::vector<Tensor>& inputs, Tensor moved, std::int64_t element,
                   double step, const Tensor& weights) {
   const double x = moved.data<double>()[element];
@@ -59,7 +59,7 @@ GradCheckResult check_gradients(const Function& f, const std::vector<Tensor>& in
   RandomStream random(0, "gradcheck weights");
   for (std::int64_t i = 0; i < y.numel(); ++i) weights.mutable_data<double>()[i] = random.normal();
   backward(y, weights);
-  // What rounding of the outputs alone may do to a difference.
+  // The error of a difference that rounding the outputs alone may cause.
   double rounding = 0;
   for (std::int64_t i = 0; i < y.numel(); ++i)
     rounding = std::max(rounding,

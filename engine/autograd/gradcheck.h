@@ -1,4 +1,4 @@
-// Is a gradient right? Compares what backward says with central differences, in double on the reference.
+// Checks gradients: compares those of backward() with central differences, in double on ref.
 #pragma once
 
 #include <functional>
@@ -10,20 +10,20 @@
 namespace reprise {
 
 struct GradCheckOptions {
-  double step = 1e-5;              // each element moves by +-step
-  double tolerance = 1e-6;         // of the input's largest gradient (taken as 0.01 where all are smaller)
-  std::int64_t max_elements = 64;  // per input; of a larger one so many are drawn
+  double step = 1e-5;              // each element is moved by +step and by -step
+  double tolerance = 1e-6;         // allowed error / the input's largest gradient (at least 0.01)
+  std::int64_t max_elements = 64;  // checked per input; of a larger input as many are sampled
 };
 
 struct GradCheckResult {
   bool passed = false;
-  double worst = 0;    // the largest error as a fraction of what is allowed
-  std::string report;  // a line per input: its worst element and the numbers there
+  double worst = 0;    // the largest error / the allowed error
+  std::string report;  // one line per input: its worst element with both gradients
 };
 
-// Checks f's gradient for every input that is marked with set_requires_grad. The inputs must be f64 on ref
-// (others that are not marked may be of any dtype) and are not changed. f's result is weighed with fixed
-// random numbers, so that errors do not cancel.
+// Checks f's gradient for every input marked with set_requires_grad, and returns the largest error.
+// Weights f's result with fixed random numbers, so that errors do not cancel. Works on copies
+// of the inputs. Throws Error if no input is marked, or a marked input is not f64 on ref.
 REPRISE_API GradCheckResult check_gradients(const std::function<Tensor(const std::vector<Tensor>&)>& f,
                                             const std::vector<Tensor>& inputs,
                                             const GradCheckOptions& options = {});

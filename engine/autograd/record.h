@@ -1,4 +1,4 @@
-// For those who write ops: how an op puts its backward on the tape.
+// For authors of ops: how an op puts its backward on the tape.
 #pragma once
 
 #include <functional>
@@ -10,12 +10,12 @@
 
 namespace reprise {
 
-// A tensor kept for backward. get() throws Error, with the op's and the tensor's name, if it was changed
-// meanwhile.
+// A tensor kept for backward. get() throws Error, with the name given here,
+// if the tensor's storage was written to after it was saved.
 class REPRISE_API Saved {
  public:
   Saved() = default;
-  Saved(const Tensor& t, std::string name);  // "conv2d: filter"
+  Saved(const Tensor& t, std::string name);  // name: op and tensor, "conv2d: filter"
   const Tensor& get() const;                 // undefined if an undefined tensor was saved
   operator const Tensor&() const { return get(); }
 
@@ -25,34 +25,36 @@ class REPRISE_API Saved {
   std::string name_;
 };
 
-// Which inputs want a gradient, in the order they were recorded.
+// Tells a backward function which inputs want a gradient, in the order in which they were recorded.
 class REPRISE_API Needs {
  public:
   bool operator[](std::size_t i) const { return wanted_[i]; }
   std::size_t size() const { return wanted_.size(); }
-  // What the other uses of input i have given so far, for an op that can add its own share in place: it
-  // returns the sum then. Undefined where there is nothing yet, or something else shares the memory.
+  // For an op that can add its gradient of input i in place. Hands over the sum of the gradients
+  // that other uses of the input have given so far; the op adds its own to the sum and returns
+  // the sum. Returns an undefined tensor if there is none, or if something else shares its memory.
   Tensor take_sum(std::size_t i) const;
 
-  // For backward. `sum` may be null.
+  // For backward() only. `sum` may be null.
   void push_back(bool wanted, Tensor* sum);
 
  private:
   std::vector<bool> wanted_;
   std::vector<Tensor*> sums_;
 };
-// Gets d(loss)/d(output); returns one gradient per input, undefined where needs[i] is false. It may not keep
-// or change dy. The dtype and shape of each gradient are the input's.
+// An op's backward: takes dy = d(loss)/d(output), returns one gradient per input,
+// with the input's shape and dtype. Where needs[i] is false it may be undefined.
+// The function must not write to dy, but may return it.
 using BackwardFunction = std::function<std::vector<Tensor>(const Tensor& dy, const Needs& needs)>;
 
-// True while gradients are recorded and one of the inputs wants one: only then has an op something to save.
+// Returns whether ops are recorded and an input wants a gradient: only then an op need save tensors.
 REPRISE_API bool any_requires_grad(std::initializer_list<Tensor> inputs);
 REPRISE_API bool any_requires_grad(const std::vector<Tensor>& inputs);
 
-// Puts an op on the tape. Does nothing unless any_requires_grad(inputs).
+// Puts an op on the tape; does nothing unless any_requires_grad(inputs). Inputs may be undefined.
 REPRISE_API void record(const std::string& op, const std::vector<Tensor>& inputs, const Tensor& output,
                         BackwardFunction backward);
-// For an op without a gradient: Error, by name, if one of its inputs wants one.
+// For an op without a gradient: throws Error, naming the op, if one of its inputs wants a gradient.
 REPRISE_API void record_no_gradient(const std::string& op, const std::vector<Tensor>& inputs);
 
 }  // namespace reprise

@@ -1,4 +1,5 @@
-// Where a tensor lives and which kernels run on it. A property of each tensor, never a global.
+// Devices: where a tensor's memory lies and which kernels compute on it.
+// A device is a property of each tensor, never a global setting.
 #pragma once
 
 #include <cstdint>
@@ -9,23 +10,24 @@
 
 namespace reprise {
 
-// ref: plain loops that define every op; cpu: fast kernels on the same memory; cuda: a GPU.
+// ref: plain loops that define every op.  cpu: fast kernels, also on host memory.  cuda: a GPU.
 struct Device {
   enum class Kind : std::uint8_t { ref, cpu, cuda };
   Kind kind = Kind::cpu;
-  int index = 0;
+  int index = 0;  // which GPU; 0 for ref and cpu
 
   bool operator==(const Device&) const = default;
-  bool is_host() const { return kind != Kind::cuda; }
+  bool is_host() const { return kind != Kind::cuda; }  // whether the memory is the host's
 };
 inline constexpr int device_kind_count = 3;
 
 inline constexpr Device ref_device{Device::Kind::ref, 0};
 inline constexpr Device cpu_device{Device::Kind::cpu, 0};
 
-// "ref", "cpu", "cuda" or "cuda:1"; throws Error on anything else.
+// Parses "ref", "cpu", "cuda" (GPU 0) or "cuda:N"; throws Error on any other text.
+// Does not check that the GPU exists.
 REPRISE_API Device parse_device(std::string_view text);
-REPRISE_API std::string to_string(Device device);
-REPRISE_API std::string_view name_of(Device::Kind kind);
+REPRISE_API std::string to_string(Device device);         // "ref", "cpu", "cuda:0"
+REPRISE_API std::string_view name_of(Device::Kind kind);  // "ref", "cpu", "cuda"
 
 }  // namespace reprise

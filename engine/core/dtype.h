@@ -7,16 +7,16 @@
 
 namespace reprise {
 
-// bf16: the upper half of a float; a storage type, arithmetic is done in f32.
+// bf16 is the upper 16 bits of a float. It is only a storage type: kernels compute in f32.
 struct BFloat16 {
   std::uint16_t bits;
 };
 
-// f32 everywhere; f64 on `ref` alone; u8 holds images, i64 labels.
+// f32 runs everywhere, f64 only on ref, bf16 only on cpu and cuda; u8 holds images, i64 labels.
 enum class DType : std::uint8_t { f32, f64, bf16, u8, i64 };
 inline constexpr int dtype_count = 5;
 
-constexpr std::size_t size_of(DType d) {
+constexpr std::size_t size_of(DType d) {  // bytes of one element
   switch (d) {
     case DType::f32:
       return 4;
@@ -37,7 +37,7 @@ constexpr std::string_view name_of(DType d) {
   return names[static_cast<int>(d)];
 }
 
-// What parameters and statistics are in beside activations of that type: bf16 activations have f32 ones.
+// Returns the dtype of parameters and statistics: f32 if the activations are bf16, else theirs.
 constexpr DType parameter_dtype(DType activations) {
   return activations == DType::bf16 ? DType::f32 : activations;
 }
@@ -68,7 +68,7 @@ template <>
 struct DTypeOf<std::int64_t> {
   static constexpr DType value = DType::i64;
 };
-// The DType of a C++ element type.
+// The DType of the C++ element type T.
 template <class T>
 inline constexpr DType dtype_of = DTypeOf<T>::value;
 

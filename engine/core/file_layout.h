@@ -1,12 +1,15 @@
-// How a tensor's dimensions are ordered in files, which all have PyTorch's layout.
+// The order of a tensor's dimensions in files, which all have PyTorch's layout.
 #pragma once
 
 #include <cstdint>
 
 namespace reprise {
 
-// plain: the same in memory and file.  conv: memory (O,R,S,I), file (O,I,R,S).  depthwise: memory (R,S,C),
-// file (C,1,R,S).  images: memory (N,H,W,C), file (N,C,H,W).
+//              in memory   in a file
+//   plain      any         the same
+//   conv       (O,R,S,I)   (O,I,R,S)
+//   depthwise  (R,S,C)     (C,1,R,S)
+//   images     (N,H,W,C)   (N,C,H,W)
 enum class FileLayout : std::uint8_t { plain, conv, depthwise, images };
 
 }  // namespace reprise

@@ -1,5 +1,5 @@
-// The sizes of a tensor, outermost first. Images are (N,H,W,C), conv filters (O,R,S,I), depthwise filters
-// (R,S,C).
+// The sizes of a tensor's dimensions, outermost first.
+// Images are (N,H,W,C), convolution filters (O,R,S,I), depthwise filters (R,S,C).
 #pragma once
 
 #include <array>
@@ -16,19 +16,20 @@ class REPRISE_API Shape {
  public:
   static constexpr int max_rank = 6;
 
-  Shape() = default;  // rank 0: a scalar
+  Shape() = default;  // rank 0: a scalar, one element
+  // Throws Error if a size is negative, there are more than max_rank, or their product overflows.
   Shape(std::initializer_list<std::int64_t> dims) : Shape(std::span(dims.begin(), dims.size())) {}
   explicit Shape(std::span<const std::int64_t> dims);
 
   int rank() const { return rank_; }
-  // i may be negative: -1 is the innermost dimension.
+  // Returns the size of dimension i; -1 is the innermost. Does not check i.
   std::int64_t operator[](int i) const { return dims_[static_cast<std::size_t>(i < 0 ? i + rank_ : i)]; }
-  std::int64_t numel() const;  // 1 for a scalar
+  std::int64_t numel() const;  // the number of elements; 1 for a scalar
   std::span<const std::int64_t> dims() const { return {dims_.data(), static_cast<std::size_t>(rank_)}; }
 
-  // This shape with one dimension changed.
+  // Returns a copy in which dimension i (negative: from the innermost) has another size.
   Shape with(int i, std::int64_t size) const;
-  // Without the leading n dimensions.
+  // Returns a copy without the n leading dimensions.
   Shape drop_front(int n = 1) const;
 
   bool operator==(const Shape& other) const = default;

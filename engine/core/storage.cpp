@@ -26,7 +26,7 @@ std::size_t round_up(std::size_t n, std::size_t to) {
   return (n + to - 1) / to * to;
 }
 
-// Memory of any device, byte by byte.
+// Bytes of any device.
 void fill(Device device, std::byte* p, unsigned char byte, std::size_t bytes) {
   if (device.is_host())
     std::memset(p, byte, bytes);
@@ -51,7 +51,8 @@ bool all_guard_bytes(Device device, const std::byte* p, std::size_t bytes) {
 std::atomic<bool> debug_memory{false};
 std::atomic<std::int64_t> violations{0};
 
-// In debug mode a block is [guard | data | guard]; whether it is one is written in its owner's map.
+// In debug mode a block is [guard | data | guard]. guarded() lists such blocks,
+// as the mode may change while one is in use: the address of the data, and its number of bytes.
 std::mutex guarded_mutex;
 std::unordered_map<const std::byte*, std::size_t>& guarded() {
   static auto* m = new std::unordered_map<const std::byte*, std::size_t>;
@@ -101,7 +102,7 @@ std::size_t page_round(std::size_t bytes) {
   return round_up(bytes == 0 ? 1 : bytes, static_cast<std::size_t>(sysconf(_SC_PAGESIZE)));
 }
 
-// In huge pages where the system has them and the memory fills one: a sealed filter is read in every step.
+// Asks for huge pages if the memory fills at least one: sealed filters are read in every step.
 std::byte* map_writable(std::size_t bytes) {
   constexpr std::size_t huge = std::size_t{2} << 20;
   const std::size_t size = page_round(bytes), room = size < huge ? size : size + huge;
@@ -123,7 +124,7 @@ void seal(std::byte* p, std::size_t bytes) {
                 "memory: the system refused to make weights read-only");
 }
 
-// SHA-256 over the SHA-256 of each MiB, so that all threads can work on it. Never leaves the process.
+// SHA-256 over the SHA-256 of each MiB, so that all threads can take part. Used in memory only.
 std::string digest_of(const std::byte* p, std::size_t bytes) {
   constexpr std::size_t part = std::size_t{1} << 20;
   std::vector<std::array<std::uint8_t, 32>> parts((bytes + part - 1) / part);

@@ -1,4 +1,4 @@
-// Memory of tensors: from a caching pool, or sealed read-only for good.
+// The memory of tensors: from a caching pool, or sealed (read-only until it is freed).
 #pragma once
 
 #include <atomic>
@@ -19,10 +19,11 @@ namespace reprise {
 
 class REPRISE_API Storage {
  public:
-  // Uninitialised memory, aligned to 64 bytes. Throws Error where there is not enough, or no such device.
+  // Returns uninitialised memory, aligned to 64 bytes. The destructor gives it back to the pool.
+  // Throws Error if the device has too little memory or does not exist.
   static std::shared_ptr<Storage> allocate(std::size_t bytes, Device device);
-  // A copy of bytes that lie on `device`, in memory that the operating system (or the GPU's driver) then
-  // makes read-only: a later write ends the process (or is a fault that ends all work on that GPU).
+  // Copies `bytes`, which lie on `device`, into memory that the system (or the GPU's driver) then
+  // makes read-only. A later write ends the process; on a GPU it is a fault that ends all work there.
   static std::shared_ptr<Storage> sealed_copy(std::span<const std::byte> bytes, Device device);
   ~Storage();
   Storage(const Storage&) = delete;
@@ -31,20 +32,21 @@ class REPRISE_API Storage {
   std::size_t bytes() const { return bytes_; }
   Device device() const { return device_; }
   bool is_sealed() const { return sealed_; }
-  // On a GPU an address there, which the host must not follow.
+  // Valid as long as this storage lives. The host must not follow a GPU's address.
   const std::byte* data() const { return data_; }
-  // Throws Error if sealed. Counts as a change: the version goes up.
+  // Returns the memory for writing and increments the version. Throws Error if sealed.
   std::byte* mutable_data();
   std::uint64_t version() const { return version_.load(std::memory_order_relaxed); }
 
-  // A form computed once from sealed memory (packed, transposed, ...), itself sealed, kept as long as this
-  // storage. `fill` writes all `bytes` of it, on this device. Only for sealed storage.
+  // Returns a form derived from this sealed memory (packed, transposed, …). The form lives as long as
+  // this storage. The first call with a key has `fill` write all `bytes`, on this device, and seals
+  // them; later calls return the same memory. Throws InternalError for unsealed memory.
   const std::byte* derived(const std::string& key, std::size_t bytes,
                            const std::function<void(std::byte*)>& fill) const;
-  // Hashes this memory (read back from a GPU) and every derived form again; throws Error naming one that is
-  // not what was sealed.
+  // Hashes this memory and every derived form again. Throws Error, naming the form, if one has
+  // changed since it was sealed. Does nothing for unsealed memory.
   void verify_seal() const;
-  std::size_t derived_bytes() const;
+  std::size_t derived_bytes() const;  // of all derived forms together
 
  private:
   Storage() = default;
@@ -61,14 +63,14 @@ class REPRISE_API Storage {
   mutable std::map<std::string, std::shared_ptr<Storage>> derived_;
 };
 
-// The pool of a device; all host devices share one. Freed blocks are kept for the next tensors.
+// The pool of a device keeps freed blocks for later tensors; ref and cpu share one pool.
 REPRISE_API MemoryStats memory_stats(Device device = cpu_device);
-REPRISE_API void reset_peak_memory(Device device = cpu_device);
-REPRISE_API void release_cached_memory(Device device = cpu_device);
+REPRISE_API void reset_peak_memory(Device device = cpu_device);      // peak = in use
+REPRISE_API void release_cached_memory(Device device = cpu_device);  // frees all free blocks
 
-// For tests: while on, new memory is filled with 0xFF (NaN as f32 and f64) and has guard zones around it.
+// For tests: fills new memory with 0xFF (NaN in every floating dtype), between two guard zones.
 REPRISE_API void set_memory_debug(bool on);
-// How many blocks were freed with a damaged guard zone since the process started.
+// Returns how many blocks were freed with a damaged guard zone since the process started.
 REPRISE_API std::int64_t guard_violations();
 
 }  // namespace reprise

@@ -1,4 +1,5 @@
-// A tensor: a handle on shape, dtype, device and shared storage. Always contiguous, row-major.
+// A tensor is a handle on shape, dtype, device and shared storage; its elements are contiguous,
+// row-major. Copies of a handle see the same elements and the same gradient.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,7 @@ struct AutogradMeta;  // engine/autograd
 
 class REPRISE_API Tensor {
  public:
-  Tensor() = default;  // undefined: stands for "none"
+  Tensor() = default;  // undefined, which means "none": its shape, dtype and elements throw Error
   bool defined() const { return impl_ != nullptr; }
 
   const Shape& shape() const;
@@ -31,8 +32,8 @@ class REPRISE_API Tensor {
   Device device() const;
   std::size_t bytes() const { return static_cast<std::size_t>(numel()) * size_of(dtype()); }
 
-  // The elements, for host devices. T must match the dtype; mutable_data counts as a change (version) and
-  // throws on sealed memory.
+  // Return the elements, which live as long as the storage. Throw Error if T does not match the
+  // dtype or the tensor is on a GPU. mutable_data increments the version; Error if sealed.
   template <class T>
   const T* data() const {
     return static_cast<const T*>(raw(dtype_of<T>));
@@ -45,33 +46,34 @@ class REPRISE_API Tensor {
   std::span<const T> values() const {
     return {data<T>(), static_cast<std::size_t>(numel())};
   }
-  std::span<const std::byte> raw_bytes() const;
-  double item() const;  // the value of a tensor of one element, of any dtype
+  std::span<const std::byte> raw_bytes() const;  // throws Error on a GPU
+  double item() const;  // the only element, of any dtype and device; throws Error if there are more
 
-  // A copy of the elements, outside any gradient.
+  // None of the following records a gradient.
+  // Returns a copy of the elements on the same device.
   Tensor clone() const;
-  // The same storage, outside any gradient.
+  // Returns a tensor on the same storage that no gradient flows through.
   Tensor detach() const;
-  // The same storage with another shape of as many elements; the rows [begin, end) of the leading dimension.
-  // Both outside any gradient: ops::reshape and ops::slice are the differentiable ones.
+  // Return a tensor on the same storage: in another shape with as many elements, or the rows
+  // [begin, end) of the leading dimension. ops::reshape and ops::slice do the same with gradients.
   Tensor viewed_as(const Shape& shape) const;
   Tensor rows(std::int64_t begin, std::int64_t end) const;
-  // A copy there, or of that dtype; this tensor itself where nothing changes. Outside any gradient.
+  // Return a copy on another device or in another dtype; if nothing changes, this tensor itself.
   Tensor to(Device device) const;
   Tensor to(DType dtype) const;
 
-  // For frozen weights: a copy in read-only memory (see Storage::sealed_copy).
+  // Returns a copy in read-only memory, for frozen weights (see Storage::sealed_copy).
   Tensor sealed_copy() const;
   bool is_sealed() const;
 
-  View view() const;
-  MutView mut_view();  // counts as a change, throws on sealed memory
-  std::uint64_t version() const;
+  View view() const;              // empty if undefined
+  MutView mut_view();             // the same for writing: increments the version; throws Error if sealed
+  std::uint64_t version() const;  // counts the requests to write to the storage
   const std::shared_ptr<Storage>& storage() const;
-  // Whether no other tensor shares this one's memory, not even a copy of this handle.
+  // Returns whether nothing else holds this memory, not even a copy of this handle.
   bool is_sole_owner() const;
 
-  // The gradient's side; use the functions of engine/autograd.
+  // For engine/autograd only; everyone else uses its functions.
   std::shared_ptr<AutogradMeta>& autograd_meta() const;
 
  private:
@@ -85,13 +87,13 @@ class REPRISE_API Tensor {
   std::shared_ptr<Impl> impl_;
 };
 
-// New tensors.
+// Return new tensors, uninitialised by empty(). Throw Error if there is too little memory.
 REPRISE_API Tensor empty(const Shape& shape, DType dtype = DType::f32, Device device = cpu_device);
 REPRISE_API Tensor full(const Shape& shape, double value, DType dtype = DType::f32,
                         Device device = cpu_device);
 REPRISE_API Tensor zeros(const Shape& shape, DType dtype = DType::f32, Device device = cpu_device);
 REPRISE_API Tensor ones(const Shape& shape, DType dtype = DType::f32, Device device = cpu_device);
-// The values in row-major order; their number must be shape.numel().
+// Return a tensor of these values, in row-major order. Throw Error if there are not shape.numel().
 REPRISE_API Tensor tensor(const Shape& shape, std::span<const float> values, Device device = cpu_device);
 REPRISE_API Tensor tensor(const Shape& shape, std::span<const double> values, Device device = cpu_device);
 REPRISE_API Tensor tensor(const Shape& shape, std::span<const std::int64_t> values,
@@ -101,13 +103,14 @@ REPRISE_API Tensor tensor(const Shape& shape, std::span<const std::uint8_t> valu
 inline Tensor tensor(const Shape& shape, std::initializer_list<float> values, Device device = cpu_device) {
   return tensor(shape, std::span<const float>(values.begin(), values.size()), device);
 }
-// Copies the elements of `from` over those of `to` (same shape and dtype); an in-place change of `to`.
+// Copies the elements of `from` over those of `to`, in place and between any two devices.
+// Throws Error if shapes or dtypes differ, or `to` is sealed.
 REPRISE_API void copy_into(Tensor& to, const Tensor& from);
 
-// "[32, 16, 8, 8]  f32 cpu", for messages; "(none)" where undefined.
+// Returns the text for messages: "[32, 16, 8, 8]  f32 cpu", or "(none)" if undefined.
 REPRISE_API std::string describe(const Tensor& t);
 
-// bf16 <-> f32, round to nearest even; NaN stays NaN.
+// Convert between f32 and bf16. Rounds to nearest, ties to even; NaN stays NaN.
 REPRISE_API BFloat16 to_bfloat16(float value);
 REPRISE_API float to_float(BFloat16 value);
 

@@ -1,4 +1,4 @@
-// What a kernel gets: a pointer with shape and dtype, owning nothing.
+// Views: the operands of a kernel. A view is a pointer with shape and dtype, and owns nothing.
 #pragma once
 
 #include "engine/base/export.h"
@@ -9,8 +9,9 @@ namespace reprise {
 
 class Storage;
 
-// Read-only, contiguous. `sealed` is the storage where it is sealed (its derived forms may be used), else
-// null. A default View stands for an absent optional operand (`v.ptr == nullptr`).
+// A read-only, contiguous operand. A default View (`ptr == nullptr`) is an absent optional operand.
+// `sealed` is the storage if it is sealed and the view covers all of it, else null:
+// a kernel may keep derived forms there.
 struct View {
   const void* ptr = nullptr;
   Shape shape{};
@@ -24,11 +25,11 @@ struct View {
   explicit operator bool() const { return ptr != nullptr; }
   std::int64_t dim(int i) const { return shape[i]; }
   std::int64_t numel() const { return shape.numel(); }
-  // Element i as a double, of any dtype, in host memory.
+  // Returns element i, of any dtype, as a double. The memory must be the host's.
   REPRISE_API double value(std::int64_t i) const;
 };
 
-// Writable, contiguous; a kernel fills all of it. Converts to a View of the same elements.
+// A writable, contiguous operand, which a kernel fills completely. Converts to a View of it.
 struct MutView {
   void* ptr = nullptr;
   Shape shape{};
