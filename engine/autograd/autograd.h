@@ -1,4 +1,5 @@
-// Gradients, define-by-run: ops record themselves as they run; backward() reads the record in reverse.
+// Gradients, define-by-run: ops record themselves as they run;
+// backward() reads the record in reverse.
 #pragma once
 
 #include <cstdint>

@@ -22,8 +22,9 @@ class REPRISE_API Storage {
   // Returns uninitialised memory, aligned to 64 bytes. The destructor gives it back to the pool.
   // Throws Error if the device has too little memory or does not exist.
   static std::shared_ptr<Storage> allocate(std::size_t bytes, Device device);
-  // Copies `bytes`, which lie on `device`, into memory that the system (or the GPU's driver) then
-  // makes read-only. A later write ends the process; on a GPU it is a fault that ends all work there.
+  // Copies `bytes`, which lie on `device`,
+  // into memory that the system (or the GPU's driver) then makes read-only.
+  // A later write ends the process; on a GPU it is a fault that ends all work there.
   static std::shared_ptr<Storage> sealed_copy(std::span<const std::byte> bytes, Device device);
   ~Storage();
   Storage(const Storage&) = delete;
@@ -38,9 +39,9 @@ class REPRISE_API Storage {
   std::byte* mutable_data();
   std::uint64_t version() const { return version_.load(std::memory_order_relaxed); }
 
-  // Returns a form derived from this sealed memory (packed, transposed, …). The form lives as long as
-  // this storage. The first call with a key has `fill` write all `bytes`, on this device, and seals
-  // them; later calls return the same memory. Throws InternalError for unsealed memory.
+  // Returns a form derived from this sealed memory (packed, transposed, …). The form lives as long
+  // as this storage. The first call with a key has `fill` write all `bytes`, on this device,
+  // and seals them; later calls return the same memory. Throws InternalError for unsealed memory.
   const std::byte* derived(const std::string& key, std::size_t bytes,
                            const std::function<void(std::byte*)>& fill) const;
   // Hashes this memory and every derived form again. Throws Error, naming the form, if one has

@@ -33,7 +33,7 @@ Tensor scaled(const Tensor& x, double scale, double shift) {
   return y;
 }
 
-// The gradient of a broadcast b: summed over everything that used the same value.
+// Returns the gradient of a broadcast b: g, summed over all elements that used the same value of b.
 Tensor gather(Broadcast broadcast, const Tensor& g, const Shape& shape) {
   if (broadcast == Broadcast::none) return g;
   Tensor y = empty(broadcast == Broadcast::scalar ? Shape{} : Shape{g.dim(-1)}, parameter_dtype(g.dtype()),

@@ -1,5 +1,5 @@
-// Element-wise arithmetic. b has a's shape, or one element, or one value per channel (a's last dimension);
-// in the last two cases it is f32 where a is bf16.
+// Element-wise arithmetic. b has a's shape, one element, or one value per channel (a's last
+// dimension). In the last two cases b is f32 if a is bf16. Results have a's shape and dtype.
 #pragma once
 
 #include "engine/core/tensor.h"
@@ -11,7 +11,7 @@ REPRISE_API Tensor sub(const Tensor& a, const Tensor& b);
 REPRISE_API Tensor mul(const Tensor& a, const Tensor& b);
 REPRISE_API Tensor div(const Tensor& a, const Tensor& b);
 
-// scale * x + shift, with plain numbers.
+// Computes scale * x + shift, with plain numbers.
 REPRISE_API Tensor affine(const Tensor& x, double scale, double shift = 0);
 
 }  // namespace reprise::ops

@@ -7,7 +7,7 @@
 namespace reprise::ops {
 namespace {
 
-// Every statistic and parameter has the shape (C).
+// Checks that every statistic and parameter in `rows` has the shape (C).
 void check(const char* op, const Tensor& x, std::initializer_list<NamedTensor> rows) {
   const auto lines = [&] {
     std::string text = operand_line("input", x, "(...,C)");
@@ -45,8 +45,9 @@ Tensor normalized(const BatchNormArgs& args, const Tensor& x, const Tensor& mean
 
 }  // namespace
 
-// y = xhat gamma + beta,   xhat = (x - mean(x)) / sqrt(var(x) + eps).   dgamma = sum dy xhat,   dbeta = sum
-// dy, dx = gamma / sqrt(var + eps) (dy - dbeta / M - xhat dgamma / M),   M values per channel.
+// y = xhat gamma + beta,   xhat = (x - mean) / sqrt(var + eps),   M values per channel.
+// dgamma = sum dy xhat,   dbeta = sum dy,
+// dx = gamma / sqrt(var + eps) (dy - dbeta / M - xhat dgamma / M).
 BatchNormResult batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                            const BatchNormArgs& args) {
   check("batch_norm", x, {{"gamma", gamma}, {"beta", beta}});
@@ -76,7 +77,8 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& b
   return {y, mean, var};
 }
 
-// y = (x - mean) / sqrt(var + eps) gamma + beta.   dx = gamma / sqrt(var + eps) dy;   dgamma, dbeta as above.
+// y = (x - mean) / sqrt(var + eps) gamma + beta.
+// dx = gamma / sqrt(var + eps) dy;   dgamma and dbeta as above.
 Tensor batch_norm_eval(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor& gamma,
                        const Tensor& beta, const BatchNormArgs& args) {
   check("batch_norm_eval", x, {{"mean", mean}, {"var", var}, {"gamma", gamma}, {"beta", beta}});

@@ -39,7 +39,8 @@ Shape conv2d_shape(const Tensor& x, const Tensor& w, const Conv2dArgs& args) {
   return {x.dim(0), oh, ow, w.dim(0)};
 }
 
-// dx = dy correlated with the flipped, transposed w.   dw = x correlated with dy.
+// dx = dy correlated with w (flipped in r and s, with i and o exchanged).
+// dw = x correlated with dy.
 void record_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, Tensor& y) {
   if (!any_requires_grad({x, w})) return;
   const Saved saved_x(requires_grad(w) ? x : Tensor(), "conv2d: input");  // a frozen filter needs no input
@@ -72,7 +73,7 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, const Te
   return bias.defined() ? add(y, bias) : y;
 }
 
-// The same, one channel at a time.
+// The same, one filter per channel.
 Tensor depthwise_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args) {
   check_parameters("depthwise_conv2d", {"input", x}, {{"filter", w}});
   const auto lines = [&] {

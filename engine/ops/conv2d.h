@@ -1,4 +1,4 @@
-// Convolutions over images.
+// Convolutions over images. They are cross-correlations: the filter is not flipped.
 #pragma once
 
 #include "engine/core/tensor.h"
@@ -6,20 +6,24 @@
 
 namespace reprise::ops {
 
-// y[n,oh,ow,o] = sum over r,s,i of x[n, oh*stride - padding + r*dilation, ow*..., i] * w[o,r,s,i]
-// (cross-correlation). x (N,H,W,C), w (O,R,S,C/groups), bias (O) or undefined, result (N,OH,OW,O). Error if
-// sizes, dtypes or devices differ. Beside a bf16 x the filter is f32, and conv2d rounds it to bf16 as it
-// packs it.
+// Computes
+//   y[n,p,q,o] = bias[o] + sum_{r,s,i} x[n, h, v, g*I + i] * w[o,r,s,i]
+//   h = p*stride[0] - padding[0] + r*dilation[0],   v = q*stride[1] - padding[1] + s*dilation[1]
+//   g = o / (O/groups)
+// where x is 0 outside the image.
+// x (N,H,W,C), w (O,R,S,I) with I = C/groups, bias (O) or undefined, y (N,OH,OW,O) in x's dtype.
+// If x is bf16, w and bias are f32; w is rounded to bf16 before the products.
 REPRISE_API Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args = {},
                           const Tensor& bias = {});
 
-// Records y as conv2d(x, w, args): for ops that make it in another way.
+// Records y as the result of conv2d(x, w, args), for ops that compute y in another way.
 void record_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, Tensor& y);
 
-// The shape of conv2d's result; Error where it would give one.
+// Returns the shape of conv2d's result. Throws the Errors that conv2d would throw.
 REPRISE_API Shape conv2d_shape(const Tensor& x, const Tensor& w, const Conv2dArgs& args);
 
-// The same with one filter per channel: w (R,S,C). args.groups is not looked at.
+// Convolves each channel with its own filter: w (R,S,C), in f32 if x is bf16, y (N,OH,OW,C).
+// Ignores args.groups.
 REPRISE_API Tensor depthwise_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args = {});
 
 }  // namespace reprise::ops

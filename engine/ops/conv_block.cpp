@@ -13,7 +13,7 @@ namespace {
 
 using namespace kernels;
 
-// While it lives, the convolution's layer is the one that is named.
+// While an instance lives, errors and traces name the convolution's layer.
 class ConvScope {
  public:
   explicit ConvScope(const ConvBlock& block) {
@@ -29,7 +29,7 @@ Shape made_shape(const ConvBlock& block) {
   return block.w.defined() ? conv2d_shape(block.x, block.w, block.args.conv) : block.x.shape();
 }
 
-// `made`: the convolution's output, or memory for it. mean and var may be undefined.
+// Checks all operands after the convolution. `made` is its output, or memory for it.
 void check(const char* op, const Tensor& made, const ConvBlock& block, const Tensor& mean = {},
            const Tensor& var = {}) {
   const NamedTensor input{"input", made};
@@ -66,11 +66,10 @@ void check(const char* op, const Tensor& made, const ConvBlock& block, const Ten
                 op, lines());
 }
 
-// An output b of the filter of up to so many bytes is kept for backward: caches hold it, and computing it
-// again would cost more. The bits are the same.
+// Up to this size backward keeps the filter's output b: caches hold it. A larger b is recomputed.
 constexpr std::size_t kept_bytes = std::size_t{4} << 20;
 
-// A frozen 1x1 convolution followed by batch norm: one kernel computes the gradient of both.
+// Returns whether one backward kernel covers the convolution too: frozen, 1x1, then batch norm.
 bool goes_back_at_once(const ConvBlock& block) {
   const Tensor& w = block.w;
   const Conv2dArgs& a = block.args.conv;
@@ -78,10 +77,10 @@ bool goes_back_at_once(const ConvBlock& block) {
          a.padding == Conv2dArgs{}.padding && !block.filter.defined();
 }
 
-// What backward needs, and backward.
+// The backward function and what it needs.
 struct Kept {
   ConvBlockArgs args;
-  bool constants;  // the statistics
+  bool constants;  // whether mean and var are constants
   Saved x, b, w, filter, gamma, mean, var;
   Tensor open;
   Shape input;
@@ -89,9 +88,10 @@ struct Kept {
   std::vector<Tensor> operator()(const Tensor& dy, const Needs& needs) const;
 };
 
-// g = dy where y > 0 (without a ReLU, dy).   dresidual = g.   dgamma, dbeta and db come from b and g as those
-// of batch norm, dmade and dfilter from db as those of a depthwise convolution, dx from dmade as conv2d's.
-// The inputs are x (or without w, made), filter, gamma, beta, residual.
+// g = dy where y > 0, else 0 (without a ReLU, g = dy);   dresidual = g
+// dgamma, dbeta, db: as in batch_norm, from b and g
+// dmade, dfilter: as in depthwise_conv2d, from db;   dx: as in conv2d, from dmade
+// The inputs are x (made, if the convolution is recorded by itself), filter, gamma, beta, residual.
 std::vector<Tensor> Kept::operator()(const Tensor& dy, const Needs& needs) const {
   const Device device = dy.device();
   const DType dtype = dy.dtype();
@@ -125,7 +125,7 @@ std::vector<Tensor> Kept::operator()(const Tensor& dy, const Needs& needs) const
   return {dx, dfilter, needs[2] ? dgamma : Tensor(), needs[3] ? dbeta : Tensor(), dresidual};
 }
 
-// The forward kernel's operands but for x, w and the filter.
+// Returns the forward kernel's operands without x, w and filter.
 BlockFwdIn rows_of(const ConvBlock& block, const Tensor& mean, const Tensor& var) {
   BlockFwdIn in;
   in.mean = mean.view(), in.var = var.view(), in.gamma = block.gamma.view(), in.beta = block.beta.view();
@@ -133,8 +133,8 @@ BlockFwdIn rows_of(const ConvBlock& block, const Tensor& mean, const Tensor& var
   return in;
 }
 
-// Computes y from `made`, or where the statistics left it from b (whose memory becomes y's, unless backward
-// keeps it), and records it; the convolution with it where that goes back at once.
+// Computes y from b, if the statistics kernel computed b, else from `made`; y takes b's memory
+// unless backward keeps b. Records the op, together with the convolution if goes_back_at_once().
 Tensor finish(const std::string& op, const ConvBlock& block, const Tensor& made, const Tensor& b,
               const Tensor& mean, const Tensor& var, bool constants) {
   const bool at_once = goes_back_at_once(block);

@@ -9,26 +9,28 @@
 
 namespace reprise::ops {
 
-//   made = conv2d(x, w),   b = depthwise_conv2d(made, filter),   y = [relu](batch_norm(b) [+ residual])
+//   made = conv2d(x, w)                          without w: made = x
+//   b    = depthwise_conv2d(made, filter)        without a filter: b = made
+//   y    = [relu](batch_norm(b) [+ residual])
 //
-// It means its parts, one after the other, and has their bits on one device, forward and backward.
+// On one device, result and gradients have the same bits as these ops one after the other.
 struct ConvBlock {
-  Tensor x;                      // (N,H,W,C); without w (N,OH,OW,O), what some convolution computed
+  Tensor x;                      // (N,H,W,C); without w (N,OH,OW,O), the output of a convolution
   Tensor w = {};                 // (O,R,S,C/groups); may be undefined
   Tensor filter = {};            // (R,S,O), R and S odd, stride 1 and "same" padding; may be undefined
   Tensor gamma = {}, beta = {};  // (O)
   Tensor residual = {};          // like the result, (N,OH,OW,O); may be undefined
   ConvBlockArgs args = {};
-  // The layer that errors, traces and anomalies name for the convolution's part; empty: the layer around.
+  // The layer that errors, traces and anomalies name for the convolution; empty: the current layer.
   std::string_view conv_layer = {};
 };
 
-// Normalises with the batch's own statistics, which it returns too. For backward it keeps of x, made and b
-// what the wanted gradients read (b only where it is small; it is computed again otherwise), and with a ReLU a
-// bit per element. Throws Error where one of the parts would.
+// Normalises with the batch's own statistics and returns them too.
+// Saves for backward whichever of x, made and b the wanted gradients need (a large b is computed
+// again instead), and with a ReLU one bit per element. Throws Error if one of the parts would.
 REPRISE_API BatchNormResult conv_block(const ConvBlock& block);
 
-// Normalises with given statistics (O), which are constants. An image's result does not depend on its batch.
+// Normalises with given statistics (O), which are constants. Images do not affect each other.
 REPRISE_API Tensor conv_block_eval(const ConvBlock& block, const Tensor& mean, const Tensor& var);
 
 }  // namespace reprise::ops

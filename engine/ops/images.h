@@ -1,4 +1,4 @@
-// From bytes to activations.
+// From the bytes of images to activations.
 #pragma once
 
 #include "engine/core/tensor.h"
@@ -6,9 +6,10 @@
 
 namespace reprise::ops {
 
-// u8 (M,H,W,C) -> (u/255 - mean[c]) / std[c] in `dtype`. No gradient. C at most 4. rows (i64 (N), on the
-// images' device): the images of a batch, which are gathered; undefined: all of them. Error where one is not
-// in 0..M-1 (on a GPU nobody looks).
+// Gathers and normalises a batch: y[n,h,w,c] = (images[rows[n],h,w,c] / 255 - mean[c]) / std[c].
+// images u8 (M,H,W,C) with C <= 4; rows i64 (N) on the same device,
+// or undefined for all images in order; y (N,H,W,C) in `dtype`, without a gradient.
+// Throws Error if a row is not in 0..M-1; on a GPU rows are not checked.
 REPRISE_API Tensor normalize_images(const Tensor& images, DType dtype = DType::f32,
                                     const NormalizeArgs& args = {}, const Tensor& rows = {});
 

@@ -1,4 +1,4 @@
-// Ops that move elements without computing.
+// Ops that move elements and compute nothing.
 #pragma once
 
 #include <utility>
@@ -8,16 +8,17 @@
 
 namespace reprise::ops {
 
-// The same elements, row-major, in another shape; shares storage.
+// Returns the same elements, row-major, in another shape of as many elements. Shares x's storage.
 REPRISE_API Tensor reshape(const Tensor& x, const Shape& shape);
-// Rows [begin, end) of the leading dimension; shares storage.
+// Returns the rows [begin, end) of the leading dimension. Shares x's storage.
 REPRISE_API Tensor slice(const Tensor& x, std::int64_t begin, std::int64_t end);
-// Zeros put before and after, per dimension: {before, after} for each.
+// Surrounds x with zeros. `amounts` holds {before, after} for each dimension.
 REPRISE_API Tensor pad(const Tensor& x, const std::vector<std::pair<std::int64_t, std::int64_t>>& amounts);
-// Every step-th element from begin on, per dimension: size (dim - begin + step - 1) / step.
+// Takes every step-th element from begin on, in each dimension; its size becomes
+// (size - begin + step - 1) / step. begin and step hold one number per dimension.
 REPRISE_API Tensor stride_slice(const Tensor& x, const std::vector<std::int64_t>& begin,
                                 const std::vector<std::int64_t>& step);
-// Joined along dim (negative: from the end); all other sizes equal. At least one tensor.
+// Joins at least one tensor along dim (negative: from the innermost); all other sizes must agree.
 REPRISE_API Tensor concat(const std::vector<Tensor>& parts, int dim);
 
 }  // namespace reprise::ops

@@ -72,7 +72,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
   return y;
 }
 
-// y = op(a) op(b).   d op(a) = dy op(b)^T,   d op(b) = op(a)^T dy;   transposed where the operand is.
+// y = op(a) op(b).   d op(a) = dy op(b)^T,   d op(b) = op(a)^T dy;   da, db: op of these.
 Tensor matmul(const Tensor& a, const Tensor& b, const MatmulArgs& args) {
   check_matmul(a, b, args);
   const Tensor y = product(a, b, args.transpose_a, args.transpose_b);

@@ -1,4 +1,4 @@
-// Products of matrices.
+// Products of matrices, in f32 or f64.
 #pragma once
 
 #include "engine/core/tensor.h"
@@ -6,10 +6,11 @@
 
 namespace reprise::ops {
 
-// y = x w^T + b.  x (N,I), w (O,I), b (O) or undefined, result (N,O).
+// Computes y = x w^T + b.  x (N,I), w (O,I), b (O) or undefined, y (N,O).
 REPRISE_API Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b = {});
 
-// y = op(a) op(b) for matrices; a transposed operand is stored with its dimensions swapped. Result (M,N).
+// Computes y = op(a) op(b): op(a) (M,K), op(b) (K,N), y (M,N). op transposes where args says so:
+// such an operand is passed as (K,M) or (N,K).
 REPRISE_API Tensor matmul(const Tensor& a, const Tensor& b, const MatmulArgs& args = {});
 
 }  // namespace reprise::ops

@@ -1,4 +1,4 @@
-// Checks that every op makes, in one place. Private to ops/.
+// The checks that all ops share. Private to ops/.
 #pragma once
 
 #include <initializer_list>
@@ -9,10 +9,10 @@
 
 namespace reprise::ops {
 
-// A line of an error message: "\n  input   [32, 16, 8, 8]  (N,H,W,C)  f32 cpu".
+// Returns an operand's line of an error message: "\n  input   [32, 16, 8, 8]  (N,H,W,C)  f32 cpu".
 std::string operand_line(std::string_view name, const Tensor& t, std::string_view layout = {});
 
-// The views of an operand that may be absent.
+// Return the view of an operand, empty if it is absent.
 inline View view_of(const Tensor& t) {
   return t.defined() ? t.view() : View{};
 }
@@ -24,10 +24,10 @@ struct NamedTensor {
   std::string_view name;
   const Tensor& tensor;
 };
-// All defined (an absent optional operand is not listed), floating, of one dtype, on one device; Error naming
-// the op and every operand otherwise.
+// Throws Error, naming the op and every operand, unless all are defined, floating,
+// of one dtype and on one device. An absent optional operand is not listed.
 void check_operands(std::string_view op, std::initializer_list<NamedTensor> operands);
-// The same of parameters or statistics beside `images`, whose dtype says theirs (parameter_dtype).
+// Checks the same for parameters or statistics, whose dtype must be parameter_dtype of the images'.
 void check_parameters(std::string_view op, const NamedTensor& images,
                       std::initializer_list<NamedTensor> parameters);
 

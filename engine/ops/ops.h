@@ -1,4 +1,5 @@
-// All differentiable functions.
+// All differentiable functions. Each checks its operands and throws Error, showing their shapes,
+// layouts, dtypes and devices, if they do not fit. Results lie on the operands' device.
 #pragma once
 
 #include "engine/ops/arithmetic.h"

@@ -1,4 +1,4 @@
-// The updates of optimizers, in place; outside any gradient.
+// The updates of optimizers, in place, in f32 or f64. They record no gradient.
 #pragma once
 
 #include "engine/core/tensor.h"
@@ -6,12 +6,12 @@
 
 namespace reprise::ops {
 
-// One step of stochastic gradient descent, in PyTorch's order of operations. gradient and momentum have the
-// parameter's shape and dtype; momentum may be undefined where args.momentum is 0.
+// Makes one step of stochastic gradient descent, in PyTorch's order of operations. All tensors have
+// the parameter's shape and dtype. `momentum` (updated too) may be undefined if args.momentum is 0.
 REPRISE_API void sgd_step(Tensor& parameter, const Tensor& gradient, Tensor& momentum, const SgdArgs& args);
 
-// One step of Adam or AdamW (Kingma and Ba, 2015; Loshchilov and Hutter, 2019). m and v are the running means
-// of the gradient and of its square.
+// Makes one step of Adam or AdamW (Kingma and Ba, 2015; Loshchilov and Hutter, 2019). All tensors
+// have the parameter's shape and dtype. m and v, the running means of g and g^2, are updated too.
 REPRISE_API void adam_step(Tensor& parameter, const Tensor& gradient, Tensor& m, Tensor& v,
                            const AdamArgs& args);
 

@@ -13,7 +13,7 @@ void check_images(const char* op, const Tensor& x) {
                 operand_line("input", x, "(N,H,W,C)"));
 }
 
-// The shape of the result.
+// Checks x and args, and returns the shape of the result.
 Shape pooled(const char* op, const Tensor& x, const Pool2dArgs& args) {
   check_images(op, x);
   for (std::size_t a = 0; a < 2; ++a)
@@ -31,7 +31,7 @@ Shape pooled(const char* op, const Tensor& x, const Pool2dArgs& args) {
 
 }  // namespace
 
-// y = the largest of each window.   dx = the sum of dy over the windows whose first largest this was.
+// y = the largest of each window.   dx = sum of dy over the windows whose first largest value x is.
 Tensor max_pool2d(const Tensor& x, const Pool2dArgs& args) {
   const Shape shape = pooled("max_pool2d", x, args);
   REPRISE_CHECK(args.kernel[0] * args.kernel[1] <= 255,
@@ -50,7 +50,7 @@ Tensor max_pool2d(const Tensor& x, const Pool2dArgs& args) {
   return y;
 }
 
-// y = the mean of each window.   dx = the sum of dy / size over the windows that see this pixel.
+// y = the mean of each window.   dx = sum of dy / size over the windows that contain x.
 Tensor avg_pool2d(const Tensor& x, const Pool2dArgs& args) {
   Tensor y = empty(pooled("avg_pool2d", x, args), x.dtype(), x.device());
   run(kernels::avg_pool2d_fwd, y.device(), y.dtype(), args, x.view(), y.mut_view());

@@ -1,4 +1,4 @@
-// Pooling over images (N,H,W,C).
+// Pooling over images (N,H,W,C). The padding is at most half the window.
 #pragma once
 
 #include "engine/core/tensor.h"
@@ -6,12 +6,12 @@
 
 namespace reprise::ops {
 
-// The largest value of each window; padding never wins. NaN wins. Windows of at most 255 taps, padding at
-// most half.
+// Returns the largest value of each window, (N,OH,OW,C). Padding never wins; NaN wins over every
+// number. The gradient goes to a window's first largest value. A window has at most 255 taps.
 REPRISE_API Tensor max_pool2d(const Tensor& x, const Pool2dArgs& args = {});
-// The mean of each window; the padding counts as zeros if args.count_include_pad, else not at all.
+// Returns the mean of each window. Padding counts as 0 if args.count_include_pad, else not at all.
 REPRISE_API Tensor avg_pool2d(const Tensor& x, const Pool2dArgs& args = {});
-// The mean over H and W: (N,H,W,C) -> (N,C), in f32 where x is bf16.
+// Returns the mean over H and W, (N,C), in f32 if x is bf16.
 REPRISE_API Tensor global_avg_pool(const Tensor& x);
 
 }  // namespace reprise::ops

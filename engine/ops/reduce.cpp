@@ -8,7 +8,7 @@
 namespace reprise::ops {
 namespace {
 
-// One value, or one per channel, repeated over `shape`.
+// Repeats dy, one value or one per channel, over `shape`.
 Tensor expanded(const Tensor& dy, const Shape& shape, DType dtype) {
   Tensor dx = empty(shape, dtype, dy.device());
   run(kernels::expand, dy.device(), dtype, dy.view(), dx.mut_view());
@@ -47,7 +47,8 @@ Tensor sum_rows(const Tensor& x) {
   return y;
 }
 
-// l1: y = sum |x|, dx = dy sign(x).   l2: y = sqrt(sum x^2), dx = dy x / y.   l12: l2 of each row, summed.
+// l1:  y = sum |x|,   dx = dy sign(x).   l2:  y = sqrt(sum x^2),   dx = dy x / y.
+// l12: y = the sum of the rows' l2 norms,   dx = dy x / (the l2 norm of x's row).
 Tensor norm(const Tensor& x, NormKind kind) {
   check_operands("norm", {{"input", x}});
   Tensor y = empty({}, x.dtype(), x.device());

@@ -1,4 +1,4 @@
-// Sums and norms. Of a bf16 tensor the sums and the mean are f32.
+// Sums and norms. Sums and means are f32 if x is bf16; a norm has no bf16 form.
 #pragma once
 
 #include "engine/core/tensor.h"
@@ -6,12 +6,12 @@
 
 namespace reprise::ops {
 
-REPRISE_API Tensor sum(const Tensor& x);   // of all elements; a scalar (rank 0)
-REPRISE_API Tensor mean(const Tensor& x);  // of all elements; a scalar
-// The sum over every dimension but the last: (...,C) -> (C).
+REPRISE_API Tensor sum(const Tensor& x);   // over all elements; a scalar (rank 0)
+REPRISE_API Tensor mean(const Tensor& x);  // over all elements, at least one; a scalar
+// Sums over every dimension but the last: (...,C) -> (C).
 REPRISE_API Tensor sum_rows(const Tensor& x);
 
-// A norm of the whole tensor, a scalar; see NormKind. A norm of exactly 0 has gradient 0.
+// Computes a norm of the whole tensor, a scalar (see NormKind). A norm of 0 has gradient 0.
 REPRISE_API Tensor norm(const Tensor& x, NormKind kind);
 
 }  // namespace reprise::ops

@@ -85,7 +85,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& labels) {
   return y;
 }
 
-// Integers: nothing that could carry a gradient on.
+// Records nothing: the result is integer, so no gradient can flow through it.
 Tensor argmax_rows(const Tensor& x) {
   check_matrix("argmax_rows", x);
   Tensor y = empty({x.dim(0)}, DType::i64, x.device());

@@ -1,18 +1,18 @@
-// Softmax along the last dimension of a matrix, and the loss of classification.
+// Softmax along the rows of a matrix (M,C), and the loss of classification, in f32 or f64.
 #pragma once
 
 #include "engine/core/tensor.h"
 
 namespace reprise::ops {
 
-REPRISE_API Tensor softmax(const Tensor& x);      // (M,C)
-REPRISE_API Tensor log_softmax(const Tensor& x);  // (M,C)
+REPRISE_API Tensor softmax(const Tensor& x);      // exp(x) / sum of exp(x)
+REPRISE_API Tensor log_softmax(const Tensor& x);  // the logarithm of softmax(x)
 
-// The mean over the batch of -log softmax(logits)[label]. logits (N,C), labels i64 (N) in 0..C-1 (Error
-// otherwise). A scalar.
+// Computes the mean over the batch of -log softmax(logits)[label], a scalar. logits (N,C),
+// labels i64 (N). Throws Error if a label is not in 0..C-1; on a GPU labels are not checked.
 REPRISE_API Tensor cross_entropy(const Tensor& logits, const Tensor& labels);
 
-// i64 (M): the first largest of each row. No gradient.
+// Returns the column of each row's first largest value, i64 (M). No gradient flows through it.
 REPRISE_API Tensor argmax_rows(const Tensor& x);
 
 }  // namespace reprise::ops

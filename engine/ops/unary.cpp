@@ -7,7 +7,7 @@
 namespace reprise::ops {
 namespace {
 
-// The kernel knows dy/dx from x (log) or from y (the others); only that one is kept.
+// The kernel computes dy/dx from x (log) or from y (the others): only that one is saved.
 Tensor unary(const char* name, UnaryOp op, const Tensor& x) {
   check_operands(name, {{"input", x}});
   Tensor y = empty(x.shape(), x.dtype(), x.device());
@@ -64,7 +64,7 @@ Tensor sigmoid(const Tensor& x) {
   return unary("sigmoid", UnaryOp::sigmoid, x);
 }
 
-// y = x in another dtype.   dx = dy in x's.
+// y = x in another dtype.   dx = dy in x's dtype.
 Tensor cast(const Tensor& x, DType dtype) {
   check_operands("cast", {{"input", x}});
   REPRISE_CHECK(is_floating(dtype), "cast: expected a floating dtype, got {}{}", name_of(dtype),

@@ -1,4 +1,4 @@
-// Element-wise functions of one tensor.
+// Element-wise functions of one tensor, which return a tensor of its shape and dtype.
 #pragma once
 
 #include "engine/core/tensor.h"
@@ -12,8 +12,8 @@ REPRISE_API Tensor sqrt(const Tensor& x);
 REPRISE_API Tensor tanh(const Tensor& x);
 REPRISE_API Tensor sigmoid(const Tensor& x);  // 1 / (1 + exp(-x))
 
-// x in another floating dtype, rounded to nearest; its gradient comes back in x's. x itself where it has that
-// dtype.
+// Returns x in another floating dtype, rounded to nearest, or x itself if it has that dtype.
+// The gradient is cast back to x's dtype.
 REPRISE_API Tensor cast(const Tensor& x, DType dtype);
 
 }  // namespace reprise::ops
