@@ -1,5 +1,4 @@
-// Gradients, define-by-run: ops record themselves as they run;
-// backward() reads the record in reverse.
+// Gradients, define-by-run: ops record themselves; backward() walks the record in reverse.
 #pragma once
 
 #include <cstdint>

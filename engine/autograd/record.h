@@ -47,8 +47,7 @@ class REPRISE_API Needs {
 // The function must not write to dy, but may return it.
 using BackwardFunction = std::function<std::vector<Tensor>(const Tensor& dy, const Needs& needs)>;
 
-// Returns whether ops are recorded and an input wants a gradient:
-// only then an op need save tensors.
+// Returns whether this op will be recorded. If not, it need not save tensors.
 REPRISE_API bool any_requires_grad(std::initializer_list<Tensor> inputs);
 REPRISE_API bool any_requires_grad(const std::vector<Tensor>& inputs);
 

@@ -14,7 +14,7 @@ namespace reprise {
 namespace {
 
 constexpr std::size_t alignment = 64, page = 4096, huge_page = std::size_t{2} << 20;
-// From here on a block is a piece of a segment; a smaller rest is not worth a piece of its own.
+// Blocks of this size and more are pieces of segments. A smaller remainder stays with its piece.
 constexpr std::size_t smallest_piece = std::size_t{64} << 10;
 
 std::size_t round_up(std::size_t n, std::size_t to) {
@@ -137,7 +137,7 @@ void BlockPool::mark_free(Pieces::iterator piece) noexcept {
   try {
     free_.emplace(about.bytes, p);
   } catch (...) {
-    return;  // without room to note it the piece stays taken
+    return;  // out of memory: a piece that cannot be listed as free stays taken
   }
   about.is_free = true;
   stats_.cached += about.bytes;
@@ -150,14 +150,14 @@ void BlockPool::mark_taken(Pieces::iterator piece) {
   stats_.cached -= about.bytes;
 }
 
-// `next`, behind it, becomes part of `piece`.
+// Makes `next`, which follows `piece` in memory, a part of `piece`.
 void BlockPool::absorb(Pieces::iterator piece, Pieces::iterator next) {
   if (next->second.is_free) mark_taken(next);
   piece->second.bytes += next->second.bytes;
   pieces_.erase(next);
 }
 
-// A segment goes back when all of it is free.
+// Gives small blocks and completely free segments back to the system.
 void BlockPool::drop_all() {
   for (auto& [bytes, list] : small_) {
     for (std::byte* p : list) {

@@ -1,4 +1,4 @@
-// Freed memory, kept for the next tensor. Private to the engine.
+// Pools of memory: freed blocks are kept for later tensors. Private to the engine.
 #pragma once
 
 #include <cstddef>
@@ -13,23 +13,23 @@
 
 namespace reprise {
 
-// Small blocks are kept by their size. Others are pieces of segments: a request gets the smallest free piece
-// that holds it, of which it leaves the rest, and a freed piece grows together with free neighbours. So
-// memory of one layer serves the next one, whatever their shapes. Requests repeat from step to step, so after
-// the first ones nothing is asked of the system and no page is touched for the first time. On a GPU all work
-// runs in one stream, so a block may be given again before its last kernel ran.
+// Small freed blocks are listed by size. Larger blocks are pieces of segments: a request takes the
+// smallest free piece that holds it and leaves the rest free; a freed piece merges with free
+// neighbours. So layers of different shapes can use the same memory. Steps of training repeat the
+// same requests: after the first ones the system is asked for nothing, and all pages are mapped.
+// On a GPU all work runs in one stream, so a block can be reused before its last kernel has run.
 class BlockPool {
  public:
   virtual ~BlockPool() = default;
-  // Throws Error where there is not enough memory.
+  // Returns a block of at least `bytes`. Throws Error if there is too little memory.
   std::byte* take(std::size_t bytes);
-  void give(std::byte* p, std::size_t bytes) noexcept;
-  void release();
+  void give(std::byte* p, std::size_t bytes) noexcept;  // takes back a block; `bytes` as in take()
+  void release();                                       // gives all free memory back to the system
   MemoryStats stats();
   void reset_peak();
 
  protected:
-  // Memory from the system, null where there is none; and the Error's text for that case.
+  // Gets memory from the system, or null; gives it back; writes the message for null.
   virtual std::byte* fresh(std::size_t bytes) = 0;
   virtual void drop(std::byte* p) noexcept = 0;
   virtual std::string shortage(std::size_t bytes, const MemoryStats& stats) = 0;
@@ -39,7 +39,7 @@ class BlockPool {
     std::size_t bytes;
     bool starts_segment, is_free;
   };
-  using Pieces = std::map<std::byte*, Piece>;  // each segment's lie side by side
+  using Pieces = std::map<std::byte*, Piece>;  // by address: a segment's pieces follow one another
 
   std::byte* take_small(std::size_t bytes);
   std::byte* take_piece(std::size_t bytes);
@@ -57,7 +57,7 @@ class BlockPool {
   MemoryStats stats_;
 };
 
-// The pools are never destroyed: tensors of static life may outlast any order of destruction.
+// The pools are never destroyed, as static tensors may be destroyed after any other object.
 BlockPool& host_pool();
 BlockPool& gpu_pool(int index);
 

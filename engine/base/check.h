@@ -1,4 +1,5 @@
-// Checks for sources (not for public headers). The message is an fmt format string with its arguments.
+// Checks, for sources only (public headers do not include fmt). A message is an fmt format string
+// with its arguments. Every error carries the context of the current ErrorScopes.
 #pragma once
 
 #include <fmt/format.h>
@@ -7,7 +8,6 @@
 
 namespace reprise {
 
-// Throws Error with the message and the context of the current scopes.
 [[noreturn]] REPRISE_API void raise_error(std::string message);
 [[noreturn]] REPRISE_API void raise_internal(const char* file, int line, const char* what,
                                              std::string message);
@@ -19,14 +19,14 @@ template <class... Args>
 
 }  // namespace reprise
 
-// The user's fault: throws reprise::Error.
+// For mistakes of a user, a file or the data: throws reprise::Error unless the condition holds.
 #define REPRISE_CHECK(condition, ...)      \
   do {                                     \
     if (!(condition)) [[unlikely]]         \
       ::reprise::throw_error(__VA_ARGS__); \
   } while (false)
 
-// Our own fault: throws reprise::InternalError with file and line.
+// For faults of Reprise itself: throws InternalError with file and line unless the condition holds.
 #define REPRISE_INVARIANT(condition, ...)                                                    \
   do {                                                                                       \
     if (!(condition)) [[unlikely]]                                                           \

@@ -9,7 +9,7 @@
 
 namespace reprise {
 
-// What a user, a file or the data did wrong. what() says what came, what was expected, and where.
+// A mistake of a user, a file or the data. what() says what came, what was expected, and where.
 class REPRISE_API Error : public std::runtime_error {
  public:
   explicit Error(const std::string& message) : std::runtime_error(message) {}
@@ -21,9 +21,10 @@ class REPRISE_API InternalError : public std::logic_error {
   explicit InternalError(const std::string& message) : std::logic_error(message) {}
 };
 
-// While it lives, every Error thrown in this thread by a check ends with the line "  <what>  <value>",
-// innermost scope first, of several with the same <what> the innermost alone:
-// `ErrorScope scope("layer", "layer2.1.conv1");`
+// While an instance lives, every error that a check throws in this thread ends
+// with the line " <what> <value>"; for example `ErrorScope scope("layer", "layer2.1.conv1");`.
+// Inner scopes come first; of several with the same <what> only the innermost is shown.
+// Both texts must outlive the scope.
 class REPRISE_API ErrorScope {
  public:
   ErrorScope(std::string_view what, std::string_view value);
@@ -38,9 +39,9 @@ class REPRISE_API ErrorScope {
   ErrorScope* outer_;
 };
 
-// The lines of all scopes of this thread; empty outside any.
+// Returns the lines of this thread's scopes; empty outside any scope.
 REPRISE_API std::string error_context();
-// The value of the innermost scope with this <what>; empty where there is none.
+// Returns the value of the innermost scope with this <what>; empty if there is none.
 REPRISE_API std::string error_context_of(std::string_view what);
 
 }  // namespace reprise

@@ -1,4 +1,4 @@
-// REPRISE_API marks what a shared library shows to its users.
+// REPRISE_API marks the functions and classes that a shared library exports.
 #pragma once
 
 #if defined(REPRISE_SHARED) && (defined(__GNUC__) || defined(__clang__))

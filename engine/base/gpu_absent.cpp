@@ -1,4 +1,4 @@
-// A build without CUDA: no GPU, and each call says so.
+// gpu.h in a build without CUDA: there is no GPU, and each call that needs one says so.
 #if !defined(REPRISE_WITH_CUDA)
 
 #include "engine/base/check.h"

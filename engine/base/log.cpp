@@ -6,7 +6,7 @@
 namespace reprise {
 
 void log_line(std::string_view text) {
-  const std::string line = std::string(text) + "\n";  // one write, so that threads do not mix their lines
+  const std::string line = std::string(text) + "\n";  // one write: threads' lines do not mix
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 void log_warning(std::string_view text) {

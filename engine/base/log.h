@@ -1,4 +1,4 @@
-// Lines for the person at the terminal, on standard error.
+// Lines on standard error, for the person at the terminal.
 #pragma once
 
 #include <string_view>
@@ -7,7 +7,7 @@
 
 namespace reprise {
 
-REPRISE_API void log_line(std::string_view text);     // as it is, with a newline
-REPRISE_API void log_warning(std::string_view text);  // "warning: …"
+REPRISE_API void log_line(std::string_view text);     // the text and a newline, in one write
+REPRISE_API void log_warning(std::string_view text);  // the same, after "warning: "
 
 }  // namespace reprise

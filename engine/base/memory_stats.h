@@ -1,11 +1,12 @@
-// What a memory pool has given out and holds.
+// The state of a memory pool.
 #pragma once
 
 #include <cstddef>
 
 namespace reprise {
 
-// In bytes: given to tensors now, the most that was, and freed but kept for the next tensor.
+// In bytes: in use by tensors, the most in use since the last reset,
+// free but kept for later tensors.
 struct MemoryStats {
   std::size_t in_use = 0, peak = 0, cached = 0;
 };

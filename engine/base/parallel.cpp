@@ -23,8 +23,7 @@ namespace {
 
 thread_local bool inside_chunk = false;
 
-// One call of parallel_for. Chunks are claimed with a counter; who runs a chunk does not matter to its
-// result.
+// One call of parallel_for. Threads claim chunks with a counter; any thread gives the same result.
 struct Job {
   RangeFunction f;
   std::int64_t n, grain, chunks;
@@ -54,25 +53,25 @@ struct Job {
   }
 };
 
-// Lets another thread of the core go first.
+// Lets the core's other hardware thread go first.
 inline void pause() {
 #if defined(__SSE2__)
   _mm_pause();
 #endif
 }
 
-// Looks a while whether `done` has come, for some ten microseconds: kernels follow each other faster than the
-// system wakes a thread.
+// Polls `done` at most `times` times, some ten microseconds:
+// kernels follow each other faster than the system wakes a thread.
 template <class F>
 void look(int times, F done) {
   for (int i = 0; i < times && !done(); ++i) pause();
 }
 
-// Workers look for the next job a while, then sleep until one is posted; the poster works too and waits until
-// every worker has left the job.
+// Workers poll for the next job for a while, then sleep until one is posted.
+// The thread that posts a job works on it too, and then waits until every worker has left the job.
 class Pool {
  public:
-  // Nobody looks where threads share a core: it would keep the others from working.
+  // `look` is false where threads share a core: polling would keep the others from working.
   Pool(int workers, bool look) : looks_(look ? 1000 : 0) {
     for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { loop(); });
   }
@@ -97,7 +96,7 @@ class Pool {
     job.work();
     {
       const std::lock_guard lock(mutex_);
-      job_ = nullptr;  // a worker that has not woken yet finds nothing
+      job_ = nullptr;  // a worker that wakes only now finds no job
     }
     const auto nobody = [this] { return busy_ == 0; };
     look(looks_, nobody);
@@ -132,7 +131,7 @@ class Pool {
   }
 
   const int looks_;
-  std::mutex mutex_;  // of all below; the atomic ones are also looked at without it
+  std::mutex mutex_;  // guards all members below; the atomic ones are also read without it
   std::condition_variable wake_, idle_;
   std::vector<std::thread> threads_;
   Job* job_ = nullptr;

@@ -1,5 +1,5 @@
-// The one seam for threads. Work is cut into fixed chunks, so no result depends on how many threads there
-// are.
+// parallel_for, the only place where threads start.
+// Work is cut into fixed chunks, so no result depends on the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace reprise {
 
-// A reference to a callable of (begin, end); lives only as long as the call it is passed to.
+// A reference to a callable of (begin, end). Valid only during the call to which it is passed.
 class RangeFunction {
  public:
   template <class F>
@@ -26,19 +26,21 @@ class RangeFunction {
   void (*call_)(void*, std::int64_t, std::int64_t);
 };
 
-// Calls f(begin, end) for the chunks [0,grain), [grain,2*grain), … of [0,n), each exactly once, on any
-// thread. The chunks depend on n and grain alone. An exception from a chunk is rethrown here, the lowest
-// chunk's first. Called inside a chunk, it runs serially.
+// Calls f(begin, end) once for each chunk [0,grain), [grain,2*grain), … of [0,n), on any thread,
+// and returns when all are done. The chunks depend only on n and grain. If chunks throw,
+// rethrows the exception of the lowest one. Runs serially if called inside a chunk.
 REPRISE_API void parallel_for(std::int64_t n, std::int64_t grain, RangeFunction f);
 
 inline constexpr int most_threads = 1024;
 
-// How many threads parallel_for uses, the caller among them. The default is REPRISE_THREADS, or follows the
-// affinity mask and the cgroup's quota. set_thread_count(0) restores the default.
+// The number of threads that parallel_for uses, including the caller's. The default
+// is REPRISE_THREADS; if that is 0, as many as the affinity mask and the cgroup's quota allow.
+// set_thread_count(0) restores the default; it throws Error outside 0..most_threads.
 REPRISE_API int thread_count();
 REPRISE_API void set_thread_count(int threads);
 
-// Sets flush-to-zero and denormals-are-zero for this thread while it lives, then restores what was there.
+// While an instance lives, this thread flushes denormals to zero,
+// as operands and as results (on x86). The destructor restores the former mode.
 class REPRISE_API FlushDenormals {
  public:
   FlushDenormals();

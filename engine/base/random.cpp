@@ -57,7 +57,7 @@ double RandomStream::normal() {
 
 std::uint64_t RandomStream::below(std::uint64_t n) {
   REPRISE_INVARIANT(n > 0, "random: below(0)");
-  const std::uint64_t reject = (0 - n) % n;  // 2^64 mod n values are left over
+  const std::uint64_t reject = (0 - n) % n;  // 2^64 mod n values too many
   for (;;) {
     const std::uint64_t high = bits(), x = high << 32 | bits();
     if (x >= reject) return x % n;

@@ -1,5 +1,5 @@
-// Named, counted random streams: every draw is a function of (seed, purpose, index) and its place in the
-// stream, so no draw depends on what else was drawn, or when.
+// Named, counted random streams: every number is a function of (seed, purpose, index)
+// and its position in the stream. So no number depends on what else was sampled, or when.
 #pragma once
 
 #include <array>
@@ -12,17 +12,18 @@
 
 namespace reprise {
 
-// The counter-based generator Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC
-// 2011): four words for each counter and key.
+// Computes four random words from a counter and a key, with the generator Philox4x32-10
+// (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 REPRISE_API std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
                                                 std::array<std::uint32_t, 2> key);
 
-// Philox with a key from the seed and the purpose, counting up; the index is the counter's upper half.
+// A stream of Philox words. Seed and purpose give the key, the index is the counter's upper half;
+// the lower half counts up.
 class REPRISE_API RandomStream {
  public:
   RandomStream(std::uint64_t seed, std::string_view purpose, std::uint64_t index = 0);
 
-  std::uint32_t bits();
+  std::uint32_t bits();                                   // the next 32 bits
   double uniform();                                       // [0, 1), 53 bits
   double uniform(double low, double high);                // [low, high)
   double normal();                                        // mean 0, variance 1 (Marsaglia's polar method)

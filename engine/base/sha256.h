@@ -1,4 +1,4 @@
-// SHA-256 (FIPS 180-4): identities of backbones and data, digests of sealed memory.
+// SHA-256 (FIPS 180-4), for the identities of backbones and data and for digests of sealed memory.
 #pragma once
 
 #include <array>
@@ -17,8 +17,8 @@ class REPRISE_API Sha256 {
   Sha256();
   void update(std::span<const std::byte> bytes);
   void update(std::string_view text) { update(std::as_bytes(std::span(text.data(), text.size()))); }
-  std::array<std::uint8_t, 32> digest();  // ends the computation
-  std::string hex();                      // the same in 64 lower-case digits
+  std::array<std::uint8_t, 32> digest();  // of all bytes; ends the computation, so call it once
+  std::string hex();                      // the same as 64 lower-case hexadecimal digits
 
  private:
   void block(const std::byte* p);

@@ -16,13 +16,13 @@
 namespace reprise {
 namespace {
 
-constexpr std::size_t normal_block = 16;  // PyTorch makes normal numbers in blocks of so many
+constexpr std::size_t normal_block = 16;  // PyTorch samples normal numbers in blocks of this size
 
 float unit(std::uint32_t bits) {
   return static_cast<float>(bits & 0xFFFFFF) * 0x1p-24F;
 }
 
-// Uniform numbers to normal ones: the first half gives radii, the second half angles.
+// Turns uniform numbers into normal ones: the first half gives radii, the second half angles.
 void box_muller(std::span<float, normal_block> v, double mean, double deviation) {
   for (std::size_t i = 0; i < normal_block / 2; ++i) {
     const double radius = std::sqrt(-2 * std::log(1 - static_cast<double>(v[i])));
@@ -47,7 +47,7 @@ void TorchGenerator::uniform(std::span<float> values, double low, double high) {
   for (float& v : values) v = std::fma(unit(bits()), width, from);
 }
 
-// Fewer than 16: pairs in double.
+// Samples one of fewer than 16 numbers: in double, in pairs.
 double TorchGenerator::small_normal() {
   if (second_normal_) {
     const double left_over = *second_normal_;
@@ -70,7 +70,8 @@ void TorchGenerator::normal(std::span<float> values, double mean, double deviati
   for (std::span<float> rest = values; rest.size() >= normal_block; rest = rest.subspan(normal_block))
     box_muller(rest.first<normal_block>(), mean, deviation);
   if (values.size() % normal_block == 0) return;
-  const auto last = values.last<normal_block>();  // overlaps the last whole block, and is drawn anew
+  const auto last =
+      values.last<normal_block>();  // overlaps the last whole block; sampled again, as in PyTorch
   for (float& v : last) v = unit(bits());
   box_muller(last, mean, deviation);
 }

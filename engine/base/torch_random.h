@@ -1,4 +1,4 @@
-// The random numbers of PyTorch's CPU generator, for those who lay a run beside one of PyTorch.
+// The random numbers of PyTorch's CPU generator, for comparing a run with PyTorch's.
 #pragma once
 
 #include <cstdint>
@@ -13,30 +13,30 @@
 
 namespace reprise {
 
-// A sequence, in which every draw depends on all before it (RandomStream is what this project uses where
-// nobody asks for PyTorch's numbers). MT19937 (Matsumoto and Nishimura, 1998), used as PyTorch 2 uses it
-// where its build has fused multiply-add: AVX2 and AVX-512. A draw is 32 bits.
+// MT19937 (Matsumoto and Nishimura, 1998), used as PyTorch 2 uses it on AVX2 and AVX-512, where its
+// build has fused multiply-add. It is one sequence of 32-bit words, and every number depends on how
+// many words were taken before. Where PyTorch's numbers are not asked for, use RandomStream.
 class REPRISE_API TorchGenerator {
  public:
-  explicit TorchGenerator(std::uint64_t seed);  // torch.manual_seed; its lower 32 bits count
+  explicit TorchGenerator(std::uint64_t seed);  // as torch.manual_seed; uses the lower 32 bits
 
-  std::uint32_t bits() { return static_cast<std::uint32_t>(engine_()); }  // 1 draw
-  std::uint64_t bits64();                                                 // 2 draws, the upper half first
-  // torch.empty((), dtype=torch.int64).random_(): 63 bits, 2 draws.
+  std::uint32_t bits() { return static_cast<std::uint32_t>(engine_()); }  // 1 word
+  std::uint64_t bits64();                                                 // 2 words, upper half first
+  // As torch.empty((), dtype=torch.int64).random_(): 63 bits from 2 words.
   std::uint64_t random_seed() { return bits64() & ~(std::uint64_t{1} << 63); }
-  // Tensor.uniform_ in f32: [low, high), multiples of 2^-24 scaled. A draw a value. The same bits as
-  // PyTorch's.
+  // As Tensor.uniform_ in f32, with the same bits: [low, high),
+  // one word and 24 random bits a value.
   void uniform(std::span<float> values, double low, double high);
-  // Tensor.normal_ in f32 (Box and Muller, 1958). The same draws as PyTorch's; the values differ from its own
-  // by the rounding of its vectorised logarithm and sine.
+  // As Tensor.normal_ in f32 (Box and Muller, 1958), from PyTorch's words.
+  // Values differ from PyTorch's by the rounding of its vectorised logarithm and sine.
   void normal(std::span<float> values, double mean, double deviation);
-  // torch.randperm(n): n - 1 draws. Error from 2^32 / 20 upward, where PyTorch draws otherwise.
+  // As torch.randperm(n): n - 1 words. Throws Error from n = 2^32 / 20 on: there PyTorch differs.
   std::vector<std::int64_t> permutation(std::int64_t n);
 
-  void discard(std::int64_t draws) { engine_.discard(static_cast<unsigned long long>(draws)); }
-  void discard_normal(std::int64_t n);  // what normal() of n values draws
+  void discard(std::int64_t words) { engine_.discard(static_cast<unsigned long long>(words)); }
+  void discard_normal(std::int64_t n);  // skips the words that normal() takes for n values
 
-  // Where the sequence stands, as decimal numbers; and back. Error if the text is damaged.
+  // The position in the sequence as decimal numbers, and back. Throws Error if the text is damaged.
   std::string state() const;
   static TorchGenerator from_state(std::string_view state);
 
@@ -45,7 +45,7 @@ class REPRISE_API TorchGenerator {
  private:
   double small_normal();
   std::mt19937 engine_;
-  std::optional<double> second_normal_;  // fewer than 16 come in pairs; one may be left over
+  std::optional<double> second_normal_;  // the unused number of small_normal()'s last pair
 };
 
 }  // namespace reprise

@@ -22,9 +22,8 @@ class REPRISE_API Storage {
   // Returns uninitialised memory, aligned to 64 bytes. The destructor gives it back to the pool.
   // Throws Error if the device has too little memory or does not exist.
   static std::shared_ptr<Storage> allocate(std::size_t bytes, Device device);
-  // Copies `bytes`, which lie on `device`,
-  // into memory that the system (or the GPU's driver) then makes read-only.
-  // A later write ends the process; on a GPU it is a fault that ends all work there.
+  // Copies `bytes`, which lie on `device`, into memory that the system or the driver then makes
+  // read-only. A later write ends the process; on a GPU it is a fault that ends all work there.
   static std::shared_ptr<Storage> sealed_copy(std::span<const std::byte> bytes, Device device);
   ~Storage();
   Storage(const Storage&) = delete;
