@@ -12,16 +12,14 @@ namespace {
 
 constexpr EnvVariable table[] = {
     {"REPRISE_DEBUG",
-     "1: devices and choices; 2: at the end a table of kernels by time, with the share of the machine's "
-     "limit; "
-     "3: by shapes too; 4: also a line per kernel as it runs (2 and up on cuda: waits for each, so an error "
-     "is "
-     "reported where it arose)",
+     "1: devices and choices; 2: at the end also a table of kernels by time, with their shares of the "
+     "machine's limit; 3: a row per shape in that table; 4: also a line per kernel as it runs (from 2 on, "
+     "cuda waits for each kernel, so that an error is reported where it arose)",
      "0"},
     {"REPRISE_TRACE", "a file for a trace of the kernels, which Perfetto and chrome://tracing open", ""},
     {"REPRISE_VALIDATE",
      "1: repeat every kernel on ref in double and compare; the first difference is an error", "0"},
-    {"REPRISE_STRICT", "1: a kernel that falls back to ref is an error", "0"},
+    {"REPRISE_STRICT", "1: a cpu kernel that falls back to ref is an error", "0"},
     {"REPRISE_CPU_ISA",
      "highest instruction set of the cpu backend: portable, avx2, avx512, avx512bf16 or amx", "amx"},
     {"REPRISE_BF16_ORDER",

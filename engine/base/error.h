@@ -1,4 +1,4 @@
-// The exceptions of Reprise and the context that their messages carry.
+// The exceptions of Reprise, and the context that their messages carry.
 #pragma once
 
 #include <stdexcept>
@@ -21,10 +21,9 @@ class REPRISE_API InternalError : public std::logic_error {
   explicit InternalError(const std::string& message) : std::logic_error(message) {}
 };
 
-// While an instance lives, every error that a check throws in this thread ends
-// with the line " <what> <value>"; for example `ErrorScope scope("layer", "layer2.1.conv1");`.
-// Inner scopes come first; of several with the same <what> only the innermost is shown.
-// Both texts must outlive the scope.
+// While an instance lives, an error that a check throws in this thread ends with a line
+// of `what` and `value`: `ErrorScope scope("layer", "layer2.1.conv1");`. Inner scopes come first;
+// of several with the same `what` only the innermost is shown. Both texts must outlive the scope.
 class REPRISE_API ErrorScope {
  public:
   ErrorScope(std::string_view what, std::string_view value);

@@ -24,8 +24,7 @@ class REPRISE_API TorchGenerator {
   std::uint64_t bits64();                                                 // 2 words, upper half first
   // As torch.empty((), dtype=torch.int64).random_(): 63 bits from 2 words.
   std::uint64_t random_seed() { return bits64() & ~(std::uint64_t{1} << 63); }
-  // As Tensor.uniform_ in f32, with the same bits: [low, high),
-  // one word and 24 random bits a value.
+  // As Tensor.uniform_ in f32, with the same bits: in [low, high), from 24 bits of one word each.
   void uniform(std::span<float> values, double low, double high);
   // As Tensor.normal_ in f32 (Box and Muller, 1958), from PyTorch's words.
   // Values differ from PyTorch's by the rounding of its vectorised logarithm and sine.

@@ -1,4 +1,4 @@
-// How far a kernel may be from the reference in double.
+// How far a kernel's output may be from the reference in double.
 #pragma once
 
 #include "engine/base/export.h"
@@ -6,7 +6,7 @@
 
 namespace reprise {
 
-// For every output element, as a fraction of the largest absolute value of that output.
+// Returns the allowed error of an element, as a fraction of its output's largest absolute value.
 REPRISE_API double kernel_allowance(DType dtype);
 
 }  // namespace reprise

@@ -1,4 +1,4 @@
-// The plain parameters of kernels and ops: everything about an op that is not a tensor.
+// The plain parameters of kernels and ops: everything that is not a tensor.
 #pragma once
 
 #include <array>
@@ -6,20 +6,20 @@
 
 namespace reprise {
 
-// Convolution over (N,H,W,C); each pair is {height, width}. groups divides C and O.
+// A convolution over (N,H,W,C). Each pair is {height, width}; C and O are multiples of groups.
 struct Conv2dArgs {
   std::array<int, 2> stride{1, 1};
   std::array<int, 2> padding{0, 0};
   std::array<int, 2> dilation{1, 1};
   int groups = 1;
 
-  // Stride 1 and the padding with which an odd filter keeps the images' size.
+  // Returns stride 1 and the padding with which a filter of odd size keeps the images' size.
   static Conv2dArgs same_size(std::int64_t rows, std::int64_t columns) {
     Conv2dArgs a;
     a.padding = {static_cast<int>(rows / 2), static_cast<int>(columns / 2)};
     return a;
   }
-  // Output size for an input of `in` pixels and a filter of `kernel` taps along axis 0 (height) or 1 (width).
+  // Returns the output size along axis 0 (height) or 1 (width), for `in` pixels and `kernel` taps.
   std::int64_t out_size(int axis, std::int64_t in, std::int64_t kernel) const {
     const auto a = static_cast<std::size_t>(axis);
     const std::int64_t span = in + 2 * padding[a] - dilation[a] * (kernel - 1) - 1;
@@ -27,7 +27,7 @@ struct Conv2dArgs {
   }
 };
 
-// Pooling windows; the padding is never part of a maximum, and counts in an average only if asked.
+// Pooling windows over images. Padding is never a maximum, and counts in a mean only if asked for.
 struct Pool2dArgs {
   std::array<int, 2> kernel{2, 2};
   std::array<int, 2> stride{2, 2};
@@ -41,13 +41,13 @@ struct Pool2dArgs {
   }
 };
 
-// y = op(a) * op(b); a transposed operand is stored with its two dimensions swapped.
+// y = op(a) op(b), where op transposes the operand if its flag is set.
 struct MatmulArgs {
   bool transpose_a = false, transpose_b = false;
 };
 
 enum class BinaryOp : std::uint8_t { add, sub, mul, div };
-// How b meets a: element by element; one value for all; one value per channel (a's last dimension).
+// b's shape: a's shape; one value for all; or one value per channel (a's last dimension).
 enum class Broadcast : std::uint8_t { none, scalar, channel };
 struct BinaryArgs {
   BinaryOp op = BinaryOp::add;
@@ -66,18 +66,18 @@ struct UnaryArgs {
 
 struct BatchNormArgs {
   double eps = 1e-5;
-  double momentum = 0.1;  // of the new value, as PyTorch counts it
+  double momentum = 0.1;  // the weight of the new value, as in PyTorch
 };
 
-// A convolution and its epilogue (ops::conv_block): batch norm's eps, and whether a ReLU comes last.
+// A convolution and its epilogue (ops::conv_block). eps is batch norm's; relu: a ReLU comes last.
 struct ConvBlockArgs {
   Conv2dArgs conv = {};
   double eps = 1e-5;
   bool relu = true;
 };
 
-// A box in a larger tensor: element i of the box lies at begin + i * step, per dimension (only the first
-// `rank` count).
+// A box in a larger tensor: in each dimension, element i of the box lies at begin + i * step.
+// Only the first `rank` entries are used.
 struct BoxArgs {
   std::array<std::int64_t, 6> begin{};
   std::array<std::int64_t, 6> step{1, 1, 1, 1, 1, 1};
@@ -87,14 +87,14 @@ struct ConcatArgs {
   int dim = 0;
 };
 
-// l1: sum |w|.  l2: sqrt(sum w^2).  l12: sum over the first axis of the l2 norms of the rest (rank 1: one
-// row).
+// l1: sum |w|.   l2: sqrt(sum w^2).
+// l12: the sum of the rows' l2 norms; a row is an index of the first axis (rank 1: one row).
 enum class NormKind : std::uint8_t { l1, l2, l12 };
 struct NormArgs {
   NormKind kind = NormKind::l2;
 };
 
-// x = (u/255 - mean[c]) / std[c], in the order of these operations.
+// x = (u/255 - mean[c]) / std[c], computed in this order.
 struct NormalizeArgs {
   std::array<float, 4> mean{0.485f, 0.456f, 0.406f, 0};
   std::array<float, 4> std{0.229f, 0.224f, 0.225f, 1};
@@ -103,13 +103,13 @@ struct NormalizeArgs {
 struct SgdArgs {
   double lr = 1e-2, momentum = 0, dampening = 0, weight_decay = 0;
   bool nesterov = false;
-  bool first = false;  // the momentum buffer holds nothing yet
+  bool first = false;  // whether this is the first step: the momentum buffer is written, not read
 };
 
 struct AdamArgs {
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
   bool decoupled = false;  // AdamW: the decay acts on the weight, not on the gradient
-  std::int64_t step = 1;   // of this update, counted from 1
+  std::int64_t step = 1;   // the number of this update, from 1
 };
 
 }  // namespace reprise

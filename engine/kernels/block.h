@@ -1,11 +1,11 @@
-// The operands of the fused op (ops/conv_block.h), by name. An absent one is an empty view.
+// The operands of the fused op (ops/conv_block.h), by name. An absent operand is an empty view.
 //
-//   made = conv2d(x, w)            w (O,R,S,I); absent: x is `made`, what a convolution computed
-//   b    = depthwise(made, filter) filter (R,S,O), stride 1, "same" padding; absent: b is `made`
+//   made = conv2d(x, w)             w (O,R,S,I); if absent, x is `made`, a convolution's output
+//   b    = depthwise(made, filter)  filter (R,S,O), stride 1, same size; if absent, b is `made`
 //   y    = [relu](batch_norm(b; mean, var, gamma, beta) [+ residual])
 //
-// Images are (N,H,W,C), statistics and parameters (C). open (u8, (N,H,W,ceil(C/8))) says where the ReLU was
-// open: bit c % 8 of byte c / 8 is set where y > 0; without a ReLU it is absent.
+// Images are (N,H,W,C), statistics and parameters (C). `open`, u8 (N,H,W,ceil(C/8)), records where
+// the ReLU was open: bit c % 8 of byte c / 8 is set if y > 0. Without a ReLU it is absent.
 #pragma once
 
 #include <string_view>
@@ -26,7 +26,7 @@ struct BlockStatsIn {
   View x, w, filter;
   REPRISE_OPERANDS(x, w, filter)
 };
-// `made` is present where w is, b where the filter is. mean and var (biased) are those of b.
+// `made` is present if w is, b if the filter is. mean and var are b's mean and biased variance.
 struct BlockStatsOut {
   MutView made, b, mean, var;
   REPRISE_OPERANDS(made, b, mean, var)
@@ -36,14 +36,14 @@ struct BlockFwdIn {
   View x, w, filter, mean, var, gamma, beta, residual;
   REPRISE_OPERANDS(x, w, filter, mean, var, gamma, beta, residual)
 };
-// `made` is present where both w and the filter are. `open` may be absent; it is where w is present. y may be
-// x where there are neither.
+// `made` is memory for the convolution's output, present if both w and the filter are. `open` may
+// be absent, and is if w is present. y may be the memory of x if both w and the filter are absent.
 struct BlockFwdOut {
   MutView made, y, open;
   REPRISE_OPERANDS(made, y, open)
 };
 
-// x is `made`, or with an absent filter b.
+// x is `made` if the filter is present, else b.
 struct BlockParamsIn {
   View x, filter, dy, open, mean, var;
   REPRISE_OPERANDS(x, filter, dy, open, mean, var)
@@ -53,14 +53,15 @@ struct BlockParamsOut {
   REPRISE_OPERANDS(dgamma, dbeta)
 };
 
-// x is `made`. b is present where it was kept; else a kernel computes it again, and where b is present only
-// dfilter reads x. Without dgamma and dbeta the statistics are constants. w is the filter of a 1x1 convolution
-// without padding, groups and reprogramming filter; with it dx is the gradient of the convolution's input.
+// x is `made`. If b is present, x is used only for dfilter; if absent, the kernel computes b again.
+// If dgamma and dbeta are absent, the statistics are constants.
+// w is present only for a 1x1 convolution without padding, groups and filter;
+// then dx is the gradient of the convolution's input.
 struct BlockGradIn {
   View x, b, w, filter, dy, open, mean, var, gamma, dgamma, dbeta;
   REPRISE_OPERANDS(x, b, w, filter, dy, open, mean, var, gamma, dgamma, dbeta)
 };
-// Each may be absent. dresidual = dy where the ReLU was open, else 0.
+// Each output may be absent. dresidual = dy where the ReLU was open, else 0.
 struct BlockGradOut {
   MutView dx, dfilter, dresidual;
   REPRISE_OPERANDS(dx, dfilter, dresidual)

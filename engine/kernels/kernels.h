@@ -1,4 +1,4 @@
-// Declares what kernels.def lists: for each line the functions ref::, cpu:: and cuda::name<T>.
+// Declares the kernels of kernels.def: for each line the functions ref::, cpu:: and cuda::name<T>.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Watching kernels from outside: every call with its operands, and what the reference makes of it in double.
+// Probes: they see every kernel call with its operands and, on request, the reference's results.
 #pragma once
 
 #include <span>
@@ -11,20 +11,20 @@
 
 namespace reprise {
 
-// One call, after it. Operands stand in the order of kernels.def, outputs (and what is changed in place) are
-// written by then. From a GPU they are copies on the host. An absent operand's view is empty.
+// One call that has finished. Operands have the order of kernels.def; those of a GPU are copies
+// on the host. An absent operand's view is empty. Nothing here outlives the call of after().
 struct KernelCall {
   struct Operand {
     View view;
-    bool written;
-    std::string_view name = {};  // as kernels.def has it
+    bool written;                // whether the operand is an output or changed in place
+    std::string_view name = {};  // its name in kernels.def or block.h
   };
   const char* name;
-  Device device;  // where it ran: ref where a cpu kernel fell back
+  Device device;  // where the kernel ran: ref if a cpu kernel fell back
   DType dtype;
   std::span<const Operand> operands;
-  // What ref computes in double from the same inputs, for each operand in the same order: f64 where the
-  // operand is floating, else the operand itself. Empty unless wants_reference().
+  // Every operand after ref has run the call in double, in the same order: in f64 if the operand is
+  // floating, else the operand itself. Empty unless wants_reference().
   std::span<const View> reference;
 };
 
@@ -32,15 +32,15 @@ class REPRISE_API KernelProbe {
  public:
   virtual ~KernelProbe();
   virtual bool wants_reference() const { return false; }
-  // May throw Error, which ends the op that called the kernel.
+  // Called after every kernel. May throw Error, which ends the op that called the kernel.
   virtual void after(const KernelCall& call) = 0;
 };
 
-// From now on every kernel of this process is shown to the probe, which must live until it is replaced.
-// Without one (nullptr) a kernel costs nothing more. Returns the probe that was there.
+// Shows every further kernel call of this process to `probe`, which must live until it is replaced.
+// nullptr: no probe, and no cost. Returns the former probe.
 REPRISE_API KernelProbe* set_kernel_probe(KernelProbe* probe);
 
-// While it lives, the probe is the one that sees the kernels.
+// Sets the probe while an instance lives, then restores the former one.
 class ProbeScope {
  public:
   explicit ProbeScope(KernelProbe& probe) : before_(set_kernel_probe(&probe)) {}

@@ -17,9 +17,9 @@ namespace {
 
 using Operands = std::vector<KernelCall::Operand>;
 
-// Two for each multiplication and addition of a convolution or a matrix product; 0 for other kernels.
+// Counts two operations per multiply-add of a convolution or a matrix product; 0 for other kernels.
 double flop_count(std::string_view kernel, const Operands& operands) {
-  // The first of these operands that is present.
+  // Returns the first of these operands that is present.
   const auto first = [&](std::initializer_list<std::string_view> names) {
     for (const std::string_view name : names)
       for (const auto& o : operands)
@@ -43,7 +43,7 @@ int thread_number() {
   return mine;
 }
 
-// The share of the machine's limit that a kernel reaches, as "84 % compute" or "61 % memory".
+// Returns the share of the machine's limit that a kernel reaches: "84 % compute" or "61 % memory".
 std::string share_of(const Machine& machine, double flop, double bytes, double seconds) {
   if (machine.flops <= 0 || machine.bytes <= 0 || seconds <= 0) return "-";
   const double compute = flop / seconds / machine.flops, memory = bytes / seconds / machine.bytes;
@@ -59,14 +59,14 @@ std::string in_quotes(std::string_view text) {
   return quoted + '"';
 }
 
-// What the environment asked for, until the process ends.
+// The table and the trace that the environment asks for, collected until the process ends.
 class Profile {
  public:
   Profile()
       : path_(env_string("REPRISE_TRACE") == "0" ? "" : env_string("REPRISE_TRACE")),
         table_(detail::debug_level() >= 3) {
     if (!path_.empty()) {
-      // Now, not at the end: nobody wants to hear after hours that there is no trace.
+      // Opened at the start, so that a wrong path is reported now and not after hours of work.
       file_ = std::fopen((path_ + ".tmp").c_str(), "w");
       REPRISE_CHECK(file_ != nullptr, "REPRISE_TRACE: the trace cannot be written\n  file    {}", path_);
     }
@@ -179,7 +179,7 @@ void KernelTrace::add(const TimedKernel& kernel) {
 std::string KernelTrace::json() const {
   std::string text = "[\n";
   const double zero = kernels_.empty() ? 0 : kernels_.front().start;
-  // Microseconds. Rows: a thread's layers, then its kernels.
+  // Appends one event, in microseconds. A thread's rows are its layers, then its kernels.
   const auto event = [&](std::string_view name, std::string_view category, int row, double start,
                          double seconds, const std::string& args) {
     text += fmt::format(
@@ -196,7 +196,7 @@ std::string KernelTrace::json() const {
               "\"GB/s\": {:.1f}",
               in_quotes(k.shapes), name_of(k.dtype), to_string(k.device), in_quotes(k.layer),
               k.flop / k.seconds * 1e-9, k.bytes / k.seconds * 1e-9));
-    // The layer: from its first kernel to its last in a row.
+    // A layer lasts from its first kernel to its last consecutive one.
     const auto same = [&](const TimedKernel& other) {
       return other.layer == k.layer && other.thread == k.thread;
     };

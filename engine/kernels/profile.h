@@ -1,5 +1,4 @@
-// What REPRISE_DEBUG and REPRISE_TRACE make of the kernels that ran: a table sorted by time, and a trace of
-// the steps.
+// The profile of a run: a table of kernels by time (REPRISE_DEBUG) and a trace (REPRISE_TRACE).
 #pragma once
 
 #include <cstdint>
@@ -22,26 +21,26 @@ struct TimedKernel {
   Device device;
   DType dtype;
   std::string shapes;  // " [32, 56, 56, 64] [64, 3, 3, 64] -> [32, 56, 56, 64]"
-  std::string layer;   // in whose forward or backward; empty outside of one
+  std::string layer;   // the path of the layer that ran the op; empty outside of layers
   int thread = 0;
-  double start = 0, seconds = 0;  // of seconds_now()
-  // Multiply-adds count twice, of the direct form, in convolutions and products alone (0: judged by its
-  // bytes).
-  double flop = 0, bytes = 0;
+  double start = 0, seconds = 0;  // start: by seconds_now()
+  // flop: two per multiply-add of a convolution's direct form or a matrix product, else 0.
+  double flop = 0, bytes = 0;  // bytes: of all operands
 };
+// Returns a kernel's record: counts its operations and bytes and notes shapes, layer and thread.
 REPRISE_API TimedKernel timed_kernel(const char* name, Device device, DType dtype,
                                      const std::vector<KernelCall::Operand>& operands, double start,
                                      double seconds);
-// "[kernel] conv2d_fwd ... ms ... GFLOP/s ... GB/s [shapes]"
+// Returns "[kernel] conv2d_fwd … ms … GFLOP/s … GB/s [shapes]".
 REPRISE_API std::string line_of(const TimedKernel& kernel);
 
-// Sums over the kernels of one name, device and dtype, and, if asked for, of the same shapes.
+// Sums the kernels of one name, device kind and dtype and, if asked for, of the same shapes.
 class REPRISE_API KernelTable {
  public:
   explicit KernelTable(bool by_shapes) : by_shapes_(by_shapes) {}
   void add(const TimedKernel& kernel);
-  // Sorted by time, with shares and a total. "of limit": the nearer of the two to the machine's arithmetic or
-  // its memory, for kernels on the host's fast backend. The `rows` longest, then the rest as one line.
+  // Returns the table: the `rows` longest kernels by time, the rest as one line, and a total. "of
+  // the limit", for cpu kernels only, is the larger share of the machine's arithmetic or bandwidth.
   std::string text(const Machine& machine, std::size_t rows = 40) const;
 
  private:
@@ -54,11 +53,11 @@ class REPRISE_API KernelTable {
   std::map<std::string, Sum> sums_;
 };
 
-// The first kernels of a run, for Perfetto or chrome://tracing (the "JSON Array Format" of Chrome's trace
-// events): a row of kernels, and above it a row of the layers that they ran for.
+// The first kernels of a run, in Chrome's "JSON Array Format" for Perfetto or chrome://tracing.
+// Each thread has a row of kernels and above it a row of the layers that ran them.
 class REPRISE_API KernelTrace {
  public:
-  static constexpr std::size_t most = 100'000;  // events kept; later ones are counted alone
+  static constexpr std::size_t most = 100'000;  // kernels kept; later ones are only counted
   void add(const TimedKernel& kernel);
   std::string json() const;
 
@@ -68,13 +67,11 @@ class REPRISE_API KernelTrace {
 };
 
 namespace detail {
-// REPRISE_DEBUG, read once.
-int debug_level();
-// Whether the environment asks for the times of kernels. Error where REPRISE_TRACE names a file that cannot
-// be written.
+int debug_level();  // REPRISE_DEBUG, read once
+// Returns whether the environment asks for the table or the trace, which are written when
+// the process ends. Throws Error if REPRISE_TRACE names a file that cannot be written.
 bool profiling();
-// For the table and the trace, both of which are written when the process ends.
-void note(const TimedKernel& kernel);
+void note(const TimedKernel& kernel);  // adds the kernel to the table and the trace
 }  // namespace detail
 
 }  // namespace reprise

@@ -108,8 +108,8 @@ void Watch::before() {
     for (std::size_t k = 0; k < operands_.size(); ++k) {
       const View v = on_host(operands_[k].view);
       if (!v || !is_floating(v.dtype)) {
-        // Integer operands are shared; an integer output is computed again by ref, into the same place (or,
-        // from a GPU, into its copy).
+        // Integer operands are not copied: ref computes an integer output into the same memory,
+        // or into the copy on the host if the output is a GPU's.
         copies_.push_back({const_cast<void*>(v.ptr), v.shape, v.dtype});
         continue;
       }

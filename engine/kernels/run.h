@@ -20,28 +20,28 @@ namespace detail {
 
 using Operand = KernelCall::Operand;
 
-// The backend that will run it; falls back from cpu to ref (counted, logged, an Error in strict mode). Throws
-// Error by name where there is none.
+// Returns the backend that runs the kernel. Falls back from cpu to ref, which is counted, logged,
+// and an Error in strict mode. Throws Error, naming the kernel, if no backend has it.
 Device::Kind choose_backend(const char* name, Device device, DType dtype, bool on_device, bool on_ref);
-// Before a kernel of a GPU: its device becomes the current one.
+// Makes the GPU the current device, before one of its kernels.
 void select_gpu(Device device);
 // Throws the error again with the kernel's name and shapes.
 [[noreturn]] void rethrow_named(const Error& error, const char* name, Device device, DType dtype,
                                 const std::vector<Operand>& operands);
-// Whether a ShapesOnly lives in this thread.
+// Returns whether a ShapesOnly lives in this thread.
 bool shapes_only();
-// Whether REPRISE_DEBUG, REPRISE_TRACE, REPRISE_VALIDATE or a probe asks for more than the plain call.
+// Returns whether REPRISE_DEBUG, _TRACE, _VALIDATE or a probe asks for more than the plain call.
 bool watching();
 
-// Times the kernel for the table, the trace and its line. Shows the call to the probe. With REPRISE_VALIDATE
-// compares the outputs with those of ref in double, and throws Error on a difference.
+// Watches one call: times it for the profile and shows it to the probe. With REPRISE_VALIDATE
+// compares the outputs with those of ref in double, and throws Error if they differ.
 class Watch {
  public:
   Watch(const char* name, Device device, DType dtype, std::vector<Operand> operands);
-  // Before the call: keeps copies in double of what ref will need.
+  // Before the call: copies the operands in double for ref, if ref will repeat the call.
   void before();
-  // After it (on a GPU waits for it): its time; then compares with what repeat(copies) computes: the same
-  // call on ref in double, with these copies as operands.
+  // After the call: waits for a GPU, takes the time, lets repeat(copies)
+  // make the same call on ref in double with the copies as operands, and compares.
   template <class F>
   void after(F&& repeat) {
     finish();
@@ -56,21 +56,21 @@ class Watch {
   void tell();
   void compare();
   void show();
-  // The operand itself, or from a GPU a copy in `mirrors_`.
+  // Returns the operand itself, or a copy of a GPU's in `mirrors_`.
   View on_host(const View& v);
   const char* name_;
   Device device_;
   DType dtype_;
   std::vector<Operand> operands_;
   std::vector<std::vector<double>> memory_;
-  std::vector<MutView> copies_;  // f64 where the operand is floating, else the operand itself
+  std::vector<MutView> copies_;  // in f64 if the operand is floating, else the operand itself
   std::vector<std::vector<std::byte>> mirrors_;
   double start_ = 0, seconds_ = 0;
   KernelProbe* probe_;
   bool validate_, repeats_;
 };
 
-// A struct of operands (block.h), all of one type, each of them listed.
+// A struct of operands (block.h), all of one type, all listed in REPRISE_OPERANDS.
 template <class A>
 concept OperandStruct = requires(A a) {
   a.operands();
@@ -82,10 +82,10 @@ constexpr void check_all_listed() {
                 "a member of the struct is not listed as an operand");
 }
 
-// Takes the first of the names in a list of arguments or members.
+// Removes the first name from a list of arguments or members, and returns it.
 std::string_view take_name(std::string_view& list);
 
-// Adds the operands of an argument; takes its name from the list.
+// Adds the operands of argument a to `out`, with names from the list.
 template <class A>
 void collect(std::vector<Operand>& out, std::string_view& names, A a) {
   const std::string_view name = take_name(names);
@@ -98,7 +98,7 @@ void collect(std::vector<Operand>& out, std::string_view& names, A a) {
   }
 }
 
-// The argument with copies in place of its operands.
+// Returns the argument with its operands replaced by the next copies.
 template <class A>
 A substitute(A a, const std::vector<MutView>& copies, std::size_t& next) {
   if constexpr (std::is_same_v<A, View> || std::is_same_v<A, MutView>)
@@ -110,7 +110,9 @@ A substitute(A a, const std::vector<MutView>& copies, std::size_t& next) {
 
 }  // namespace detail
 
-// Calls the kernel for that device and dtype. On host devices denormals are flushed to zero meanwhile.
+// Calls the kernel for the device and dtype, or its fallback, with the arguments of kernels.def.
+// Throws Error, naming the kernel, if there is none. The host flushes denormals to zero during
+// the call. On a GPU the call may return before the kernel has run.
 template <class... A, class... B>
 void run(const kernels::Kernel<void(A...)>& kernel, Device device, DType dtype, const B&... arguments) {
   const auto column = static_cast<int>(dtype);
@@ -145,7 +147,7 @@ void run(const kernels::Kernel<void(A...)>& kernel, Device device, DType dtype, 
     function(arguments...);
     watch.after([&](const std::vector<MutView>& copies) {
       std::size_t next = 0;
-      // Braces: the arguments are evaluated from left to right.
+      // Braces, so that the arguments are evaluated from left to right.
       const std::tuple<std::remove_cvref_t<A>...> replaced{detail::substitute<B>(arguments, copies, next)...};
       std::apply(row[static_cast<int>(Device::Kind::ref)][static_cast<int>(DType::f64)], replaced);
     });
@@ -155,14 +157,14 @@ void run(const kernels::Kernel<void(A...)>& kernel, Device device, DType dtype, 
   }
 }
 
-// How often a cpu kernel fell back to ref since the process started.
+// Returns how often a cpu kernel fell back to ref since the process started.
 REPRISE_API std::int64_t fallback_count();
-// Strict mode for this process (besides REPRISE_STRICT): a fallback is an Error.
+// In strict mode a fallback is an Error. REPRISE_STRICT switches it on too.
 REPRISE_API void set_strict(bool on);
-// For tests: called with every kernel that runs, before it does. nullptr: nobody listens.
+// For tests: calls the observer before every kernel. nullptr: no observer.
 using KernelObserver = void (*)(const char* name, Device::Kind backend, DType dtype);
 REPRISE_API void set_kernel_observer(KernelObserver observer);
-// Which backend and dtypes each kernel has, as the table says, one line a kernel.
+// Returns the table as text: one line per kernel with the dtypes that each backend has.
 REPRISE_API std::string support_matrix();
 
 }  // namespace reprise

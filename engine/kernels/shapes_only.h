@@ -1,11 +1,11 @@
-// What an op would give, without computing it.
+// The shapes of an op's results without computing them, for tables of layers.
 #pragma once
 
 #include "engine/base/export.h"
 
 namespace reprise {
 
-// While it lives, kernels of this thread are chosen but not run: results have their shapes, and no values.
+// While an instance lives, this thread runs no kernels: results have shapes, but no values.
 class REPRISE_API ShapesOnly {
  public:
   ShapesOnly();

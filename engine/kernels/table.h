@@ -1,5 +1,6 @@
-// The rows of the one table: for each line of kernels.def a constant `name` with a pointer to every function
-// that the line claims. A claim that nobody wrote is a link error that names it.
+// The rows of the one table: each line of kernels.def becomes a constant `name`
+// with a pointer to every function that the line lists.
+// A listed function that nobody wrote is a link error that names it.
 #pragma once
 
 #include "engine/core/device.h"
@@ -18,8 +19,8 @@ template <class... A>
 struct Kernel<void(A...)> {
   using Function = void (*)(A...);
   const char* name;
-  const char* signature;  // the arguments as kernels.def has them, for the names of operands
-  Function function[device_kind_count][dtype_count];
+  const char* signature;  // the arguments as kernels.def has them, for the operands' names
+  Function function[device_kind_count][dtype_count];  // null where the backend has no such kernel
 };
 
 template <class... T>
