@@ -16,18 +16,16 @@ REPRISE_API void set_requires_grad(const Tensor& leaf, bool on = true);
 // Returns whether gradients flow to t: a marked leaf, or the result of a recorded op.
 REPRISE_API bool requires_grad(const Tensor& t);
 
-// Returns the gradient that backward() left in a leaf, or in a result after retain_grad();
-// undefined if there is none yet.
+// Returns the gradient that backward() left in a leaf, or in a result after retain_grad(), if any.
 REPRISE_API Tensor grad(const Tensor& leaf);
 REPRISE_API void clear_grad(const Tensor& leaf);  // else the next backward() adds to the gradient
 // Makes the next backward() leave the gradient in this result of an op too, if one flows to it.
 REPRISE_API void retain_grad(const Tensor& result);
 
-// Computes d(loss)/d(leaf) for every marked leaf that led to `root`, and adds it
-// to the leaf's gradient. `root_gradient` is d(loss)/d(root), with root's shape and dtype;
-// if root has one element it may be left out and is 1. Frees the record on the way.
-// Throws Error if no gradient flows to root, if an earlier call freed a part of the record,
-// or if a tensor was written to after an op had saved it.
+// Computes d(loss)/d(leaf) for every marked leaf that led to `root`, and adds it to the leaf's
+// gradient. `root_gradient` is d(loss)/d(root), with root's shape and dtype. It may be left out if
+// root has one element, and is then 1. Frees the record on the way. Throws Error if no gradient
+// flows to root, if part of the record was freed before, or if a saved tensor was written to.
 REPRISE_API void backward(const Tensor& root, const Tensor& root_gradient = {});
 
 // While an instance lives, ops of this thread record nothing. Instances may be nested.

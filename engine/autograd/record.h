@@ -10,8 +10,7 @@
 
 namespace reprise {
 
-// A tensor kept for backward. get() throws Error, with the name given here,
-// if the tensor's storage was written to after it was saved.
+// A tensor kept for backward. get() throws Error if its storage was written to after it was saved.
 class REPRISE_API Saved {
  public:
   Saved() = default;

@@ -60,8 +60,7 @@ inline void pause() {
 #endif
 }
 
-// Polls `done` at most `times` times, some ten microseconds:
-// kernels follow each other faster than the system wakes a thread.
+// Polls `done` for some ten microseconds: kernels follow each other faster than a thread wakes up.
 template <class F>
 void look(int times, F done) {
   for (int i = 0; i < times && !done(); ++i) pause();

@@ -1,5 +1,4 @@
-// parallel_for, the only place where threads start.
-// Work is cut into fixed chunks, so no result depends on the number of threads.
+// Threads, in one place. Work is cut into fixed chunks: no result depends on the number of threads.
 #pragma once
 
 #include <cstdint>

@@ -17,8 +17,7 @@ namespace reprise {
 REPRISE_API std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
                                                 std::array<std::uint32_t, 2> key);
 
-// A stream of Philox words. Seed and purpose give the key, the index is the counter's upper half;
-// the lower half counts up.
+// A stream of Philox words: seed and purpose give the key, the index is the counter's upper half.
 class REPRISE_API RandomStream {
  public:
   RandomStream(std::uint64_t seed, std::string_view purpose, std::uint64_t index = 0);

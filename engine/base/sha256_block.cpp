@@ -34,8 +34,7 @@ __m128i load(const void* from) {
   return v;
 }
 
-// Four rounds per iteration. The instructions take the state as (a, b, e, f) and (c, d, g, h),
-// highest word first.
+// Four rounds per iteration, on the state as (a, b, e, f) and (c, d, g, h), the highest word first.
 __attribute__((target("sha,sse4.1,ssse3"))) void block_x86(std::array<std::uint32_t, 8>& h,
                                                            const std::byte* p) {
   const __m128i bytes_of_words = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);

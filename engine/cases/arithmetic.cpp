@@ -7,7 +7,7 @@ namespace {
 
 const std::vector<std::string> shapes{
     "a=1 b=1", "a=35 b=35", "a=2x7x5x3 b=2x7x5x3", "a=3x4x5x35 b=3x4x5x35", "a=2x7x5x3 b=1", "a=67 b=1x1",
-    // One per channel.
+    // One value per channel.
     "a=2x7x5x3 b=3", "a=3x4x5x35 b=35", "a=3x4x5x35 b=1x1x35", "a=5x1 b=1", "a=2x14x14x64 b=64"};
 
 template <Tensor (*op)(const Tensor&, const Tensor&)>

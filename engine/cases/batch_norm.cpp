@@ -39,9 +39,9 @@ const OpCases batch_norm("batch_norm",
                              const auto [y, mean, var] = ops::batch_norm(in[0], in[1], in[2], args);
                              return std::vector{y, mean, var};
                            };
-                           // An x near 1000 is given to 6e-5 only.
+                           // A float near 1000 is exact to 6e-5 only.
                            c.tolerance = shift != 0 ? 1e-4 : 2e-6;
-                           // With two values the terms of a gradient cancel to next to nothing.
+                           // Of two values per channel the gradient's terms nearly cancel.
                            if (p.shape("x").numel() == 2 * p.shape("x")[-1]) c.terms = 1;
                          });
 

@@ -9,7 +9,7 @@
 
 namespace reprise::cases {
 
-// Each is defined in the file of its name.
+// Each function is defined in the file of its name.
 std::vector<OpCases> arithmetic_cases(), batch_norm_cases(), conv2d_cases(), conv_block_cases(),
     images_cases(), layout_cases(), linear_cases(), optimizer_steps_cases(), pool_cases(), reduce_cases(),
     softmax_cases(), unary_cases();

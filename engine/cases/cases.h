@@ -1,4 +1,5 @@
-// A case: an op with its inputs, made from a parameter string that is also its name. One list of them per op.
+// A case: an op with its inputs, made from a parameter string that is also the case's name.
+// Every op has one list of cases.
 #pragma once
 
 #include <array>
@@ -14,7 +15,8 @@
 
 namespace reprise::cases {
 
-// "x=2x9x7x3 stride=2x1 fill=int", read by key. A key that nobody asked for is an Error.
+// Parameters, read by key: "x=2x9x7x3 stride=2x1 fill=int". Throws Error for a malformed value, a
+// missing shape, or (check_all_used) a key that nobody asked for.
 class Params {
  public:
   explicit Params(std::string text);
@@ -35,9 +37,9 @@ class Params {
 
 struct Input {
   std::string name;
-  Tensor value;            // f64 on ref, of values that a float holds exactly; or i64, u8
-  bool gradient = true;    // compared and checked by differences
-  bool parameter = false;  // f32 where the images are bf16
+  Tensor value;            // f64 on ref, with values that f32 holds exactly; or i64, u8
+  bool gradient = true;    // whether its gradient is compared, and checked by differences
+  bool parameter = false;  // whether it is f32 if the images are bf16
   Input& constant() {
     gradient = false;
     return *this;
@@ -51,15 +53,16 @@ struct Input {
 };
 using Inputs = std::vector<Tensor>;
 
-// What an op's file fills in.
+// A case, which the op's file fills in.
 struct Case {
   explicit Case(std::string name_) : name(std::move(name_)) {}
 
-  // Adds an input, its values from a stream that belongs to the case's name. With fill=int every sampled
-  // input holds small whole numbers, and results must match exactly.
+  // Each adds an input and returns it, valid until the next one.
+  // Values come from a random stream that depends on the case's name and the input's number.
+  // With fill=int, normal() samples small whole numbers, and results must match exactly.
   Input& normal(const std::string& input, const Shape& shape);
   Input& uniform(const std::string& input, const Shape& shape, double low, double high);
-  Input& distinct(const std::string& input, const Shape& shape);  // no two alike, in (-1, 1]
+  Input& distinct(const std::string& input, const Shape& shape);  // all different, in (-1, 1]
   Input& labels(const std::string& input, std::int64_t n, std::int64_t classes);
   Input& bytes(const std::string& input, const Shape& shape);
   Input& values(const std::string& input, const Tensor& value);
@@ -72,15 +75,16 @@ struct Case {
   std::string name;
   bool integers = false;  // fill=int
   std::vector<Input> inputs;
-  // The op. Backward starts at the first result; the others are only compared.
+  // Runs the op. Backward starts at the first result; the others are only compared.
   std::function<std::vector<Tensor>(const Inputs& inputs)> run;
-  bool by_differences = true;  // check gradients so too; else they are only compared with those of ref
-  double tolerance = 1e-6;     // in f32, of each tensor's largest value,
-  double terms = 0;            // or of this, where larger: the size of terms that cancel in a gradient
-  double flops = 0;            // of one forward, for the perf mode
-  int bf16_roundings = 0;      // how many follow one another there; 0: the op has no bf16
-  bool on_bf16_values = false;
-  // The same with all floating inputs, and the gradient that backward starts from, rounded to what bf16 holds.
+  bool by_differences = true;   // check gradients by differences too, not only against ref
+  double tolerance = 1e-6;      // allowed error in f32, relative to the tensor's largest value
+  double terms = 0;             // or, if larger, to this: the size of terms that cancel in a gradient
+  double flops = 0;             // operations of one forward, for the perf mode
+  int bf16_roundings = 0;       // how many bf16 roundings follow one another; 0: no bf16 form
+  bool on_bf16_values = false;  // whether this is rounded_to_bf16()
+  // Returns the same case with all floating inputs,
+  // and the gradient at which backward starts, rounded to bf16.
   Case rounded_to_bf16() const;
 
  private:
@@ -98,9 +102,9 @@ struct OpCases {
 
   Case make(const std::string& parameters) const;
 };
-const std::vector<OpCases>& all();  // every op's list, sorted by name
+const std::vector<OpCases>& all();  // the lists of all ops, sorted by name
 
-// The list, then each of them again on small whole numbers.
+// Returns the list, followed by each case again on small whole numbers.
 std::vector<std::string> also_on_integers(std::vector<std::string> cases);
 
 }  // namespace reprise::cases

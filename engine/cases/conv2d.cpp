@@ -49,13 +49,13 @@ const OpCases conv2d(
     [](Case& c, const Params& p) {
       const Conv2dArgs args = convolution(c, p);
       c.calls([args](const Inputs& in) { return ops::conv2d(in[0], in[1], args); });
-      // Rounding errors of a long sum grow with the root of its length.
+      // The rounding error of a sum grows with the square root of its length.
       const Shape w = p.shape("w");
       c.tolerance = 1e-6 * std::max(2.0, std::sqrt(static_cast<double>(w.numel() / w[0])) / 12);
     });
 
-// A frozen filter: what a backend makes of it once and keeps. Whole numbers stay whole in Winograd's F(4x4,
-// 3x3) only where the filter's are multiples of 576, by which its transform divides.
+// A frozen filter, of which a backend may keep derived forms. Winograd's F(4x4,3x3) is exact for
+// whole numbers only if the filter's are multiples of 576, by which its transform divides.
 const OpCases conv2d_frozen("conv2d_frozen",
                             {"x=2x7x5x3 w=5x3x3x3 pad=1",
                              "x=2x8x12x16 w=16x3x3x16 pad=1",  // whole tiles
@@ -94,13 +94,13 @@ const OpCases conv2d_frozen("conv2d_frozen",
                               c.tolerance = 4e-6;
                             });
 
-// Two convolutions of one tensor: the gradient of the second comes first, and the first one's is added to it
-// in place. With itself=1 the tensor stands where the second one's result would: its gradient then lies in
-// memory that the first one reads, and nothing may be added to it there.
+// Two convolutions of one tensor: the second one's gradient comes first, and the first one's is
+// added to it in place. With itself=1 the tensor takes the place of the second result: its gradient
+// then is memory that the first convolution's backward reads, so nothing may be added in place.
 const OpCases conv2d_shared(
     "conv2d_shared",
     {"x=2x7x5x3 w=5x3x3x3 pad=1", "x=2x9x8x35 w=33x1x1x35",
-     "x=2x9x8x17 w=40x1x1x17 stride=2",  // pixels without a gradient of its own
+     "x=2x9x8x17 w=40x1x1x17 stride=2",  // pixels that the convolution skips
      "x=2x9x7x16 w=18x3x3x16 pad=1",     // Winograd's form
      "x=2x11x14x32 w=33x3x3x32 pad=1 stride=2", "x=2x10x9x8 w=6x3x3x4 groups=2 pad=1",
      "x=2x9x8x8 w=6x3x3x8 pad=1 stride=3x2",
@@ -145,7 +145,7 @@ const OpCases depthwise("depthwise_conv2d",
                             "x=2x9x13x5 w=2x4x5 stride=1x3 pad=2x1",
                             "x=2x2x3x3 w=3x3x3 pad=1",  // smaller than the filter
                             "x=2x1x1x35 w=3x3x35 pad=1",
-                            "x=2x3x4x3 w=3x3x3 pad=1",  // rows of one block, of more, of some that overlap
+                            "x=2x3x4x3 w=3x3x3 pad=1",  // rows of one block, of several, of overlapping ones
                             "x=2x4x8x19 w=3x3x19 pad=1",
                             "x=2x2x16x35 w=3x3x35 pad=1",
                             "x=2x3x15x5 w=3x3x5 pad=1",

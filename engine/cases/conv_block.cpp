@@ -7,9 +7,10 @@
 namespace reprise::cases {
 namespace {
 
-// The inputs, in this order where they are there: x, w (w=5x3x3x3: a frozen convolution's filter), filter
-// (f=3x3), gamma, beta, residual (res=1), mean and var (given=true).
-struct Drawn {
+// The parameters of a case, and its block for given inputs.
+// Their order is x, w (w=5x3x3x3), filter (f=3x3), gamma, beta, residual (res=1),
+// mean and var (given=true); those in brackets may be missing.
+struct Setup {
   ConvBlockArgs args;
   bool convolves, filter, residual, given, sealed;
   Shape y;
@@ -26,10 +27,10 @@ struct Drawn {
   }
 };
 
-Drawn draw(Case& c, const Params& p, bool given) {
+Setup add_inputs(Case& c, const Params& p, bool given) {
   const Shape x = p.shape("x"), w = p.has("w") ? p.shape("w") : Shape{};
   const Conv2dArgs conv{p.pair("stride", 1), p.pair("pad", 0), {1, 1}, p.integer("convgroups", 1)};
-  Drawn d{{.conv = conv, .eps = p.number("eps", 1e-5), .relu = p.integer("relu", 1) == 1},
+  Setup d{{.conv = conv, .eps = p.number("eps", 1e-5), .relu = p.integer("relu", 1) == 1},
           p.has("w"),
           p.has("f"),
           p.integer("res", 0) == 1,
@@ -39,7 +40,7 @@ Drawn draw(Case& c, const Params& p, bool given) {
   if (d.convolves) d.y = {x[0], conv.out_size(0, x[1], w[1]), conv.out_size(1, x[2], w[2]), w[0]};
   const Shape row{d.y[3]};
   c.normal("x", x);
-  // frozen=1: the input wants no gradient, as at the stem of a network.
+  // frozen=1: the input wants no gradient, as at the first convolution of a network.
   if (p.integer("frozen", 0) == 1) c.inputs.back().constant();
   if (d.convolves) c.normal("w", w).as_parameter().constant();
   if (d.filter) {
@@ -53,8 +54,7 @@ Drawn draw(Case& c, const Params& p, bool given) {
     c.normal("mean", row).constant().as_parameter();
     c.uniform("var", row, 0.25, 4).constant().as_parameter();
   }
-  // A rounding may carry a value over the ReLU's edge; such values are compared with their parts, in
-  // conv_block_test.cpp.
+  // In bf16 rounding may move a value across the ReLU's edge; conv_block_test.cpp compares these.
   c.bf16_roundings = d.args.relu ? 0 : 3;
   c.tolerance = 5e-6;
   return d;
@@ -86,7 +86,7 @@ std::vector<std::string> with_convolution(std::vector<std::string> more) {
   return all;
 }
 
-// sealed=0: the convolution might be trained. twice=1: its input has another use, whose gradient comes first.
+// sealed=0: the filter is not sealed.   twice=1: x has another use, whose gradient comes first.
 const OpCases conv_block("conv_block",
                          with_convolution({
                              "x=2x7x5x3 w=5x1x1x3",
@@ -113,7 +113,7 @@ const OpCases conv_block("conv_block",
                              "x=2x9x8x17 w=40x3x3x17 pad=1 f=3x3 sealed=0",
                          }),
                          [](Case& c, const Params& p) {
-                           const Drawn d = draw(c, p, false);
+                           const Setup d = add_inputs(c, p, false);
                            const bool twice = p.integer("twice", 0) == 1;
                            if (twice)
                              c.normal("v", {d.y[3], 1, 1, p.shape("x")[3]}).as_parameter().constant();
@@ -124,14 +124,14 @@ const OpCases conv_block("conv_block",
                                z = ops::add(z, ops::conv2d(h, in.back(), {.stride = d.args.conv.stride}));
                              return std::vector{z, mean, var};
                            };
-                           // With two values the terms of a gradient cancel to next to nothing.
+                           // Of two values per channel the gradient's terms nearly cancel.
                            if (d.y.numel() == 2 * d.y[3]) c.terms = 1;
-                           // And with one tap, which batch norm undoes, those of its gradient do.
+                           // A filter of one tap is undone by batch norm: its terms cancel too.
                            if (p.has("f") && p.shape("f").numel() == 1)
                              c.terms = static_cast<double>(d.y.numel() / d.y[3]);
                          });
 
-// infer=1: nothing wants a gradient, so the convolution is part of the kernel.
+// infer=1: nothing wants a gradient, so the kernel computes the convolution too.
 const OpCases conv_block_eval("conv_block_eval",
                               with_convolution({
                                   "x=2x7x5x3 w=5x3x3x3 pad=1 f=3x3 res=1",
@@ -151,7 +151,7 @@ const OpCases conv_block_eval("conv_block_eval",
                                   "x=2x6x5x256 w=330x1x1x256 res=1 infer=1",
                               }),
                               [](Case& c, const Params& p) {
-                                const Drawn d = draw(c, p, true);
+                                const Setup d = add_inputs(c, p, true);
                                 if (p.integer("infer", 0) == 1)
                                   for (Input& input : c.inputs) input.constant();
                                 c.run = [d](const std::vector<Tensor>& in) {

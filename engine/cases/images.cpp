@@ -5,8 +5,8 @@
 namespace reprise::cases {
 namespace {
 
-// Normalises images; with `rows` some of them, one twice. The dtype of the result is not that of an input:
-// a tensor of one element tells it.
+// Sets normalize_images; with `rows` it takes some images, one of them twice.
+// No floating input gives the result's dtype: a tensor of one element does.
 void normalize(Case& c, const Params& p, bool rows) {
   const Shape x = p.shape("x");
   c.bytes("x", x);

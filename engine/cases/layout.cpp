@@ -5,7 +5,7 @@
 namespace reprise::cases {
 namespace {
 
-// Sets the op, which only moves values: any rounding is a fault.
+// Sets the op. It only moves values, so any rounding is a fault.
 template <class F>
 void moves(Case& c, F f) {
   c.bf16_roundings = 1;
@@ -23,7 +23,7 @@ void slice(Case& c, const Params& p) {
   moves(c, [rows = p.pair("rows", 0)](const Inputs& in) { return ops::slice(in[0], rows[0], rows[1]); });
 }
 
-// d0=1x2: one zero before, two after, along dimension 0.
+// d0=1x2: one zero before and two after, along dimension 0.
 void pad(Case& c, const Params& p) {
   std::vector<std::pair<std::int64_t, std::int64_t>> amounts;
   for (int d = 0; d < p.shape("x").rank(); ++d) {
@@ -34,7 +34,7 @@ void pad(Case& c, const Params& p) {
   moves(c, [amounts](const Inputs& in) { return ops::pad(in[0], amounts); });
 }
 
-// d1=0x2: from 0 in steps of 2, along dimension 1.
+// d1=0x2: every second element from 0 on, along dimension 1.
 void stride_slice(Case& c, const Params& p) {
   std::vector<std::int64_t> begin, step;
   for (int d = 0; d < p.shape("x").rank(); ++d) {

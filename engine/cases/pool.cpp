@@ -37,13 +37,14 @@ void pool(Case& c, const Params& p) {
   c.calls([args](const Inputs& in) { return op(in[0], args); });
 }
 
-// Few values: a window has many largest ones, and the first takes the gradient. A difference would move it.
+// Few different values: many windows have several largest ones, and the first takes the gradient.
+// Moving one value by a difference would change which one is largest.
 void max_pool2d_ties(Case& c, const Params& p) {
   pool<ops::max_pool2d>(c, p);
   c.by_differences = false;
 }
 
-// NaN wins; of two NaN, or two infinities, the first.
+// NaN is the largest; of two NaN, or two infinities, the first.
 void max_pool2d_edges(Case& c, const Params& p) {
   max_pool2d_ties(c, p);
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();

@@ -14,7 +14,7 @@ template <Tensor (*op)(const Tensor&)>
 void reduce(Case& c, const Params& p) {
   if (op == ops::sum_rows)
     c.normal("x", p.shape("x"));
-  else  // values of one sign, so that the sum is the largest number around
+  else  // positive values, so that nothing cancels in the sum
     c.uniform("x", p.shape("x"), 0.5, 1.5);
   c.calls([](const Inputs& in) { return op(in[0]); });
   c.tolerance = 2e-6;
@@ -30,16 +30,16 @@ void call_norm(Case& c, const Params& p) {
 
 void norm(Case& c, const Params& p) {
   const double scale = p.number("scale", 1);
-  // No value near 0, where |x| has a kink.
+  // No value is near 0, where |x| has a kink.
   Input& x = c.distinct("x", p.shape("x"));
   x.change([scale](double v) { return (std::abs(v) < 0.001 ? 0.5 : v) * scale; });
-  // Differences step by 1e-5: of no use where the values themselves are far smaller or larger.
+  // Differences move values by 1e-5, which is useless for far smaller or larger values.
   if (scale != 1) x.constant();
   call_norm(c, p);
   c.tolerance = 2e-6;
 }
 
-// A norm of exactly 0 has gradient 0.
+// A norm of 0 has gradient 0.
 void norm_of_zeros(Case& c, const Params& p) {
   c.values("x", zeros(p.shape("x"), DType::f64, ref_device));
   c.by_differences = false;

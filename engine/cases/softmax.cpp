@@ -8,7 +8,7 @@ namespace {
 const std::vector<std::string> shapes{"x=1x1",
                                       "x=2x3",
                                       "x=7x35",
-                                      "x=5x10 shift=1000",  // exp of it overflows
+                                      "x=5x10 shift=1000",  // exp(x) overflows
                                       "x=3x17 scale=100",
                                       "x=32x200"};
 
@@ -43,7 +43,7 @@ const OpCases cross_entropy("cross_entropy",
                               };
                             });
 
-// Few values: the first largest of a row.
+// With fill=int there are few different values: the first largest of a row counts.
 const OpCases argmax_rows("argmax_rows", {"x=1x1", "x=5x3 fill=int", "x=40x7 fill=int", "x=9x35", "x=3x200"},
                           [](Case& c, const Params& p) {
                             logits(c, p);

@@ -16,13 +16,13 @@ void call_relu(Case& c) {
   c.calls([](const Inputs& in) { return ops::relu(in[0]); });
 }
 
-// No value within a difference's step of 0, where relu has a kink.
+// No value is so near 0, where relu has a kink, that a difference would cross the kink.
 void relu(Case& c, const Params& p) {
   c.normal("x", p.shape("x")).change([](double v) { return std::abs(v) < 0.001 ? 0.5 : v; });
   call_relu(c);
 }
 
-// Zeros, signed ones among them, and values far apart; no differences at the kink, so no gradient check.
+// Signed zeros, tiny and huge values, infinities and NaN. No gradient check: 0 is at the kink.
 void relu_edges(Case& c, const Params& p) {
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -33,7 +33,7 @@ void relu_edges(Case& c, const Params& p) {
   call_relu(c);
 }
 
-// To the device's other dtype and back; values that bf16 holds come back as they were.
+// Converts to the device's other dtype and back: values that bf16 holds do not change.
 void cast(Case& c, const Params& p) {
   c.normal("x", p.shape("x"));
   c = c.rounded_to_bf16();
@@ -45,7 +45,7 @@ void cast(Case& c, const Params& p) {
   });
 }
 
-// A smooth function of values from low to high, unless the case says low= or high=.
+// A smooth function of values from low to high, which the case may set.
 void smooth(Case& c, const Params& p, Tensor (*op)(const Tensor&), double low, double high) {
   c.uniform("x", p.shape("x"), p.number("low", low), p.number("high", high));
   c.bf16_roundings = 4;

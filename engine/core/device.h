@@ -1,5 +1,4 @@
-// Devices: where a tensor's memory lies and which kernels compute on it.
-// A device is a property of each tensor, never a global setting.
+// Devices: where a tensor lies and which kernels compute on it. Every tensor has its own device.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +23,7 @@ inline constexpr int device_kind_count = 3;
 inline constexpr Device ref_device{Device::Kind::ref, 0};
 inline constexpr Device cpu_device{Device::Kind::cpu, 0};
 
-// Parses "ref", "cpu", "cuda" (GPU 0) or "cuda:N"; throws Error on any other text.
-// Does not check that the GPU exists.
+// Parses "ref", "cpu", "cuda" or "cuda:N" (GPU N, which need not exist); else throws Error.
 REPRISE_API Device parse_device(std::string_view text);
 REPRISE_API std::string to_string(Device device);         // "ref", "cpu", "cuda:0"
 REPRISE_API std::string_view name_of(Device::Kind kind);  // "ref", "cpu", "cuda"

@@ -9,9 +9,8 @@ namespace reprise {
 
 class Storage;
 
-// A read-only, contiguous operand. A default View (`ptr == nullptr`) is an absent optional operand.
-// `sealed` is the storage if it is sealed and the view covers all of it, else null:
-// a kernel may keep derived forms there.
+// A read-only, contiguous operand; an absent one is a default View (`ptr == nullptr`). `sealed` is
+// the storage if it is sealed and all of it is viewed, else null; kernels keep derived forms there.
 struct View {
   const void* ptr = nullptr;
   Shape shape{};

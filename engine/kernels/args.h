@@ -76,8 +76,7 @@ struct ConvBlockArgs {
   bool relu = true;
 };
 
-// A box in a larger tensor: in each dimension, element i of the box lies at begin + i * step.
-// Only the first `rank` entries are used.
+// A box in a larger tensor: in each of its dimensions, element i of the box is at begin + i * step.
 struct BoxArgs {
   std::array<std::int64_t, 6> begin{};
   std::array<std::int64_t, 6> step{1, 1, 1, 1, 1, 1};

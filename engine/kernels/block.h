@@ -53,10 +53,9 @@ struct BlockParamsOut {
   REPRISE_OPERANDS(dgamma, dbeta)
 };
 
-// x is `made`. If b is present, x is used only for dfilter; if absent, the kernel computes b again.
-// If dgamma and dbeta are absent, the statistics are constants.
-// w is present only for a 1x1 convolution without padding, groups and filter;
-// then dx is the gradient of the convolution's input.
+// x is `made`. If b is present, only dfilter needs x; if absent, the kernel computes b again.
+// If dgamma and dbeta are absent, the statistics are constants. w is present only for a 1x1
+// convolution without padding, groups and filter; dx is then the gradient of its input.
 struct BlockGradIn {
   View x, b, w, filter, dy, open, mean, var, gamma, dgamma, dbeta;
   REPRISE_OPERANDS(x, b, w, filter, dy, open, mean, var, gamma, dgamma, dbeta)

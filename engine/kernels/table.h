@@ -1,6 +1,5 @@
-// The rows of the one table: each line of kernels.def becomes a constant `name`
-// with a pointer to every function that the line lists.
-// A listed function that nobody wrote is a link error that names it.
+// The rows of the one table: each line of kernels.def becomes a constant `name` with a pointer to
+// every function that the line lists. A listed function that nobody wrote is a link error.
 #pragma once
 
 #include "engine/core/device.h"

@@ -9,8 +9,7 @@ namespace reprise::ops {
 // Computes
 //   y[n,p,q,o] = bias[o] + sum_{r,s,i} x[n, h, v, g*I + i] * w[o,r,s,i]
 //   h = p*stride[0] - padding[0] + r*dilation[0],   v = q*stride[1] - padding[1] + s*dilation[1]
-//   g = o / (O/groups)
-// where x is 0 outside the image.
+//   g = o / (O/groups),   x = 0 outside the image
 // x (N,H,W,C), w (O,R,S,I) with I = C/groups, bias (O) or undefined, y (N,OH,OW,O) in x's dtype.
 // If x is bf16, w and bias are f32; w is rounded to bf16 before the products.
 REPRISE_API Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args = {},

@@ -12,8 +12,7 @@ REPRISE_API Tensor sqrt(const Tensor& x);
 REPRISE_API Tensor tanh(const Tensor& x);
 REPRISE_API Tensor sigmoid(const Tensor& x);  // 1 / (1 + exp(-x))
 
-// Returns x in another floating dtype, rounded to nearest, or x itself if it has that dtype.
-// The gradient is cast back to x's dtype.
+// Converts x to a floating dtype, rounding to nearest; returns x itself if nothing changes.
 REPRISE_API Tensor cast(const Tensor& x, DType dtype);
 
 }  // namespace reprise::ops

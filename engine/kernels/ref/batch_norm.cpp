@@ -1,10 +1,11 @@
-// y = (x - mean) / sqrt(var + eps) * gamma + beta, per channel. Sums are taken in double.
+// Batch normalisation, per channel over its M values. Sums are taken in double.
+//   xhat = (x - mean) / sqrt(var + eps),   y = xhat * gamma + beta
 #include <cmath>
 
 #include "engine/kernels/ref/loops.h"
 
 namespace reprise::kernels::ref {
-// mean = sum x / M;   var = sum (x - mean)^2 / M
+// mean = sum x / M,   var = sum (x - mean)^2 / M
 template <class T>
 void batch_norm_stats(View x, MutView mean, MutView var) {
   const std::int64_t channels = mean.numel(), count = x.numel() / channels;
@@ -32,7 +33,7 @@ void batch_norm_fwd(const BatchNormArgs& a, View x, View mean, View var, View ga
   });
 }
 
-// dgamma = sum dy * xhat,   dbeta = sum dy,   xhat = (x - mean) / sqrt(var + eps)
+// dgamma = sum dy * xhat,   dbeta = sum dy
 template <class T>
 void batch_norm_bwd_params(const BatchNormArgs& a, View x, View dy, View mean, View var, MutView dgamma,
                            MutView dbeta) {
@@ -52,7 +53,7 @@ void batch_norm_bwd_params(const BatchNormArgs& a, View x, View dy, View mean, V
   });
 }
 
-// The statistics depend on x: dx = gamma / sqrt(var + eps) * (dy - dbeta / M - xhat * dgamma / M)
+// If x's own statistics: dx = gamma / sqrt(var + eps) * (dy - dbeta / M - xhat * dgamma / M)
 template <class T>
 void batch_norm_bwd_train(const BatchNormArgs& a, View x, View dy, View mean, View var, View gamma,
                           View dgamma, View dbeta, MutView dx) {
@@ -67,7 +68,7 @@ void batch_norm_bwd_train(const BatchNormArgs& a, View x, View dy, View mean, Vi
   });
 }
 
-// The statistics are constants: dx = gamma / sqrt(var + eps) * dy
+// If they are constants: dx = gamma / sqrt(var + eps) * dy
 template <class T>
 void batch_norm_bwd_eval(const BatchNormArgs& a, View dy, View var, View gamma, MutView dx) {
   const std::int64_t channels = gamma.numel();

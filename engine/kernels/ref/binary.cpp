@@ -1,4 +1,4 @@
-// y[i] = a[i] op b[j],   j = i, 0 or i % C
+// y[i] = a[i] op b[j],   j = i, 0 or i % C for Broadcast none, scalar or channel
 #include "engine/kernels/ref/loops.h"
 
 namespace reprise::kernels::ref {

@@ -1,4 +1,4 @@
-// y = x, rounded to y's dtype.
+// y = x, rounded to y's dtype
 #include "engine/base/check.h"
 #include "engine/core/tensor.h"
 #include "engine/kernels/ref/loops.h"

@@ -1,5 +1,5 @@
-// A convolution and its epilogue: y = [relu](batch_norm(depthwise(conv2d(x, w), filter)) [+ residual]). What
-// the fused op means is written here, by its parts, one after the other.
+// A convolution and its epilogue, defined as its parts, one after the other:
+//   y = [relu](batch_norm(depthwise(conv2d(x, w), filter)) [+ residual])
 #include <algorithm>
 #include <vector>
 
@@ -8,7 +8,7 @@
 namespace reprise::kernels::ref {
 namespace {
 
-// A tensor between two parts.
+// The memory of a tensor between two parts.
 template <class T>
 class Between {
  public:
@@ -25,7 +25,7 @@ Conv2dArgs same_size(View filter) {
   return Conv2dArgs::same_size(filter.dim(0), filter.dim(1));
 }
 
-// Calls f with the input of batch norm: the filter's output, or x.
+// Calls f with the input of batch norm: the filter's output, or x if there is no filter.
 template <class T, class F>
 void with_filtered(View x, View filter, F f) {
   if (!filter) return f(x);
@@ -34,7 +34,7 @@ void with_filtered(View x, View filter, F f) {
   f(View(b));
 }
 
-// Calls f with dy, or where a ReLU followed with what the ReLU lets through.
+// Calls f with dy or, after a ReLU, with dy where the ReLU was open and 0 elsewhere.
 template <class T, class F>
 void with_gradient(View dy, View open, F f) {
   if (!open) return f(dy);
@@ -48,7 +48,7 @@ void with_gradient(View dy, View open, F f) {
   f(View(g));
 }
 
-// Bit c % 8 of byte c / 8 of a pixel: whether y > 0.
+// Sets bit c % 8 of byte c / 8 of every pixel where y > 0.
 template <class T>
 void mark_open(View y, MutView open) {
   const std::int64_t channels = y.dim(3), bytes = open.dim(3);

@@ -1,4 +1,7 @@
-// y[n,oh,ow,c] = sum_{r,s} x[n, oh*sh - ph + r*dh, ow*sw - pw + s*dw, c] * w[r,s,c]
+// Convolution of each channel c with its own filter. The symbols are those of conv2d.cpp.
+//   y[n,p,q,c]  = sum_{r,s}     x[n,h,v,c] * w[r,s,c]
+//   dx[n,h,v,c] = sum_{p,q,r,s} dy[n,p,q,c] * w[r,s,c]
+//   dw[r,s,c]   = sum_{n,p,q}   dy[n,p,q,c] * x[n,h,v,c]
 #include "engine/kernels/ref/loops.h"
 
 namespace reprise::kernels::ref {
@@ -23,7 +26,7 @@ void depthwise_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
   });
 }
 
-// dx gathers from every output that its element touched.
+// Each element of dx gathers from the outputs that it took part in.
 template <class T>
 void depthwise_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
   const std::int64_t height = dx.dim(1), width = dx.dim(2), channels = dx.dim(3), oh = dy.dim(1),

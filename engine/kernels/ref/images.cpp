@@ -1,4 +1,4 @@
-// y[n] = (u[rows[n]]/255 - mean[c]) / std[c]
+// y[n,h,w,c] = (images[rows[n],h,w,c] / 255 - mean[c]) / std[c]; without rows, n takes their place
 #include "engine/kernels/ref/loops.h"
 
 namespace reprise::kernels::ref {

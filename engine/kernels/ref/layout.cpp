@@ -1,4 +1,4 @@
-// Element i of a box lies at begin + i * step in the larger tensor, per dimension.
+// Moving elements. Element i of a box is at begin + i * step in the larger tensor, per dimension.
 #include "engine/kernels/ref/loops.h"
 
 namespace reprise::kernels::ref {
@@ -17,7 +17,7 @@ void box_read(const BoxArgs& a, View x, MutView y) {
   });
 }
 
-// Zero outside the box.
+// y is x inside the box, and 0 outside.
 template <class T>
 void box_write(const BoxArgs& a, View x, MutView y) {
   each_output(y.numel(), y.shape.rank(), [&](std::int64_t i) {
@@ -35,7 +35,7 @@ void box_write(const BoxArgs& a, View x, MutView y) {
   });
 }
 
-// Seen from the joined dimension, each tensor is `outer` runs of its own length.
+// From dimension `dim` inwards, elements form runs. y alternates a run of a and a run of b.
 template <class T>
 void concat(const ConcatArgs& args, View a, View b, MutView y) {
   std::int64_t inner = 1;

@@ -1,4 +1,5 @@
 // y[n,o] = sum_i x[n,i] * w[o,i] + b[o]
+// dx[n,i] = sum_o dy[n,o] * w[o,i],   dw[o,i] = sum_n dy[n,o] * x[n,i],   db[o] = sum_n dy[n,o]
 #include "engine/kernels/ref/loops.h"
 
 namespace reprise::kernels::ref {

@@ -1,4 +1,4 @@
-// What the reference kernels share. Private to ref/.
+// The parallel loop of the reference kernels, and their instantiation. Private to ref/.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace reprise::kernels::ref {
 
-// Calls f(i) for each output i of [0,n), in parallel; each costs about `cost` element steps.
+// Calls f(i) for each output i in [0,n), in parallel; each call costs about `cost` simple steps.
 template <class F>
 void each_output(std::int64_t n, std::int64_t cost, F f) {
   const std::int64_t grain = cost >= 4096 ? 1 : 4096 / (cost < 1 ? 1 : cost);
@@ -19,7 +19,7 @@ void each_output(std::int64_t n, std::int64_t cost, F f) {
 
 }  // namespace reprise::kernels::ref
 
-// Makes the float and the double form of a kernel.
+// Instantiates a kernel for float and double.
 #define REPRISE_REF_KERNEL(name)              \
   template decltype(name<float>) name<float>; \
   template decltype(name<double>) name<double>

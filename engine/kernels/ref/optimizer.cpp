@@ -1,12 +1,13 @@
-// One step of an optimizer, in place, in the order of PyTorch's operations.
+// One step of an optimizer, in place, with the operations in PyTorch's order.
 #include <cmath>
 
 #include "engine/kernels/ref/loops.h"
 
 namespace reprise::kernels::ref {
 
-// g = grad + decay * w;   m = momentum * m + (1 - dampening) * g, the first time m = g;
-// w -= lr * (momentum == 0 ? g : nesterov ? g + momentum * m : m).   m may be absent without momentum.
+// g = grad + decay * w
+// m = momentum * m + (1 - dampening) * g, in the first step m = g; absent if momentum == 0
+// w -= lr * (momentum == 0 ? g : nesterov ? g + momentum * m : m)
 template <class T>
 void sgd_step(const SgdArgs& a, View grad, MutView param, MutView momentum) {
   const T lr = static_cast<T>(a.lr), decay = static_cast<T>(a.weight_decay), mu = static_cast<T>(a.momentum),
@@ -24,7 +25,9 @@ void sgd_step(const SgdArgs& a, View grad, MutView param, MutView momentum) {
   });
 }
 
-// m = m + (1 - beta1) * (g - m);   v = beta2 * v + (1 - beta2) * g^2;
+// Adam: g = grad + decay * w.   AdamW (decoupled): g = grad, and first w -= lr * decay * w.
+// m += (1 - beta1) * (g - m)
+// v = beta2 * v + (1 - beta2) * g^2
 // w -= lr / (1 - beta1^step) * m / (sqrt(v) / sqrt(1 - beta2^step) + eps)
 template <class T>
 void adam_step(const AdamArgs& a, View grad, MutView param, MutView m, MutView v) {

@@ -1,4 +1,5 @@
-// Windows over (N,H,W,C): output (p,q) sees rows p*sh - ph + r, r < R, and columns q*sw - pw + s, s < S.
+// Pooling. The window of output (p,q) holds the pixels (h,v) of the image, r < R, s < S, with
+//   h = p*stride[0] - padding[0] + r,   v = q*stride[1] - padding[1] + s
 #include <cmath>
 
 #include "engine/kernels/ref/loops.h"
@@ -6,7 +7,7 @@
 namespace reprise::kernels::ref {
 namespace {
 
-// An element of (N,H,W,C) by its number.
+// The indices of element i of a tensor (N,H,W,C).
 struct Pixel {
   std::int64_t n, h, w, c;
   Pixel(const Shape& z, std::int64_t i)
@@ -16,7 +17,7 @@ std::int64_t at(const Shape& z, std::int64_t n, std::int64_t h, std::int64_t w, 
   return ((n * z[1] + h) * z[2] + w) * z[3] + c;
 }
 
-// Calls f(offset in x, tap) for each pixel of the window of output o.
+// Calls f(offset in x, tap) for each pixel in the window of output o.
 template <class F>
 void each_tap(const Pool2dArgs& a, const Shape& x, const Pixel& o, F f) {
   for (int r = 0; r < a.kernel[0]; ++r)
@@ -26,7 +27,7 @@ void each_tap(const Pool2dArgs& a, const Shape& x, const Pixel& o, F f) {
     }
 }
 
-// Calls f(offset in y, tap) for each window that sees pixel i.
+// Calls f(offset in y, tap) for each window that contains pixel i.
 template <class F>
 void each_window(const Pool2dArgs& a, const Shape& y, const Pixel& i, F f) {
   for (int r = 0; r < a.kernel[0]; ++r)
@@ -38,7 +39,7 @@ void each_window(const Pool2dArgs& a, const Shape& y, const Pixel& i, F f) {
     }
 }
 
-// What an average divides by: the whole window, or its pixels inside the image.
+// Returns the divisor of a mean: all taps of the window, or its pixels inside the image.
 std::int64_t divisor(const Pool2dArgs& a, const Shape& x, const Pixel& o) {
   if (a.count_include_pad) return static_cast<std::int64_t>(a.kernel[0]) * a.kernel[1];
   std::int64_t inside = 0;
@@ -48,7 +49,7 @@ std::int64_t divisor(const Pool2dArgs& a, const Shape& x, const Pixel& o) {
 
 }  // namespace
 
-// The first largest wins, and NaN wins over every number.
+// y = the first largest value of each window; NaN is larger than every number.
 template <class T>
 void max_pool2d_fwd(const Pool2dArgs& a, View x, MutView y, MutView tap) {
   each_output(y.numel(), static_cast<std::int64_t>(a.kernel[0]) * a.kernel[1], [&](std::int64_t i) {
@@ -65,7 +66,7 @@ void max_pool2d_fwd(const Pool2dArgs& a, View x, MutView y, MutView tap) {
   });
 }
 
-// dx = the sum of dy over the windows that this pixel won
+// dx = the sum of dy over the windows whose first largest value is this element
 template <class T>
 void max_pool2d_bwd(const Pool2dArgs& a, View dy, View tap, MutView dx) {
   each_output(dx.numel(), static_cast<std::int64_t>(a.kernel[0]) * a.kernel[1], [&](std::int64_t i) {

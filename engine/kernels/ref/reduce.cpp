@@ -1,4 +1,4 @@
-// Sums and norms, taken in double.
+// Sums and norms. All sums are taken in double.
 #include <cmath>
 
 #include "engine/kernels/ref/loops.h"
@@ -6,7 +6,7 @@
 namespace reprise::kernels::ref {
 namespace {
 
-// The norm of n values: sum |w| or sqrt(sum w^2).
+// Returns the norm of n values: sum |w| or sqrt(sum w^2).
 template <class T>
 double norm_of(bool l1, const T* w, std::int64_t n) {
   double sum = 0;
@@ -17,7 +17,7 @@ double norm_of(bool l1, const T* w, std::int64_t n) {
   return l1 ? sum : std::sqrt(sum);
 }
 
-// l12 has a row per index of the first axis; the others, and a tensor of rank 1, are one row.
+// Returns the number of rows: for l12 one per index of the first axis, else one.
 std::int64_t rows_of(NormKind kind, const Shape& x) {
   return kind == NormKind::l12 && x.rank() > 1 ? x[0] : 1;
 }
@@ -42,7 +42,7 @@ void sum_rows(View x, MutView y) {
   });
 }
 
-// y[...,c] = x[c], or x's one value everywhere
+// y[...,c] = x[c] or, if x is a scalar, y = x everywhere
 template <class T>
 void expand(View x, MutView y) {
   const std::int64_t channels = x.numel();

@@ -1,4 +1,4 @@
-// softmax(x)[c] = exp(x[c] - m) / sum_k exp(x[k] - m),   m = max x, along each row
+// Along each row:   softmax(x)[c] = exp(x[c] - m) / sum_k exp(x[k] - m),   m = max_k x[k]
 #include <cmath>
 
 #include "engine/kernels/ref/loops.h"
@@ -6,7 +6,7 @@
 namespace reprise::kernels::ref {
 namespace {
 
-// The first largest of n values.
+// Returns the index of the first largest of n values.
 template <class T>
 std::int64_t first_largest(const T* x, std::int64_t n) {
   std::int64_t best = 0;

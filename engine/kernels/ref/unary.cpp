@@ -23,7 +23,7 @@ T apply(UnaryOp op, T x) {
   return x;
 }
 
-// dy/dx from x (log) or from y (the others).
+// Returns dy/dx, computed from x (log) or from y (the others).
 template <class T>
 T derivative(UnaryOp op, T x, T y) {
   switch (op) {
@@ -43,7 +43,7 @@ T derivative(UnaryOp op, T x, T y) {
 
 }  // namespace
 
-// y = max(x, 0), and NaN stays NaN
+// y = max(x, 0); NaN stays NaN
 template <class T>
 void relu_fwd(View x, MutView y) {
   each_output(x.numel(), 1, [&](std::int64_t i) {
@@ -64,7 +64,7 @@ void unary_fwd(const UnaryArgs& a, View x, MutView y) {
   each_output(x.numel(), 8, [&](std::int64_t i) { y.data<T>()[i] = apply(a.op, x.data<T>()[i]); });
 }
 
-// Of x and y the one that the derivative does not need may be absent.
+// dx = dy * dy/dx. Either x or y may be absent: the one that the derivative does not need.
 template <class T>
 void unary_bwd(const UnaryArgs& a, View x, View y, View dy, MutView dx) {
   each_output(dy.numel(), 8, [&](std::int64_t i) {
