@@ -41,7 +41,7 @@ const OpCases batch_norm("batch_norm",
                            };
                            // A float near 1000 is exact to 6e-5 only.
                            c.tolerance = shift != 0 ? 1e-4 : 2e-6;
-                           // Of two values per channel the gradient's terms nearly cancel.
+                           // With two values a channel the gradient's terms nearly cancel.
                            if (p.shape("x").numel() == 2 * p.shape("x")[-1]) c.terms = 1;
                          });
 

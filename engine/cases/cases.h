@@ -53,11 +53,11 @@ struct Input {
 };
 using Inputs = std::vector<Tensor>;
 
-// A case, which the op's file fills in.
+// A case. The op's file fills it in.
 struct Case {
   explicit Case(std::string name_) : name(std::move(name_)) {}
 
-  // Each adds an input and returns it, valid until the next one.
+  // Each adds an input and returns a reference, valid until the next input is added.
   // Values come from a random stream that depends on the case's name and the input's number.
   // With fill=int, normal() samples small whole numbers, and results must match exactly.
   Input& normal(const std::string& input, const Shape& shape);

@@ -7,9 +7,8 @@
 namespace reprise::cases {
 namespace {
 
-// The parameters of a case, and its block for given inputs.
-// Their order is x, w (w=5x3x3x3), filter (f=3x3), gamma, beta, residual (res=1),
-// mean and var (given=true); those in brackets may be missing.
+// The parameters of a case, and its block for given inputs. The inputs are x, w (with w=5x3x3x3),
+// filter (f=3x3), gamma, beta, residual (res=1), mean and var (given=true), in this order.
 struct Setup {
   ConvBlockArgs args;
   bool convolves, filter, residual, given, sealed;
@@ -54,7 +53,8 @@ Setup add_inputs(Case& c, const Params& p, bool given) {
     c.normal("mean", row).constant().as_parameter();
     c.uniform("var", row, 0.25, 4).constant().as_parameter();
   }
-  // In bf16 rounding may move a value across the ReLU's edge; conv_block_test.cpp compares these.
+  // In bf16, rounding may move a value across the ReLU's edge. conv_block_test.cpp compares such
+  // values with those of the parts.
   c.bf16_roundings = d.args.relu ? 0 : 3;
   c.tolerance = 5e-6;
   return d;
@@ -124,7 +124,7 @@ const OpCases conv_block("conv_block",
                                z = ops::add(z, ops::conv2d(h, in.back(), {.stride = d.args.conv.stride}));
                              return std::vector{z, mean, var};
                            };
-                           // Of two values per channel the gradient's terms nearly cancel.
+                           // With two values a channel the gradient's terms nearly cancel.
                            if (d.y.numel() == 2 * d.y[3]) c.terms = 1;
                            // A filter of one tap is undone by batch norm: its terms cancel too.
                            if (p.has("f") && p.shape("f").numel() == 1)

@@ -5,8 +5,8 @@
 namespace reprise::cases {
 namespace {
 
-// Sets normalize_images; with `rows` it takes some images, one of them twice.
-// No floating input gives the result's dtype: a tensor of one element does.
+// Sets normalize_images. With `rows` it takes images by number, at least one of them twice.
+// The result's dtype is not an input's, so the input `dtype`, of one element, carries it.
 void normalize(Case& c, const Params& p, bool rows) {
   const Shape x = p.shape("x");
   c.bytes("x", x);

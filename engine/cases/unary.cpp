@@ -16,7 +16,7 @@ void call_relu(Case& c) {
   c.calls([](const Inputs& in) { return ops::relu(in[0]); });
 }
 
-// No value is so near 0, where relu has a kink, that a difference would cross the kink.
+// Values keep away from 0, relu's kink, by more than a difference's step.
 void relu(Case& c, const Params& p) {
   c.normal("x", p.shape("x")).change([](double v) { return std::abs(v) < 0.001 ? 0.5 : v; });
   call_relu(c);
@@ -45,7 +45,7 @@ void cast(Case& c, const Params& p) {
   });
 }
 
-// A smooth function of values from low to high, which the case may set.
+// Sets a smooth op on values from `low` to `high`; the case's low= and high= replace these.
 void smooth(Case& c, const Params& p, Tensor (*op)(const Tensor&), double low, double high) {
   c.uniform("x", p.shape("x"), p.number("low", low), p.number("high", high));
   c.bf16_roundings = 4;

@@ -53,7 +53,7 @@ void batch_norm_bwd_params(const BatchNormArgs& a, View x, View dy, View mean, V
   });
 }
 
-// If x's own statistics: dx = gamma / sqrt(var + eps) * (dy - dbeta / M - xhat * dgamma / M)
+// With x's own statistics: dx = gamma / sqrt(var + eps) * (dy - dbeta / M - xhat * dgamma / M)
 template <class T>
 void batch_norm_bwd_train(const BatchNormArgs& a, View x, View dy, View mean, View var, View gamma,
                           View dgamma, View dbeta, MutView dx) {
@@ -68,7 +68,7 @@ void batch_norm_bwd_train(const BatchNormArgs& a, View x, View dy, View mean, Vi
   });
 }
 
-// If they are constants: dx = gamma / sqrt(var + eps) * dy
+// With constant statistics: dx = gamma / sqrt(var + eps) * dy
 template <class T>
 void batch_norm_bwd_eval(const BatchNormArgs& a, View dy, View var, View gamma, MutView dx) {
   const std::int64_t channels = gamma.numel();

@@ -1,21 +1,22 @@
-// Convolution over images, by its definition (a cross-correlation: the filter is not flipped).
+// Convolution over images, by its definition.
+// (It is a cross-correlation: the filter is not flipped.)
 //
-//   y[n,p,q,o]  = sum_{r,s,i} x[n,h,v,c] * w[o,r,s,i]
+//   y[n,p,q,o] = sum_{r,s,i} x[n,h,v,c] * w[o,r,s,i]
 //
 //   h = p*stride[0] - padding[0] + r*dilation[0]      the input row under tap r
 //   v = q*stride[1] - padding[1] + s*dilation[1]      the input column under tap s
-//   c = g*I + i,  g = o / (O/groups)                  input channel i of o's group
+//   c = g*I + i,   g = o / (O/groups)                 channel i of o's group
 //
 // x (N,H,W,C), w (O,R,S,I) with I = C/groups, y (N,OH,OW,O). Outside the image x is 0.
-// The gradients sum the same products, each over all positions where its element takes part:
+// The gradients sum the same products:
 //
-//   dx[n,h,v,c] = sum_{p,q,r,s,o} dy[n,p,q,o] * w[o,r,s,i]
-//   dw[o,r,s,i] = sum_{n,p,q}     dy[n,p,q,o] * x[n,h,v,c]
+//   dx[n,h,v,c] = sum dy[n,p,q,o] * w[o,r,s,i]   over the o of c's group and all p,q,r,s that meet h,v
+//   dw[o,r,s,i] = sum dy[n,p,q,o] * x[n,h,v,c]   over n,p,q
 #include "engine/kernels/ref/loops.h"
 
 namespace reprise::kernels::ref {
 
-// Sizes and offsets of one convolution: x, dx (n,h,w,c), y, dy (n,oh,ow,o), w, dw (o,r,s,i).
+// The sizes of x (n,h,w,c), y (n,oh,ow,o) and w (o,r,s,i), and the offsets of their elements.
 struct ConvSizes {
   std::int64_t n, h, w, c, oh, ow, o, r, s, i;
   ConvSizes(const Shape& x, const Shape& f, const Shape& y)
@@ -55,7 +56,8 @@ void conv2d_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
   });
 }
 
-// Each element of dx gathers from the outputs that it took part in: tap (r,s) leads back to (p,q).
+// Each element of dx gathers from the outputs that used it.
+// p and q are output positions times stride.
 template <class T>
 void conv2d_dgrad(const Conv2dArgs& a, bool accumulate, View dy, View w, MutView dx) {
   const ConvSizes z(dx.shape, w.shape, dy.shape);

@@ -8,7 +8,7 @@
 namespace reprise::kernels::ref {
 namespace {
 
-// The memory of a tensor between two parts.
+// A tensor that one part hands to the next.
 template <class T>
 class Between {
  public:
@@ -34,7 +34,7 @@ void with_filtered(View x, View filter, F f) {
   f(View(b));
 }
 
-// Calls f with dy or, after a ReLU, with dy where the ReLU was open and 0 elsewhere.
+// Calls f with the gradient before the ReLU: dy where the ReLU was open, else 0; dy without a ReLU.
 template <class T, class F>
 void with_gradient(View dy, View open, F f) {
   if (!open) return f(dy);
@@ -48,7 +48,7 @@ void with_gradient(View dy, View open, F f) {
   f(View(g));
 }
 
-// Sets bit c % 8 of byte c / 8 of every pixel where y > 0.
+// Sets bit c % 8 of a pixel's byte c / 8 where y > 0, and clears it elsewhere.
 template <class T>
 void mark_open(View y, MutView open) {
   const std::int64_t channels = y.dim(3), bytes = open.dim(3);

@@ -1,4 +1,4 @@
-// y[n,h,w,c] = (images[rows[n],h,w,c] / 255 - mean[c]) / std[c]; without rows, n takes their place
+// y[n,h,w,c] = (images[rows[n],h,w,c] / 255 - mean[c]) / std[c]; if rows are absent, rows[n] = n
 #include "engine/kernels/ref/loops.h"
 
 namespace reprise::kernels::ref {

@@ -35,7 +35,7 @@ void box_write(const BoxArgs& a, View x, MutView y) {
   });
 }
 
-// From dimension `dim` inwards, elements form runs. y alternates a run of a and a run of b.
+// Elements from dimension `dim` inwards form a run; y alternates a run of a and a run of b.
 template <class T>
 void concat(const ConcatArgs& args, View a, View b, MutView y) {
   std::int64_t inner = 1;

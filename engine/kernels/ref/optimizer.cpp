@@ -6,7 +6,7 @@
 namespace reprise::kernels::ref {
 
 // g = grad + decay * w
-// m = momentum * m + (1 - dampening) * g, in the first step m = g; absent if momentum == 0
+// m = momentum * m + (1 - dampening) * g; in the first step m = g; absent if momentum == 0
 // w -= lr * (momentum == 0 ? g : nesterov ? g + momentum * m : m)
 template <class T>
 void sgd_step(const SgdArgs& a, View grad, MutView param, MutView momentum) {
@@ -25,7 +25,7 @@ void sgd_step(const SgdArgs& a, View grad, MutView param, MutView momentum) {
   });
 }
 
-// Adam: g = grad + decay * w.   AdamW (decoupled): g = grad, and first w -= lr * decay * w.
+// Adam: g = grad + decay * w.   AdamW (decoupled): g = grad, after w *= 1 - lr * decay.
 // m += (1 - beta1) * (g - m)
 // v = beta2 * v + (1 - beta2) * g^2
 // w -= lr / (1 - beta1^step) * m / (sqrt(v) / sqrt(1 - beta2^step) + eps)

@@ -1,5 +1,5 @@
-// Pooling. The window of output (p,q) holds the pixels (h,v) of the image, r < R, s < S, with
-//   h = p*stride[0] - padding[0] + r,   v = q*stride[1] - padding[1] + s
+// Pooling. The window of output (p,q) holds the pixels (h,v) that lie inside the image, with
+//   h = p*stride[0] - padding[0] + r, r < kernel[0],   v = q*stride[1] - padding[1] + s, s < kernel[1]
 #include <cmath>
 
 #include "engine/kernels/ref/loops.h"
