@@ -1,5 +1,4 @@
-// Convolution over images, by its definition.
-// (It is a cross-correlation: the filter is not flipped.)
+// Convolution over images. It is a cross-correlation: the filter is not flipped.
 //
 //   y[n,p,q,o] = sum_{r,s,i} x[n,h,v,c] * w[o,r,s,i]
 //
@@ -10,7 +9,7 @@
 // x (N,H,W,C), w (O,R,S,I) with I = C/groups, y (N,OH,OW,O). Outside the image x is 0.
 // The gradients sum the same products:
 //
-//   dx[n,h,v,c] = sum dy[n,p,q,o] * w[o,r,s,i]   over the o of c's group and all p,q,r,s that meet h,v
+//   dx[n,h,v,c] = sum dy[n,p,q,o] * w[o,r,s,i]   over all p,q,r,s,o for which y used x[n,h,v,c]
 //   dw[o,r,s,i] = sum dy[n,p,q,o] * x[n,h,v,c]   over n,p,q
 #include "engine/kernels/ref/loops.h"
 
@@ -56,8 +55,7 @@ void conv2d_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
   });
 }
 
-// Each element of dx gathers from the outputs that used it.
-// p and q are output positions times stride.
+// Each element gathers from the outputs that used it; p and q are their positions times stride.
 template <class T>
 void conv2d_dgrad(const Conv2dArgs& a, bool accumulate, View dy, View w, MutView dx) {
   const ConvSizes z(dx.shape, w.shape, dy.shape);

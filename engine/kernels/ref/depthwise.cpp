@@ -1,6 +1,6 @@
 // Convolution of each channel c with its own filter. The symbols are those of conv2d.cpp.
 //   y[n,p,q,c]  = sum_{r,s} x[n,h,v,c] * w[r,s,c]
-//   dx[n,h,v,c] = sum dy[n,p,q,c] * w[r,s,c]   over all p,q,r,s that meet h,v
+//   dx[n,h,v,c] = sum dy[n,p,q,c] * w[r,s,c]   over all p,q,r,s for which y used x[n,h,v,c]
 //   dw[r,s,c]   = sum dy[n,p,q,c] * x[n,h,v,c]   over n,p,q
 #include "engine/kernels/ref/loops.h"
 
@@ -26,8 +26,7 @@ void depthwise_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
   });
 }
 
-// Each element of dx gathers from the outputs that used it.
-// p and q are output positions times stride.
+// Each element gathers from the outputs that used it; p and q are their positions times stride.
 template <class T>
 void depthwise_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
   const std::int64_t height = dx.dim(1), width = dx.dim(2), channels = dx.dim(3), oh = dy.dim(1),
