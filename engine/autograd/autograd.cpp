@@ -148,9 +148,10 @@ void record_no_gradient(const std::string& op, const std::vector<Tensor>& inputs
 }
 
 void backward(const Tensor& root, const Tensor& root_gradient) {
-  REPRISE_CHECK(requires_grad(root), "backward: nothing that led to this tensor wants a gradient");
+  REPRISE_CHECK(requires_grad(root),
+                "backward: nothing that led to this tensor wants a gradient; see set_requires_grad");
   REPRISE_CHECK(root_gradient.defined() || root.numel() == 1,
-                "backward: {} has more than one element; pass the gradient of it", describe(root));
+                "backward: {} does not have one element; pass its gradient as root_gradient", describe(root));
   REPRISE_CHECK(!root_gradient.defined() ||
                     (root_gradient.shape() == root.shape() && root_gradient.dtype() == root.dtype()),
                 "backward: the gradient {} does not fit {}", describe(root_gradient), describe(root));

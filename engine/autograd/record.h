@@ -14,7 +14,7 @@ namespace reprise {
 class REPRISE_API Saved {
  public:
   Saved() = default;
-  Saved(const Tensor& t, std::string name);  // name: op and tensor, "conv2d: filter"
+  Saved(const Tensor& t, std::string name);  // name: for the message, "conv2d: filter"
   const Tensor& get() const;                 // undefined if an undefined tensor was saved
   operator const Tensor&() const { return get(); }
 
@@ -46,7 +46,7 @@ class REPRISE_API Needs {
 // The function must not write to dy, but may return it.
 using BackwardFunction = std::function<std::vector<Tensor>(const Tensor& dy, const Needs& needs)>;
 
-// Returns whether this op will be recorded. If not, it need not save tensors.
+// Returns whether an op on these inputs would be recorded. If not, it need not save tensors.
 REPRISE_API bool any_requires_grad(std::initializer_list<Tensor> inputs);
 REPRISE_API bool any_requires_grad(const std::vector<Tensor>& inputs);
 

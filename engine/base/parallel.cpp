@@ -165,7 +165,7 @@ int machine_thread_count() {
 int count_from_environment() {
   const std::int64_t wanted = env_int("REPRISE_THREADS");
   REPRISE_CHECK(wanted >= 0 && wanted <= most_threads,
-                "REPRISE_THREADS: expected 0 (as many as the machine lends) to {}, got {}", most_threads,
+                "REPRISE_THREADS: expected 0 (as many as the machine allows) to {}, got {}", most_threads,
                 wanted);
   return wanted > 0 ? static_cast<int>(wanted) : machine_thread_count();
 }

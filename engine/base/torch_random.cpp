@@ -84,7 +84,7 @@ void TorchGenerator::discard_normal(std::int64_t n) {
 
 std::vector<std::int64_t> TorchGenerator::permutation(std::int64_t n) {
   REPRISE_CHECK(n >= 0 && n < std::numeric_limits<std::uint32_t>::max() / 20,
-                "torch generator: a permutation of {} numbers", n);
+                "torch generator: expected 0 to 2^32 / 20 numbers to permute, got {}", n);
   std::vector<std::int64_t> p(static_cast<std::size_t>(n));
   std::iota(p.begin(), p.end(), 0);
   for (std::size_t i = 0; i + 1 < p.size(); ++i) std::swap(p[i], p[i + bits() % (p.size() - i)]);
@@ -105,10 +105,10 @@ TorchGenerator TorchGenerator::from_state(std::string_view state) {
   TorchGenerator g(0);
   std::string word;
   std::uint64_t normal = 0;
-  REPRISE_CHECK(in >> g.engine_, "torch generator: a damaged state");
+  REPRISE_CHECK(in >> g.engine_, "torch generator: the saved state is damaged");
   if (in >> word) {
     REPRISE_CHECK(word == "normal" && in >> normal && (in >> std::ws).eof(),
-                  "torch generator: a damaged state");
+                  "torch generator: the saved state is damaged");
     g.second_normal_ = std::bit_cast<double>(normal);
   }
   return g;

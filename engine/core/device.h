@@ -1,4 +1,4 @@
-// Devices: where a tensor lies and which kernels compute on it. Every tensor has its own device.
+// Devices: where a tensor lies and which kernels compute on it. There is no global device.
 #pragma once
 
 #include <cstdint>

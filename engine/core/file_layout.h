@@ -5,11 +5,10 @@
 
 namespace reprise {
 
-//              in memory   in a file
-//   plain      any         the same
-//   conv       (O,R,S,I)   (O,I,R,S)
-//   depthwise  (R,S,C)     (C,1,R,S)
-//   images     (N,H,W,C)   (N,C,H,W)
+//   plain      the same in memory and in a file
+//   conv       (O,R,S,I) in memory, (O,I,R,S) in a file
+//   depthwise  (R,S,C) in memory, (C,1,R,S) in a file
+//   images     (N,H,W,C) in memory, (N,C,H,W) in a file
 enum class FileLayout : std::uint8_t { plain, conv, depthwise, images };
 
 }  // namespace reprise

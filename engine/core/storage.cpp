@@ -213,10 +213,10 @@ void Storage::verify_seal() const {
   if (!sealed_) return;
   const std::lock_guard lock(mutex_);
   const auto intact = [](const Storage& s) { return digest_of(s.data_, s.bytes_, s.device_) == s.digest_; };
-  REPRISE_CHECK(intact(*this), "backbone: frozen weights are no longer what was loaded");
+  REPRISE_CHECK(intact(*this), "backbone: frozen weights have changed since they were loaded");
   for (const auto& [key, form] : derived_)
     REPRISE_CHECK(intact(*form),
-                  "backbone: the derived form '{}' of frozen weights is no longer what was made", key);
+                  "backbone: the derived form '{}' of frozen weights has changed since it was made", key);
 }
 
 std::size_t Storage::derived_bytes() const {

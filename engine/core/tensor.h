@@ -47,9 +47,9 @@ class REPRISE_API Tensor {
     return {data<T>(), static_cast<std::size_t>(numel())};
   }
   std::span<const std::byte> raw_bytes() const;  // throws Error on a GPU
-  double item() const;  // the only element, of any dtype and device; throws Error if there are more
+  double item() const;  // the only element, of any dtype and device; throws Error unless there is one
 
-  // None of the following records a gradient.
+  // The following functions record no gradient.
   // Returns a copy of the elements on the same device.
   Tensor clone() const;
   // Returns a tensor on the same storage that no gradient flows through.
@@ -66,8 +66,10 @@ class REPRISE_API Tensor {
   Tensor sealed_copy() const;
   bool is_sealed() const;
 
-  View view() const;              // empty if undefined
-  MutView mut_view();             // the same for writing: increments the version; throws Error if sealed
+  // Return a kernel's operand, which does not keep the storage alive and is empty if this
+  // is undefined. mut_view increments the version, and throws Error if the memory is sealed.
+  View view() const;
+  MutView mut_view();
   std::uint64_t version() const;  // counts the requests to write to the storage
   const std::shared_ptr<Storage>& storage() const;
   // Returns whether nothing else holds this memory, not even a copy of this handle.
@@ -87,13 +89,13 @@ class REPRISE_API Tensor {
   std::shared_ptr<Impl> impl_;
 };
 
-// Return new tensors, uninitialised by empty(). Throw Error if there is too little memory.
+// Return new tensors; empty() leaves the elements uninitialised. Throw Error if memory is short.
 REPRISE_API Tensor empty(const Shape& shape, DType dtype = DType::f32, Device device = cpu_device);
 REPRISE_API Tensor full(const Shape& shape, double value, DType dtype = DType::f32,
                         Device device = cpu_device);
 REPRISE_API Tensor zeros(const Shape& shape, DType dtype = DType::f32, Device device = cpu_device);
 REPRISE_API Tensor ones(const Shape& shape, DType dtype = DType::f32, Device device = cpu_device);
-// Return a tensor of these values, in row-major order. Throw Error if there are not shape.numel().
+// Return a tensor of these values, in row-major order. Throw Error unless there are shape.numel().
 REPRISE_API Tensor tensor(const Shape& shape, std::span<const float> values, Device device = cpu_device);
 REPRISE_API Tensor tensor(const Shape& shape, std::span<const double> values, Device device = cpu_device);
 REPRISE_API Tensor tensor(const Shape& shape, std::span<const std::int64_t> values,

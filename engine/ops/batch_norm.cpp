@@ -115,7 +115,7 @@ void update_running_stats(const BatchNormResult& batch, std::int64_t count, Tens
   REPRISE_CHECK(batch.mean.shape() == running_mean.shape() && batch.mean.shape() == running_var.shape(),
                 "update_running_stats: the shapes differ{}{}{}", operand_line("batch", batch.mean),
                 operand_line("mean", running_mean), operand_line("var", running_var));
-  REPRISE_CHECK(count > 1, "update_running_stats: {} value per channel has no variance", count);
+  REPRISE_CHECK(count > 1, "update_running_stats: expected at least 2 values per channel, got {}", count);
   run(kernels::update_running_stats, running_mean.device(), running_mean.dtype(), args, count,
       batch.mean.view(), batch.var.view(), running_mean.mut_view(), running_var.mut_view());
 }

@@ -58,7 +58,7 @@ void check(const char* op, const Tensor& made, const ConvBlock& block, const Ten
     REPRISE_CHECK(filter.rank() == 3 && filter.dim(2) == made.dim(3),
                   "{}: expected a filter (R,S,{}), of the input's channels{}", op, made.dim(3), lines());
     REPRISE_CHECK(filter.dim(0) % 2 == 1 && filter.dim(1) % 2 == 1,
-                  "{}: a filter of even size has no middle{}", op, lines());
+                  "{}: expected a filter (R,S,C) of odd height and width{}", op, lines());
   }
   if (!block.residual.defined()) return;
   check_operands(op, {input, {"residual", block.residual}});

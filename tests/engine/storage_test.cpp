@@ -251,7 +251,7 @@ TEST(Sealed, AChangeIsFound) {
   EXPECT_NO_THROW(t.storage()->verify_seal());
   {
     const Tampered weights(t.storage()->data() + 5);
-    expect_error([&] { t.storage()->verify_seal(); }, "frozen weights are no longer what was loaded");
+    expect_error([&] { t.storage()->verify_seal(); }, "frozen weights have changed since they were loaded");
   }
   {
     const Tampered packed(form);

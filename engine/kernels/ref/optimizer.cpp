@@ -26,8 +26,7 @@ void sgd_step(const SgdArgs& a, View grad, MutView param, MutView momentum) {
 }
 
 // Adam: g = grad + decay * w.   AdamW (decoupled): g = grad, after w *= 1 - lr * decay.
-// m += (1 - beta1) * (g - m)
-// v = beta2 * v + (1 - beta2) * g^2
+// m += (1 - beta1) * (g - m),   v = beta2 * v + (1 - beta2) * g^2
 // w -= lr / (1 - beta1^step) * m / (sqrt(v) / sqrt(1 - beta2^step) + eps)
 template <class T>
 void adam_step(const AdamArgs& a, View grad, MutView param, MutView m, MutView v) {
