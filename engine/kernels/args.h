@@ -47,7 +47,7 @@ struct MatmulArgs {
 };
 
 enum class BinaryOp : std::uint8_t { add, sub, mul, div };
-// b's shape: a's shape; one value for all; or one value per channel (a's last dimension).
+// The shape of b: a's (none), one value (scalar), or one value per channel of a (channel).
 enum class Broadcast : std::uint8_t { none, scalar, channel };
 struct BinaryArgs {
   BinaryOp op = BinaryOp::add;

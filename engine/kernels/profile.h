@@ -39,8 +39,8 @@ class REPRISE_API KernelTable {
  public:
   explicit KernelTable(bool by_shapes) : by_shapes_(by_shapes) {}
   void add(const TimedKernel& kernel);
-  // Returns the table: the `rows` longest kernels by time, the rest as one line, and a total. "of
-  // the limit", for cpu kernels only, is the larger share of the machine's arithmetic or bandwidth.
+  // Returns the table: the `rows` longest kernels by time, the rest as one line, and a total.
+  // "of the limit", for cpu kernels only: the larger share of the machine's arithmetic or bandwidth.
   std::string text(const Machine& machine, std::size_t rows = 40) const;
 
  private:

@@ -21,8 +21,7 @@ REPRISE_API BatchNormResult batch_norm(const Tensor& x, const Tensor& gamma, con
 REPRISE_API Tensor batch_norm_eval(const Tensor& x, const Tensor& mean, const Tensor& var,
                                    const Tensor& gamma, const Tensor& beta, const BatchNormArgs& args = {});
 
-// Moves the running statistics towards those of a batch with `count` >= 2 values
-// a channel, in place:
+// Moves the running statistics, in place, towards a batch's with `count` >= 2 values a channel:
 //   running_mean = (1 - momentum) * running_mean + momentum * mean
 //   running_var  = (1 - momentum) * running_var  + momentum * var * count / (count - 1)
 REPRISE_API void update_running_stats(const BatchNormResult& batch, std::int64_t count, Tensor& running_mean,
