@@ -62,7 +62,7 @@ inline void pause() {
 
 // Polls `done` for some ten microseconds: kernels follow each other faster than a thread wakes up.
 template <class F>
-void look(int times, F done) {
+void poll(int times, F done) {
   for (int i = 0; i < times && !done(); ++i) pause();
 }
 
@@ -70,8 +70,8 @@ void look(int times, F done) {
 // The thread that posts a job works on it too, and then waits until every worker has left the job.
 class Pool {
  public:
-  // `look` is false where threads share a core: polling would keep the others from working.
-  Pool(int workers, bool look) : looks_(look ? 1000 : 0) {
+  // `may_poll` is false where threads share a core: polling would keep the others from working.
+  Pool(int workers, bool may_poll) : polls_(may_poll ? 1000 : 0) {
     for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { loop(); });
   }
   ~Pool() {
@@ -98,7 +98,7 @@ class Pool {
       job_ = nullptr;  // a worker that wakes only now finds no job
     }
     const auto nobody = [this] { return busy_ == 0; };
-    look(looks_, nobody);
+    poll(polls_, nobody);
     std::unique_lock lock(mutex_);
     idle_.wait(lock, nobody);
   }
@@ -111,7 +111,7 @@ class Pool {
     for (;;) {
       if (!posted()) {
         lock.unlock();
-        look(looks_, posted);
+        poll(polls_, posted);
         lock.lock();
         ++sleeping_;
         wake_.wait(lock, [&] { return stop_ || posted(); });
@@ -129,7 +129,7 @@ class Pool {
     }
   }
 
-  const int looks_;
+  const int polls_;
   std::mutex mutex_;  // guards all members below; the atomic ones are also read without it
   std::condition_variable wake_, idle_;
   std::vector<std::thread> threads_;

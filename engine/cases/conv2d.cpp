@@ -114,7 +114,7 @@ const OpCases conv2d_shared(
       c.bf16_roundings = 3;
       const bool itself = p.integer("itself", 0) == 1;
       c.calls([args, itself](const Inputs& in) {
-        const Tensor h = ops::affine(in[0], 2, 0);  // no leaf
+        const Tensor h = ops::affine(in[0], 2, 0);  // not a leaf
         const Tensor first = ops::conv2d(h, in[1].sealed_copy(), args);
         return ops::add(first, itself ? h : ops::conv2d(h, in[2].sealed_copy(), {.stride = args.stride}));
       });

@@ -118,7 +118,7 @@ const OpCases conv_block("conv_block",
                            if (twice)
                              c.normal("v", {d.y[3], 1, 1, p.shape("x")[3]}).as_parameter().constant();
                            c.run = [d, twice](const std::vector<Tensor>& in) {
-                             const Tensor h = twice ? ops::affine(in[0], 2, 0) : in[0];  // no leaf
+                             const Tensor h = twice ? ops::affine(in[0], 2, 0) : in[0];  // not a leaf
                              auto [z, mean, var] = ops::conv_block(d.block(h, in));
                              if (twice)
                                z = ops::add(z, ops::conv2d(h, in.back(), {.stride = d.args.conv.stride}));

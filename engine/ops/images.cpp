@@ -5,7 +5,7 @@
 
 namespace reprise::ops {
 
-// y[n] = (u[rows[n]]/255 - mean[c]) / std[c]
+// y[n] = (images[rows[n]] / 255 - mean[c]) / std[c]
 Tensor normalize_images(const Tensor& images, DType dtype, const NormalizeArgs& args, const Tensor& rows) {
   REPRISE_CHECK(images.defined() && images.dtype() == DType::u8 && images.rank() == 4 && images.dim(3) <= 4,
                 "normalize_images: expected u8 images of rank 4 with at most 4 channels{}",

@@ -55,7 +55,7 @@ Tensor slice(const Tensor& x, std::int64_t begin, std::int64_t end) {
   return y;
 }
 
-// y = x inside zeros.   dx = that part of dy.
+// y = x surrounded by zeros.   dx = the part of dy inside them.
 Tensor pad(const Tensor& x, const std::vector<std::pair<std::int64_t, std::int64_t>>& amounts) {
   check_operands("pad", {{"input", x}});
   REPRISE_CHECK(static_cast<int>(amounts.size()) == x.rank(),
