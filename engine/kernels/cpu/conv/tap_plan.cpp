@@ -17,7 +17,7 @@ namespace reprise::kernels::cpu {
 namespace {
 
 constexpr std::int64_t copy_budget = 240 << 10;  // words: 960 KiB, what a core's L2 holds beside a panel
-constexpr std::int64_t made_budget = 120 << 10;  // words of pixels that are made: others come with them
+constexpr std::int64_t source_budget = 120 << 10;  // words of pixels that are made: others come with them
 constexpr std::int64_t unit_pixels = 392;        // enough tiles to use a panel that was fetched once
 constexpr std::int64_t least_pixels = 84;        // of a part of a row that is cut for want of jobs
 
@@ -132,7 +132,7 @@ TapPlan make_plan(const TapConv<T>& t, std::int64_t block) {
   p.flat = t.rows.size() == 1 && t.cols.size() == 1 && t.stride_h == 1 && t.stride_w == 1 &&
            t.row_origin == 0 && t.col_origin == 0 && t.oh == t.h && t.ow == t.w &&
            t.out_row == t.ow * t.out_pixel && t.out_image == t.oh * t.out_row;
-  const std::int64_t words = p.tap_words, budget = t.source ? made_budget : copy_budget,
+  const std::int64_t words = p.tap_words, budget = t.source ? source_budget : copy_budget,
                      span_w = t.cols.back() + 1, span_h = t.rows.back() + 1, jobs = wanted_jobs();
   const WordForm form = p.form;
   p.pixel_words = form == WordForm::blocks && blocks_of(t).together ? words : spread(words);

@@ -1,4 +1,5 @@
-// Optimizer steps over n parameters, in place; the numbers are those of the formulas in ref.
+// Optimizer steps over n parameters, in place. ../../ref/optimizer.cpp has the formulas; ../optimizer.cpp
+// computes their numbers.
 #pragma once
 
 #include <cstdint>
