@@ -1,8 +1,9 @@
-// A convolution and its epilogue, fused. The statistics, the epilogue of inference and the gradient that the
-// convolution's own starts from are computed while the convolution's pixels are in cache. A large output b of
-// the filter is not kept from forward to backward: it is computed again, a few image rows at a time, and used
-// while it is in cache, because nine multiply-adds cost less than memory. The sums run over the same chunks
-// as those of the plain kernels, so fused and plain have the same bits.
+// A convolution and its epilogue, fused; kernels/block.h names the operands. Work on the
+// convolution's pixels is done while they are in cache: the statistics, the epilogue in
+// inference, and the gradient of the convolution's output. A large output b of the filter
+// is not kept from forward to backward. It is computed again, a few image rows at a time,
+// and used while it is in cache: nine multiply-adds cost less than memory. Sums run over
+// the same chunks as in the plain kernels, so fused and plain give the same bits.
 #include <algorithm>
 #include <atomic>
 #include <numeric>
@@ -23,7 +24,7 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-// Rows of images, counted through the whole batch.
+// Image rows [begin, end), counted over the whole batch.
 struct Rows {
   std::int64_t begin, end;
 };
@@ -32,17 +33,18 @@ Rows rows_of(const Chunks& z, std::int64_t chunk, std::int64_t width) {
   const std::int64_t first = z.begin(chunk) / width;
   return {first, first + z.rows(chunk) / width};
 }
-// The rows that a filter reads for these of its output: as many more on each side as it reaches over, within
-// their images.
+// Returns the input rows that a filter reads for its output rows `rows`: some more on
+// each side, within their images.
 Rows read_by(View filter, Rows rows, std::int64_t height) {
   const std::int64_t reach = filter ? filter.dim(0) / 2 : 0;
   return {std::max(rows.begin - reach, rows.begin / height * height),
           std::min(rows.end + reach, ((rows.end - 1) / height + 1) * height)};
 }
 
-// Computes y = conv2d(x, w), and calls make(k) for each k as soon as its output rows reads[k] are complete,
-// while some are in cache. These rows may begin in one unit of the convolution and end in another: the thread
-// that completes the last of their pixels calls make. Both ends of reads[k] rise with k.
+// Computes y = conv2d(x, w), and calls make(k) for each k as soon as rows reads[k] of y are
+// complete, while some are in cache. The thread that completes their last pixel calls make,
+// because the rows may belong to several units of the convolution. Both ends of reads[k]
+// rise with k. With groups or Winograd's form, make is called after the whole convolution.
 template <class T, class F>
 void convolve_and(const Conv2dArgs& a, View x, View w, MutView y, const std::vector<Rows>& reads, F make) {
   const auto count = std::ssize(reads);
@@ -67,7 +69,7 @@ void convolve_and(const Conv2dArgs& a, View x, View w, MutView y, const std::vec
   });
 }
 
-// Whether the kernel of the convolution can finish its own outputs, and start from pixels that it is given.
+// Returns whether the convolution runs in its direct form without groups, which can apply Finish.
 template <class T>
 bool is_direct(const Conv2dArgs& a, View w, MutView out) {
   return a.groups == 1 && !winograd_applies<T>(a, w, out);
@@ -140,7 +142,8 @@ void conv_block_bwd_params(const ConvBlockArgs& a, const BlockParamsIn& in, cons
   const FilteredRows<T> b(in.x, in.filter);
   const Chunks z = Chunks::of_images(in.x.shape, sum_chunk);
   const std::int64_t width = in.x.dim(2), c = z.channels;
-  // As few image rows at a time as make fours of pixels, in which batch norm's own sums go.
+  // The fewest image rows whose pixels are a multiple of four: batch norm sums four
+  // pixels at a time.
   const std::int64_t step = 4 / std::gcd(width, std::int64_t{4});
   float* parts = partial_sums(z.count * 2 * c);
   parallel_for(z.count, 1, [&](std::int64_t k, std::int64_t) {
@@ -162,10 +165,10 @@ template <class T>
 void conv_block_bwd(const ConvBlockArgs& a, bool accumulate, const BlockGradIn& in, const BlockGradOut& out) {
   const NormGradient<T> norm(a.eps, in);
   const std::int64_t width = in.dy.dim(2), c = in.dy.dim(3);
-  const View source = in.b ? in.b : in.x;  // absent where the statistics are constants
+  const View source = in.b ? in.b : in.x;  // absent if the statistics are constants
   const auto b_at = [&](std::int64_t pixel) { return source ? source.data<T>() + pixel * c : nullptr; };
   const bool residual_past = is_non_temporal<T>(out.dresidual);
-  if (in.w) {  // its tiles read db where it was just computed
+  if (in.w) {  // the convolution's tiles read db right after it is computed
     convolve_back<T>(a.conv, accumulate, in.dy, in.w, out.dx,
                      [&](std::int64_t first, std::int64_t count, T* db) {
                        if (out.dresidual)

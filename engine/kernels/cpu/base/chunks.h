@@ -19,8 +19,8 @@ inline std::int64_t rows_per_chunk(std::int64_t elements, std::int64_t channels)
   return std::max<std::int64_t>(1, elements / std::max<std::int64_t>(1, channels));
 }
 
-// Returns a chunk's size, in elements, for an array of `all` elements: a sixteenth of the array, so that
-// up to 16 threads have work, but at least `least` and at most `most`.
+// Returns a chunk's size, in elements, for an array of `all` elements: a sixteenth of the
+// array, so that up to 16 threads have work, but at least `least` and at most `most`.
 inline std::int64_t chunk_elements(std::int64_t all, std::int64_t least, std::int64_t most) {
   constexpr std::int64_t enough = 16;
   return std::clamp(all / enough, std::min(least, most), most);
@@ -35,17 +35,18 @@ struct Chunks {
   std::int64_t chunk_rows;          // rows in a chunk; the last chunk may have fewer
   std::int64_t count;               // chunks
 
-  // Cuts a tensor of `numel` elements into chunks of about `elements` elements, but at most max_rows rows.
+  // Cuts a tensor of `numel` elements into chunks of about `elements` elements, but at
+  // most max_rows rows.
   Chunks(std::int64_t numel, std::int64_t channels_, std::int64_t elements)
       : channels(channels_),
         all_rows(channels == 0 ? 0 : numel / channels),
         chunk_rows(std::min(max_rows, rows_per_chunk(elements, channels))),
         count(div_up(all_rows, chunk_rows)) {}
 
-  // Cuts images (N,H,W,C), where a row is a pixel, between image rows; chunks larger than an image, between
-  // images. So a fused kernel that goes through images row by row sums in the same order as a plain one.
-  // A chunk has at most `most` elements, or one image row. No image is cut only to give threads work:
-  // a filter computes the rows next to a cut twice.
+  // Cuts images (N,H,W,C), where a row is a pixel, between image rows; chunks larger than an
+  // image, between images. So a fused kernel that goes through images row by row sums in the
+  // same order as a plain one. A chunk has at most `most` elements, or one image row. No
+  // image is cut only to give threads work: a filter computes the rows next to a cut twice.
   static Chunks of_images(const Shape& x, std::int64_t most) {
     const std::int64_t width = std::max<std::int64_t>(1, x[2]),
                        image = width * std::max<std::int64_t>(1, x[1]);

@@ -16,8 +16,8 @@ namespace reprise::kernels::cpu {
 //   amx         adds tiles of bf16, which sum in another order (conv/bf16_order.h)
 enum class Isa : std::uint8_t { portable, avx2, avx512, avx512bf16, amx };
 
-// Returns the highest instruction set that the build has, the machine runs and REPRISE_CPU_ISA allows. It is
-// chosen at the first call. Throws Error if REPRISE_CPU_ISA is none of the names.
+// Returns the highest instruction set that the build has, the machine runs and REPRISE_CPU_ISA
+// allows. It is chosen at the first call. Throws Error if REPRISE_CPU_ISA is none of the names.
 REPRISE_API Isa cpu_isa();
 // Returns the name, spelled as in REPRISE_CPU_ISA.
 REPRISE_API std::string_view name_of(Isa isa);
@@ -26,9 +26,9 @@ inline constexpr int line_words = 16;  // floats, or pairs of bf16, in a cache l
 
 }  // namespace reprise::kernels::cpu
 
-// Every file in leaf/ is compiled once per instruction set, each time in a namespace of its own, and defines
-// a constant table of function pointers there. These macros declare the tables, and a function name() that
-// returns the one for cpu_isa().
+// Every file in leaf/ is compiled once per instruction set, each time in a namespace of
+// its own, and defines a constant table of function pointers there. These macros
+// declare the tables, and a function name() that returns the one for cpu_isa().
 //   REPRISE_LEAF(Table, name)                 avx512bf16 and amx use avx512's table
 //   REPRISE_LEAF_BEST(Table, name, best)      avx512bf16 and amx use the table of namespace `best`
 //   REPRISE_LEAF_TOP(Table, name, best, top)  avx512bf16 uses the table of `best`, amx that of `top`

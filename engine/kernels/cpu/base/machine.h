@@ -7,10 +7,11 @@
 namespace reprise {
 
 struct Machine {
-  // Operations per second: f32 multiply-adds of the chosen instruction set, two operations each, on all
-  // threads.
+  // Operations per second: f32 multiply-adds of the chosen instruction set, two
+  // operations each, on all threads.
   double flops = 0;
-  // Bytes per second: a[i] = b[i] + s * c[i], 12 bytes a step, over arrays far larger than the caches.
+  // Bytes per second: a[i] = b[i] + s * c[i], 12 bytes a step, over arrays far larger
+  // than the caches.
   double bytes = 0;
 };
 // Measures both limits. Takes about a fifth of a second, and 192 MiB of memory until it returns.

@@ -1,5 +1,5 @@
-// Non-temporal stores, for outputs so large that the caches lose them before they are read again. Such
-// stores bypass the caches, so memory is not read only to be overwritten.
+// Non-temporal stores, for outputs so large that the caches lose them before they are read
+// again. Such stores bypass the caches, so memory is not read only to be overwritten.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@ namespace reprise::kernels::cpu {
 
 inline constexpr std::int64_t non_temporal_bytes = std::int64_t{16} << 20;  // the smallest such output
 
-// Returns whether an output of `bytes` bytes at `out` is written with non-temporal stores. `out` and every
-// row, of `row_bytes` bytes, must begin at a cache line.
+// Returns whether an output of `bytes` bytes at `out` is written with non-temporal
+// stores. `out` and every row, of `row_bytes` bytes, must begin at a cache line.
 inline bool is_non_temporal(const void* out, std::int64_t bytes, std::int64_t row_bytes) {
   constexpr std::int64_t line = 64;
   return bytes >= non_temporal_bytes && row_bytes % line == 0 &&

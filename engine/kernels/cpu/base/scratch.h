@@ -22,12 +22,12 @@ namespace reprise::kernels::cpu {
 //   rows       rows of a filter's output or of a gradient          a thread, for one chunk
 //   padded     rows of x with a padded pitch                       a thread, for one chunk
 //
-// A convolution calls its PixelSource while it holds `weights`, `pixels` and `operand`. It calls PixelsMade
-// when a unit is complete, while it holds only `weights`.
+// A convolution calls its PixelSource while it holds `weights`, `pixels` and `operand`.
+// It calls PixelsMade when a unit is complete, while it holds only `weights`.
 enum class Scratch : std::uint8_t { weights, pixels, winograd, order, operand, sums, rows, padded, count };
 
-// Returns at least `floats` floats, aligned to 64 bytes, with undefined contents. They are valid until this
-// thread asks for the same name again. Throws Error if there is not enough memory.
+// Returns at least `floats` floats, aligned to 64 bytes, with undefined contents. They are valid
+// until this thread asks for the same name again. Throws Error if there is not enough memory.
 float* scratch(Scratch name, std::size_t floats);
 // The same for `count` elements of T.
 template <class T>

@@ -1,6 +1,6 @@
-// Sums over the pixels of each channel, for batch norm and reprogramming filters, and the factors that batch
-// norm computes from them. A chunk of rows is summed in f32; the chunks are added in order, in double. Plain
-// and fused kernels both call these functions, so they give the same bits.
+// Sums over the pixels of each channel, for batch norm and reprogramming filters, and the factors
+// that batch norm computes from them. A chunk of rows is summed in f32; the chunks are added in
+// order, in double. Plain and fused kernels both call these functions, so they give the same bits.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ namespace reprise::kernels::cpu {
 
 // Elements in a chunk: 256 KiB of floats, so that a second pass over the chunk finds it in cache.
 inline constexpr std::int64_t sum_chunk = 1 << 16;
-// Elements in a chunk for a filter's gradient. This is one pass only, and it reads the rows next to a cut
-// twice, so larger chunks cost less.
+// Elements in a chunk for a filter's gradient. This is one pass only, and it reads the
+// rows next to a cut twice, so larger chunks cost less.
 inline constexpr std::int64_t filter_chunk = 1 << 17;
 
 // Returns memory for the sums of all chunks, with undefined contents: this thread's Scratch::sums.
@@ -31,14 +31,16 @@ void chunk_moments(const T* x, std::int64_t rows, std::int64_t channels, float* 
 // variance. sum (x - m) corrects the rounding of m.
 void join_moments(const Chunks& z, const float* parts, MutView mean, MutView var);
 
-// Joins every chunk's sum dy and sum dy (x - mean), `channels` values each, to the parameters' gradients:
+// Joins every chunk's sum dy and sum dy (x - mean), `channels` values each, to the
+// parameters' gradients:
 //   dbeta = sum dy,  dgamma = sum dy (x - mean) / sqrt(var + eps)
 void join_gradient_sums(const Chunks& z, const float* parts, double eps, View var, MutView dgamma,
                         MutView dbeta);
 
 // Returns gamma / sqrt(var + eps) for each channel.
 std::vector<float> normal_scale(View gamma, View var, double eps);
-// The factors of dx = scale * ((dy - grad_mean) - (x - mean) * slope), for each channel. With M pixels:
+// The factors of dx = scale * ((dy - grad_mean) - (x - mean) * slope), for each
+// channel. With M pixels:
 //   grad_mean = dbeta / M,  slope = dgamma / (M sqrt(var + eps))
 struct InputGradient {
   std::vector<float> grad_mean, slope;

@@ -1,5 +1,5 @@
-// The order in which convolutions on the cpu add products of bf16. It decides bits, so it is chosen once for
-// the process.
+// The order in which convolutions on the cpu add products of bf16. It decides bits, so
+// it is chosen once for the process.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@ namespace reprise::kernels::cpu {
 //   blocks  sums of blocks of up to sixteen pairs, added block by block, as in AMX (leaf/block_tile.h)
 enum class Bf16Order : std::uint8_t { pairs, blocks };
 
-// Returns the order in use. By default it is that of REPRISE_BF16_ORDER; if this is empty, blocks where
-// cpu_isa() is amx, else pairs. Throws Error if REPRISE_BF16_ORDER has another value.
+// Returns the order in use. By default it is that of REPRISE_BF16_ORDER; if this is empty, blocks
+// where cpu_isa() is amx, else pairs. Throws Error if REPRISE_BF16_ORDER has another value.
 REPRISE_API Bf16Order bf16_order();
 // Sets the order for this process. Call it while no convolution runs.
 REPRISE_API void set_bf16_order(Bf16Order order);

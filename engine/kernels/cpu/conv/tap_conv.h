@@ -1,13 +1,13 @@
-// The direct form: one loop computes every convolution and matrix product of this backend, as a correlation
-// with explicit taps.
+// The direct form: one loop computes every convolution and matrix product of this
+// backend, as a correlation with explicit taps.
 //
 //   out[n, p, q, o] = sum over tap rows a, tap columns b, channels c (in this order) of
 //       in[n, row_origin + p * stride_h + rows[a], col_origin + q * stride_w + cols[b], c_begin + c]
 //       * weight[a, b, c, o]
 //
-// The input is 0 outside its images. A forward convolution has this form. So has each phase of the gradient
-// of a strided convolution's input, with the filter transposed and its taps reversed. A matrix product has
-// one tap. In bf16 the order of the sum is that of bf16_order.h.
+// The input is 0 outside its images. A forward convolution has this form. So has each phase of
+// the gradient of a strided convolution's input, with the filter transposed and its taps
+// reversed. A matrix product has one tap. In bf16 the order of the sum is that of bf16_order.h.
 #pragma once
 
 #include <cstdint>
@@ -33,13 +33,13 @@ struct Finish {
   bool any() const { return mean != nullptr || adds; }
 };
 
-// Computes pixels [first, first + count) of a convolution's input, counted over all images, into `out`: all
-// channels of one pixel, then those of the next. Any thread may call it. If the convolution has one tap,
-// each pixel is asked for once.
+// Computes pixels [first, first + count) of a convolution's input, counted over all
+// images, into `out`: all channels of one pixel, then those of the next. Any thread may
+// call it. If the convolution has one tap, each pixel is asked for once.
 template <class T>
 using PixelSource = std::function<void(std::int64_t first, std::int64_t count, T* out)>;
-// Takes note that outputs [first, first + count), counted over all images, have all their channels. The
-// thread that completes them calls it.
+// Takes note that outputs [first, first + count), counted over all images, have all
+// their channels. The thread that completes them calls it.
 using PixelsMade = std::function<void(std::int64_t first, std::int64_t count)>;
 
 // A convolution in this form.
@@ -60,9 +60,10 @@ struct TapConv {
   PixelsMade made = {};  // only for outputs without gaps in memory
 };
 
-// Weights in the order in which tiles read them: [block of outputs][tap row][tap column][c][output in the
-// block]. A word is a float or, for bf16 where tiles multiply pairs, a pair of channels. Where tiles sum
-// blocks of pairs, each block of pairs is stored tile of outputs by tile of outputs (leaf/block_tile.h).
+// Weights in the order in which tiles read them: [block of outputs][tap row][tap
+// column][c][output in the block]. A word is a float or, for bf16 where tiles multiply
+// pairs, a pair of channels. Where tiles sum blocks of pairs, each block of pairs is
+// stored tile of outputs by tile of outputs (leaf/block_tile.h).
 struct PackedWeights {
   const float* data;   // words
   std::int64_t block;  // outputs in a block
@@ -73,9 +74,9 @@ std::int64_t block_outputs(std::int64_t o);
 // Returns the address of weight[a, b, c, 0], and the distance in floats from one o to the next.
 using WeightAt =
     std::function<const float*(std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t* o_stride)>;
-// Returns the packed form of `weight`, rounded if T is bf16, and 0 after the last output. With `sealed` it is
-// computed once, kept under `key`, and valid as long as `sealed`. Otherwise it is computed now, in this
-// thread's Scratch::weights.
+// Returns the packed form of `weight`, rounded if T is bf16, and 0 after the last
+// output. With `sealed` it is computed once, kept under `key`, and valid as long as
+// `sealed`. Otherwise it is computed now, in this thread's Scratch::weights.
 template <class T>
 PackedWeights packed_weights(const TapConv<T>& t, const Storage* sealed, const std::string& key,
                              const WeightAt& weight);

@@ -1,5 +1,5 @@
-// What both loops over tiles (tap_conv.cpp, tap_blocks.cpp) share: how a tap convolution is cut into units,
-// and how a unit's pixels are copied.
+// What both loops over tiles (tap_conv.cpp, tap_blocks.cpp) share: how a tap
+// convolution is cut into units, and how a unit's pixels are copied.
 #pragma once
 
 #include <atomic>
@@ -21,13 +21,14 @@ enum class WordForm : std::uint8_t { floats, swapped, pairs, blocks };
 template <class T>
 WordForm word_form();
 
-// Returns the number of words of a pixel's channels. bf16 has whole pairs: a missing last channel is 0.
+// Returns the number of words of a pixel's channels. bf16 has whole pairs: a missing
+// last channel is 0.
 template <class T>
 std::int64_t words_of(const TapConv<T>& t);
 
-// How the work is cut into units of some images, or some rows of one image, and how the blocks of outputs
-// are cut into parts; a job is a unit with a part. The cut follows from the shapes and the number of threads;
-// no result depends on it.
+// How the work is cut into units of some images, or some rows of one image, and how the
+// blocks of outputs are cut into parts; a job is a unit with a part. The cut follows
+// from the shapes and the number of threads; no result depends on it.
 struct TapPlan {
   WordForm form;
   std::int64_t words, tap_words;  // words_of and tap_words of the convolution
@@ -40,8 +41,8 @@ struct TapPlan {
   std::int64_t stride_w, stride_h;           // the copy's pixels from one output to the next
   std::int64_t copy_w, copy_h, pixel_words;  // size of an image's copy; words from pixel to pixel
   std::int64_t row_words, image_words;       // words from row to row, from image to image
-  // Where each run of contiguous words begins, relative to an output's first pixel in the copy, in the order
-  // of the sum. In the form `blocks` a run is a block of pairs.
+  // Where each run of contiguous words begins, relative to an output's first pixel in
+  // the copy, in the order of the sum. In the form `blocks` a run is a block of pairs.
   std::vector<std::int64_t> runs;
   std::int64_t run_length;
 };
@@ -49,8 +50,8 @@ struct TapPlan {
 template <class T>
 TapPlan make_plan(const TapConv<T>& t, std::int64_t block);
 
-// Returns the number of words of a tap in the copy and in packed weights: words_of, and in the form `blocks`
-// zeros up to whole blocks.
+// Returns the number of words of a tap in the copy and in packed weights: words_of, and
+// in the form `blocks` zeros up to whole blocks.
 template <class T>
 std::int64_t tap_words(const TapConv<T>& t);
 // Returns the number of pairs in a block; all blocks are of one size.
@@ -74,8 +75,8 @@ class UnitsMade {
   std::vector<std::atomic<std::int64_t>> left_;
 };
 
-// Remembers each thread's last unit in a call of tap_conv, so that a unit's next job can use the copy again.
-// TapConv::made may overwrite the copy, because no job of the unit is left then.
+// Remembers each thread's last unit in a call of tap_conv, so that a unit's next job can use the
+// copy again. TapConv::made may overwrite the copy, because no job of the unit is left then.
 class SameUnit {
  public:
   SameUnit();
@@ -86,8 +87,8 @@ class SameUnit {
   std::uint64_t call_;
 };
 
-// Copies `pixels` pixels, step_w apart, into `to` as words; `first` is counted over all images. Returns the
-// address after the last word.
+// Copies `pixels` pixels, step_w apart, into `to` as words; `first` is counted over all
+// images. Returns the address after the last word.
 template <class T>
 float* copy_pixels(const TapConv<T>& t, const TapPlan& p, std::int64_t first, std::int64_t pixels, float* to);
 // Copies what a unit reads, images [first, last) from output row `row` on, into this thread's

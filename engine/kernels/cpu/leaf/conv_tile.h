@@ -1,4 +1,5 @@
-// The micro-kernels of convolutions and matrix products: a tile of pixels times a panel of packed weights.
+// The micro-kernels of convolutions and matrix products: a tile of pixels times a panel
+// of packed weights.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +10,13 @@ namespace reprise::kernels::cpu {
 
 inline constexpr int max_segments = 6;
 
-// The operands of a tile. A word is a float, or a pair of bf16 with the even channel in the lower half. A tile
-// is a few segments; a segment is `pixels` neighbours in a row of outputs.
+// The operands of a tile. A word is a float, or a pair of bf16 with the even channel in the
+// lower half. A tile is a few segments; a segment is `pixels` neighbours in a row of outputs.
 //
-// Each output is one chain of multiply-adds, input * weight, in the order of the runs and, within a run, in the
-// order of memory. So the tile's form never changes a bit. Of a pair the odd channel comes first, as in
-// vdpbf16ps; products of bf16 are exact in f32. Callers keep this order when they pass bf16 as floats.
+// Each output is one chain of multiply-adds, input * weight, in the order of the runs
+// and, within a run, in the order of memory. So the tile's form never changes a bit. Of
+// a pair the odd channel comes first, as in vdpbf16ps; products of bf16 are exact in
+// f32. Callers keep this order when they pass bf16 as floats.
 struct TileCall {
   const float* in[max_segments];  // words: the first pixel of each segment, at the origin of the taps
   void* out[max_segments];        // the first output of each segment, float or BFloat16
@@ -28,8 +30,8 @@ struct TileCall {
   std::int64_t channels;     // outputs of the panel that are stored
   const float* ahead;        // later calls' weights: ahead_lines cache lines are prefetched for each
   std::int64_t ahead_lines;  // line_words words of a run
-  // What happens to complete sums (Finish in ../conv/tap_conv.h): batch norm for the panel's outputs, or null;
-  // the residual of each segment's first output, or null.
+  // What happens to complete sums (Finish in ../conv/tap_conv.h): batch norm for the
+  // panel's outputs, or null; the residual of each segment's first output, or null.
   const float *mean, *scale, *shift;
   const void* residual[max_segments];
   bool relu, adds;
@@ -42,8 +44,8 @@ struct TileVariant {
   void (*run_bf16)(const TileCall& call);  // to bf16, from pairs if ConvLeaf::pairs, else from floats
 };
 
-// The operands of a small matrix product, m (rows, outputs) = v (rows, inputs) * panel (inputs, outputs). Each
-// sum is one chain of multiply-adds in the order of the inputs.
+// The operands of a small matrix product, m (rows, outputs) = v (rows, inputs) * panel
+// (inputs, outputs). Each sum is one chain of multiply-adds in the order of the inputs.
 struct ProductCall {
   const float* v;  // rows are `inputs` apart
   std::int64_t rows, inputs;
@@ -54,7 +56,8 @@ struct ProductCall {
   const float* next;      // the next call's panel, prefetched during this call; or null
 };
 
-// The operands of a block of a filter's gradient, `outputs` output channels by `inputs` contiguous inputs:
+// The operands of a block of a filter's gradient, `outputs` output channels by `inputs`
+// contiguous inputs:
 //   dw[o][i] += sum over pixels p of dy[p * dy_stride + o] * x[p * x_stride + i]
 // The sum starts from 0 and is added to dw at the end.
 struct WgradCall {

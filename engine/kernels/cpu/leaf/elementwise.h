@@ -1,4 +1,5 @@
-// Element-wise functions over n values, or over `rows` rows of `channels` values. The ops are in kernels/args.h.
+// Element-wise functions over n values, or over `rows` rows of `channels` values. The
+// ops are in kernels/args.h.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Optimizer steps over n parameters, in place. ../../ref/optimizer.cpp has the formulas; ../optimizer.cpp
-// computes their numbers.
+// Optimizer steps over n parameters, in place. ../../ref/optimizer.cpp has the
+// formulas; ../optimizer.cpp computes their numbers.
 #pragma once
 
 #include <cstdint>

@@ -5,8 +5,8 @@
 
 namespace reprise::kernels::cpu {
 
-// A run of `count` outputs, side by side, that all see the same rows x columns of taps. Steps are in elements;
-// they may be negative for inputs and taps.
+// A run of `count` outputs, side by side, that all see the same rows x columns of taps.
+// Steps are in elements; they may be negative for inputs and taps.
 struct Window {
   std::int64_t count, out_step, in_step;  // from one output to the next
   std::int64_t rows, columns;             // taps; may be 0

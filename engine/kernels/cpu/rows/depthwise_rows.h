@@ -13,21 +13,23 @@ namespace reprise::kernels::cpu {
 // Rows are counted over the whole batch: row i of (N,H,W,C) is row i % H of image i / H.
 class DepthwiseRows {
  public:
-  // Return the form that computes y from x, or dx from dy, with the filter w (R,S,C). The two differ only in
-  // which taps meet which inputs.
+  // Return the form that computes y from x, or dx from dy, with the filter w (R,S,C).
+  // The two differ only in which taps meet which inputs.
   static DepthwiseRows forward(const Conv2dArgs& a, const Shape& x, const Shape& w, const Shape& y);
   static DepthwiseRows backward(const Conv2dArgs& a, const Shape& dx, const Shape& w, const Shape& dy);
 
-  // Returns the form for a padded pitch. The shapes' last dimension is then the pitch of inputs and taps;
-  // only the first `channels` values of a pixel are computed, and output pixels lie `out_pixel` elements apart.
+  // Returns the form for a padded pitch. The shapes' last dimension is then the pitch
+  // of inputs and taps; only the first `channels` values of a pixel are computed, and
+  // output pixels lie `out_pixel` elements apart.
   DepthwiseRows within(std::int64_t channels, std::int64_t out_pixel) &&;
 
-  // Computes output row i into `out`. `in` holds input rows from row `first` on, among them all that row i's
-  // taps meet. `next` is a row of the same length that the caller reads or writes afterwards; it is
-  // prefetched, because arithmetic leaves memory idle here.
+  // Computes output row i into `out`. `in` holds input rows from row `first` on, among them
+  // all that row i's taps meet. `next` is a row of the same length that the caller reads or
+  // writes afterwards; it is prefetched, because arithmetic leaves memory idle here.
   template <class T>
   void gather(const T* in, std::int64_t first, const float* w, std::int64_t i, T* out, const T* next) const;
-  // Adds to `taps` the filter's gradient from output row i, whose gradient is `grad`. Only for forward().
+  // Adds to `taps` the filter's gradient from output row i, whose gradient is `grad`.
+  // Only for forward().
   template <class T>
   void correlate(const T* in, std::int64_t first, const T* grad, std::int64_t i, float* taps) const;
 

@@ -48,8 +48,8 @@ class FilteredRows {
       if (x_.room() != 0) x_.copy_to(scratch_of<T>(Scratch::padded, x_.room()));
     }
 
-    // Returns rows [begin, end): those of x, or computed in this thread's Scratch::rows. `next` is memory of
-    // the same size that the caller uses afterwards; it is prefetched.
+    // Returns rows [begin, end): those of x, or computed in this thread's Scratch::rows.
+    // `next` is memory of the same size that the caller uses afterwards; it is prefetched.
     const T* rows(std::int64_t begin, std::int64_t end, const T* next) {
       if (!all_.w_) return all_.x_.template data<T>() + begin * all_.row_;
       T* b = all_.strip(end - begin);

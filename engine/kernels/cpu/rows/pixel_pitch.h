@@ -1,6 +1,6 @@
-// Copies of pixels with a padded pitch: one cache line more from pixel to pixel. Pixels a multiple of 512
-// bytes apart fall into few sets of the first-level cache, in which addresses 4 KiB apart share a set. The
-// windows of a 3x3 filter need up to 30 of these lines at once.
+// Copies of pixels with a padded pitch: one cache line more from pixel to pixel. Pixels a
+// multiple of 512 bytes apart fall into few sets of the first-level cache, in which addresses
+// 4 KiB apart share a set. The windows of a 3x3 filter need up to 30 of these lines at once.
 #pragma once
 
 #include <algorithm>
@@ -40,8 +40,8 @@ struct PixelPitch {
   }
 };
 
-// The image rows that a filter reads while its output rows are computed in order: rows of x itself or, with
-// a padded pitch, copies that are made row by row. Rows are counted over all images.
+// The image rows that a filter reads while its output rows are computed in order: rows of x itself
+// or, with a padded pitch, copies that are made row by row. Rows are counted over all images.
 template <class T>
 class PitchedRows {
  public:

@@ -10,8 +10,8 @@
 
 namespace reprise::kernels::cpu {
 
-// A run of outputs. `in` and `out` say where it reads and writes, in elements from the tensors' beginning;
-// first_tap is the number of its first tap in the pooling window, counted row by row.
+// A run of outputs. `in` and `out` say where it reads and writes, in elements from the tensors'
+// beginning; first_tap is the number of its first tap in the pooling window, counted row by row.
 struct PoolRun {
   Window window;
   std::int64_t in, out, first_tap;
@@ -20,8 +20,8 @@ struct PoolRun {
 // Rows are counted over the whole batch: row i of (N,H,W,C) is row i % H of image i / H.
 class PoolRows {
  public:
-  // Return the form that computes y (N,OH,OW,C) from windows of x (N,H,W,C), or dx from dy: each input from
-  // the windows that saw it.
+  // Return the form that computes y (N,OH,OW,C) from windows of x (N,H,W,C), or dx from
+  // dy: each input from the windows that saw it.
   static PoolRows forward(const Pool2dArgs& a, const Shape& x, const Shape& y);
   static PoolRows backward(const Pool2dArgs& a, const Shape& dx, const Shape& dy);
 
