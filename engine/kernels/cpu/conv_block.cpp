@@ -1,9 +1,8 @@
-// A convolution and its epilogue, fused; kernels/block.h names the operands. Work on the
-// convolution's pixels is done while they are in cache: the statistics, the epilogue in
-// inference, and the gradient of the convolution's output. A large output b of the filter
-// is not kept from forward to backward. It is computed again, a few image rows at a time,
-// and used while it is in cache: nine multiply-adds cost less than memory. Sums run over
-// the same chunks as in the plain kernels, so fused and plain give the same bits.
+// A convolution and its epilogue, fused; kernels/block.h names the operands. The statistics,
+// the inference epilogue and the gradient of the convolution's output are computed while its
+// pixels are in cache. A large output b of the filter is not kept from forward to backward, but
+// computed again, a few image rows at a time: nine multiply-adds cost less than memory. Sums
+// run over the same chunks as in the plain kernels, so fused and plain give the same bits.
 #include <algorithm>
 #include <atomic>
 #include <numeric>
@@ -33,18 +32,16 @@ Rows rows_of(const Chunks& z, std::int64_t chunk, std::int64_t width) {
   const std::int64_t first = z.begin(chunk) / width;
   return {first, first + z.rows(chunk) / width};
 }
-// Returns the input rows that a filter reads for its output rows `rows`: some more on
-// each side, within their images.
+// Returns the input rows, within their images, that a filter reads for its output rows `rows`.
 Rows read_by(View filter, Rows rows, std::int64_t height) {
   const std::int64_t reach = filter ? filter.dim(0) / 2 : 0;
   return {std::max(rows.begin - reach, rows.begin / height * height),
           std::min(rows.end + reach, ((rows.end - 1) / height + 1) * height)};
 }
 
-// Computes y = conv2d(x, w), and calls make(k) for each k as soon as rows reads[k] of y are
-// complete, while some are in cache. The thread that completes their last pixel calls make,
-// because the rows may belong to several units of the convolution. Both ends of reads[k]
-// rise with k. With groups or Winograd's form, make is called after the whole convolution.
+// Computes y = conv2d(x, w), and calls make(k) as soon as rows reads[k] of y are complete,
+// while some are in cache; with groups or Winograd's form, after the convolution. The thread
+// that completes the last pixel of the rows calls make. Both ends of reads[k] rise with k.
 template <class T, class F>
 void convolve_and(const Conv2dArgs& a, View x, View w, MutView y, const std::vector<Rows>& reads, F make) {
   const auto count = std::ssize(reads);
@@ -142,8 +139,7 @@ void conv_block_bwd_params(const ConvBlockArgs& a, const BlockParamsIn& in, cons
   const FilteredRows<T> b(in.x, in.filter);
   const Chunks z = Chunks::of_images(in.x.shape, sum_chunk);
   const std::int64_t width = in.x.dim(2), c = z.channels;
-  // The fewest image rows whose pixels are a multiple of four: batch norm sums four
-  // pixels at a time.
+  // The fewest rows with a multiple of four pixels, because batch norm sums four at a time.
   const std::int64_t step = 4 / std::gcd(width, std::int64_t{4});
   float* parts = partial_sums(z.count * 2 * c);
   parallel_for(z.count, 1, [&](std::int64_t k, std::int64_t) {

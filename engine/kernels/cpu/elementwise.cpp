@@ -12,8 +12,8 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-// 256 KiB of floats fit in cache, and an activation has a few hundred such chunks. Ops
-// with more arithmetic per element use smaller chunks.
+// 256 KiB of floats fit in cache, and an activation has a few hundred such chunks. Ops with more
+// arithmetic per element use smaller chunks.
 constexpr std::int64_t chunk = 1 << 16, heavy_chunk = 1 << 13;
 
 }  // namespace

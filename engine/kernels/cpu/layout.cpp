@@ -11,8 +11,7 @@ namespace {
 
 constexpr std::int64_t chunk = 1 << 16;
 
-// A box's rows, which are runs of its last dimension, and where each row begins in the
-// larger tensor.
+// A box's rows (runs of its last dimension), and where each begins in the larger tensor.
 struct BoxRows {
   const BoxArgs& args;
   const Shape &box, &whole;

@@ -9,8 +9,7 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-// Computes y (m,n) = a (m,k) * b (k,n); a and y are contiguous, element (i,j) of b is
-// b[i * b_k + j * b_n].
+// Computes y (m,n) = a (m,k) * b (k,n). Element (i,j) of b is b[i * b_k + j * b_n].
 void product(const float* a, std::int64_t m, std::int64_t k, const float* b, std::int64_t b_k,
              std::int64_t b_n, std::int64_t n, float* y, const Storage* sealed = nullptr,
              const std::string& key = {}) {

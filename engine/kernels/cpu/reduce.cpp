@@ -27,8 +27,7 @@ double chunked_sum(double (*leaf)(const T*, std::int64_t), const T* x, std::int6
   return sum;
 }
 
-// Returns the number of rows. l12 has one per index of the first axis; other norms, and
-// rank 1, have one.
+// Returns the number of rows: the length of the first axis for l12 (except in rank 1), else 1.
 std::int64_t rows_of(NormKind kind, const Shape& x) {
   return kind == NormKind::l12 && x.rank() > 1 ? x[0] : 1;
 }

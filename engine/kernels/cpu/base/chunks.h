@@ -35,8 +35,7 @@ struct Chunks {
   std::int64_t chunk_rows;          // rows in a chunk; the last chunk may have fewer
   std::int64_t count;               // chunks
 
-  // Cuts a tensor of `numel` elements into chunks of about `elements` elements, but at
-  // most max_rows rows.
+  // Cuts `numel` elements into chunks of about `elements` elements, at most max_rows rows.
   Chunks(std::int64_t numel, std::int64_t channels_, std::int64_t elements)
       : channels(channels_),
         all_rows(channels == 0 ? 0 : numel / channels),

@@ -1,6 +1,5 @@
-// Kernels of this backend are templates over the storage type T of images: float or
-// BFloat16. They compute in f32 and round once, when they store. Filters, statistics
-// and parameters are f32 for both types.
+// Kernels are templates over the storage type T of images, float or BFloat16. They compute
+// in f32 and round once, when they store. Filters, statistics and parameters are always f32.
 #pragma once
 
 #include "engine/core/dtype.h"

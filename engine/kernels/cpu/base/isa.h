@@ -11,9 +11,8 @@
 namespace reprise::kernels::cpu {
 
 // The instruction sets, from the lowest to the highest.
-//   avx512bf16  adds instructions that widen, round and multiply bf16 (AVX512_BF16, AVX512_VBMI), with the
-//               same bits as avx512
-//   amx         adds tiles of bf16, which sum in another order (conv/bf16_order.h)
+//   avx512bf16  converts and multiplies bf16 by AVX512_BF16 and AVX512_VBMI, with avx512's bits
+//   amx         multiplies bf16 in tiles, which sum in another order (conv/bf16_order.h)
 enum class Isa : std::uint8_t { portable, avx2, avx512, avx512bf16, amx };
 
 // Returns the highest instruction set that the build has, the machine runs and REPRISE_CPU_ISA
@@ -31,7 +30,7 @@ inline constexpr int line_words = 16;  // floats, or pairs of bf16, in a cache l
 // declare the tables, and a function name() that returns the one for cpu_isa().
 //   REPRISE_LEAF(Table, name)                 avx512bf16 and amx use avx512's table
 //   REPRISE_LEAF_BEST(Table, name, best)      avx512bf16 and amx use the table of namespace `best`
-//   REPRISE_LEAF_TOP(Table, name, best, top)  avx512bf16 uses the table of `best`, amx that of `top`
+//   REPRISE_LEAF_TOP(Table, name, best, top)  avx512bf16 uses the table of `best`, amx of `top`
 //   REPRISE_LEAF_OF(Table, name)              a table for each storage type T; name<T>() returns it
 #if defined(__x86_64__)
 #define REPRISE_LEAF_TOP(Table, name, best, top) \

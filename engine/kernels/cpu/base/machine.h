@@ -7,11 +7,9 @@
 namespace reprise {
 
 struct Machine {
-  // Operations per second: f32 multiply-adds of the chosen instruction set, two
-  // operations each, on all threads.
+  // f32 operations per second, two for a multiply-add, by all threads with cpu_isa().
   double flops = 0;
-  // Bytes per second: a[i] = b[i] + s * c[i], 12 bytes a step, over arrays far larger
-  // than the caches.
+  // Bytes per second, 12 for each a[i] = b[i] + s * c[i], in arrays far larger than the caches.
   double bytes = 0;
 };
 // Measures both limits. Takes about a fifth of a second, and 192 MiB of memory until it returns.

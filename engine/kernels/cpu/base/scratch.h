@@ -8,22 +8,21 @@ namespace reprise::kernels::cpu {
 
 // What the memory is for. Two uses share a name only if neither runs inside the other.
 //
-//   name       holds                                               held by
-//   weights    packed weights that are not sealed                  a convolution's caller, until it returns
-//   pixels     a unit's copy of its input; products of Winograd's  a thread, for one unit
-//              form; padded images of wgrad
-//   winograd   transformed pixels of Winograd's form               a thread, for one unit
-//   order      the order of tiles in Winograd's form               a thread, for one unit
-//   operand    pixels from a PixelSource; gradients of wgrad;      a thread, for one unit or chunk
-//              zeros of Winograd's form; a filter's gradient
-//              with a padded pitch
-//              a matrix product's first matrix, transposed         its caller, until it returns
-//   sums       partial sums of all chunks                          a kernel's caller, until it returns
-//   rows       rows of a filter's output or of a gradient          a thread, for one chunk
-//   padded     rows of x with a padded pitch                       a thread, for one chunk
+//   name      holds                                             held by
+//   weights   packed weights that are not sealed                a convolution's caller, to its end
+//   pixels    a unit's copy of its input; products of           a thread, for one unit
+//             Winograd's form; padded images of wgrad
+//   winograd  transformed pixels of Winograd's form             a thread, for one unit
+//   order     the order of tiles in Winograd's form             a thread, for one unit
+//   operand   pixels from a PixelSource; gradients of wgrad;    a thread, for one unit or chunk
+//             zeros of Winograd's form; a filter's gradient
+//             a matrix product's first matrix, transposed       its caller, to its end
+//   sums      partial sums of all chunks                        a kernel's caller, to its end
+//   rows      rows of a filter's output or of a gradient        a thread, for one chunk
+//   padded    rows of x with a padded pitch                     a thread, for one chunk
 //
-// A convolution calls its PixelSource while it holds `weights`, `pixels` and `operand`.
-// It calls PixelsMade when a unit is complete, while it holds only `weights`.
+// A convolution calls its PixelSource while it holds `weights`, `pixels` and `operand`. It calls
+// PixelsMade when a unit is complete, while it holds only `weights`.
 enum class Scratch : std::uint8_t { weights, pixels, winograd, order, operand, sums, rows, padded, count };
 
 // Returns at least `floats` floats, aligned to 64 bytes, with undefined contents. They are valid

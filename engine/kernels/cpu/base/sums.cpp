@@ -11,8 +11,7 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-// So many neighbouring sums are joined together, chunk by chunk: memory is then read in
-// runs, and the sums are independent vectors to the compiler.
+// Neighbouring sums that are joined together, so that memory is read in runs and in vectors.
 constexpr std::int64_t strip = 64;
 
 // Calls f(first, count) for each strip of the n sums, on all threads.

@@ -31,16 +31,14 @@ void chunk_moments(const T* x, std::int64_t rows, std::int64_t channels, float* 
 // variance. sum (x - m) corrects the rounding of m.
 void join_moments(const Chunks& z, const float* parts, MutView mean, MutView var);
 
-// Joins every chunk's sum dy and sum dy (x - mean), `channels` values each, to the
-// parameters' gradients:
+// Joins all chunks' parts (2, channels), sum dy and sum dy (x - mean), to the gradients
 //   dbeta = sum dy,  dgamma = sum dy (x - mean) / sqrt(var + eps)
 void join_gradient_sums(const Chunks& z, const float* parts, double eps, View var, MutView dgamma,
                         MutView dbeta);
 
 // Returns gamma / sqrt(var + eps) for each channel.
 std::vector<float> normal_scale(View gamma, View var, double eps);
-// The factors of dx = scale * ((dy - grad_mean) - (x - mean) * slope), for each
-// channel. With M pixels:
+// Factors of dx = scale * ((dy - grad_mean) - (x - mean) * slope), one per channel. With M pixels:
 //   grad_mean = dbeta / M,  slope = dgamma / (M sqrt(var + eps))
 struct InputGradient {
   std::vector<float> grad_mean, slope;

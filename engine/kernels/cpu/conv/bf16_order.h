@@ -1,5 +1,4 @@
-// The order in which convolutions on the cpu add products of bf16. It decides bits, so
-// it is chosen once for the process.
+// The order in which convolutions on the cpu add products of bf16; it decides bits.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +9,9 @@
 namespace reprise::kernels::cpu {
 
 // Every machine computes both orders. Each is fast only where the machine has the instructions.
-//   pairs   one chain of multiply-adds over all channels; of each pair of channels the odd one comes first,
-//           as in AVX512_BF16 (leaf/conv_tile.h)
-//   blocks  sums of blocks of up to sixteen pairs, added block by block, as in AMX (leaf/block_tile.h)
+//   pairs   one chain of multiply-adds over all channels; of each pair of channels the odd one is
+//           first, as in AVX512_BF16 (leaf/conv_tile.h)
+//   blocks  blocks of up to sixteen pairs are summed, then added, as in AMX (leaf/block_tile.h)
 enum class Bf16Order : std::uint8_t { pairs, blocks };
 
 // Returns the order in use. By default it is that of REPRISE_BF16_ORDER; if this is empty, blocks

@@ -25,9 +25,9 @@ struct WgradPlan {
   std::int64_t n, h, w, channels, oh, ow, outputs;  // shapes of x and dy
   std::int64_t r, s, c, o_group;                    // the filter; outputs in a group
   std::int64_t padded_h, padded_w, image;           // a padded image: pixels, pixels, floats
-  bool merged;                                      // the taps of a filter row are one run of s * c inputs
+  bool merged;                                      // a row of taps is one run of s * c inputs
   std::int64_t runs, length, blocks_i, blocks_o, blocks;
-  std::int64_t sub_batch, sub_batches, partials, parts;  // parts: into which small batches cut the blocks
+  std::int64_t sub_batch, sub_batches, partials, parts;  // parts: of the blocks, for small batches
 
   WgradPlan(const Conv2dArgs& a, const Shape& x, const Shape& dy, const Shape& f, const ConvLeaf& leaf)
       : n(x[0]),

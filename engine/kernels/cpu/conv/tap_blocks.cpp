@@ -15,8 +15,7 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-// Words of weights. Where there is AMX, 1 MiB stays in the second-level cache, 32 KiB
-// in the first beside pixels.
+// Words: with AMX 1 MiB stays in the second-level cache, 32 KiB in the first beside pixels.
 constexpr std::int64_t small_weights = 256 << 10, tiny_weights = 8 << 10;
 
 // Neighbouring outputs in a tile: `count` of them, from the tile's pixel `first` on.
@@ -31,7 +30,7 @@ struct Tiles {
   std::vector<BFloat16*> rows;            // each pixel's outputs; null if the pixel is no output
   std::vector<std::int64_t> first_piece;  // of each tile
   std::vector<Piece> pieces;
-  bool shares = false;   // a pixel is a row's last output and the next row's first: both see only padding
+  bool shares = false;   // a row's last output and the next one's first are a pixel (of padding)
   std::int64_t end = 0;  // the copy's pixel after the last tile
 
   void clear() { in.clear(), rows.clear(), first_piece.clear(), pieces.clear(), shares = false, end = 0; }
@@ -176,8 +175,7 @@ void tap_conv_blocks(const TapConv<BFloat16>& t, const PackedWeights& weights) {
       call.beside =
           reinterpret_cast<std::intptr_t>(t.finish.residual) - reinterpret_cast<std::intptr_t>(t.out);
     block_leaf().begin(call.pairs);
-    // If all weights stay in cache, goes tile by tile; else block by block, so that a
-    // panel stays there.
+    // Goes tile by tile if all weights stay in cache, else block by block, so that a panel does.
     const std::int64_t panel = call.block_count * call.pairs * weights.block, all = panel * (end - begin);
     call.panel_passes = (all <= small_weights ? all : panel) > tiny_weights;
     if (all <= small_weights) {

@@ -36,8 +36,7 @@ const TileVariant& choose_tile(const TapConv<T>& t, std::int64_t row_pixels) {
   return *best;
 }
 
-// Returns whether a unit's copied pixels, and its outputs, are one long row: a single
-// tap of any stride.
+// Returns whether a unit's copied pixels, and its outputs, are one long row (a single tap).
 template <class T>
 bool is_one_row(const TapConv<T>& t, const TapPlan& p) {
   return p.copy_w == t.ow && p.copy_h == p.rows && p.stride_w == 1 && t.out_row == t.ow * t.out_pixel &&
@@ -104,9 +103,8 @@ std::int64_t make_segments(const TapConv<T>& t, const TapPlan& p, std::int64_t w
   return stride;
 }
 
-// Computes every tile of a unit with blocks [block_begin, block_end) of outputs. It
-// takes as many blocks at a time as have panels that stay in cache, so that most of a
-// pixel's outputs are written together.
+// Computes a unit's tiles with blocks [block_begin, block_end) of outputs: as many blocks at a
+// time as have panels that fit in cache, so that most of a pixel's outputs are written together.
 template <class T>
 void run_tiles(const TapConv<T>& t, const TileVariant& v, const PackedWeights& weights,
                const std::vector<Segment<T>>& segments, TileCall call, std::int64_t block_begin,

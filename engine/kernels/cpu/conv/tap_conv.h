@@ -1,8 +1,7 @@
-// The direct form: one loop computes every convolution and matrix product of this
-// backend, as a correlation with explicit taps.
+// The direct form of convolutions and matrix products: one correlation with explicit taps.
 //
 //   out[n, p, q, o] = sum over tap rows a, tap columns b, channels c (in this order) of
-//       in[n, row_origin + p * stride_h + rows[a], col_origin + q * stride_w + cols[b], c_begin + c]
+//       in[n, row_origin + p*stride_h + rows[a], col_origin + q*stride_w + cols[b], c_begin + c]
 //       * weight[a, b, c, o]
 //
 // The input is 0 outside its images. A forward convolution has this form. So has each phase of
@@ -26,7 +25,7 @@ namespace reprise::kernels::cpu {
 template <class T>
 struct Finish {
   const float *mean = nullptr, *scale = nullptr, *shift = nullptr;  // (o); absent: no batch norm
-  const T* residual = nullptr;                                      // the same layout as the outputs
+  const T* residual = nullptr;                                      // in the outputs' layout
   bool relu = false;
   bool adds = false;
 
@@ -46,7 +45,7 @@ using PixelsMade = std::function<void(std::int64_t first, std::int64_t count)>;
 template <class T>
 struct TapConv {
   const T* in = nullptr;
-  PixelSource<T> source = {};                         // if present, computes the input; needs stride 1
+  PixelSource<T> source = {};                         // computes the input instead; needs stride 1
   std::int64_t n = 1, h = 1, w = 1, in_channels = 1;  // shape of the whole input
   std::int64_t c_begin = 0, c = 1;                    // the sum's channels: c from c_begin on
   std::int64_t row_origin = 0, col_origin = 0;
@@ -60,10 +59,9 @@ struct TapConv {
   PixelsMade made = {};  // only for outputs without gaps in memory
 };
 
-// Weights in the order in which tiles read them: [block of outputs][tap row][tap
-// column][c][output in the block]. A word is a float or, for bf16 where tiles multiply
-// pairs, a pair of channels. Where tiles sum blocks of pairs, each block of pairs is
-// stored tile of outputs by tile of outputs (leaf/block_tile.h).
+// Weights in the order [block of outputs][tap row][tap column][c][output in the block]. A word
+// is a float or, if tiles multiply pairs of bf16, a pair of channels. If tiles sum blocks of
+// pairs, such a block is stored tile of outputs by tile of outputs (leaf/block_tile.h).
 struct PackedWeights {
   const float* data;   // words
   std::int64_t block;  // outputs in a block

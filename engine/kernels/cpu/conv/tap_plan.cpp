@@ -16,11 +16,10 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-constexpr std::int64_t copy_budget = 240 << 10;  // words: 960 KiB fit a core's L2 beside a panel
-// Smaller when a PixelSource computes the input: its operands share the cache.
-constexpr std::int64_t source_budget = 120 << 10;
-constexpr std::int64_t unit_pixels = 392;  // enough to fetch a panel for
-constexpr std::int64_t least_pixels = 84;  // the smallest part that is cut off for want of jobs
+constexpr std::int64_t copy_budget = 240 << 10;    // words: 960 KiB fit a core's L2 beside a panel
+constexpr std::int64_t source_budget = 120 << 10;  // words; a source's operands share the cache
+constexpr std::int64_t unit_pixels = 392;          // enough to fetch a panel for
+constexpr std::int64_t least_pixels = 84;          // the smallest part that is cut for want of jobs
 
 // Returns how many jobs keep the threads busy to the end.
 std::int64_t wanted_jobs() {

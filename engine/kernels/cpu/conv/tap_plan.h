@@ -1,5 +1,4 @@
-// What both loops over tiles (tap_conv.cpp, tap_blocks.cpp) share: how a tap
-// convolution is cut into units, and how a unit's pixels are copied.
+// How tap_conv.cpp and tap_blocks.cpp cut a convolution into units, and copy a unit's pixels.
 #pragma once
 
 #include <atomic>
@@ -21,24 +20,24 @@ enum class WordForm : std::uint8_t { floats, swapped, pairs, blocks };
 template <class T>
 WordForm word_form();
 
-// Returns the number of words of a pixel's channels. bf16 has whole pairs: a missing
-// last channel is 0.
+// Returns the words of a pixel's channels. bf16 has whole pairs: a missing last channel is 0.
 template <class T>
 std::int64_t words_of(const TapConv<T>& t);
 
-// How the work is cut into units of some images, or some rows of one image, and how the
-// blocks of outputs are cut into parts; a job is a unit with a part. The cut follows
-// from the shapes and the number of threads; no result depends on it.
+// How the work is cut: the input into units of some images, or some rows of one image,
+// and the blocks of outputs into parts. A job is a unit with a part. The shapes and the
+// number of threads decide the cut; no result depends on it.
 struct TapPlan {
   WordForm form;
   std::int64_t words, tap_words;  // words_of and tap_words of the convolution
-  bool flat;                      // one tap, stride 1: the pixels of all images are one long row
+  bool flat;                      // one tap, stride 1: all pixels are one long row
   bool in_place;                  // the tiles read the input itself; needs `flat`
   std::int64_t images, rows;      // of a unit; if `flat`, rows counts pixels
-  std::int64_t image_units, row_units, block_units, blocks;  // block_units: parts of the blocks
+  // Units along the images and the rows; parts of the blocks of outputs; all blocks of outputs.
+  std::int64_t image_units, row_units, block_units, blocks;
   // A unit's copy of the input. It leaves out pixels that a single strided tap never reads.
-  std::int64_t step_w, step_h;               // the input's pixels from one pixel of the copy to the next
-  std::int64_t stride_w, stride_h;           // the copy's pixels from one output to the next
+  std::int64_t step_w, step_h;               // the input's pixels from pixel to pixel of the copy
+  std::int64_t stride_w, stride_h;           // the copy's pixels from output to output
   std::int64_t copy_w, copy_h, pixel_words;  // size of an image's copy; words from pixel to pixel
   std::int64_t row_words, image_words;       // words from row to row, from image to image
   // Where each run of contiguous words begins, relative to an output's first pixel in

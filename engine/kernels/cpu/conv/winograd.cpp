@@ -42,18 +42,17 @@ struct Form {
   std::int64_t panel(int row, int column) const {
     return winograd_panels * std::min(row, winograd_panels - 1) + std::min(column, winograd_panels - 1);
   }
-  // Returns whether a tile of which only `left` outputs (0: all) lie in the map can do
-  // without this element.
+  // Returns whether a tile that keeps only `left` outputs (0: all) does not need this element.
   bool idle(int element, std::int64_t left) const {
     if (left == 0) return false;
-    if (axis.elements == winograd_panels) return element == 5;  // infinity: only the last output reads it
+    if (axis.elements == winograd_panels) return element == 5;  // infinity, for the last output
     const std::int64_t pixels = div_up(left, axis.outputs / 4);
     return element == 4 || element - 5 >= pixels;
   }
 };
 
-// Transforms the filter into the order in which it is read: [block of
-// outputs][panel][input][output in the block], 0 after the last output.
+// Transforms the filter into the order in which it is read:
+// [block of outputs][panel][input][output in the block], 0 after the last output.
 template <class T>
 void transform_filter(View filter, const Form<T>& form, std::int64_t block, float* to) {
   const bool transposed = form.transposed;
@@ -106,8 +105,7 @@ TilePlan make_plan(const MutView& out, std::int64_t inputs, int tile_outputs) {
   for (std::int64_t chunk = largest; chunk > largest / 3; --chunk) {
     const std::int64_t chunks = div_up(p.tiles, chunk), parts = std::min(p.blocks, div_up(threads, chunks)),
                        blocks_each = div_up(p.blocks, parts), jobs = div_up(chunks * parts, threads);
-    // Unit: a seventh of a tile's products with a block. A panel costs as much as the
-    // products of two tiles, a tile's transform one unit.
+    // Sevenths of a tile's products with a block: a panel costs two tiles, a transform a seventh.
     const std::int64_t cost = jobs * (chunk + 2) * (7 * blocks_each + 1);
     if (best != 0 && cost >= best) continue;
     best = cost;
@@ -303,9 +301,8 @@ void set_winograd(bool on) {
 
 template <class T>
 bool winograd_applies(const Conv2dArgs& args, View filter, const MutView& out) {
-  // In bf16 the direct form is faster with stride 2 where the machine multiplies pairs,
-  // and always where it has AMX. Machines without them choose the same form, so that
-  // they compute the same bits.
+  // In bf16 the direct form is faster where the machine has AMX and, with stride 2,
+  // AVX512_BF16. Other machines choose the same form, so that they compute the same bits.
   if (std::is_same_v<T, BFloat16> && bf16_order() == Bf16Order::blocks) return false;
   const bool strided = is_strided(args) && args.padding == std::array{1, 1} && std::is_same_v<T, float>;
   return winograd_enabled() && filter.sealed != nullptr && filter.dim(1) == 3 && filter.dim(2) == 3 &&

@@ -13,22 +13,20 @@ inline constexpr int max_tiles = 4;      // tiles of pixels in a call
 inline constexpr int block_pairs = 16;   // most pairs of channels in a block
 inline constexpr int tile_outputs = 16;  // output channels of a tile
 
-// The operands of a call. A word is a pair of bf16, the even channel in the lower half.
-// A block's sum is
-//   (sum over even channels, in order, from 0) + (sum over odd channels, likewise),  by multiply-adds,
-// and is added to the sum of the blocks before it. Denormals are 0 everywhere.
+// The operands of a call. A word is a pair of bf16, the even channel in the lower half. A
+// block's sum is (the sum of even channels, in order, from 0) + (the same of odd channels),
+// by multiply-adds. It is added to the sum of the blocks before. Denormals are 0 everywhere.
 struct BlockCall {
-  const float* in[max_tiles];       // words: each tile's first pixel, at the origin of the taps; all are read
+  const float* in[max_tiles];       // words: each tile's first pixel, at the taps' origin
   std::int64_t in_stride;           // words from pixel to pixel
   const std::int64_t* blocks;       // where each block begins, relative to the pixel
   std::int64_t block_count, pairs;  // blocks, pairs in each
   const float* panel;               // weights: [block][tile of outputs][pair][output in the tile]
-  bool panel_passes;                // the panel is too large for the first-level cache, so it bypasses it
+  bool panel_passes;                // the panel is too large for the first-level cache
   float* sums;                      // result: [tile][pixel][output]
-  // The address of each pixel's outputs, null if the pixel is no output. If `writes`,
-  // the call also rounds the pixel's first `channels` sums and stores them at rows[i] +
-  // offset. Otherwise the caller stores the sums, and the call prefetches these lines
-  // and, unless `beside` is 0, those `beside` bytes away.
+  // The address of each pixel's outputs, null if the pixel is no output. If `writes`, the call
+  // stores the pixel's first `channels` sums, rounded, at rows[i] + offset; else the caller does.
+  // With AMX it prefetches these lines and, unless `beside` is 0, those `beside` bytes away.
   BFloat16* const* rows;
   std::int64_t row_count, offset, channels, beside;
   bool writes;

@@ -87,8 +87,7 @@ REPRISE_INLINE void prefetch_outputs(const TileCall& c, const Pointer* first) {
         __builtin_prefetch(static_cast<const Out*>(first[s]) + p * c.out_stride + v * lanes, writes, 2);
 }
 
-// Stores finish(sum, output, segment, distance from the segment's first output, part)
-// for each vector of sums.
+// Stores finish(sum, output, segment, distance from its first output, part) for each vector.
 template <int SEG, int NSEG, int NV, class Out, class F>
 REPRISE_INLINE void store_tile(const TileCall& c, const Vec (&acc)[NSEG][SEG][NV], F finish) {
 #pragma GCC unroll 8
@@ -181,8 +180,7 @@ struct Ahead {
   std::int64_t share;
 };
 
-// Computes R rows in two segments of at most seven rows, each addressed by one register
-// and three strides.
+// Computes R rows, in segments of at most seven: one register and three strides address each.
 template <int R, int NV>
 void product_rows(const ProductCall& c, const float* v, float* m, Ahead ahead) {
   constexpr int upper = R < 7 ? R : 7, lower = R - upper;
@@ -306,8 +304,7 @@ void wgrad(const WgradCall& c) {
 
 extern const ConvLeaf conv_leaf;
 #if defined(__AVX512F__)
-// 32 registers: 28 sums, 2 weights, 1 input. The first form fits maps of 7·2^k pixels,
-// the second the others.
+// 32 registers: 28 sums, 2 weights, 1 input. Widths 7·2^k fit the first form, others the second.
 const ConvLeaf conv_leaf{lanes,
                          has_pairs,
                          {variant<7, 2, 2>(), variant<4, 3, 2>(), variant<4, 1, 2>(), variant<7, 3, 1>(),

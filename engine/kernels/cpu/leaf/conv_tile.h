@@ -1,5 +1,4 @@
-// The micro-kernels of convolutions and matrix products: a tile of pixels times a panel
-// of packed weights.
+// The micro-kernels of convolutions and matrix products: pixels times a panel of packed weights.
 #pragma once
 
 #include <cstdint>
@@ -10,25 +9,24 @@ namespace reprise::kernels::cpu {
 
 inline constexpr int max_segments = 6;
 
-// The operands of a tile. A word is a float, or a pair of bf16 with the even channel in the
-// lower half. A tile is a few segments; a segment is `pixels` neighbours in a row of outputs.
+// The operands of a tile. A word is a float, or a pair of bf16 with the even channel in the lower
+// half. A tile is a few segments; a segment is `pixels` neighbours in a row of outputs.
 //
-// Each output is one chain of multiply-adds, input * weight, in the order of the runs
-// and, within a run, in the order of memory. So the tile's form never changes a bit. Of
-// a pair the odd channel comes first, as in vdpbf16ps; products of bf16 are exact in
-// f32. Callers keep this order when they pass bf16 as floats.
+// Each output is one chain of multiply-adds, input * weight, in the order of the runs and of memory
+// within a run. So the tile's form never changes a bit. Of a pair the odd channel comes first, as
+// in vdpbf16ps; products of bf16 are exact in f32. Callers keep this order if they pass floats.
 struct TileCall {
-  const float* in[max_segments];  // words: the first pixel of each segment, at the origin of the taps
-  void* out[max_segments];        // the first output of each segment, float or BFloat16
-  int valid[max_segments];   // pixels of each segment that are stored; the others' inputs may be anything
-  std::int64_t in_stride;    // words from pixel to pixel
-  std::int64_t out_stride;   // elements from pixel to pixel
-  const std::int64_t* runs;  // where each run of contiguous inputs begins, relative to the pixel
+  const float* in[max_segments];  // words: each segment's first pixel, at the taps' origin
+  void* out[max_segments];        // each segment's first output, float or BFloat16
+  int valid[max_segments];        // each segment's pixels that are stored; others may be anything
+  std::int64_t in_stride;         // words from pixel to pixel
+  std::int64_t out_stride;        // elements from pixel to pixel
+  const std::int64_t* runs;       // where each run of inputs begins, relative to the pixel
   std::int64_t run_count, run_length;
   bool pixels_follow;        // the next tile's pixels follow this one's in memory: prefetch them
   const float* panel;        // weights: run_count * run_length rows of `vectors` vectors
   std::int64_t channels;     // outputs of the panel that are stored
-  const float* ahead;        // later calls' weights: ahead_lines cache lines are prefetched for each
+  const float* ahead;        // later calls' weights: ahead_lines lines are prefetched for each
   std::int64_t ahead_lines;  // line_words words of a run
   // What happens to complete sums (Finish in ../conv/tap_conv.h): batch norm for the
   // panel's outputs, or null; the residual of each segment's first output, or null.
@@ -41,7 +39,7 @@ struct TileCall {
 struct TileVariant {
   int pixels, segments, vectors;
   void (*run)(const TileCall& call);       // floats to floats
-  void (*run_bf16)(const TileCall& call);  // to bf16, from pairs if ConvLeaf::pairs, else from floats
+  void (*run_bf16)(const TileCall& call);  // to bf16, from pairs (ConvLeaf::pairs) or floats
 };
 
 // The operands of a small matrix product, m (rows, outputs) = v (rows, inputs) * panel
@@ -56,8 +54,7 @@ struct ProductCall {
   const float* next;      // the next call's panel, prefetched during this call; or null
 };
 
-// The operands of a block of a filter's gradient, `outputs` output channels by `inputs`
-// contiguous inputs:
+// The operands of a block of a filter's gradient, `outputs` channels by `inputs` contiguous inputs:
 //   dw[o][i] += sum over pixels p of dy[p * dy_stride + o] * x[p * x_stride + i]
 // The sum starts from 0 and is added to dw at the end.
 struct WgradCall {

@@ -12,8 +12,8 @@ struct DepthwiseLeaf {
   // Prefetches `next`, memory of the size of `out` that the caller uses afterwards.
   void (*gather)(const Window& z, const T* in, const float* taps, T* out, const T* next);
   // The same for a whole row of three or more outputs, with two or three rows of three
-  // taps, stride 1 and a border of one. So the first output has no left column and the
-  // last output no right one. `in` is the row's first column.
+  // taps, stride 1 and a border of one: the first output has no left column, the last
+  // output no right one. `in` is the row's first column.
   void (*gather_row)(const Window& z, const T* in, const float* taps, T* out, const T* next);
   // taps[tap] += sum over o of in[o + tap] * out[o], where `out` is the output's gradient; wgrad.
   void (*correlate)(const Window& z, const T* in, const T* out, float* taps);

@@ -1,5 +1,4 @@
-// Element-wise functions over n values, or over `rows` rows of `channels` values. The
-// ops are in kernels/args.h.
+// Element-wise functions over n values, or over `rows` rows of `channels` values.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,5 @@
-// exp, log, tanh and sigmoid of a vector, without FMA, so that every build gives the
-// same bits. Errors stay below 1 unit in the last place for exp and log, 1.5 for tanh,
-// 2.5 for sigmoid. Subnormal numbers count as 0.
+// exp, log, tanh and sigmoid of a vector, without FMA: all builds give the same bits. Errors stay
+// below 1 unit in the last place for exp and log, 1.5 for tanh, 2.5 for sigmoid. Subnormals are 0.
 #pragma once
 
 #include "engine/kernels/cpu/leaf/vec.h"

@@ -1,5 +1,4 @@
-// Optimizer steps over n parameters, in place. ../../ref/optimizer.cpp has the
-// formulas; ../optimizer.cpp computes their numbers.
+// Optimizer steps over n parameters, in place, with the numbers of the formulas in ../../ref.
 #pragma once
 
 #include <cstdint>

@@ -8,12 +8,10 @@ namespace reprise::kernels::cpu {
 
 template <class T>
 struct PoolLeaf {
-  // Writes the first largest value of each window, where NaN counts as largest, and the
-  // number of its tap:
+  // Writes each window's first largest value (NaN counts as largest), and the number of its tap:
   //   first_tap + r * tap_row + s * tap_column
   void (*max_fwd)(const Window& z, std::int64_t first_tap, const T* in, T* out, std::uint8_t* tap);
-  // out = the sum of `in`, the gradients, over the windows whose winning tap is this
-  // input. `tap` has the layout of `in`.
+  // out = sum of `in`, the gradients, over the windows whose winning tap is this one; tap like in.
   void (*max_bwd)(const Window& z, std::int64_t first_tap, const T* in, const std::uint8_t* tap, T* out);
   // out[o] = sum over taps of in[o + tap] * factor. If per_place, `factors` has one for
   // each pixel of `in`; else there is a single one.

@@ -1,6 +1,5 @@
-// A vector of floats, as wide as the instruction set of this compilation. Only for
-// files in leaf/. Everything is static: otherwise the linker could pick inline code
-// that was compiled for a newer instruction set.
+// A vector of floats, as wide as this compilation's instruction set; only for files in leaf/. All
+// is static: else the linker could pick inline code that was compiled for a newer instruction set.
 #pragma once
 
 #include <cstdint>
@@ -58,9 +57,8 @@ REPRISE_INLINE Vec broadcast(float x) {
   return x - Vec{};
 }  // x - 0 keeps the sign of zero
 
-// Prefetches for a loop over the vectors of `rows` neighbouring rows, which is at
-// channel c: in memory's order, 8 KiB ahead, as much as a step of the loop reads. The
-// hardware does not foresee this pattern.
+// Prefetches for a loop over the vectors of `rows` neighbouring rows, which is at channel c: 8 KiB
+// ahead, in memory's order, a step's worth. The hardware does not foresee this pattern.
 template <int rows, class T>
 REPRISE_INLINE void prefetch_rows(const T* first_row, std::int64_t c) {
   constexpr int ahead = 8192, line = 64, step = rows * lanes * static_cast<int>(sizeof(T));
@@ -75,8 +73,7 @@ REPRISE_INLINE void prefetch_output(const T* p) {
   __builtin_prefetch(reinterpret_cast<const char*>(p) + 8192, 1, 2);
 }
 
-// Load and store the first n lanes (0 <= n <= lanes). The others are 0 when loaded,
-// untouched when stored.
+// Load and store the first n lanes (0 <= n <= lanes); loads set the others to 0.
 #if defined(__AVX2__) && !defined(__AVX512F__)
 static const std::int32_t first_mask[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 #endif
@@ -110,8 +107,7 @@ typedef std::uint32_t VecBits __attribute__((vector_size(lanes * 4)));
 typedef std::uint16_t VecHalves __attribute__((vector_size(lanes * 2)));
 REPRISE_INLINE Vec widen(VecHalves halves) {
 #if defined(__AVX512VBMI__)
-  // Bytes 2i and 2i + 1 go to the upper half of lane i. One instruction, on a port that
-  // multiply-adds need too.
+  // Bytes 2i and 2i + 1 go to the upper half of lane i, by one instruction.
   typedef std::uint8_t Bytes __attribute__((vector_size(64)));
   const Bytes from = {0,  0,  0,  1,  0,  0,  2,  3,  0,  0,  4,  5,  0,  0,  6,  7,  0,  0,  8,  9, 0,  0,
                       10, 11, 0,  0,  12, 13, 0,  0,  14, 15, 0,  0,  16, 17, 0,  0,  18, 19, 0,  0, 20, 21,
@@ -176,8 +172,7 @@ REPRISE_INLINE Vec as_stored(Vec v) {
   return widen(narrow(v));
 }
 
-// Non-temporal stores (../base/non_temporal.h), where the machine has them; p is
-// aligned to the vector's size.
+// Non-temporal stores (../base/non_temporal.h), if the machine has them; p is aligned to a Vec.
 REPRISE_INLINE void store_non_temporal(float* p, Vec v) {
 #if defined(__AVX512F__)
   _mm512_stream_ps(p, (__m512)v);

@@ -42,11 +42,10 @@ REPRISE_INLINE void four_outputs(const Vec* m, Vec infinity, Vec (&sums)[2], Vec
   y[3] = fma(q2 * q, d2, fma(p2 * p, d1, infinity));
 }
 
-// The row of G for a point a is (1, a, a^2) / N, where N is the product of a's
-// distances to the other points:
+// G's row for a point a is (1, a, a^2) / N; N is the product of a's distances to the other points:
 //   0: p^2 q^2    p, -p: 2p^2 (p^2 - q^2)    q, -q: 2q^2 (q^2 - p^2)
-// Infinity's row is (0, 0, 1). F(4, 2) has (1, a) / N, without the point 0 in N. The
-// transform is computed in double, so that only its result is rounded.
+// Infinity's row is (0, 0, 1). F(4, 2) has (1, a) / N, where N is without the point 0.
+// The transform is computed in double, so that only its result is rounded.
 constexpr double p_exact = static_cast<double>(winograd_p), q_exact = static_cast<double>(winograd_q);
 
 struct Unit {

@@ -8,24 +8,22 @@
 
 namespace reprise::kernels::cpu {
 
-// The points of the interpolation are 0, p, -p, q, -q and infinity. p, q and the
-// products that the transforms need are exact in f32. The usual points 1 and 2 would
-// double the rounding error (apps/bench/results/winograd.md).
+// The points of the interpolation are 0, p, -p, q, -q and infinity. p, q and the products that the
+// transforms need are exact in f32; the usual points 1 and 2 would double the rounding error
+// (apps/bench/results/winograd.md).
 inline constexpr float winograd_p = 0.625f, winograd_q = 1.5f;
 
 // The numbers of a tile along each axis.
 struct WinogradAxis {
-  int patch, elements, outputs;  // pixels of the input, elements of the transform, pixels of the output
+  int patch, elements, outputs;  // pixels read, elements of the transform, pixels written
   int step;                      // the input's pixels from tile to tile
 };
 inline constexpr WinogradAxis winograd_unit{6, 6, 4, 4};
-// Along an axis, stride 2 is two convolutions. Every second pixel meets only the middle
-// tap; four such pixels are elements as they are. The pixels between them meet the two
-// outer taps, which is F(4, 2) at the points p, -p, q, -q and infinity: five elements,
-// which come first. In the gradient, outputs are of these two kinds.
+// Stride 2 is two convolutions along an axis. Every second pixel meets only the middle tap: four of
+// them are elements as they are. The others meet the outer taps, which is F(4, 2) without the point
+// 0: five elements, which come first. In the gradient the outputs are of these two kinds.
 inline constexpr WinogradAxis winograd_strided{9, 9, 4, 8}, winograd_strided_grad{5, 9, 8, 4};
-// Elements of the transformed filter along each axis. The four pixels of stride 2 share
-// the last one.
+// Elements of the transformed filter along an axis. Four pixels of stride 2 share the last one.
 inline constexpr int winograd_panels = 6;
 
 // The input's transform, v = B^T d B, where d is the patch.
@@ -37,8 +35,7 @@ struct WinogradInput {
   std::int64_t element_stride;
 };
 
-// The output's transform, A^T m A. Its first rows x columns are stored in y or, if
-// `adds`, added to y.
+// The output's transform, A^T m A: rows x columns of it are stored in y or, if `adds`, added to y.
 template <class T>
 struct WinogradOutput {
   const float* m;  // element e begins at m + e * element_stride

@@ -18,18 +18,16 @@ class DepthwiseRows {
   static DepthwiseRows forward(const Conv2dArgs& a, const Shape& x, const Shape& w, const Shape& y);
   static DepthwiseRows backward(const Conv2dArgs& a, const Shape& dx, const Shape& w, const Shape& dy);
 
-  // Returns the form for a padded pitch. The shapes' last dimension is then the pitch
-  // of inputs and taps; only the first `channels` values of a pixel are computed, and
-  // output pixels lie `out_pixel` elements apart.
+  // Returns the form for a padded pitch, which is the shapes' last dimension. Only the first
+  // `channels` values of a pixel are computed. In the output pixels are `out_pixel` elements apart.
   DepthwiseRows within(std::int64_t channels, std::int64_t out_pixel) &&;
 
   // Computes output row i into `out`. `in` holds input rows from row `first` on, among them
   // all that row i's taps meet. `next` is a row of the same length that the caller reads or
-  // writes afterwards; it is prefetched, because arithmetic leaves memory idle here.
+  // writes afterwards; it is prefetched, because the arithmetic here leaves memory idle.
   template <class T>
   void gather(const T* in, std::int64_t first, const float* w, std::int64_t i, T* out, const T* next) const;
-  // Adds to `taps` the filter's gradient from output row i, whose gradient is `grad`.
-  // Only for forward().
+  // Adds to `taps` the gradient from output row i, whose gradient is `grad`. Only forward().
   template <class T>
   void correlate(const T* in, std::int64_t first, const T* grad, std::int64_t i, float* taps) const;
 

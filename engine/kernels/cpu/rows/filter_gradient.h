@@ -1,6 +1,5 @@
-// The gradient db of batch norm's input b and, through a reprogramming filter, the
-// gradients dx of the filter's input and dfilter of the filter, some image rows at a
-// time. Operands as in kernels/block.h.
+// The gradient db of batch norm's input and, through a reprogramming filter, the gradients dx of
+// the filter's input and dfilter, some image rows at a time. kernels/block.h names the operands.
 #pragma once
 
 #include <algorithm>
@@ -72,8 +71,8 @@ class NormGradient {
   InputGradient of_batch_;
 };
 
-// Computes dx and dfilter. db lies in scratch memory, with the rows above and below
-// that the filter reaches. db, and copies of x, may have a padded pitch.
+// Computes dx and dfilter. db lies in scratch memory, with the rows above and below that the filter
+// reaches. db, and copies of x, may have a padded pitch.
 template <class T>
 class FilterGradient {
  public:
@@ -103,8 +102,8 @@ class FilterGradient {
     filter_ = padded_filter_.data();
   }
 
-  // Computes image rows [first, last) of dx, counted over all images, and writes their
-  // sums to dfilter (taps, C). Either may be absent.
+  // Computes image rows [first, last) of dx, counted over all images, and the filter's
+  // gradient (taps, C) from these rows of db. Either may be absent.
   void rows(std::int64_t first, std::int64_t last, float* dfilter) const {
     const std::int64_t strip_row = width_ * pitch_.pixel, reach = dx_ ? reach_ : 0,
                        top = first / height_ * height_, bottom = ((last - 1) / height_ + 1) * height_,

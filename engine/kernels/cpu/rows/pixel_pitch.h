@@ -73,7 +73,7 @@ class PitchedRows {
   const T* x_;
   std::int64_t width_, reach_;
   T* strip_ = nullptr;
-  std::int64_t first_ = 0, copied_ = 0, end_ = 0;  // rows [first_, copied_) of [first_, end_) are copied
+  std::int64_t first_ = 0, copied_ = 0, end_ = 0;  // copied: [first_, copied_)
 };
 
 }  // namespace reprise::kernels::cpu

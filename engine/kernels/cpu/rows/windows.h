@@ -34,13 +34,11 @@ std::vector<AxisTaps> forward_taps(const Axis& a);
 // Returns the taps of each of the `in` inputs, whose sources are the outputs that used it:
 //   source = (input + padding - tap * dilation) / stride, where this is a whole number
 std::vector<AxisTaps> backward_taps(const Axis& a);
-// Joins outputs `period` apart to runs. The period is 1 for forward taps, the stride
-// for backward taps.
+// Joins outputs `period` apart to runs; the period is 1 forward and the stride backward.
 std::vector<TapRun> tap_runs(const std::vector<AxisTaps>& taps, std::int64_t period);
 
-// Returns the window of a run's outputs, in a row of outputs whose taps are `row`. The
-// input has in_width columns, the filter taps_wide. Taps are `tap` elements apart: the
-// channels, or 1 if taps are only numbered.
+// Returns the window of a run's outputs in a row with the taps `row`. taps_wide: the filter's
+// columns; tap: elements from tap to tap, which are the channels, or 1 if taps are only numbered.
 Window window_of(const AxisTaps& row, const TapRun& run, std::int64_t in_width, std::int64_t taps_wide,
                  std::int64_t channels, std::int64_t tap);
 
