@@ -7,14 +7,14 @@
 
 namespace reprise::kernels::cpu {
 
-// Computes conv2d_fwd, always in the direct form. `finish` is applied to the outputs, and `made` is
-// told of outputs that are complete; both need a.groups == 1.
+// Computes y = conv2d(x, w), always in the direct form; x (N,H,W,C), w (O,R,S,I). `finish` is
+// applied to the outputs, and `made` is told of outputs that are complete; both need a.groups == 1.
 template <class T>
 void convolve(const Conv2dArgs& a, View x, View w, MutView y, const Finish<T>& finish = {},
               const PixelsMade& made = {});
 
-// Computes conv2d_dgrad. A source computes the pixels of dy; then only dy's shape is
-// used, and w must not be a filter to which Winograd's form applies.
+// Computes dx, the gradient of x, or with `accumulate` adds it to dx. A source computes the pixels
+// of dy; then only dy's shape is used, and w must not be a filter to which Winograd's form applies.
 template <class T>
 void convolve_back(const Conv2dArgs& a, bool accumulate, View dy, View w, MutView dx,
                    const PixelSource<T>& source = {});

@@ -73,7 +73,7 @@ void unary_fwd(const UnaryArgs& args, View x, MutView y) {
 template <class T>
 void cast(View x, MutView y) {
   parallel_for(x.numel(), chunk, [&](std::int64_t b, std::int64_t e) {
-    if (x.dtype == DType::f64) {  // there is no leaf for f64, in which only ref computes
+    if (x.dtype == DType::f64) {  // f64, in which only ref computes, has no leaf
       std::vector<float> rounded(static_cast<std::size_t>(e - b));
       std::transform(x.data<double>() + b, x.data<double>() + e, rounded.begin(),
                      [](double v) { return static_cast<float>(v); });

@@ -42,10 +42,10 @@ struct Chunks {
         chunk_rows(std::min(max_rows, rows_per_chunk(elements, channels))),
         count(div_up(all_rows, chunk_rows)) {}
 
-  // Cuts images (N,H,W,C), where a row is a pixel, between image rows; chunks larger than an
-  // image, between images. So a fused kernel that goes through images row by row sums in the
-  // same order as a plain one. A chunk has at most `most` elements, or one image row. No
-  // image is cut only to give threads work: a filter computes the rows next to a cut twice.
+  // Cuts images (N,H,W,C), where a row is a pixel, at the ends of image rows, and at the ends of
+  // images where a chunk holds more than one. So a fused kernel that goes through images row by row
+  // sums in the same order as a plain one. A chunk has at most `most` elements, or one image row.
+  // No image is cut only to give threads work: a filter computes the rows next to a cut twice.
   static Chunks of_images(const Shape& x, std::int64_t most) {
     const std::int64_t width = std::max<std::int64_t>(1, x[2]),
                        image = width * std::max<std::int64_t>(1, x[1]);

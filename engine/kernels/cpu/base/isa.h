@@ -11,7 +11,7 @@
 namespace reprise::kernels::cpu {
 
 // The instruction sets, from the lowest to the highest.
-//   avx512bf16  converts and multiplies bf16 by AVX512_BF16 and AVX512_VBMI, with avx512's bits
+//   avx512bf16  converts and multiplies bf16 by AVX512_BF16, AVX512_VBMI; the same bits as avx512
 //   amx         multiplies bf16 in tiles, which sum in another order (conv/bf16_order.h)
 enum class Isa : std::uint8_t { portable, avx2, avx512, avx512bf16, amx };
 

@@ -7,7 +7,7 @@
 namespace reprise {
 
 struct Machine {
-  // f32 operations per second, two for a multiply-add, by all threads with cpu_isa().
+  // f32 operations per second, two for a multiply-add: all threads, the chosen instruction set.
   double flops = 0;
   // Bytes per second, 12 for each a[i] = b[i] + s * c[i], in arrays far larger than the caches.
   double bytes = 0;

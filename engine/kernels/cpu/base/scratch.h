@@ -9,15 +9,15 @@ namespace reprise::kernels::cpu {
 // What the memory is for. Two uses share a name only if neither runs inside the other.
 //
 //   name      holds                                             held by
-//   weights   packed weights that are not sealed                a convolution's caller, to its end
+//   weights   packed weights that are not sealed                the caller, for a whole convolution
 //   pixels    a unit's copy of its input; products of           a thread, for one unit
 //             Winograd's form; padded images of wgrad
 //   winograd  transformed pixels of Winograd's form             a thread, for one unit
 //   order     the order of tiles in Winograd's form             a thread, for one unit
 //   operand   pixels from a PixelSource; gradients of wgrad;    a thread, for one unit or chunk
 //             zeros of Winograd's form; a filter's gradient
-//             a matrix product's first matrix, transposed       its caller, to its end
-//   sums      partial sums of all chunks                        a kernel's caller, to its end
+//             a matrix product's first matrix, transposed       the caller, for a whole product
+//   sums      partial sums of all chunks                        the caller, for a whole kernel
 //   rows      rows of a filter's output or of a gradient        a thread, for one chunk
 //   padded    rows of x with a padded pitch                     a thread, for one chunk
 //

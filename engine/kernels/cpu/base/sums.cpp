@@ -11,7 +11,7 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-// Neighbouring sums that are joined together, so that memory is read in runs and in vectors.
+// The number of neighbouring sums that are joined together: memory is read in runs, by vectors.
 constexpr std::int64_t strip = 64;
 
 // Calls f(first, count) for each strip of the n sums, on all threads.

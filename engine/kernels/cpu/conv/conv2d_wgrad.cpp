@@ -27,7 +27,7 @@ struct WgradPlan {
   std::int64_t padded_h, padded_w, image;           // a padded image: pixels, pixels, floats
   bool merged;                                      // a row of taps is one run of s * c inputs
   std::int64_t runs, length, blocks_i, blocks_o, blocks;
-  std::int64_t sub_batch, sub_batches, partials, parts;  // parts: of the blocks, for small batches
+  std::int64_t sub_batch, sub_batches, partials, parts;  // parts: into which blocks are cut
 
   WgradPlan(const Conv2dArgs& a, const Shape& x, const Shape& dy, const Shape& f, const ConvLeaf& leaf)
       : n(x[0]),

@@ -90,7 +90,8 @@ void make_tiles(const TapConv<BFloat16>& t, const TapPlan& p, std::int64_t unit,
   stride = p.stride_w * p.pixel_words;
   // Slack after the last pixel: its padding and the rest of a tile.
   float* copy = copy_images(t, p, first, last, first_row, (tile_pixels + t.cols.back()) * stride);
-  // In outputs. make_plan makes a row of the copy a multiple of the stride.
+  // Outputs from row to row and from image to image: make_plan makes a row of the copy
+  // a multiple of the stride.
   const std::int64_t row_places = p.row_words / stride * p.stride_h, image_places = p.image_words / stride;
   for (std::int64_t row = first_row; row < last_row; ++row)
     for (std::int64_t n = first; n < last; ++n)

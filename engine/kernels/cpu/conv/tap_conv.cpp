@@ -227,7 +227,7 @@ PackedWeights packed_weights(const TapConv<T>& t, const Storage* sealed, const s
                              const WeightAt& weight) {
   const std::int64_t block = block_of(t);
   if (sealed != nullptr) {
-    const char* const forms[] = {"", "/bf16", "/bf16 pairs", "/bf16 blocks"};  // in WordForm's order
+    const char* const forms[] = {"", "/bf16", "/bf16 pairs", "/bf16 blocks"};  // as WordForm
     const char* form = forms[static_cast<int>(word_form<T>())];
     const std::byte* p =
         sealed->derived(key + "/" + std::to_string(block) + form, packed_words(t) * sizeof(float),

@@ -69,7 +69,7 @@ struct PackedWeights {
 
 // Returns how many outputs a block has if there are `o` in all: one vector or two.
 std::int64_t block_outputs(std::int64_t o);
-// Returns the address of weight[a, b, c, 0], and the distance in floats from one o to the next.
+// Returns the address of weight[a, b, c, 0]; sets *o_stride, the floats from one o to the next.
 using WeightAt =
     std::function<const float*(std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t* o_stride)>;
 // Returns the packed form of `weight`, rounded if T is bf16, and 0 after the last

@@ -85,7 +85,7 @@ struct TilePlan {
   std::int64_t parts, blocks_each;       // parts of the blocks; blocks in a part
 };
 
-// Bytes of a transformed filter from which on a cache may not hold it.
+// A transformed filter of more bytes may not fit in any cache.
 constexpr std::int64_t uncached_filter = std::int64_t{16} << 20;
 
 // Returns the plan whose last thread ends first. Small chunks read the panels more often.
@@ -105,7 +105,7 @@ TilePlan make_plan(const MutView& out, std::int64_t inputs, int tile_outputs) {
   for (std::int64_t chunk = largest; chunk > largest / 3; --chunk) {
     const std::int64_t chunks = div_up(p.tiles, chunk), parts = std::min(p.blocks, div_up(threads, chunks)),
                        blocks_each = div_up(p.blocks, parts), jobs = div_up(chunks * parts, threads);
-    // Sevenths of a tile's products with a block: a panel costs two tiles, a transform a seventh.
+    // Unit: 1/7 of a tile's products with a block. A panel costs two tiles, a transform one unit.
     const std::int64_t cost = jobs * (chunk + 2) * (7 * blocks_each + 1);
     if (best != 0 && cost >= best) continue;
     best = cost;
@@ -129,7 +129,7 @@ struct Tiles {
 
 Tiles sort_tiles(const MutView& out, int tile_outputs, const TilePlan& p, std::int64_t begin,
                  std::int64_t end) {
-  const std::int64_t rows = out.dim(1) / tile_outputs, columns = out.dim(2) / tile_outputs;  // whole ones
+  const std::int64_t rows = out.dim(1) / tile_outputs, columns = out.dim(2) / tile_outputs;  // whole
   auto* order = scratch_of<std::int64_t>(Scratch::order, static_cast<std::size_t>(end - begin));
   if (rows == p.tiles_h && columns == p.tiles_w) {
     std::iota(order, order + (end - begin), begin);

@@ -22,7 +22,7 @@ struct BlockCall {
   const std::int64_t* blocks;       // where each block begins, relative to the pixel
   std::int64_t block_count, pairs;  // blocks, pairs in each
   const float* panel;               // weights: [block][tile of outputs][pair][output in the tile]
-  bool panel_passes;                // the panel is too large for the first-level cache
+  bool panel_passes;                // the panel bypasses the first-level cache: it is too large
   float* sums;                      // result: [tile][pixel][output]
   // The address of each pixel's outputs, null if the pixel is no output. If `writes`, the call
   // stores the pixel's first `channels` sums, rounded, at rows[i] + offset; else the caller does.

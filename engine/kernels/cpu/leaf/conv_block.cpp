@@ -102,7 +102,7 @@ void add(const T* b, std::int64_t b_stride, T* y, std::int64_t rows, std::int64_
     });
 }
 
-// Returns dy, without what a ReLU did not let through.
+// Returns dy; after a ReLU, 0 where the ReLU was not open.
 template <bool relu, class T, class Part>
 REPRISE_INLINE Vec gradient(const T* dy, const std::uint8_t* positive, std::int64_t row,
                             std::int64_t channels, std::int64_t c, Part part) {

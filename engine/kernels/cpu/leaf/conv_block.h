@@ -1,7 +1,7 @@
-// A convolution's epilogue, over `rows` pixels of `channels` values. b is the input of
-// batch norm. Bits of `positive` say where the result was above 0: bit c % 8 of byte c
-// / 8, and each pixel begins a new byte. With `non_temporal` the output is written by
-// non-temporal stores; then each of its rows must begin at a multiple of 64 bytes.
+// A convolution's epilogue, over `rows` pixels of `channels` values. b is the input of batch norm.
+// `positive` has a bit for each value that says whether the result was above 0: bit c % 8 of byte
+// c / 8; each pixel begins a new byte. With `non_temporal` the output is written by non-temporal
+// stores; then each of its rows must begin at a multiple of 64 bytes.
 #pragma once
 
 #include <cstdint>

@@ -12,7 +12,7 @@ REPRISE_INLINE void opaque(T& value) {
   __asm__("" : "+r"(value));
 }
 
-// Returns pixel P of a segment: `base` and strides that one x86 address can hold.
+// Returns pixel P of a segment: `base` plus a multiple of a stride that an x86 address can hold.
 template <int P>
 REPRISE_INLINE const float* pixel(const char* base, std::int64_t s1, std::int64_t s3, std::int64_t s5) {
   static_assert(P < 8);

@@ -26,8 +26,8 @@ struct TileCall {
   bool pixels_follow;        // the next tile's pixels follow this one's in memory: prefetch them
   const float* panel;        // weights: run_count * run_length rows of `vectors` vectors
   std::int64_t channels;     // outputs of the panel that are stored
-  const float* ahead;        // later calls' weights: ahead_lines lines are prefetched for each
-  std::int64_t ahead_lines;  // line_words words of a run
+  const float* ahead;        // later calls' weights
+  std::int64_t ahead_lines;  // lines of them to prefetch with each line_words words of a run
   // What happens to complete sums (Finish in ../conv/tap_conv.h): batch norm for the
   // panel's outputs, or null; the residual of each segment's first output, or null.
   const float *mean, *scale, *shift;

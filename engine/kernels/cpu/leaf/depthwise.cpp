@@ -5,8 +5,8 @@
 namespace reprise::kernels::cpu::REPRISE_ISA {
 namespace {
 
-// Moves p by a step. Hidden from the compiler, which else keeps each multiple of the
-// step in a register: more than there are.
+// Moves p by a step, hidden from the compiler: it would keep each multiple of the step
+// in a register of its own, and there are not enough.
 template <class T>
 REPRISE_INLINE void advance(T*& p, std::int64_t step) {
   p += step;

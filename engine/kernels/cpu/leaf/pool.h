@@ -11,7 +11,8 @@ struct PoolLeaf {
   // Writes each window's first largest value (NaN counts as largest), and the number of its tap:
   //   first_tap + r * tap_row + s * tap_column
   void (*max_fwd)(const Window& z, std::int64_t first_tap, const T* in, T* out, std::uint8_t* tap);
-  // out = sum of `in`, the gradients, over the windows whose winning tap is this one; tap like in.
+  // out = the sum of the gradients `in` of the windows that this input won. `tap`, the
+  // number of each window's winning tap, has the layout of `in`.
   void (*max_bwd)(const Window& z, std::int64_t first_tap, const T* in, const std::uint8_t* tap, T* out);
   // out[o] = sum over taps of in[o + tap] * factor. If per_place, `factors` has one for
   // each pixel of `in`; else there is a single one.

@@ -1,5 +1,5 @@
-// A vector of floats, as wide as this compilation's instruction set; only for files in leaf/. All
-// is static: else the linker could pick inline code that was compiled for a newer instruction set.
+// A vector of floats, as wide as the instruction set of this compilation. Only for files in leaf/:
+// everything is static, so the linker cannot pick code compiled for a newer instruction set.
 #pragma once
 
 #include <cstdint>
@@ -57,8 +57,8 @@ REPRISE_INLINE Vec broadcast(float x) {
   return x - Vec{};
 }  // x - 0 keeps the sign of zero
 
-// Prefetches for a loop over the vectors of `rows` neighbouring rows, which is at channel c: 8 KiB
-// ahead, in memory's order, a step's worth. The hardware does not foresee this pattern.
+// Prefetches for a loop over the vectors of `rows` neighbouring rows, now at channel c: a step's
+// worth of memory, in order, 8 KiB ahead. The hardware does not foresee this pattern.
 template <int rows, class T>
 REPRISE_INLINE void prefetch_rows(const T* first_row, std::int64_t c) {
   constexpr int ahead = 8192, line = 64, step = rows * lanes * static_cast<int>(sizeof(T));
@@ -107,7 +107,8 @@ typedef std::uint32_t VecBits __attribute__((vector_size(lanes * 4)));
 typedef std::uint16_t VecHalves __attribute__((vector_size(lanes * 2)));
 REPRISE_INLINE Vec widen(VecHalves halves) {
 #if defined(__AVX512VBMI__)
-  // Bytes 2i and 2i + 1 go to the upper half of lane i, by one instruction.
+  // Bytes 2i and 2i + 1 go to the upper half of lane i: one instruction, on the
+  // multiply-adds' port.
   typedef std::uint8_t Bytes __attribute__((vector_size(64)));
   const Bytes from = {0,  0,  0,  1,  0,  0,  2,  3,  0,  0,  4,  5,  0,  0,  6,  7,  0,  0,  8,  9, 0,  0,
                       10, 11, 0,  0,  12, 13, 0,  0,  14, 15, 0,  0,  16, 17, 0,  0,  18, 19, 0,  0, 20, 21,

@@ -19,11 +19,11 @@ struct WinogradAxis {
   int step;                      // the input's pixels from tile to tile
 };
 inline constexpr WinogradAxis winograd_unit{6, 6, 4, 4};
-// Stride 2 is two convolutions along an axis. Every second pixel meets only the middle tap: four of
+// Stride 2 is two convolutions along an axis. Every second pixel meets only the middle tap; four of
 // them are elements as they are. The others meet the outer taps, which is F(4, 2) without the point
-// 0: five elements, which come first. In the gradient the outputs are of these two kinds.
+// 0: five elements, which come first. In the gradient, outputs are of these two kinds.
 inline constexpr WinogradAxis winograd_strided{9, 9, 4, 8}, winograd_strided_grad{5, 9, 8, 4};
-// Elements of the transformed filter along an axis. Four pixels of stride 2 share the last one.
+// Elements of the transformed filter along an axis. Stride 2's pixels as they are share the last.
 inline constexpr int winograd_panels = 6;
 
 // The input's transform, v = B^T d B, where d is the patch.

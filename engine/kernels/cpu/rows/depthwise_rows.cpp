@@ -13,8 +13,8 @@ Axis axis_of(const Conv2dArgs& a, int d, const Shape& x, const Shape& w, const S
   return {x[1 + d], y[1 + d], w[d], a.stride[k], a.padding[k], a.dilation[k]};
 }
 
-// Returns whether every output of a row sees three columns of taps with stride 1, but the
-// first and the last see two: a border of one. Backward, taps meet columns from right to left.
+// Returns whether a row has three columns of taps, stride 1 and a border of one: the first and the
+// last output see two columns, the others three. Backward, taps meet columns from right to left.
 bool is_bordered_row(const std::vector<TapRun>& runs) {
   if (runs.size() != 3) return false;
   const std::int64_t forwards = runs[1].taps.source_step;

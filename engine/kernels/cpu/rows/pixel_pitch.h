@@ -1,6 +1,6 @@
 // Copies of pixels with a padded pitch: one cache line more from pixel to pixel. Pixels a
 // multiple of 512 bytes apart fall into few sets of the first-level cache, in which addresses
-// 4 KiB apart share a set. The windows of a 3x3 filter need up to 30 of these lines at once.
+// 4 KiB apart share a set. The windows of a 3x3 filter read up to 30 such lines at once.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@ struct PixelPitch {
   std::int64_t channels;
   std::int64_t pixel;  // elements from one pixel to the next; `channels` if no copy is needed
 
-  // Returns a padded pitch if pixels of `channels` elements are a multiple of `bytes` bytes apart.
+  // Returns a padded pitch if pixels are a multiple of `bytes` bytes apart, else the plain one.
   template <class T>
   static PixelPitch padded_at(std::int64_t bytes, std::int64_t channels) {
     constexpr std::int64_t size = sizeof(T), line = 64 / size;
