@@ -118,7 +118,7 @@ void conv_block_fwd(const ConvBlockArgs& a, const BlockFwdIn& in, const BlockFwd
   const View x = in.w ? View(made) : in.x;
   const FilteredRows<T> b(x, in.filter);
   const std::int64_t width = y.dim(2), channels = y.dim(3), row = b.row(), image_rows = y.dim(0) * y.dim(1);
-  const bool past = x.data<T>() != y.data<T>() && is_non_temporal<T>(y);
+  const bool non_temporal = x.data<T>() != y.data<T>() && is_non_temporal<T>(y);
   const std::int64_t rows = rows_per_chunk(chunk_elements(y.numel(), 4 * row, 1 << 15), row);
   parallel_for(image_rows, rows, [&](std::int64_t begin, std::int64_t end) {
     typename FilteredRows<T>::Part part(b, begin, end);
@@ -127,8 +127,8 @@ void conv_block_fwd(const ConvBlockArgs& a, const BlockFwdIn& in, const BlockFwd
       conv_block_leaf<T>().finish(
           part.rows(i, i + 1, to), channels, mean, scale.data(), beta,
           residual != nullptr ? residual + i * row : nullptr, a.relu, to,
-          out.open ? out.open.data<std::uint8_t>() + i * width * out.open.dim(3) : nullptr, past, width,
-          channels, channels);
+          out.open ? out.open.data<std::uint8_t>() + i * width * out.open.dim(3) : nullptr, non_temporal,
+          width, channels, channels);
     }
     fence_non_temporal();
   });
@@ -163,32 +163,33 @@ void conv_block_bwd(const ConvBlockArgs& a, bool accumulate, const BlockGradIn& 
   const std::int64_t width = in.dy.dim(2), c = in.dy.dim(3);
   const View source = in.b ? in.b : in.x;  // absent if the statistics are constants
   const auto b_at = [&](std::int64_t pixel) { return source ? source.data<T>() + pixel * c : nullptr; };
-  const bool residual_past = is_non_temporal<T>(out.dresidual);
+  const bool residual_non_temporal = is_non_temporal<T>(out.dresidual);
   if (in.w) {  // the convolution's tiles read db right after it is computed
     convolve_back<T>(a.conv, accumulate, in.dy, in.w, out.dx,
                      [&](std::int64_t first, std::int64_t count, T* db) {
                        if (out.dresidual)
                          norm.with_residual(b_at(first), first, count, db,
-                                            out.dresidual.data<T>() + first * c, residual_past);
+                                            out.dresidual.data<T>() + first * c, residual_non_temporal);
                        else
                          norm(b_at(first), first, count, db, false);
                      });
     return;
   }
   const Chunks z = Chunks::of_images(in.dy.shape, filter_chunk);
-  const bool past = is_non_temporal<T>(out.dx);
+  const bool non_temporal = is_non_temporal<T>(out.dx);
   std::optional<FilterGradient<T>> through;
   if (in.filter && (out.dx || out.dfilter)) through.emplace(in, norm, out.dx, static_cast<bool>(out.dfilter));
   const std::int64_t filter = out.dfilter.numel();
   float* partial = out.dfilter ? partial_sums(z.count * filter) : nullptr;
   parallel_for(z.count, 1, [&](std::int64_t k, std::int64_t) {
     const std::int64_t pixel = z.begin(k), count = z.rows(k);
-    if (out.dresidual) norm.residual(pixel, count, out.dresidual.data<T>() + pixel * c, residual_past);
+    if (out.dresidual)
+      norm.residual(pixel, count, out.dresidual.data<T>() + pixel * c, residual_non_temporal);
     if (through)
       through->rows(pixel / width, (pixel + count) / width,
                     partial != nullptr ? partial + k * filter : nullptr);
     else if (!in.filter && out.dx)
-      norm(b_at(pixel), pixel, count, out.dx.data<T>() + pixel * c, past);
+      norm(b_at(pixel), pixel, count, out.dx.data<T>() + pixel * c, non_temporal);
     fence_non_temporal();
   });
   if (out.dfilter) join_sums(z, partial, filter, out.dfilter.data<float>());

@@ -61,12 +61,12 @@ REPRISE_INLINE void use_vector_unit() {
 
 // Lines to prefetch, a few with each block, those of outputs with the first half of a
 // call's blocks. All at once they would keep tiles from loading.
-struct Asking {
+struct Prefetches {
   BFloat16 *const *row, *const *row_end;
   const float *ahead, *ahead_end;
   std::int64_t rows_each, ahead_each;
 };
-REPRISE_INLINE Asking asking_of(const BlockCall& c) {
+REPRISE_INLINE Prefetches prefetches_of(const BlockCall& c) {
   return {c.rows,
           c.rows + c.row_count,
           c.ahead,
@@ -74,7 +74,7 @@ REPRISE_INLINE Asking asking_of(const BlockCall& c) {
           (2 * c.row_count + c.block_count - 1) / c.block_count,
           (c.ahead_lines + c.block_count - 1) / c.block_count};
 }
-REPRISE_INLINE void ask_for_some(const BlockCall& c, Asking& a) {
+REPRISE_INLINE void prefetch_some(const BlockCall& c, Prefetches& a) {
   for (std::int64_t k = a.rows_each; k > 0 && a.row != a.row_end; --k, ++a.row) {
     if (*a.row == nullptr) continue;
     const BFloat16* out = *a.row + c.offset;
@@ -92,7 +92,7 @@ REPRISE_INLINE void run_2x2(const BlockCall& c) {
   const long stride = static_cast<long>(c.in_stride) * word_bytes, row = tile_outputs * word_bytes;
   const float* panel = c.panel;
   const std::int64_t second = c.pairs * tile_outputs;
-  Asking asking = asking_of(c);
+  Prefetches prefetches = prefetches_of(c);
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -106,7 +106,7 @@ REPRISE_INLINE void run_2x2(const BlockCall& c) {
     _tile_loadd(5, c.in[1] + c.blocks[b], stride);
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
-    ask_for_some(c, asking);
+    prefetch_some(c, prefetches);
     use_vector_unit();
   }
   _tile_stored(0, c.sums, 2 * row);
@@ -119,7 +119,7 @@ template <bool passes>
 REPRISE_INLINE void run_4x1(const BlockCall& c) {
   const long stride = static_cast<long>(c.in_stride) * word_bytes, row = tile_outputs * word_bytes;
   const float* panel = c.panel;
-  Asking asking = asking_of(c);
+  Prefetches prefetches = prefetches_of(c);
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -134,7 +134,7 @@ REPRISE_INLINE void run_4x1(const BlockCall& c) {
     _tile_dpbf16ps(2, 4, 6);
     _tile_loadd(5, c.in[3] + c.blocks[b], stride);
     _tile_dpbf16ps(3, 5, 6);
-    ask_for_some(c, asking);
+    prefetch_some(c, prefetches);
     use_vector_unit();
   }
   constexpr int tile = tile_pixels * tile_outputs;

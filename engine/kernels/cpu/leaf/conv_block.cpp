@@ -63,9 +63,9 @@ REPRISE_INLINE std::int64_t count_of(First part) {
   return part.n;
 }
 
-template <bool past, class T>
-REPRISE_INLINE void ask_for(const T* p) {
-  if constexpr (!past) prefetch_output(p);
+template <bool bypass, class T>
+REPRISE_INLINE void prefetch_cached(const T* p) {
+  if constexpr (!bypass) prefetch_output(p);
 }
 
 template <class T>
@@ -75,7 +75,7 @@ void finish(const T* b, std::int64_t b_stride, const float* mean, const float* s
   with_flag(residual != nullptr, [&](auto add) {
     with_flag(relu, [&](auto rectify) {
       with_flag(positive != nullptr, [&](auto keep) {
-        with_flag(non_temporal, [&](auto past) {
+        with_flag(non_temporal, [&](auto bypass) {
           for (std::int64_t r = 0; r < rows; ++r)
             for_vectors(channels, [&](std::int64_t c, auto part) {
               const std::int64_t i = r * stride + c;
@@ -84,7 +84,7 @@ void finish(const T* b, std::int64_t b_stride, const float* mean, const float* s
               if constexpr (keep.value)
                 store_bits(positive + r * bytes_of(channels), c, positive_bits(v), count_of(part));
               if constexpr (rectify.value) v = select(v < Vec{}, Vec{}, v);
-              store_maybe_non_temporal<past.value>(y + i, v, part);
+              store_maybe_non_temporal<bypass.value>(y + i, v, part);
             });
         });
       });
@@ -154,13 +154,13 @@ void grad_input(const T* b, const T* dy, const std::uint8_t* positive, const flo
                 const float* grad_mean, const float* slope, const float* scale, T* db, bool non_temporal,
                 std::int64_t rows, std::int64_t channels) {
   with_flag(positive != nullptr, [&](auto relu) {
-    with_flag(non_temporal, [&](auto past) {
+    with_flag(non_temporal, [&](auto bypass) {
       for (std::int64_t r = 0; r < rows; ++r)
         for_vectors(channels, [&](std::int64_t c, auto part) {
           const std::int64_t i = r * channels + c;
-          ask_for<past.value>(db + i);
+          prefetch_cached<bypass.value>(db + i);
           const Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
-          store_maybe_non_temporal<past.value>(
+          store_maybe_non_temporal<bypass.value>(
               db + i, norm_gradient(b + i, g, mean, grad_mean, slope, scale, c, part), part);
         });
     });
@@ -172,13 +172,13 @@ void grad_input_and_masked(const T* b, const T* dy, const std::uint8_t* positive
                            const float* grad_mean, const float* slope, const float* scale, T* db, T* out,
                            bool non_temporal, std::int64_t rows, std::int64_t channels) {
   with_flag(positive != nullptr, [&](auto relu) {
-    with_flag(non_temporal, [&](auto past) {
+    with_flag(non_temporal, [&](auto bypass) {
       for (std::int64_t r = 0; r < rows; ++r)
         for_vectors(channels, [&](std::int64_t c, auto part) {
           const std::int64_t i = r * channels + c;
-          ask_for<past.value>(out + i);
+          prefetch_cached<bypass.value>(out + i);
           const Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
-          store_maybe_non_temporal<past.value>(out + i, g, part);
+          store_maybe_non_temporal<bypass.value>(out + i, g, part);
           store(db + i, norm_gradient(b + i, g, mean, grad_mean, slope, scale, c, part), part);
         });
     });
@@ -190,13 +190,13 @@ void masked(const T* dy, const std::uint8_t* positive, const float* scale, T* ou
             std::int64_t rows, std::int64_t channels) {
   with_flag(positive != nullptr, [&](auto relu) {
     with_flag(scale != nullptr, [&](auto scaled) {
-      with_flag(non_temporal, [&](auto past) {
+      with_flag(non_temporal, [&](auto bypass) {
         for (std::int64_t r = 0; r < rows; ++r)
           for_vectors(channels, [&](std::int64_t c, auto part) {
-            ask_for<past.value>(out + r * channels + c);
+            prefetch_cached<bypass.value>(out + r * channels + c);
             Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
             if constexpr (scaled.value) g = g * load(scale + c, part);
-            store_maybe_non_temporal<past.value>(out + r * channels + c, g, part);
+            store_maybe_non_temporal<bypass.value>(out + r * channels + c, g, part);
           });
       });
     });

@@ -72,7 +72,7 @@ REPRISE_INLINE void prefetch_pixels(const char* base, std::int64_t s1, std::int6
 }
 
 // Prefetches lines into the second-level cache, and moves `at` past them.
-REPRISE_INLINE void ask_for_lines(const float*& at, std::int64_t lines) {
+REPRISE_INLINE void prefetch_lines(const float*& at, std::int64_t lines) {
   for (std::int64_t i = 0; i < lines; ++i, at += line_words) __builtin_prefetch(at, 0, 2);
 }
 
@@ -130,7 +130,7 @@ void tile(const TileCall& c) {
     for (int s = 0; s < NSEG; ++s) base[s] = reinterpret_cast<const char*>(c.in[s] + c.runs[r]);
     for (std::int64_t left = c.run_length; left > 0; left -= line_words) {
       // Also later calls' weights, and the next tile's pixels.
-      ask_for_lines(ahead, c.ahead_lines);
+      prefetch_lines(ahead, c.ahead_lines);
       if (c.pixels_follow) {
 #pragma GCC unroll 8
         for (int s = 0; s < NSEG; ++s) prefetch_pixels<0, SEG>(base[s] + NSEG * SEG * s1, s1, s3, s5);
@@ -190,7 +190,7 @@ void product_rows(const ProductCall& c, const float* v, float* m, Ahead ahead) {
   const float* panel = c.panel;
   const std::int64_t m_stride = c.m_stride;
   for (std::int64_t left = c.inputs; left > 0; left -= line_words) {
-    ask_for_lines(ahead.next, ahead.share);
+    prefetch_lines(ahead.next, ahead.share);
     for (std::int64_t k = left < line_words ? left : line_words; k > 0; --k) {
       Weights<NV> w;
 #pragma GCC unroll 8

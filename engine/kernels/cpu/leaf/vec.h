@@ -231,10 +231,10 @@ REPRISE_INLINE void store(T* p, Vec v, First part) {
   store_first(p, v, part.n);
 }
 
-// Stores v, with a non-temporal store if `past` and the vector is whole.
-template <bool past, class T, class Part>
+// Stores v, with a non-temporal store if `bypass` and the vector is whole.
+template <bool bypass, class T, class Part>
 REPRISE_INLINE void store_maybe_non_temporal(T* p, Vec v, Part part) {
-  if constexpr (past && std::is_same_v<Part, All>)
+  if constexpr (bypass && std::is_same_v<Part, All>)
     store_non_temporal(p, v);
   else
     store(p, v, part);

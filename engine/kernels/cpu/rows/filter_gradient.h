@@ -35,29 +35,29 @@ class NormGradient {
 
   const T* dy(std::int64_t pixel) const { return dy_.data<T>() + pixel * channels_; }
 
-  // Computes db of `count` pixels from `pixel` on. b may be db; it is not read if the
-  // statistics are constants. `past`: with non-temporal stores.
-  void operator()(const T* b, std::int64_t pixel, std::int64_t count, T* db, bool past) const {
+  // Computes db of `count` pixels from `pixel` on. b may be db, and is not read if the
+  // statistics are constants.
+  void operator()(const T* b, std::int64_t pixel, std::int64_t count, T* db, bool non_temporal) const {
     if (mean_ == nullptr)
-      leaf().masked(dy(pixel), bits(pixel), scale_.data(), db, past, count, channels_);
+      leaf().masked(dy(pixel), bits(pixel), scale_.data(), db, non_temporal, count, channels_);
     else
       leaf().grad_input(b, dy(pixel), bits(pixel), mean_, of_batch_.grad_mean.data(), of_batch_.slope.data(),
-                        scale_.data(), db, past, count, channels_);
+                        scale_.data(), db, non_temporal, count, channels_);
   }
-  // Computes db and the residual's gradient. `past` concerns only the latter.
+  // Computes db and the residual's gradient. `non_temporal` concerns only the latter.
   void with_residual(const T* b, std::int64_t pixel, std::int64_t count, T* db, T* dresidual,
-                     bool past) const {
+                     bool non_temporal) const {
     if (mean_ == nullptr) {
-      residual(pixel, count, dresidual, past);
+      residual(pixel, count, dresidual, non_temporal);
       return (*this)(b, pixel, count, db, false);
     }
     leaf().grad_input_and_masked(b, dy(pixel), bits(pixel), mean_, of_batch_.grad_mean.data(),
-                                 of_batch_.slope.data(), scale_.data(), db, dresidual, past, count,
+                                 of_batch_.slope.data(), scale_.data(), db, dresidual, non_temporal, count,
                                  channels_);
   }
   // Computes only the residual's gradient.
-  void residual(std::int64_t pixel, std::int64_t count, T* dresidual, bool past) const {
-    leaf().masked(dy(pixel), bits(pixel), nullptr, dresidual, past, count, channels_);
+  void residual(std::int64_t pixel, std::int64_t count, T* dresidual, bool non_temporal) const {
+    leaf().masked(dy(pixel), bits(pixel), nullptr, dresidual, non_temporal, count, channels_);
   }
 
  private:
