@@ -30,7 +30,7 @@ struct Tiles {
   std::vector<BFloat16*> rows;            // each pixel's outputs; null if the pixel is no output
   std::vector<std::int64_t> first_piece;  // of each tile
   std::vector<Piece> pieces;
-  bool shares = false;   // a row's last output and the next one's first are a pixel (of padding)
+  bool shares = false;   // a pixel of padding is a row's last output and the next row's first
   std::int64_t end = 0;  // the copy's pixel after the last tile
 
   void clear() { in.clear(), rows.clear(), first_piece.clear(), pieces.clear(), shares = false, end = 0; }

@@ -164,8 +164,8 @@ TapPlan make_plan(const TapConv<T>& t, std::int64_t block) {
     p.row_units = div_up(pixels, p.rows);
   } else {
     p.rows = t.oh;
-    // Few images are cut into rows, into more if there are few blocks of outputs. A
-    // source's are not cut: it would compute the rows that two parts share twice.
+    // Few images are cut into rows, into more if there are few blocks of outputs. A source's
+    // images are not cut, because it would compute twice the rows that two parts share.
     const std::int64_t pixels = t.oh * t.ow, missing = div_up(jobs, t.n * p.blocks);
     const std::int64_t most = std::max(pixels / unit_pixels, std::min(missing, pixels / least_pixels));
     const std::int64_t parts = std::min(div_up(jobs, t.n), most);

@@ -1,5 +1,5 @@
-// The gradient db of batch norm's input and, through a reprogramming filter, the gradient dx of its
-// input and its own, dfilter, some image rows at a time. kernels/block.h names the operands.
+// The gradient db of batch norm's input and, through a reprogramming filter, dx of the filter's
+// input and dfilter of the filter, some image rows at a time. kernels/block.h names the operands.
 #pragma once
 
 #include <algorithm>
