@@ -44,14 +44,15 @@ struct BoxRows {
 // dimension but one are a constant step apart.
 template <class F>
 void each_box_row(const BoxRows& z, F f) {
-  const bool alone = z.last < 1;
-  const std::int64_t neighbours = alone ? 1 : z.box[z.last - 1],
-                     apart = alone ? 0 : z.args.step[static_cast<std::size_t>(z.last - 1)] * z.whole[z.last];
+  const bool single = z.last < 1;
+  const std::int64_t neighbours = single ? 1 : z.box[z.last - 1],
+                     stride =
+                         single ? 0 : z.args.step[static_cast<std::size_t>(z.last - 1)] * z.whole[z.last];
   const std::int64_t rows = rows_per_chunk(chunk_elements(z.rows * z.length, 4096, chunk), z.length);
   parallel_for(z.rows, rows, [&](std::int64_t b, std::int64_t e) {
     for (std::int64_t row = b; row < e;) {
       const std::int64_t end = std::min(e, row - row % neighbours + neighbours);
-      for (std::int64_t at = z.begin(row); row < end; ++row, at += apart) f(row, at);
+      for (std::int64_t at = z.begin(row); row < end; ++row, at += stride) f(row, at);
     }
   });
 }

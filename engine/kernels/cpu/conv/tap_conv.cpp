@@ -79,8 +79,8 @@ std::int64_t make_segments(const TapConv<T>& t, const TapPlan& p, std::int64_t w
         std::memcpy(copy + q * stride, in_memory(begin + whole + q),
                     static_cast<std::size_t>(t.c) * sizeof(T));
     } else {
-      float* behind = copy_pixels(t, p, begin, left, copy);
-      std::fill(behind, copy + room * stride, 0.0F);
+      float* copied_end = copy_pixels(t, p, begin, left, copy);
+      std::fill(copied_end, copy + room * stride, 0.0F);
     }
     row(copy, out + whole * t.out_pixel, left);
     return stride;
