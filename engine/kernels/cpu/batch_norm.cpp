@@ -1,4 +1,4 @@
-// Batch normalisation; its sums are in sums.*.
+// Batch normalisation; its sums are in base/sums.h.
 #include "engine/kernels/cpu/leaf/batch_norm.h"
 #include "engine/base/parallel.h"
 #include "engine/kernels/cpu/base/instantiate.h"
@@ -26,8 +26,8 @@ void batch_norm_stats(View x, MutView mean, MutView var) {
   join_moments(z, parts, mean, var);
 }
 
-// y = (x - mean) * (gamma * inverse_std) + beta. Not folded to x * scale + shift, which loses digits where
-// the mean is large.
+// y = (x - mean) * (gamma * inverse_std) + beta
+// This is not folded to x * scale + shift, which loses digits where the mean is large.
 template <class T>
 void batch_norm_fwd(const BatchNormArgs& a, View x, View mean, View var, View gamma, View beta, MutView y) {
   const Chunks z = chunks_of(x.shape);
@@ -80,7 +80,7 @@ void batch_norm_bwd_eval(const BatchNormArgs& a, View dy, View var, View gamma, 
   });
 }
 
-// A few numbers per channel: nothing to gain from vectors.
+// Plain loops: vectors gain nothing for a few numbers per channel.
 template <>
 void update_running_stats<float>(const BatchNormArgs& a, std::int64_t count, View mean, View var,
                                  MutView running_mean, MutView running_var) {

@@ -1,5 +1,5 @@
-// Convolution forward and its gradient with respect to the input: tap convolutions (tap_conv.h), or
-// Winograd's form where it gains (winograd.h).
+// Convolution and the gradient of its input, in the direct form (conv/tap_conv.h) or,
+// where it gains, in Winograd's form (conv/winograd.h).
 #include "engine/kernels/cpu/conv2d.h"
 
 #include <fmt/format.h>
@@ -14,8 +14,8 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-// The taps of one axis that reach one phase of a strided input: h = phase + stride * i gathers from dy row
-// i + first + taps[k], through filter tap filter[k]; ascending in taps.
+// The taps of one axis for one phase of a strided input. Its row h = phase + stride * i gathers
+// from the rows i + first + taps[k] of dy, through the filter's taps filter[k]; `taps` ascends.
 struct PhaseTaps {
   std::int64_t first = 0;
   std::vector<std::int64_t> taps, filter;
@@ -23,7 +23,7 @@ struct PhaseTaps {
 
 PhaseTaps phase_taps(std::int64_t phase, std::int64_t kernel, int stride, int padding, int dilation) {
   PhaseTaps t;
-  for (std::int64_t r = kernel - 1; r >= 0; --r) {  // falling r is rising dy row
+  for (std::int64_t r = kernel - 1; r >= 0; --r) {  // dy's row rises as r falls
     const std::int64_t reach = phase + padding - r * dilation;
     if (reach % stride != 0) continue;
     if (t.taps.empty()) t.first = reach / stride;
@@ -33,6 +33,7 @@ PhaseTaps phase_taps(std::int64_t phase, std::int64_t kernel, int stride, int pa
   return t;
 }
 
+// Returns the name under which a sealed filter's packed form is kept.
 std::string key_of(const char* what, const Conv2dArgs& a, std::int64_t group, std::int64_t phase_h,
                    std::int64_t phase_w) {
   return fmt::format("{}/s{}x{}/p{}x{}/d{}x{}/g{}of{}/{}.{}", what, a.stride[0], a.stride[1], a.padding[0],
@@ -96,7 +97,7 @@ void convolve_back(const Conv2dArgs& a, bool accumulate, View dy, View w, MutVie
     return;
   }
   const std::int64_t r = w.dim(1), s = w.dim(2), i = w.dim(3), o = w.dim(0) / a.groups;
-  bool covered = true;  // whether every phase has a tap
+  bool covered = true;  // whether every phase has a tap; the others are 0
   for (int ph = 0; ph < a.stride[0]; ++ph)
     covered &= !phase_taps(ph, r, a.stride[0], a.padding[0], a.dilation[0]).taps.empty();
   for (int ph = 0; ph < a.stride[1]; ++ph)

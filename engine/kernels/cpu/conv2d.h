@@ -1,4 +1,4 @@
-// Convolutions for kernels that do something else with their pixels while they are in cache (tap_conv.h).
+// Convolutions for kernels that do more with the pixels while they are in cache (conv/tap_conv.h).
 #pragma once
 
 #include "engine/core/view.h"
@@ -7,12 +7,14 @@
 
 namespace reprise::kernels::cpu {
 
-// conv2d_fwd in its direct form. With several groups `made` would be told of each.
+// Computes y = conv2d(x, w), always in the direct form; x (N,H,W,C), w (O,R,S,I). `finish` is
+// applied to the outputs, and `made` is told of outputs that are complete; both need a.groups == 1.
 template <class T>
 void convolve(const Conv2dArgs& a, View x, View w, MutView y, const Finish<T>& finish = {},
               const PixelsMade& made = {});
 
-// conv2d_dgrad. With a source, only the shape of dy is used.
+// Computes dx, the gradient of x, or with `accumulate` adds it to dx. A source computes the pixels
+// of dy; then only dy's shape is used, and w must not be a filter to which Winograd's form applies.
 template <class T>
 void convolve_back(const Conv2dArgs& a, bool accumulate, View dy, View w, MutView dx,
                    const PixelSource<T>& source = {});

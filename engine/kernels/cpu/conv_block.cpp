@@ -1,8 +1,8 @@
-// A convolution and its epilogue, fused. The statistics, the epilogue of inference and the gradient that the
-// convolution's own starts from are computed while the convolution's pixels are in cache. A large output b of
-// the filter is not kept from forward to backward: it is computed again, a few image rows at a time, and used
-// while it is in cache, because nine multiply-adds cost less than memory. The sums run over the same chunks
-// as those of the plain kernels, so fused and plain have the same bits.
+// A convolution and its epilogue, fused; kernels/block.h names the operands. The statistics,
+// the inference epilogue and the gradient of the convolution's output are computed while its
+// pixels are in cache. A large output b of the filter is not kept from forward to backward, but
+// computed again, a few image rows at a time: nine multiply-adds cost less than memory. Sums
+// run over the same chunks as in the plain kernels, so fused and plain give the same bits.
 #include <algorithm>
 #include <atomic>
 #include <numeric>
@@ -23,7 +23,7 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-// Rows of images, counted through the whole batch.
+// Image rows [begin, end), counted over the whole batch.
 struct Rows {
   std::int64_t begin, end;
 };
@@ -32,17 +32,16 @@ Rows rows_of(const Chunks& z, std::int64_t chunk, std::int64_t width) {
   const std::int64_t first = z.begin(chunk) / width;
   return {first, first + z.rows(chunk) / width};
 }
-// The rows that a filter reads for these of its output: as many more on each side as it reaches over, within
-// their images.
+// Returns the input rows, within their images, that a filter reads for its output rows `rows`.
 Rows read_by(View filter, Rows rows, std::int64_t height) {
   const std::int64_t reach = filter ? filter.dim(0) / 2 : 0;
   return {std::max(rows.begin - reach, rows.begin / height * height),
           std::min(rows.end + reach, ((rows.end - 1) / height + 1) * height)};
 }
 
-// Computes y = conv2d(x, w), and calls make(k) for each k as soon as its output rows reads[k] are complete,
-// while some are in cache. These rows may begin in one unit of the convolution and end in another: the thread
-// that completes the last of their pixels calls make. Both ends of reads[k] rise with k.
+// Computes y = conv2d(x, w), and calls make(k) as soon as rows reads[k] of y are complete,
+// while some are in cache; with groups or Winograd's form, after the convolution. The thread
+// that completes the last pixel of the rows calls make. Both ends of reads[k] rise with k.
 template <class T, class F>
 void convolve_and(const Conv2dArgs& a, View x, View w, MutView y, const std::vector<Rows>& reads, F make) {
   const auto count = std::ssize(reads);
@@ -67,7 +66,7 @@ void convolve_and(const Conv2dArgs& a, View x, View w, MutView y, const std::vec
   });
 }
 
-// Whether the kernel of the convolution can finish its own outputs, and start from pixels that it is given.
+// Returns whether the convolution runs in its direct form without groups, which can apply Finish.
 template <class T>
 bool is_direct(const Conv2dArgs& a, View w, MutView out) {
   return a.groups == 1 && !winograd_applies<T>(a, w, out);
@@ -119,7 +118,7 @@ void conv_block_fwd(const ConvBlockArgs& a, const BlockFwdIn& in, const BlockFwd
   const View x = in.w ? View(made) : in.x;
   const FilteredRows<T> b(x, in.filter);
   const std::int64_t width = y.dim(2), channels = y.dim(3), row = b.row(), image_rows = y.dim(0) * y.dim(1);
-  const bool past = x.data<T>() != y.data<T>() && is_non_temporal<T>(y);
+  const bool non_temporal = x.data<T>() != y.data<T>() && is_non_temporal<T>(y);
   const std::int64_t rows = rows_per_chunk(chunk_elements(y.numel(), 4 * row, 1 << 15), row);
   parallel_for(image_rows, rows, [&](std::int64_t begin, std::int64_t end) {
     typename FilteredRows<T>::Part part(b, begin, end);
@@ -128,8 +127,8 @@ void conv_block_fwd(const ConvBlockArgs& a, const BlockFwdIn& in, const BlockFwd
       conv_block_leaf<T>().finish(
           part.rows(i, i + 1, to), channels, mean, scale.data(), beta,
           residual != nullptr ? residual + i * row : nullptr, a.relu, to,
-          out.open ? out.open.data<std::uint8_t>() + i * width * out.open.dim(3) : nullptr, past, width,
-          channels, channels);
+          out.open ? out.open.data<std::uint8_t>() + i * width * out.open.dim(3) : nullptr, non_temporal,
+          width, channels, channels);
     }
     fence_non_temporal();
   });
@@ -140,7 +139,7 @@ void conv_block_bwd_params(const ConvBlockArgs& a, const BlockParamsIn& in, cons
   const FilteredRows<T> b(in.x, in.filter);
   const Chunks z = Chunks::of_images(in.x.shape, sum_chunk);
   const std::int64_t width = in.x.dim(2), c = z.channels;
-  // As few image rows at a time as make fours of pixels, in which batch norm's own sums go.
+  // The fewest rows with a multiple of four pixels, because batch norm sums four at a time.
   const std::int64_t step = 4 / std::gcd(width, std::int64_t{4});
   float* parts = partial_sums(z.count * 2 * c);
   parallel_for(z.count, 1, [&](std::int64_t k, std::int64_t) {
@@ -162,34 +161,35 @@ template <class T>
 void conv_block_bwd(const ConvBlockArgs& a, bool accumulate, const BlockGradIn& in, const BlockGradOut& out) {
   const NormGradient<T> norm(a.eps, in);
   const std::int64_t width = in.dy.dim(2), c = in.dy.dim(3);
-  const View source = in.b ? in.b : in.x;  // absent where the statistics are constants
+  const View source = in.b ? in.b : in.x;  // absent if the statistics are constants
   const auto b_at = [&](std::int64_t pixel) { return source ? source.data<T>() + pixel * c : nullptr; };
-  const bool residual_past = is_non_temporal<T>(out.dresidual);
-  if (in.w) {  // its tiles read db where it was just computed
+  const bool residual_non_temporal = is_non_temporal<T>(out.dresidual);
+  if (in.w) {  // the convolution's tiles read db right after it is computed
     convolve_back<T>(a.conv, accumulate, in.dy, in.w, out.dx,
                      [&](std::int64_t first, std::int64_t count, T* db) {
                        if (out.dresidual)
                          norm.with_residual(b_at(first), first, count, db,
-                                            out.dresidual.data<T>() + first * c, residual_past);
+                                            out.dresidual.data<T>() + first * c, residual_non_temporal);
                        else
                          norm(b_at(first), first, count, db, false);
                      });
     return;
   }
   const Chunks z = Chunks::of_images(in.dy.shape, filter_chunk);
-  const bool past = is_non_temporal<T>(out.dx);
+  const bool non_temporal = is_non_temporal<T>(out.dx);
   std::optional<FilterGradient<T>> through;
   if (in.filter && (out.dx || out.dfilter)) through.emplace(in, norm, out.dx, static_cast<bool>(out.dfilter));
   const std::int64_t filter = out.dfilter.numel();
   float* partial = out.dfilter ? partial_sums(z.count * filter) : nullptr;
   parallel_for(z.count, 1, [&](std::int64_t k, std::int64_t) {
     const std::int64_t pixel = z.begin(k), count = z.rows(k);
-    if (out.dresidual) norm.residual(pixel, count, out.dresidual.data<T>() + pixel * c, residual_past);
+    if (out.dresidual)
+      norm.residual(pixel, count, out.dresidual.data<T>() + pixel * c, residual_non_temporal);
     if (through)
       through->rows(pixel / width, (pixel + count) / width,
                     partial != nullptr ? partial + k * filter : nullptr);
     else if (!in.filter && out.dx)
-      norm(b_at(pixel), pixel, count, out.dx.data<T>() + pixel * c, past);
+      norm(b_at(pixel), pixel, count, out.dx.data<T>() + pixel * c, non_temporal);
     fence_non_temporal();
   });
   if (out.dfilter) join_sums(z, partial, filter, out.dfilter.data<float>());

@@ -1,4 +1,4 @@
-// Depthwise convolution: rows of outputs in parallel, each cut into runs that see the same taps.
+// Depthwise convolution: rows of outputs in parallel (rows/depthwise_rows.h).
 #include <algorithm>
 
 #include "engine/base/parallel.h"

@@ -1,4 +1,4 @@
-// Element-wise kernels: the array is cut into fixed chunks, each a leaf call.
+// Element-wise kernels: the array is cut into fixed chunks, with one leaf call for each.
 #include "engine/kernels/cpu/leaf/elementwise.h"
 
 #include <algorithm>
@@ -12,8 +12,8 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-// 256 KiB of floats: a few hundred chunks for an activation, each in cache. Arithmetic beyond a few
-// operations per element pays for smaller chunks.
+// 256 KiB of floats fit in cache, and an activation has a few hundred such chunks. Ops with more
+// arithmetic per element use smaller chunks.
 constexpr std::int64_t chunk = 1 << 16, heavy_chunk = 1 << 13;
 
 }  // namespace
@@ -69,11 +69,11 @@ void unary_fwd(const UnaryArgs& args, View x, MutView y) {
   });
 }
 
-// From any other floating type; of the same one there is nothing to do.
+// Converts from any other floating type; x and y never have the same one.
 template <class T>
 void cast(View x, MutView y) {
   parallel_for(x.numel(), chunk, [&](std::int64_t b, std::int64_t e) {
-    if (x.dtype == DType::f64) {  // no leaf: f64 is for ref, and only passes by
+    if (x.dtype == DType::f64) {  // f64, in which only ref computes, has no leaf
       std::vector<float> rounded(static_cast<std::size_t>(e - b));
       std::transform(x.data<double>() + b, x.data<double>() + e, rounded.begin(),
                      [](double v) { return static_cast<float>(v); });
@@ -86,7 +86,7 @@ void cast(View x, MutView y) {
   });
 }
 
-// Of x and y the one that the derivative does not need may be absent.
+// x or y may be absent if the derivative does not need it.
 template <class T>
 void unary_bwd(const UnaryArgs& args, View x, View y, View dy, MutView dx) {
   parallel_for(dy.numel(), heavy_chunk, [&](std::int64_t b, std::int64_t e) {

@@ -1,4 +1,4 @@
-// Bytes to normalised floats: a byte has 256 values, so a table per channel holds every answer.
+// Normalises bytes to floats. A byte has 256 values, so a table per channel holds every result.
 #include <algorithm>
 #include <array>
 

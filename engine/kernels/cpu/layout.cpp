@@ -1,4 +1,4 @@
-// Kernels that move elements without computing: runs of the innermost dimension, copied.
+// Kernels that only move elements: they copy runs of the innermost dimension.
 #include <algorithm>
 
 #include "engine/base/parallel.h"
@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t chunk = 1 << 16;
 
-// The box's rows (runs of its last dimension), and where each begins in the larger tensor.
+// A box's rows (runs of its last dimension), and where each begins in the larger tensor.
 struct BoxRows {
   const BoxArgs& args;
   const Shape &box, &whole;
@@ -40,18 +40,19 @@ struct BoxRows {
   }
 };
 
-// Calls f(row, where it begins in the larger tensor). Rows that are neighbours in the dimension before the
-// last lie a constant step apart.
+// Calls f(row, its beginning in the larger tensor) for each row. Neighbours in the last
+// dimension but one are a constant step apart.
 template <class F>
 void each_box_row(const BoxRows& z, F f) {
-  const bool alone = z.last < 1;
-  const std::int64_t neighbours = alone ? 1 : z.box[z.last - 1],
-                     apart = alone ? 0 : z.args.step[static_cast<std::size_t>(z.last - 1)] * z.whole[z.last];
+  const bool single = z.last < 1;
+  const std::int64_t neighbours = single ? 1 : z.box[z.last - 1],
+                     stride =
+                         single ? 0 : z.args.step[static_cast<std::size_t>(z.last - 1)] * z.whole[z.last];
   const std::int64_t rows = rows_per_chunk(chunk_elements(z.rows * z.length, 4096, chunk), z.length);
   parallel_for(z.rows, rows, [&](std::int64_t b, std::int64_t e) {
     for (std::int64_t row = b; row < e;) {
       const std::int64_t end = std::min(e, row - row % neighbours + neighbours);
-      for (std::int64_t at = z.begin(row); row < end; ++row, at += apart) f(row, at);
+      for (std::int64_t at = z.begin(row); row < end; ++row, at += stride) f(row, at);
     }
   });
 }
@@ -87,7 +88,7 @@ void box_write(const BoxArgs& a, View x, MutView y) {
   });
 }
 
-// Seen from the joined dimension, each tensor is `outer` runs of its own length.
+// Each tensor is `outer` runs of its own length: its values from the joined dimension on.
 template <class T>
 void concat(const ConcatArgs& args, View a, View b, MutView y) {
   std::int64_t outer = 1;

@@ -1,4 +1,4 @@
-// Matrix products: tap convolutions with one tap, the rows being pixels.
+// Matrix products, as tap convolutions with one tap whose pixels are the rows.
 #include <algorithm>
 #include <cstring>
 
@@ -9,7 +9,7 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-// y (m,n) = a (m,k, rows contiguous) * b, where element (k, n) of b is b[k * b_k + n * b_n].
+// Computes y (m,n) = a (m,k) * b (k,n). Element (i,j) of b is b[i * b_k + j * b_n].
 void product(const float* a, std::int64_t m, std::int64_t k, const float* b, std::int64_t b_k,
              std::int64_t b_n, std::int64_t n, float* y, const Storage* sealed = nullptr,
              const std::string& key = {}) {
@@ -32,7 +32,7 @@ void product(const float* a, std::int64_t m, std::int64_t k, const float* b, std
   tap_conv(t, packed_weights(t, sealed, key, weight));
 }
 
-// a (k,m) turned into (m,k).
+// Returns a (k,m) as (m,k), in this thread's Scratch::operand.
 const float* transposed(const float* a, std::int64_t k, std::int64_t m) {
   float* t = scratch(Scratch::operand, static_cast<std::size_t>(k * m));
   for (std::int64_t i = 0; i < k; ++i)

@@ -1,5 +1,5 @@
-// Pooling: rows of outputs in parallel, each cut into runs that see the same taps (pool_rows.h). Backward
-// gathers: each input looks at the windows that saw it.
+// Pooling: rows of outputs in parallel, each cut into runs that see the same taps
+// (rows/pool_rows.h). Backward, each input gathers from the windows that saw it.
 #include <algorithm>
 #include <vector>
 
@@ -16,7 +16,7 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-// Calls f(run) for all rows of `out` (N,OH,OW,C).
+// Calls f(run) for each run of all rows of `out` (N,OH,OW,C), on all threads.
 template <class F>
 void each_run(const PoolRows& rows, const Shape& out, F f) {
   parallel_for(out[0] * out[1], rows_per_chunk(1 << 15, out[2] * out[3]),
@@ -34,7 +34,7 @@ void each_backward_run(const Pool2dArgs& a, const Shape& x, const Shape& y, F f)
   each_run(PoolRows::backward(a, x, y), x, f);
 }
 
-// 1 / what the average at an output divides by.
+// Returns 1 / the number of values of which an output is the average.
 float factor(const Pool2dArgs& a, std::int64_t rows, std::int64_t columns) {
   const std::int64_t taps = a.count_include_pad ? std::int64_t{a.kernel[0]} * a.kernel[1] : rows * columns;
   return 1.0f / static_cast<float>(taps);

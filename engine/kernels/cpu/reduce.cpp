@@ -1,4 +1,4 @@
-// Sums and norms: fixed chunks, their parts added in order, in double.
+// Sums and norms: fixed chunks, whose sums are added in order, in double.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::int64_t chunk = 1 << 16;
 
-// A leaf sum over n values.
+// Returns the sum over n values, where `leaf` sums a chunk.
 template <class T>
 double chunked_sum(double (*leaf)(const T*, std::int64_t), const T* x, std::int64_t n) {
   std::vector<double> parts(static_cast<std::size_t>((n + chunk - 1) / chunk));
@@ -27,12 +27,12 @@ double chunked_sum(double (*leaf)(const T*, std::int64_t), const T* x, std::int6
   return sum;
 }
 
-// l12 has a row per index of the first axis; the others, and a tensor of rank 1, are one row.
+// Returns the number of rows: the length of the first axis for l12 (except in rank 1), else 1.
 std::int64_t rows_of(NormKind kind, const Shape& x) {
   return kind == NormKind::l12 && x.rank() > 1 ? x[0] : 1;
 }
 
-// The l2 norm of each row.
+// Returns the l2 norm of each row.
 std::vector<double> row_norms(const float* x, std::int64_t rows, std::int64_t n) {
   std::vector<double> norms(static_cast<std::size_t>(rows));
   for (std::int64_t r = 0; r < rows; ++r)
@@ -65,7 +65,7 @@ void sum_rows(View x, MutView y) {
   }
 }
 
-// x in f32.
+// x is f32.
 template <class T>
 void expand(View x, MutView y) {
   const std::int64_t channels = x.numel(), rows = channels == 0 ? 0 : y.numel() / channels;

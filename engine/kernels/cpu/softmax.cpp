@@ -1,4 +1,4 @@
-// Softmax and the loss of classification: each row by itself.
+// Softmax and the classification loss, row by row.
 #include "engine/kernels/cpu/leaf/softmax.h"
 #include "engine/base/parallel.h"
 #include "engine/kernels/cpu/base/chunks.h"
@@ -47,7 +47,7 @@ void log_softmax_bwd<float>(View y, View dy, MutView dx) {
   });
 }
 
-// One value per row: nothing to gain from vectors or threads.
+// Plain loop: vectors and threads gain nothing for one value per row.
 template <>
 void nll_fwd<float>(View log_probs, View labels, MutView loss) {
   const std::int64_t rows = log_probs.dim(0), n = log_probs.dim(1);

@@ -1,10 +1,10 @@
-// Kernels of this backend are written for a storage type T: float, or BFloat16, whose values are computed in
-// f32 and rounded once, when stored. Filters, statistics and parameters are f32 beside both.
+// Kernels are templates over the storage type T of images, float or BFloat16. They compute
+// in f32 and round once, when they store. Filters, statistics and parameters are always f32.
 #pragma once
 
 #include "engine/core/dtype.h"
 
-// Makes a kernel's two forms.
+// Instantiates a kernel for both storage types.
 #define REPRISE_CPU_KERNEL(name)              \
   template decltype(name<float>) name<float>; \
   template decltype(name<BFloat16>) name<BFloat16>

@@ -13,8 +13,8 @@ namespace reprise::kernels::cpu {
 namespace {
 
 #if defined(__x86_64__)
-// Tiles hold 8 KiB that a thread's saved state has no room for by default: the kernel gives it on request,
-// where it knows them.
+// Returns whether the machine has AMX and Linux lets this process use it. A thread's saved state
+// has no room for the 8 KiB of tiles by default; Linux adds it on request, if it knows AMX.
 bool has_amx() {
 #if defined(__linux__)
   unsigned a = 0, b = 0, c = 0, d = 0;

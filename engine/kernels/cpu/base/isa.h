@@ -1,4 +1,4 @@
-// Which instruction set the cpu backend uses, and how its leaf functions are found.
+// The instruction set that the cpu backend uses, and the macros that select its leaf functions.
 #pragma once
 
 #include <cstdint>
@@ -10,24 +10,28 @@
 
 namespace reprise::kernels::cpu {
 
-// avx512bf16: as avx512, but bf16 is widened, rounded and multiplied by instructions of its own (AVX512_VBMI
-// too), to the same bits.
-// amx: as avx512bf16, but bf16 is multiplied in tiles, which sum in another order (bf16_order.h).
+// The instruction sets, from the lowest to the highest.
+//   avx512bf16  converts and multiplies bf16 by AVX512_BF16, AVX512_VBMI; the same bits as avx512
+//   amx         multiplies bf16 in tiles, which sum in another order (conv/bf16_order.h)
 enum class Isa : std::uint8_t { portable, avx2, avx512, avx512bf16, amx };
 
-// The highest that this build has, the machine runs and REPRISE_CPU_ISA allows. Chosen once.
+// Returns the highest instruction set that the build has, the machine runs and REPRISE_CPU_ISA
+// allows. It is chosen at the first call. Throws Error if REPRISE_CPU_ISA is none of the names.
 REPRISE_API Isa cpu_isa();
+// Returns the name, spelled as in REPRISE_CPU_ISA.
 REPRISE_API std::string_view name_of(Isa isa);
 
-inline constexpr int line_words = 16;  // floats, or pairs of bf16, of a cache line
+inline constexpr int line_words = 16;  // floats, or pairs of bf16, in a cache line
 
 }  // namespace reprise::kernels::cpu
 
-// Every file in leaf/ is compiled once per instruction set, in its own namespace, and shows one constant
-// table of function pointers there. REPRISE_LEAF(Table, name) declares them all and a function name() that
-// picks one; REPRISE_LEAF_BEST names the namespace for avx512bf16, where that has a table of its own, and
-// REPRISE_LEAF_TOP that for amx too.
-// REPRISE_LEAF_OF(Table, name): a table for each storage type, name_f32 and name_bf16; name<T>() picks.
+// Every file in leaf/ is compiled once per instruction set, each time in a namespace of
+// its own, and defines a constant table of function pointers there. These macros
+// declare the tables, and a function name() that returns the one for cpu_isa().
+//   REPRISE_LEAF(Table, name)                 avx512bf16 and amx use avx512's table
+//   REPRISE_LEAF_BEST(Table, name, best)      avx512bf16 and amx use the table of namespace `best`
+//   REPRISE_LEAF_TOP(Table, name, best, top)  avx512bf16 uses the table of `best`, amx of `top`
+//   REPRISE_LEAF_OF(Table, name)              a table for each storage type T; name<T>() returns it
 #if defined(__x86_64__)
 #define REPRISE_LEAF_TOP(Table, name, best, top) \
   namespace isa_portable {                       \

@@ -1,5 +1,5 @@
-// What this machine can do at most, measured: the denominators of every fraction that benchmarks and the
-// kernel table print.
+// Measures what this machine can do at most. Benchmarks and the kernel table print their results as
+// fractions of these limits.
 #pragma once
 
 #include "engine/base/export.h"
@@ -7,15 +7,15 @@
 namespace reprise {
 
 struct Machine {
-  // f32 multiply-adds of the chosen instruction set on all threads, two operations each, per second.
+  // f32 operations per second, two for a multiply-add: all threads, the chosen instruction set.
   double flops = 0;
-  // a[i] = b[i] + s * c[i] over arrays far larger than the caches, bytes per second (12 a step).
+  // Bytes per second, 12 for each a[i] = b[i] + s * c[i], in arrays far larger than the caches.
   double bytes = 0;
 };
-// Takes about a fifth of a second, and 192 MiB meanwhile.
+// Measures both limits. Takes about a fifth of a second, and 192 MiB of memory until it returns.
 REPRISE_API Machine measure_machine();
 
-// Of a clock that only goes forward.
+// Returns the time in seconds on a clock that never goes back; its zero means nothing.
 REPRISE_API double seconds_now();
 
 }  // namespace reprise

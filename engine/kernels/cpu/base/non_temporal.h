@@ -1,5 +1,5 @@
-// Outputs that are written past the caches: so large that they would not be found there when they are read
-// next. Memory need not be read then, only to be overwritten.
+// Non-temporal stores, for outputs so large that the caches lose them before they are read
+// again. Such stores bypass the caches, so memory is not read only to be overwritten.
 #pragma once
 
 #include <cstdint>
@@ -12,24 +12,24 @@
 
 namespace reprise::kernels::cpu {
 
-inline constexpr std::int64_t non_temporal_bytes = std::int64_t{16} << 20;
+inline constexpr std::int64_t non_temporal_bytes = std::int64_t{16} << 20;  // the smallest one
 
-// Whether an output of so many bytes at `out` is written so. Rows of `row_bytes`, and wherever a kernel
-// begins in one of them, must be whole cache lines.
+// Returns whether an output of `bytes` bytes at `out` is written with non-temporal
+// stores. `out` and every row, of `row_bytes` bytes, must begin at a cache line.
 inline bool is_non_temporal(const void* out, std::int64_t bytes, std::int64_t row_bytes) {
   constexpr std::int64_t line = 64;
   return bytes >= non_temporal_bytes && row_bytes % line == 0 &&
          reinterpret_cast<std::uintptr_t>(out) % line == 0;
 }
 
-// Whether a pass over all of an image tensor writes it so; an absent one is not written.
+// The same for a tensor (N,H,W,C) of T, whose pixels are the rows; false if it is absent.
 template <class T>
 bool is_non_temporal(MutView images) {
   constexpr std::int64_t size = sizeof(T);
   return images && is_non_temporal(images.ptr, images.numel() * size, images.dim(3) * size);
 }
 
-// To be called by a thread that wrote so, before others read.
+// Makes this thread's non-temporal stores visible. Call it before other threads read them.
 inline void fence_non_temporal() {
 #if defined(__x86_64__)
   _mm_sfence();

@@ -24,7 +24,7 @@ float* scratch(Scratch name, std::size_t floats) {
   thread_local Slot slots[static_cast<std::size_t>(Scratch::count)];
   Slot& s = slots[static_cast<std::size_t>(name)];
   if (s.floats < floats) {
-    // Tiles read rows that are pages apart: in huge pages where these would be mostly used.
+    // Tiles read rows that are pages apart, so large memory lies in huge pages.
     constexpr std::size_t page = 4096, huge_page = std::size_t{2} << 20;
     const std::size_t unit = floats * sizeof(float) > huge_page / 8 ? huge_page : page;
     const std::size_t bytes = (floats * sizeof(float) + unit - 1) / unit * unit;

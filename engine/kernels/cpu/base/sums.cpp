@@ -11,11 +11,10 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-// Sums over chunks are made for so many neighbours at a time, chunk by chunk: memory is read in runs, and the
-// compiler sees independent sums.
+// The number of neighbouring sums that are joined together: memory is read in runs, by vectors.
 constexpr std::int64_t strip = 64;
 
-// Calls f(first, count) for strips of the n sums.
+// Calls f(first, count) for each strip of the n sums, on all threads.
 template <class F>
 void each_strip(std::int64_t n, F f) {
   parallel_for(div_up(n, strip), 1,

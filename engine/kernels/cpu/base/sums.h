@@ -1,6 +1,6 @@
-// Sums over the pixels of a channel, as batch norm and reprogramming filters need them, and what batch norm
-// makes of them: f32 within a chunk of rows, double over the chunks, in their order. The plain kernels and
-// the fused ones share them, so that both have the same bits.
+// Sums over the pixels of each channel, for batch norm and reprogramming filters, and the factors
+// that batch norm computes from them. A chunk of rows is summed in f32; the chunks are added in
+// order, in double. Plain and fused kernels both call these functions, so they give the same bits.
 #pragma once
 
 #include <cstdint>
@@ -11,32 +11,35 @@
 
 namespace reprise::kernels::cpu {
 
-// Elements in a chunk: 256 KiB, so that a second look at it finds it in cache.
+// Elements in a chunk: 256 KiB of floats, so that a second pass over the chunk finds it in cache.
 inline constexpr std::int64_t sum_chunk = 1 << 16;
-// And for a filter's gradient, which looks once; its neighbours' rows are read twice, so larger.
+// Elements in a chunk for a filter's gradient. This is one pass only, and it reads the
+// rows next to a cut twice, so larger chunks cost less.
 inline constexpr std::int64_t filter_chunk = 1 << 17;
 
-// Working space for the sums of all chunks: kept by this thread for its next call, undefined at first.
+// Returns memory for the sums of all chunks, with undefined contents: this thread's Scratch::sums.
 float* partial_sums(std::int64_t floats);
 
-// out[n] = the sum over the chunks of partial[chunk][n].
+// Computes out[i] = the sum over the chunks k of partial[k * n + i], for i < n.
 void join_sums(const Chunks& z, const float* partial, std::int64_t n, float* out);
 
-// A chunk's moments: its mean m, sum (x - m), sum (x - m)^2, `channels` values each, into `parts`.
+// Computes the moments of a chunk x (rows, channels) into parts (3, channels): its mean m,
+// sum (x - m) and sum (x - m)^2.
 template <class T>
 void chunk_moments(const T* x, std::int64_t rows, std::int64_t channels, float* parts);
-// Joins those of all chunks, in double (Chan, Golub and LeVeque, 1979). The first moment around m mends the
-// rounding of m.
+// Joins the moments of all chunks (Chan, Golub and LeVeque, 1979) to each channel's mean and biased
+// variance. sum (x - m) corrects the rounding of m.
 void join_moments(const Chunks& z, const float* parts, MutView mean, MutView var);
 
-// From every chunk's sum dy and sum dy (x - mean), `channels` values each.
+// Joins all chunks' parts (2, channels), sum dy and sum dy (x - mean), to the gradients
+//   dbeta = sum dy,  dgamma = sum dy (x - mean) / sqrt(var + eps)
 void join_gradient_sums(const Chunks& z, const float* parts, double eps, View var, MutView dgamma,
                         MutView dbeta);
 
-// gamma / sqrt(var + eps), a value per channel.
+// Returns gamma / sqrt(var + eps) for each channel.
 std::vector<float> normal_scale(View gamma, View var, double eps);
-// What the gradient of the input is made of, beside the scale: dbeta / M and dgamma / (M sqrt(var + eps)),
-// for M pixels.
+// Factors of dx = scale * ((dy - grad_mean) - (x - mean) * slope), one per channel. With M pixels:
+//   grad_mean = dbeta / M,  slope = dgamma / (M sqrt(var + eps))
 struct InputGradient {
   std::vector<float> grad_mean, slope;
 };

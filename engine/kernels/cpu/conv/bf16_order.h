@@ -1,4 +1,4 @@
-// In which order convolutions sum bf16 on the cpu: it decides bits, so it is chosen once for a process.
+// The order in which convolutions on the cpu add products of bf16; it decides bits.
 #pragma once
 
 #include <cstdint>
@@ -8,14 +8,18 @@
 
 namespace reprise::kernels::cpu {
 
-// pairs: one chain of multiply-adds over all channels, of each pair the odd one first, as AVX512_BF16 does
-// (leaf/conv_tile.h). blocks: blocks of up to sixteen pairs, as AMX does (leaf/block_tile.h). Both are
-// computed on every machine, each fast only where it has the instructions.
+// Every machine computes both orders. Each is fast only where the machine has the instructions.
+//   pairs   one chain of multiply-adds over all channels; of each pair of channels the odd one is
+//           first, as in AVX512_BF16 (leaf/conv_tile.h)
+//   blocks  blocks of up to sixteen pairs are summed, then added, as in AMX (leaf/block_tile.h)
 enum class Bf16Order : std::uint8_t { pairs, blocks };
 
-// What set_bf16_order said, else REPRISE_BF16_ORDER, else blocks where the instruction set is amx.
+// Returns the order in use. By default it is that of REPRISE_BF16_ORDER; if this is empty, blocks
+// where cpu_isa() is amx, else pairs. Throws Error if REPRISE_BF16_ORDER has another value.
 REPRISE_API Bf16Order bf16_order();
+// Sets the order for this process. Call it while no convolution runs.
 REPRISE_API void set_bf16_order(Bf16Order order);
+// Returns "pairs" or "blocks".
 REPRISE_API std::string_view name_of(Bf16Order order);
 
 }  // namespace reprise::kernels::cpu

@@ -1,8 +1,9 @@
-// dw[o,r,s,c] = sum over pixels of dy[p,o] * x[p*stride - padding + tap, c].
+// The filter's gradient:
+//   dw[o,r,s,c] = sum over pixels p of dy[p,o] * x[p * stride - padding + (r,s) * dilation, c]
 //
-// The batch is cut into sub-batches whose images fit in cache; within one, every block of dw is summed in
-// registers image by image. Up to eight threads' worth of sub-batches sum into partial filters of their own,
-// which are added in order, so that the shapes alone decide the order of the sum.
+// The batch is cut into sub-batches whose images fit in cache. Within a sub-batch every block of dw
+// is summed in registers, image by image. Sub-batches are summed into at most eight partial
+// filters, which are added in order. So the number of threads does not change the order of the sum.
 #include <algorithm>
 #include <cstring>
 
@@ -17,16 +18,16 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-constexpr std::int64_t cache_floats = 320 << 10;        // of a sub-batch's images and gradients
-constexpr std::int64_t most_partial_floats = 16 << 20;  // of all partial filters
+constexpr std::int64_t cache_floats = 320 << 10;        // a sub-batch's images and gradients
+constexpr std::int64_t most_partial_floats = 16 << 20;  // all partial filters
 
 struct WgradPlan {
-  std::int64_t n, h, w, channels, oh, ow, outputs;  // of x and dy
-  std::int64_t r, s, c, o_group;                    // of the filter
-  std::int64_t padded_h, padded_w, image;           // of a padded image, in floats
-  bool merged;                                      // the taps of a filter row are one run of s * c inputs
+  std::int64_t n, h, w, channels, oh, ow, outputs;  // shapes of x and dy
+  std::int64_t r, s, c, o_group;                    // the filter; outputs in a group
+  std::int64_t padded_h, padded_w, image;           // a padded image: pixels, pixels, floats
+  bool merged;                                      // a row of taps is one run of s * c inputs
   std::int64_t runs, length, blocks_i, blocks_o, blocks;
-  std::int64_t sub_batch, sub_batches, partials, parts;  // parts: shares of the blocks, for small batches
+  std::int64_t sub_batch, sub_batches, partials, parts;  // parts: into which blocks are cut
 
   WgradPlan(const Conv2dArgs& a, const Shape& x, const Shape& dy, const Shape& f, const ConvLeaf& leaf)
       : n(x[0]),
@@ -56,8 +57,8 @@ struct WgradPlan {
   }
 };
 
-// Images [first, last) with their padding, one after the other, and zeros behind for blocks that reach too
-// far.
+// Copies images [first, last) with their padding, as floats, into Scratch::pixels.
+// `slack` zeros follow, for blocks that reach past the end.
 template <class T>
 float* padded_images(const WgradPlan& p, const Conv2dArgs& a, const T* x, std::int64_t first,
                      std::int64_t last, std::int64_t slack) {

@@ -1,7 +1,7 @@
-// Tap convolutions of bf16 whose sums are made in blocks (leaf/block_tile.h). A tile is always sixteen pixels
-// that lie the same distance apart in the copy: where rows of outputs are short it reaches over the end of
-// one, through what pads the copy, into the next, which is the same row of the next image or the next row of
-// the first; only what belongs to an output is stored.
+// Tap convolutions of bf16 that sum blocks of pairs (leaf/block_tile.h). A tile is always
+// sixteen pixels, at equal distances in the copy. Where rows of outputs are short, a tile
+// reaches over a row's end and padding into the next row of the copy: the same row of the
+// next image, or the first image's next row. Only sums that belong to an output are stored.
 #include <algorithm>
 #include <cstring>
 
@@ -15,10 +15,10 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-// In words: 1 MiB stays in the second cache where there is AMX, 32 KiB in the first beside pixels.
+// Words: with AMX 1 MiB stays in the second-level cache, 32 KiB in the first beside pixels.
 constexpr std::int64_t small_weights = 256 << 10, tiny_weights = 8 << 10;
 
-// Neighbouring outputs in a tile: `count` pixels from the tile's pixel `first` on.
+// Neighbouring outputs in a tile: `count` of them, from the tile's pixel `first` on.
 struct Piece {
   std::int64_t first, count;
   BFloat16* out;
@@ -27,14 +27,14 @@ struct Piece {
 // The tiles of a unit, in order, and their pieces.
 struct Tiles {
   std::vector<const float*> in;
-  std::vector<BFloat16*> rows;            // where each of a tile's pixels goes; null where it is none
+  std::vector<BFloat16*> rows;            // each pixel's outputs; null if the pixel is no output
   std::vector<std::int64_t> first_piece;  // of each tile
   std::vector<Piece> pieces;
-  bool shares = false;   // a pixel goes to two places: a row's last and the next one's first see zeros alone
-  std::int64_t end = 0;  // the place behind the last tile, counted in pixels of the copy
+  bool shares = false;   // a pixel of padding is a row's last output and the next row's first
+  std::int64_t end = 0;  // the copy's pixel after the last tile
 
   void clear() { in.clear(), rows.clear(), first_piece.clear(), pieces.clear(), shares = false, end = 0; }
-  // Outputs at places [at, at + count) of `copy`, whose pixels are `stride` words apart.
+  // Adds the outputs at pixels [at, at + count) of `copy`, whose pixels are `stride` words apart.
   void add(const float* copy, std::int64_t stride, std::int64_t at, std::int64_t count, BFloat16* out,
            std::int64_t out_pixel) {
     while (count > 0) {
@@ -60,7 +60,7 @@ struct Tiles {
   }
 };
 
-// The pixels of all images in one row.
+// Lists a unit's tiles if all pixels are one long row; sets the words from pixel to pixel.
 void make_flat_tiles(const TapConv<BFloat16>& t, const TapPlan& p, std::int64_t unit, Tiles& tiles,
                      std::int64_t& stride) {
   const std::int64_t begin = unit * p.rows, end = std::min(t.n * t.h * t.w, begin + p.rows);
@@ -71,7 +71,7 @@ void make_flat_tiles(const TapConv<BFloat16>& t, const TapPlan& p, std::int64_t 
   if (in_place > 0)
     tiles.add(reinterpret_cast<const float*>(in_memory(begin)), stride, 0, in_place, out, t.out_pixel);
   if (begin + in_place == end) return;
-  // A copy, so that nothing is read past the end.
+  // The rest is copied, so that nothing is read past the end.
   const std::int64_t left = end - begin - in_place, room = div_up(left, tile_pixels) * tile_pixels;
   float* copy = scratch(Scratch::pixels, static_cast<std::size_t>(room * stride));
   std::fill(copy + left * stride, copy + room * stride, 0.0F);
@@ -79,7 +79,7 @@ void make_flat_tiles(const TapConv<BFloat16>& t, const TapPlan& p, std::int64_t 
   for (std::int64_t q = 0; p.in_place && q < left; ++q)
     std::memcpy(copy + q * stride, in_memory(begin + in_place + q),
                 static_cast<std::size_t>(t.c) * sizeof(BFloat16));
-  tiles.end = 0;  // places are counted from the copy's first pixel
+  tiles.end = 0;  // counted in the copy from here on
   tiles.add(copy, stride, 0, left, out + in_place * t.out_pixel, t.out_pixel);
 }
 
@@ -88,10 +88,10 @@ void make_tiles(const TapConv<BFloat16>& t, const TapPlan& p, std::int64_t unit,
   const std::int64_t first = unit / p.row_units * p.images, last = std::min(t.n, first + p.images);
   const std::int64_t first_row = unit % p.row_units * p.rows, last_row = std::min(t.oh, first_row + p.rows);
   stride = p.stride_w * p.pixel_words;
-  // Behind the last pixel lie what pads it and the rest of a tile.
+  // Slack after the last pixel: its padding and the rest of a tile.
   float* copy = copy_images(t, p, first, last, first_row, (tile_pixels + t.cols.back()) * stride);
-  // From row to row of outputs and from image to image, in places: make_plan sees to it that strides divide a
-  // row of the copy.
+  // Outputs from row to row and from image to image: make_plan makes a row of the copy
+  // a multiple of the stride.
   const std::int64_t row_places = p.row_words / stride * p.stride_h, image_places = p.image_words / stride;
   for (std::int64_t row = first_row; row < last_row; ++row)
     for (std::int64_t n = first; n < last; ++n)
@@ -99,7 +99,7 @@ void make_tiles(const TapConv<BFloat16>& t, const TapPlan& p, std::int64_t unit,
                 t.out + n * t.out_image + row * t.out_row, t.out_pixel);
 }
 
-// Adds complete outputs to what is in `out`, or finishes them there.
+// Applies t.finish to rounded sums and stores the results in `out`.
 void finish_outputs(const TapConv<BFloat16>& t, const BFloat16* sums, std::int64_t stride, BFloat16* out,
                     std::int64_t pixels, std::int64_t first_channel, std::int64_t channels) {
   const Finish<BFloat16>& f = t.finish;
@@ -112,7 +112,7 @@ void finish_outputs(const TapConv<BFloat16>& t, const BFloat16* sums, std::int64
                 pixels, t.out_pixel, channels);
 }
 
-// A call's tiles of a unit with one block of outputs.
+// Computes one call: tiles from `first` on, with block b of outputs.
 void run(const TapConv<BFloat16>& t, const PackedWeights& weights, const Tiles& tiles, std::int64_t first,
          std::int64_t b, BlockCall& call) {
   const BlockLeaf& leaf = block_leaf();
@@ -176,8 +176,7 @@ void tap_conv_blocks(const TapConv<BFloat16>& t, const PackedWeights& weights) {
       call.beside =
           reinterpret_cast<std::intptr_t>(t.finish.residual) - reinterpret_cast<std::intptr_t>(t.out);
     block_leaf().begin(call.pairs);
-    // One block after the other, so that its panel stays in cache; or where all weights do, one tile after
-    // the other.
+    // Goes tile by tile if all weights stay in cache, else block by block, so that a panel does.
     const std::int64_t panel = call.block_count * call.pairs * weights.block, all = panel * (end - begin);
     call.panel_passes = (all <= small_weights ? all : panel) > tiny_weights;
     if (all <= small_weights) {

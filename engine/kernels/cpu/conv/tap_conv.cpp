@@ -16,10 +16,10 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-constexpr std::int64_t small_weights = 64 << 10;  // words: 256 KiB, which stay in L2
+constexpr std::int64_t small_weights = 64 << 10;  // words: 256 KiB stay in the second-level cache
 
-// The tile that computes the fewest outputs nobody wants, among those with the right width; the preferred one
-// if it computes hardly more.
+// Returns the tile that computes the fewest unneeded pixels, among those with the right
+// number of vectors; the preferred one if it computes hardly more.
 template <class T>
 const TileVariant& choose_tile(const TapConv<T>& t, std::int64_t row_pixels) {
   const ConvLeaf& leaf = conv_leaf();
@@ -36,7 +36,7 @@ const TileVariant& choose_tile(const TapConv<T>& t, std::int64_t row_pixels) {
   return *best;
 }
 
-// Whether a unit's copied pixels and its outputs are one long row each: a single tap, of any stride.
+// Returns whether a unit's copied pixels, and its outputs, are one long row (a single tap).
 template <class T>
 bool is_one_row(const TapConv<T>& t, const TapPlan& p) {
   return p.copy_w == t.ow && p.copy_h == p.rows && p.stride_w == 1 && t.out_row == t.ow * t.out_pixel &&
@@ -50,8 +50,8 @@ struct Segment {
   int valid;
 };
 
-// A unit's segments, of `width` pixels each, and where it is not read in place its copy. Returns the words
-// from pixel to pixel.
+// Lists a unit's segments of `width` pixels, and copies its input unless it is read in
+// place. Returns the words from pixel to pixel.
 template <class T>
 std::int64_t make_segments(const TapConv<T>& t, const TapPlan& p, std::int64_t width, std::int64_t unit,
                            std::vector<Segment<T>>& segments) {
@@ -70,7 +70,7 @@ std::int64_t make_segments(const TapConv<T>& t, const TapPlan& p, std::int64_t w
     T* out = t.out + begin * t.out_pixel;
     row(reinterpret_cast<const float*>(in_memory(begin)), out, whole);
     if (left == 0) return stride;
-    // A copy, so that nothing is read past the end.
+    // The rest is copied, so that nothing is read past the end.
     const std::int64_t room = div_up(left, width) * width;
     float* copy = scratch(Scratch::pixels, static_cast<std::size_t>(room * stride));
     if (p.in_place) {
@@ -79,8 +79,8 @@ std::int64_t make_segments(const TapConv<T>& t, const TapPlan& p, std::int64_t w
         std::memcpy(copy + q * stride, in_memory(begin + whole + q),
                     static_cast<std::size_t>(t.c) * sizeof(T));
     } else {
-      float* behind = copy_pixels(t, p, begin, left, copy);
-      std::fill(behind, copy + room * stride, 0.0F);
+      float* copied_end = copy_pixels(t, p, begin, left, copy);
+      std::fill(copied_end, copy + room * stride, 0.0F);
     }
     row(copy, out + whole * t.out_pixel, left);
     return stride;
@@ -88,7 +88,7 @@ std::int64_t make_segments(const TapConv<T>& t, const TapPlan& p, std::int64_t w
   const std::int64_t first_image = unit / p.row_units * p.images,
                      last_image = std::min(t.n, first_image + p.images);
   const std::int64_t first_row = unit % p.row_units * p.rows, last_row = std::min(t.oh, first_row + p.rows);
-  // The last segment of a row may reach past it: into the next row, and past the last one into this slack.
+  // A row's last segment may reach into the next row; that of the last row, into this slack.
   const auto slack = (width * p.stride_w + 1) * p.pixel_words;
   const float* copy = copy_images(t, p, first_image, last_image, first_row, slack);
   stride = p.stride_w * p.pixel_words;
@@ -103,8 +103,8 @@ std::int64_t make_segments(const TapConv<T>& t, const TapPlan& p, std::int64_t w
   return stride;
 }
 
-// Every tile of the unit with every block of outputs: as many blocks at a time as have panels that stay in
-// cache, so that the outputs of a pixel are written as far as possible one after the other.
+// Computes a unit's tiles with blocks [block_begin, block_end) of outputs: as many blocks at a
+// time as have panels that fit in cache, so that most of a pixel's outputs are written together.
 template <class T>
 void run_tiles(const TapConv<T>& t, const TileVariant& v, const PackedWeights& weights,
                const std::vector<Segment<T>>& segments, TileCall call, std::int64_t block_begin,
@@ -141,7 +141,7 @@ void run_tiles(const TapConv<T>& t, const TileVariant& v, const PackedWeights& w
                      steps = call.run_count * div_up(call.run_length, line_words);  // of a call
   for (std::int64_t g = block_begin; g < block_end; g += group) {
     const std::int64_t end = std::min(block_end, g + group);
-    // The weights of the next blocks come while these are used.
+    // Prefetches the next blocks' weights while these are used.
     std::int64_t lines = (std::min(block_end, end + group) - end) * panel / line_words;
     const std::int64_t share = div_up(lines, std::max<std::int64_t>(1, tiles * (end - g) * steps));
     call.ahead = weights.data + end * panel;
@@ -187,7 +187,7 @@ template <class T>
 void pack_weights(const TapConv<T>& t, const WeightAt& weight, float* to) {
   const std::int64_t block = block_of(t), words = tap_words(t),
                      taps = std::ssize(t.rows) * std::ssize(t.cols);
-  // Where tiles read blocks: pairs of one, of which each tile of outputs has its own rows.
+  // In the form `blocks`: a block's pairs. Each tile of outputs has rows of its own in it.
   const std::int64_t pairs = word_form<T>() == WordForm::blocks ? pairs_of_blocks(t) : 0;
   parallel_for(div_up(t.o, block), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t b = begin; b < end; ++b) {
@@ -204,7 +204,7 @@ void pack_weights(const TapConv<T>& t, const WeightAt& weight, float* to) {
         if (const std::int64_t c = i % words; std::is_same_v<T, float>) {
           const float* w = outputs(c);
           for (std::int64_t o = 0; o < count; ++o) p[o] = w[o * stride];
-        } else if (word_form<T>() == WordForm::swapped) {  // as widen_swapped puts the channels
+        } else if (word_form<T>() == WordForm::swapped) {  // in widen_swapped's order
           if ((c ^ 1) >= t.c) continue;
           const float* w = outputs(c ^ 1);
           for (std::int64_t o = 0; o < count; ++o) p[o] = rounded(w[o * stride]);
@@ -227,7 +227,7 @@ PackedWeights packed_weights(const TapConv<T>& t, const Storage* sealed, const s
                              const WeightAt& weight) {
   const std::int64_t block = block_of(t);
   if (sealed != nullptr) {
-    const char* const forms[] = {"", "/bf16", "/bf16 pairs", "/bf16 blocks"};  // as WordForm has them
+    const char* const forms[] = {"", "/bf16", "/bf16 pairs", "/bf16 blocks"};  // as WordForm
     const char* form = forms[static_cast<int>(word_form<T>())];
     const std::byte* p =
         sealed->derived(key + "/" + std::to_string(block) + form, packed_words(t) * sizeof(float),

@@ -16,19 +16,19 @@
 namespace reprise::kernels::cpu {
 namespace {
 
-constexpr std::int64_t copy_budget = 240 << 10;  // words: 960 KiB, what a core's L2 holds beside a panel
-constexpr std::int64_t made_budget = 120 << 10;  // words of pixels that are made: others come with them
-constexpr std::int64_t unit_pixels = 392;        // enough tiles to use a panel that was fetched once
-constexpr std::int64_t least_pixels = 84;        // of a part of a row that is cut for want of jobs
+constexpr std::int64_t copy_budget = 240 << 10;    // words: 960 KiB fit a core's L2 beside a panel
+constexpr std::int64_t source_budget = 120 << 10;  // words; a source's operands share the cache
+constexpr std::int64_t unit_pixels = 392;          // enough to fetch a panel for
+constexpr std::int64_t least_pixels = 84;          // the smallest part that is cut for want of jobs
 
-// Fewer jobs do not keep the threads busy to the end.
+// Returns how many jobs keep the threads busy to the end.
 std::int64_t wanted_jobs() {
   const std::int64_t threads = thread_count();
   return threads * std::max<std::int64_t>(2, div_up(8, threads));
 }
 
-// Words from pixel to pixel of a copy: a tile reads the same channel of its pixels together, and where
-// these lie a multiple of 4 KiB apart they evict each other from the first-level cache.
+// Returns the words from pixel to pixel of a copy. A tile reads the same channel of its pixels
+// together; pixels a multiple of 4 KiB apart would evict each other from the first-level cache.
 std::int64_t spread(std::int64_t words) {
   return words % 1024 == 0 ? words + 16 : words;
 }
@@ -43,8 +43,8 @@ bool are_contiguous(const TapConv<T>& t) {
   return t.cols.back() + 1 == std::ssize(t.cols);
 }
 
-// How pairs fall into blocks. Those of a row of taps are cut together where that makes fewer of them, else
-// each tap's by themselves. All blocks are of one size.
+// How pairs are cut into blocks of one size: the pairs of a row of taps together if
+// that makes fewer blocks, else those of each tap.
 struct Blocks {
   bool together;
   std::int64_t pairs, tap_words;
@@ -59,7 +59,7 @@ Blocks blocks_of(const TapConv<T>& t) {
   return {false, pairs, pairs * of_tap};
 }
 
-// Zeros on the left and on the right of a row of `width` pixels in the copy.
+// Pixels of zeros at the left and the right end of a row of `width` pixels in the copy.
 struct Padding {
   std::int64_t left, right;
 };
@@ -68,14 +68,14 @@ Padding padding_of(const TapConv<T>& t, const TapPlan& p, std::int64_t width) {
   const std::int64_t left = std::clamp<std::int64_t>(div_up(-t.col_origin, p.step_w), 0, width);
   return {left, width - std::clamp(div_up(t.w - t.col_origin, p.step_w), left, width)};
 }
-// How much of the right one the left one of the next row, as long, can stand for.
+// Returns how many pixels of a row's right padding the next row's left padding can replace.
 template <class T>
 std::int64_t shared_padding(const TapConv<T>& t, const TapPlan& p) {
   const Padding padding = padding_of(t, p, p.copy_w);
   return std::min(padding.left, padding.right);
 }
 
-// Neighbouring tap columns that lie side by side in the copy are one run.
+// Lists the runs of words. Neighbouring tap columns that are contiguous in the copy are one run.
 template <class T>
 void make_runs(const TapConv<T>& t, TapPlan& p) {
   if (p.form == WordForm::blocks) {
@@ -132,7 +132,7 @@ TapPlan make_plan(const TapConv<T>& t, std::int64_t block) {
   p.flat = t.rows.size() == 1 && t.cols.size() == 1 && t.stride_h == 1 && t.stride_w == 1 &&
            t.row_origin == 0 && t.col_origin == 0 && t.oh == t.h && t.ow == t.w &&
            t.out_row == t.ow * t.out_pixel && t.out_image == t.oh * t.out_row;
-  const std::int64_t words = p.tap_words, budget = t.source ? made_budget : copy_budget,
+  const std::int64_t words = p.tap_words, budget = t.source ? source_budget : copy_budget,
                      span_w = t.cols.back() + 1, span_h = t.rows.back() + 1, jobs = wanted_jobs();
   const WordForm form = p.form;
   p.pixel_words = form == WordForm::blocks && blocks_of(t).together ? words : spread(words);
@@ -148,13 +148,13 @@ TapPlan make_plan(const TapConv<T>& t, std::int64_t block) {
     p.in_place = !t.source && spread(stride) == stride && words == p.words &&
                  (form == WordForm::floats || (form != WordForm::swapped && whole_pairs));
     p.images = 1;
-    // What the tiles of every instruction set divide.
+    // A multiple of every instruction set's tiles.
     const std::int64_t step = form == WordForm::blocks ? 2 * tile_pixels : 84;
     const std::int64_t pixels = t.n * t.h * t.w;
-    p.rows = std::clamp<std::int64_t>(budget / words / step * step, step, 784);  // here: pixels
+    p.rows = std::clamp<std::int64_t>(budget / words / step * step, step, 784);  // pixels
     if (t.source) {
       p.rows = std::min(p.rows, div_up(div_up(pixels, jobs), step) * step);
-    } else if (form != WordForm::blocks) {  // whose tiles need more pixels for each panel
+    } else if (form != WordForm::blocks) {  // tiles of blocks need more pixels for each panel
       const std::int64_t units = std::clamp<std::int64_t>(pixels / least_pixels, 1, jobs),
                          tile = conv_leaf().variants[0].pixels * conv_leaf().variants[0].segments;
       p.rows = std::min(p.rows, div_up(div_up(pixels, units), tile) * tile);
@@ -164,8 +164,8 @@ TapPlan make_plan(const TapConv<T>& t, std::int64_t block) {
     p.row_units = div_up(pixels, p.rows);
   } else {
     p.rows = t.oh;
-    // Few images are cut into rows, further where their blocks of outputs are too few for the jobs; but not
-    // what is made anew where windows share it.
+    // Few images are cut into rows, into more if there are few blocks of outputs. A source's
+    // images are not cut, because it would compute twice the rows that two parts share.
     const std::int64_t pixels = t.oh * t.ow, missing = div_up(jobs, t.n * p.blocks);
     const std::int64_t most = std::max(pixels / unit_pixels, std::min(missing, pixels / least_pixels));
     const std::int64_t parts = std::min(div_up(jobs, t.n), most);
@@ -178,7 +178,7 @@ TapPlan make_plan(const TapConv<T>& t, std::int64_t block) {
           std::max<std::int64_t>(1, budget / (height(t.oh) * p.copy_w * p.pixel_words));
       p.images = std::min({t.n, by_size, div_up(unit_pixels, t.oh * t.ow)});
       if (t.source) p.images = std::min(p.images, div_up(t.n, jobs));
-      if (p.images > 2) p.images -= p.images % 2;  // a tile may hold two rows, of which there may be 7
+      if (p.images > 2) p.images -= p.images % 2;  // for tiles of two rows, in images of 7
     }
     p.image_units = div_up(t.n, p.images);
   }
@@ -187,8 +187,8 @@ TapPlan make_plan(const TapConv<T>& t, std::int64_t block) {
   const bool side_by_side = form == WordForm::blocks;
   p.row_words = side_by_side ? p.images * image_row : image_row;
   p.image_words = side_by_side ? image_row : p.copy_h * image_row;
-  // Few units (small batches): share the blocks of outputs out as well, where the pixels are not made anew
-  // for each.
+  // Few units (small batches): the blocks of outputs are cut too, unless a source would
+  // compute the pixels for each part again.
   const std::int64_t units = p.image_units * p.row_units;
   p.block_units = t.source || units >= jobs ? 1 : std::min(p.blocks, div_up(jobs, units));
   make_runs(t, p);
@@ -214,7 +214,7 @@ float* copy_from(const TapConv<T>& t, const TapPlan& p, const T* from, std::int6
     return to + pixels * words;
   }
   if constexpr (std::is_same_v<T, BFloat16>)
-    if (t.c == 3) {  // an image: calls for six bytes would take longer than the convolution
+    if (t.c == 3) {  // an image; a call for each pixel would take longer than the convolution
       for (std::int64_t q = 0; q < pixels; ++q, from += p.step_w * t.in_channels, to += p.pixel_words) {
         if (swapped) {
           const auto high = [from](int c) { return std::uint32_t{from[c].bits} << 16; };  // a float's bits
@@ -254,7 +254,7 @@ float* copy_pixels(const TapConv<T>& t, const TapPlan& p, std::int64_t first, st
     fence_non_temporal();
     return to + pixels * p.pixel_words;
   }
-  // A few at a time, which stay in the first cache.
+  // A few pixels at a time, which stay in the first-level cache.
   const std::int64_t few = rows_per_chunk(4 << 10, t.in_channels);
   T* made = scratch_of<T>(Scratch::operand, static_cast<std::size_t>(few * t.in_channels));
   for (std::int64_t end = first + pixels; first < end; first += few) {
@@ -262,13 +262,13 @@ float* copy_pixels(const TapConv<T>& t, const TapPlan& p, std::int64_t first, st
     t.source(first, count, made);
     to = copy_from(t, p, made + t.c_begin, count, to);
   }
-  fence_non_temporal();  // a source may write so
+  fence_non_temporal();  // a source may use such stores
   return to;
 }
 
 namespace {
 
-// copy_h rows of one image from `first` on, the channels read, with zeros outside.
+// Copies copy_h rows of an image, from input row `first` on, with zeros outside the image.
 template <class T>
 void copy_padded(const TapConv<T>& t, const TapPlan& p, std::int64_t image, std::int64_t first, float* to) {
   const Padding padding = padding_of(t, p, p.copy_w);
@@ -294,7 +294,7 @@ float* copy_images(const TapConv<T>& t, const TapPlan& p, std::int64_t first, st
                    std::int64_t row, std::int64_t slack) {
   const std::int64_t words = p.images * p.copy_h * p.copy_w * p.pixel_words;
   float* copy = scratch(Scratch::pixels, static_cast<std::size_t>(words + slack));
-  // Behind the last image, which may be one of less than a unit has.
+  // The last unit may have fewer images; the rest of its copy is 0.
   if (last - first < p.images) std::memset(copy, 0, static_cast<std::size_t>(words) * sizeof(float));
   std::memset(copy + words, 0, static_cast<std::size_t>(slack) * sizeof(float));
   for (std::int64_t n = first; n < last; ++n)

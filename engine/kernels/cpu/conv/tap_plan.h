@@ -1,5 +1,4 @@
-// What the loops over tiles (tap_conv.cpp, tap_blocks.cpp) share: how a tap convolution is cut into units and
-// how a unit's pixels are copied.
+// How tap_conv.cpp and tap_blocks.cpp cut a convolution into units, and copy a unit's pixels.
 #pragma once
 
 #include <atomic>
@@ -11,49 +10,55 @@
 
 namespace reprise::kernels::cpu {
 
-// What tiles read as a word: a float; of bf16 a widened channel, where the two of a pair have changed places;
-// or a pair of bf16, of which they sum single ones or blocks (bf16_order.h).
+// The word that tiles read.
+//   floats   a float
+//   swapped  a bf16 channel, widened; the two channels of each pair have changed places
+//   pairs    a pair of bf16 channels, for Bf16Order::pairs
+//   blocks   a pair of bf16 channels, for Bf16Order::blocks
 enum class WordForm : std::uint8_t { floats, swapped, pairs, blocks };
+// Returns the form for T, with this instruction set and bf16_order().
 template <class T>
 WordForm word_form();
 
-// The channels of a pixel as words: whole pairs of bf16, the second of the last one perhaps 0.
+// Returns the words of a pixel's channels. bf16 has whole pairs: a missing last channel is 0.
 template <class T>
 std::int64_t words_of(const TapConv<T>& t);
 
-// The work is cut into units: some images, or some rows of one image, times some blocks of outputs. How is
-// decided by the shapes and the number of threads, on which no result depends.
+// How the work is cut: the input into units of some images, or some rows of one image,
+// and the blocks of outputs into parts. A job is a unit with a part. The shapes and the
+// number of threads decide the cut; no result depends on it.
 struct TapPlan {
   WordForm form;
   std::int64_t words, tap_words;  // words_of and tap_words of the convolution
-  bool flat;                      // one tap, stride 1: the pixels of all images are one long row
-  bool in_place;                  // read where it lies
-  std::int64_t images, rows;      // of a unit
+  bool flat;                      // one tap, stride 1: all pixels are one long row
+  bool in_place;                  // the tiles read the input itself; needs `flat`
+  std::int64_t images, rows;      // of a unit; if `flat`, rows counts pixels
+  // Units along the images and the rows; parts of the blocks of outputs; all blocks of outputs.
   std::int64_t image_units, row_units, block_units, blocks;
-  // A unit's copy of the input: from pixel to pixel in the image and in the copy, which leaves out what a
-  // single strided tap never reads.
-  std::int64_t step_w, step_h, stride_w, stride_h;
-  std::int64_t copy_w, copy_h, pixel_words;
-  // From row to row and from image to image, in words. Images follow one another; where tiles read blocks
-  // they lie side by side, and what pads a row on the right is what pads the next one on the left.
-  std::int64_t row_words, image_words;
-  // Runs of contiguous words that tiles read, relative to a pixel of the copy, in order. In blocks a run is
-  // one.
+  // A unit's copy of the input. It leaves out pixels that a single strided tap never reads. In
+  // the form `blocks` its images lie side by side, and neighbouring rows share their padding.
+  std::int64_t step_w, step_h;               // the input's pixels from pixel to pixel of the copy
+  std::int64_t stride_w, stride_h;           // the copy's pixels from output to output
+  std::int64_t copy_w, copy_h, pixel_words;  // size of an image's copy; words from pixel to pixel
+  std::int64_t row_words, image_words;       // words from row to row, from image to image
+  // Where each run of contiguous words begins, relative to an output's first pixel in
+  // the copy, in the order of the sum. In the form `blocks` a run is a block of pairs.
   std::vector<std::int64_t> runs;
   std::int64_t run_length;
 };
+// Returns the plan for `block` outputs in a block.
 template <class T>
 TapPlan make_plan(const TapConv<T>& t, std::int64_t block);
 
-// Of a tap in the copy and in packed weights: words_of, or with zeros behind, so that blocks divide them.
+// Returns the number of words of a tap in the copy and in packed weights: words_of, and
+// in the form `blocks` zeros up to whole blocks.
 template <class T>
 std::int64_t tap_words(const TapConv<T>& t);
-// How many pairs a block has.
+// Returns the number of pairs in a block; all blocks are of one size.
 template <class T>
 std::int64_t pairs_of_blocks(const TapConv<T>& t);
 
-// Counts the jobs of each unit, one for each part of its blocks, to tell TapConv::made of its outputs when
-// the last of them is done.
+// Counts the jobs of each unit that are left, and calls TapConv::made after a unit's last job.
 template <class T>
 class UnitsMade {
  public:
@@ -61,6 +66,7 @@ class UnitsMade {
       : t_(t), p_(p), left_(t.made ? static_cast<std::size_t>(p.image_units * p.row_units) : 0) {
     for (auto& jobs : left_) jobs = p.block_units;
   }
+  // Counts a job of the unit as done.
   void done(std::int64_t unit);
 
  private:
@@ -69,28 +75,29 @@ class UnitsMade {
   std::vector<std::atomic<std::int64_t>> left_;
 };
 
-// Tells a thread whether its last job was of the same unit, so that what it made of it, the copy above all,
-// is still there: jobs of a unit follow one another. What UnitsMade tells may use that memory, as then no job
-// of the unit is left.
+// Remembers each thread's last unit in a call of tap_conv, so that a unit's next job can use the
+// copy again. TapConv::made may overwrite the copy, because no job of the unit is left then.
 class SameUnit {
  public:
   SameUnit();
+  // Returns whether this thread's last job was of the same unit, and remembers this one.
   bool operator()(std::int64_t unit) const;
 
  private:
   std::uint64_t call_;
 };
 
-// Copies the channels read of `pixels` pixels in a row, from pixel `first` of all images on, as tiles want
-// them; returns what lies behind.
+// Copies `pixels` pixels, step_w apart, into `to` as words; `first` is counted over all
+// images. Returns the address after the last word.
 template <class T>
 float* copy_pixels(const TapConv<T>& t, const TapPlan& p, std::int64_t first, std::int64_t pixels, float* to);
-// The copy of images [first, last), from output row `row` on, with `slack` words of 0 behind.
+// Copies what a unit reads, images [first, last) from output row `row` on, into this thread's
+// Scratch::pixels, with zeros around the images. `slack` words of 0 follow the copy.
 template <class T>
 float* copy_images(const TapConv<T>& t, const TapPlan& p, std::int64_t first, std::int64_t last,
                    std::int64_t row, std::int64_t slack);
 
-// tap_conv where tiles read blocks.
+// Computes tap_conv in the form `blocks`.
 void tap_conv_blocks(const TapConv<BFloat16>& t, const PackedWeights& weights);
 
 }  // namespace reprise::kernels::cpu

@@ -25,34 +25,34 @@ namespace reprise::kernels::cpu {
 namespace {
 
 constexpr int panels = winograd_panels * winograd_panels;
-// Between the elements of a tile, so that they do not fall on the same lines of a cache.
+// Floats between the elements of a tile, which else would share few sets of a cache.
 constexpr std::int64_t gap = 16;
 
-// One of the forms. Tiles begin `origin` pixels before the input.
+// Stride 1 or 2, forward or the gradient. Tiles begin `origin` pixels before the input.
 template <class T>
 struct Form {
   const char* name;
   WinogradAxis axis;
   const WinogradTransforms<T>& transforms;
-  bool transposed;  // the filter's O channels are read, the taps turned round
+  bool transposed;  // the sum runs over the filter's O channels, with the taps reversed
   std::array<std::int64_t, 2> origin;
-  bool adds = false;  // to what is in the output
+  bool adds = false;  // adds to the output
 
   std::int64_t elements() const { return std::int64_t{axis.elements} * axis.elements; }
   std::int64_t panel(int row, int column) const {
     return winograd_panels * std::min(row, winograd_panels - 1) + std::min(column, winograd_panels - 1);
   }
-  // Whether a tile that is cut after `left` of its outputs can do without this element of an axis.
+  // Returns whether a tile that keeps only `left` outputs (0: all) does not need this element.
   bool idle(int element, std::int64_t left) const {
-    if (left == 0) return false;                                // none is cut
-    if (axis.elements == winograd_panels) return element == 5;  // infinity, which only the last output reads
+    if (left == 0) return false;
+    if (axis.elements == winograd_panels) return element == 5;  // infinity, for the last output
     const std::int64_t pixels = div_up(left, axis.outputs / 4);
     return element == 4 || element - 5 >= pixels;
   }
 };
 
-// The transformed filter in the order in which it is read: [block of outputs][panel][input][output in the
-// block], zero where there is no such output.
+// Transforms the filter into the order in which it is read:
+// [block of outputs][panel][input][output in the block], 0 after the last output.
 template <class T>
 void transform_filter(View filter, const Form<T>& form, std::int64_t block, float* to) {
   const bool transposed = form.transposed;
@@ -77,23 +77,22 @@ void transform_filter(View filter, const Form<T>& form, std::int64_t block, floa
   });
 }
 
-// The work: the tiles of all images in one row, cut into chunks, and for each chunk some of the blocks of
-// outputs.
-struct TapPlan {
-  std::int64_t tiles_h, tiles_w, tiles;  // of an image; of all
-  std::int64_t block, blocks;            // outputs
-  std::int64_t chunk, chunks;            // tiles
-  std::int64_t parts, blocks_each;       // how the blocks are cut
+// How the work is cut: the tiles of all images into chunks, and the blocks of outputs into parts.
+struct TilePlan {
+  std::int64_t tiles_h, tiles_w, tiles;  // tiles of an image; of all images
+  std::int64_t block, blocks;            // outputs in a block; blocks
+  std::int64_t chunk, chunks;            // tiles in a chunk; chunks
+  std::int64_t parts, blocks_each;       // parts of the blocks; blocks in a part
 };
 
-// Bytes of transformed filters that no cache is sure to hold.
+// A transformed filter of more bytes may not fit in any cache.
 constexpr std::int64_t uncached_filter = std::int64_t{16} << 20;
 
-// The chunks with which the last thread is done first. Small ones read panels more often, large ones do not
-// fit the cache, but that hardly matters where the panels come from memory; parts of the blocks all transform
-// the same inputs. No result depends on the choice.
-TapPlan make_plan(const MutView& out, std::int64_t inputs, int tile_outputs) {
-  TapPlan p{};
+// Returns the plan whose last thread ends first. Small chunks read the panels more often.
+// Large chunks do not fit the cache, which matters less if the panels come from memory.
+// Every part transforms its chunk's inputs again. No result depends on the choice.
+TilePlan make_plan(const MutView& out, std::int64_t inputs, int tile_outputs) {
+  TilePlan p{};
   p.tiles_h = div_up(out.dim(1), tile_outputs);
   p.tiles_w = div_up(out.dim(2), tile_outputs);
   p.tiles = out.dim(0) * p.tiles_h * p.tiles_w;
@@ -106,7 +105,7 @@ TapPlan make_plan(const MutView& out, std::int64_t inputs, int tile_outputs) {
   for (std::int64_t chunk = largest; chunk > largest / 3; --chunk) {
     const std::int64_t chunks = div_up(p.tiles, chunk), parts = std::min(p.blocks, div_up(threads, chunks)),
                        blocks_each = div_up(p.blocks, parts), jobs = div_up(chunks * parts, threads);
-    // In blocks of one row. A panel takes as long as two rows of products, a transform a seventh of a block.
+    // Unit: 1/7 of a tile's products with a block. A panel costs two tiles, a transform one unit.
     const std::int64_t cost = jobs * (chunk + 2) * (7 * blocks_each + 1);
     if (best != 0 && cost >= best) continue;
     best = cost;
@@ -115,9 +114,9 @@ TapPlan make_plan(const MutView& out, std::int64_t inputs, int tile_outputs) {
   return p;
 }
 
-// A chunk's tiles. One at the map's lower edge, where fewer outputs are left than a tile has, can do without
-// some rows of elements (Form::idle); at the right edge without columns. The order keeps those that need an
-// element together: cut below, whole, cut at the right, cut twice.
+// A chunk's tiles. Tiles that reach over the map's lower edge can do without some rows of
+// elements (Form::idle), those over the right edge without some columns. The order keeps
+// tiles that need an element together: cut below, whole, cut at the right, cut twice.
 struct Tiles {
   const std::int64_t* order;
   std::int64_t whole, cut_right, cut_twice, count;  // where each kind begins
@@ -128,9 +127,9 @@ struct Tiles {
   }
 };
 
-Tiles sort_tiles(const MutView& out, int tile_outputs, const TapPlan& p, std::int64_t begin,
+Tiles sort_tiles(const MutView& out, int tile_outputs, const TilePlan& p, std::int64_t begin,
                  std::int64_t end) {
-  const std::int64_t rows = out.dim(1) / tile_outputs, columns = out.dim(2) / tile_outputs;  // whole ones
+  const std::int64_t rows = out.dim(1) / tile_outputs, columns = out.dim(2) / tile_outputs;  // whole
   auto* order = scratch_of<std::int64_t>(Scratch::order, static_cast<std::size_t>(end - begin));
   if (rows == p.tiles_h && columns == p.tiles_w) {
     std::iota(order, order + (end - begin), begin);
@@ -149,10 +148,10 @@ Tiles sort_tiles(const MutView& out, int tile_outputs, const TapPlan& p, std::in
   return {order, starts[1], starts[2], starts[3], starts[4]};
 }
 
-// Where a tile finds its pixels, asked for into the second cache: the first one is full of what is being
-// transformed.
+// Finds a tile's pixels, and prefetches them into the second-level cache: the first is
+// full of the tile that is being transformed.
 template <class T>
-void find_pixels(View in, const Form<T>& form, const TapPlan& p, std::int64_t tile, const T* zeros,
+void find_pixels(View in, const Form<T>& form, const TilePlan& p, std::int64_t tile, const T* zeros,
                  const T** pixel) {
   constexpr std::int64_t line = 64 / sizeof(T);
   const std::int64_t height = in.dim(1), width = in.dim(2), channels = in.dim(3);
@@ -175,12 +174,12 @@ void find_pixels(View in, const Form<T>& form, const TapPlan& p, std::int64_t ti
 }
 
 template <class T>
-void transform_inputs(View in, const Form<T>& form, const TapPlan& p, const Tiles& tiles, float* v,
+void transform_inputs(View in, const Form<T>& form, const TilePlan& p, const Tiles& tiles, float* v,
                       std::int64_t element_stride) {
   const std::int64_t channels = in.dim(3);
   T* zeros = scratch_of<T>(Scratch::operand, static_cast<std::size_t>(channels));
   std::fill_n(zeros, channels, T{});
-  // The next tile's pixels come while this one's are transformed: memory, not arithmetic, is what takes long.
+  // Prefetches the next tile while this one is transformed: memory takes longer than arithmetic.
   WinogradInput<T> pair[2];
   find_pixels(in, form, p, tiles.order[0], zeros, pair[0].pixel);
   for (std::int64_t n = 0; n < tiles.count; ++n) {
@@ -195,7 +194,7 @@ void transform_inputs(View in, const Form<T>& form, const TapPlan& p, const Tile
 
 template <class T>
 void transform_outputs(const float* m, std::int64_t element_stride, std::int64_t tile_stride,
-                       const Form<T>& form, const TapPlan& p, const Tiles& tiles, std::int64_t first_output,
+                       const Form<T>& form, const TilePlan& p, const Tiles& tiles, std::int64_t first_output,
                        const MutView& out) {
   const std::int64_t height = out.dim(1), width = out.dim(2), outputs = out.dim(3);
   const std::int64_t size = form.axis.outputs;
@@ -214,7 +213,7 @@ void transform_outputs(const float* m, std::int64_t element_stride, std::int64_t
     to.columns = static_cast<int>(std::min(size, width - column));
     to.m = m + n * tile_stride;
     to.y = out.data<T>() + ((image * height + row) * width + column) * outputs + first_output;
-    // Asked for while the tile before is transformed.
+    // Prefetched while the tile before is transformed.
     constexpr std::int64_t line = 64 / sizeof(T);
     for (int i = 0; i < to.rows; ++i)
       for (int j = 0; j < to.columns; ++j)
@@ -233,12 +232,12 @@ void transform_outputs(const float* m, std::int64_t element_stride, std::int64_t
 template <class T>
 void winograd_conv(const Form<T>& form, View in, View filter, MutView out) {
   const std::int64_t inputs = in.dim(3), elements = form.elements();
-  const TapPlan p = make_plan(out, inputs, form.axis.outputs);
+  const TilePlan p = make_plan(out, inputs, form.axis.outputs);
   const auto* packed = reinterpret_cast<const float*>(filter.sealed->derived(
       fmt::format("winograd4x4/{}/{}{}", form.name, p.block, std::is_same_v<T, float> ? "" : "/bf16"),
       static_cast<std::size_t>(p.blocks * panels * inputs * p.block) * sizeof(float),
       [&](std::byte* to) { transform_filter<T>(filter, form, p.block, reinterpret_cast<float*>(to)); }));
-  // M of a job: its blocks of outputs side by side.
+  // A job's products M hold its blocks of outputs side by side.
   const std::int64_t job_outputs = p.blocks_each * p.block;
   const std::int64_t v_stride = p.chunk * inputs + gap, m_stride = p.chunk * job_outputs + gap;
   const std::int64_t left_h = out.dim(1) % form.axis.outputs, left_w = out.dim(2) % form.axis.outputs;
@@ -252,7 +251,7 @@ void winograd_conv(const Form<T>& form, View in, View filter, MutView out) {
     float* m = scratch(Scratch::pixels, static_cast<std::size_t>(elements * m_stride));
     const Tiles tiles = sort_tiles(out, form.axis.outputs, p, begin, end);
     transform_inputs<T>(in, form, p, tiles, v, v_stride);
-    // Element by element: its rows of V are read once from beyond the second cache, not once for each block.
+    // Element by element, so that its rows of V come from beyond the second-level cache only once.
     ProductCall call{};
     call.inputs = inputs;
     call.vectors = static_cast<int>(p.block) / leaf.lanes;
@@ -302,8 +301,8 @@ void set_winograd(bool on) {
 
 template <class T>
 bool winograd_applies(const Conv2dArgs& args, View filter, const MutView& out) {
-  // In bf16 the direct form with stride 2 is faster where the machine multiplies pairs, and every direct form
-  // where it has tiles; the bits are to be the same where it does not.
+  // In bf16 the direct form is faster where the machine has AMX and, with stride 2,
+  // AVX512_BF16. Other machines choose the same form, so that they compute the same bits.
   if (std::is_same_v<T, BFloat16> && bf16_order() == Bf16Order::blocks) return false;
   const bool strided = is_strided(args) && args.padding == std::array{1, 1} && std::is_same_v<T, float>;
   return winograd_enabled() && filter.sealed != nullptr && filter.dim(1) == 3 && filter.dim(2) == 3 &&

@@ -5,7 +5,7 @@
 namespace reprise::kernels::cpu::REPRISE_ISA {
 namespace {
 
-// Four rows are added together before they meet the running sums, which lie in the output.
+// Four rows are added together, then to the running sums, which lie in the output.
 constexpr int block = 4;
 
 template <int n, class T>

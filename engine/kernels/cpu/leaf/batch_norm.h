@@ -1,4 +1,5 @@
-// Batch normalisation over `rows` rows of `channels` values; every other operand has one value per channel.
+// Batch normalisation over x, y, dy and dx of `rows` rows by `channels` values. Every
+// other operand has one f32 value per channel. Sums start from 0.
 #pragma once
 
 #include <cstdint>

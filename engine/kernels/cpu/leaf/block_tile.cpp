@@ -7,7 +7,7 @@ namespace {
 
 template <int outputs>
 REPRISE_INLINE void write_rows(const BlockCall& call) {
-  const BlockCall c = call;  // which stores might change, for all that the compiler knows
+  const BlockCall c = call;  // a copy: the compiler must assume that stores change `call`
   const float* sums = c.sums;
   const bool whole = c.channels == outputs;
   for (std::int64_t i = 0; i < c.row_count; ++i, sums += outputs) {
@@ -22,7 +22,7 @@ REPRISE_INLINE void write_rows(const BlockCall& call) {
 
 #if defined(__AMX_BF16__)
 
-// What ldtilecfg reads.
+// The operand of ldtilecfg.
 struct Configuration {
   std::uint8_t palette, start_row, reserved[14];
   std::uint16_t row_bytes[16];
@@ -38,7 +38,7 @@ void begin(std::int64_t pairs) {
     c.rows[i] = static_cast<std::uint8_t>(i < 6 ? tile_pixels : pairs);
     c.row_bytes[i] = static_cast<std::uint16_t>(i == 4 || i == 5 ? 4 * pairs : 4 * tile_outputs);
   }
-  __asm__ volatile("ldtilecfg %0" : : "m"(c));  // GCC 12's intrinsic names no more than eight bytes of it
+  __asm__ volatile("ldtilecfg %0" : : "m"(c));  // GCC 12's intrinsic names only eight of its bytes
 }
 void end() {
   _tile_release();
@@ -52,21 +52,21 @@ constexpr long word_bytes = sizeof(float);
   else                                        \
     _tile_loadd(tile, from, row)
 
-// Tiles alone leave the vector unit idle. After some 2,000 idle cycles it sleeps, and the first tile that is
-// stored, which needs it, waits 700 for it: one addition for each block keeps it awake.
+// Keeps the vector unit awake by one addition. It sleeps after some 2,000 cycles in which only
+// tiles are computed; the first store of a tile, which needs it, would then wait 700 cycles.
 REPRISE_INLINE void use_vector_unit() {
   Vec v{};
   __asm__ volatile("vaddps %0, %0, %0" : "+v"(v));
 }
 
-// Asks for lines a few at a time, for those of rows over the first half of a call's blocks: all at once they
-// would keep tiles from loading.
-struct Asking {
+// Lines to prefetch, a few with each block, those of outputs with the first half of a
+// call's blocks. All at once they would keep tiles from loading.
+struct Prefetches {
   BFloat16 *const *row, *const *row_end;
   const float *ahead, *ahead_end;
   std::int64_t rows_each, ahead_each;
 };
-REPRISE_INLINE Asking asking_of(const BlockCall& c) {
+REPRISE_INLINE Prefetches prefetches_of(const BlockCall& c) {
   return {c.rows,
           c.rows + c.row_count,
           c.ahead,
@@ -74,7 +74,7 @@ REPRISE_INLINE Asking asking_of(const BlockCall& c) {
           (2 * c.row_count + c.block_count - 1) / c.block_count,
           (c.ahead_lines + c.block_count - 1) / c.block_count};
 }
-REPRISE_INLINE void ask_for_some(const BlockCall& c, Asking& a) {
+REPRISE_INLINE void prefetch_some(const BlockCall& c, Prefetches& a) {
   for (std::int64_t k = a.rows_each; k > 0 && a.row != a.row_end; --k, ++a.row) {
     if (*a.row == nullptr) continue;
     const BFloat16* out = *a.row + c.offset;
@@ -85,14 +85,14 @@ REPRISE_INLINE void ask_for_some(const BlockCall& c, Asking& a) {
     __builtin_prefetch(a.ahead, 0, 2);
 }
 
-// A tile of pixels is read once for two of sums, and so is a tile of weights: 16 cycles of products each,
-// 8 of loads from the first cache.
+// Each tile of pixels, and each of weights, is loaded once for two products. A product
+// takes 16 cycles, a load from the first-level cache 8.
 template <bool passes>
 REPRISE_INLINE void run_2x2(const BlockCall& c) {
   const long stride = static_cast<long>(c.in_stride) * word_bytes, row = tile_outputs * word_bytes;
   const float* panel = c.panel;
   const std::int64_t second = c.pairs * tile_outputs;
-  Asking asking = asking_of(c);
+  Prefetches prefetches = prefetches_of(c);
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -106,7 +106,7 @@ REPRISE_INLINE void run_2x2(const BlockCall& c) {
     _tile_loadd(5, c.in[1] + c.blocks[b], stride);
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
-    ask_for_some(c, asking);
+    prefetch_some(c, prefetches);
     use_vector_unit();
   }
   _tile_stored(0, c.sums, 2 * row);
@@ -119,7 +119,7 @@ template <bool passes>
 REPRISE_INLINE void run_4x1(const BlockCall& c) {
   const long stride = static_cast<long>(c.in_stride) * word_bytes, row = tile_outputs * word_bytes;
   const float* panel = c.panel;
-  Asking asking = asking_of(c);
+  Prefetches prefetches = prefetches_of(c);
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -134,7 +134,7 @@ REPRISE_INLINE void run_4x1(const BlockCall& c) {
     _tile_dpbf16ps(2, 4, 6);
     _tile_loadd(5, c.in[3] + c.blocks[b], stride);
     _tile_dpbf16ps(3, 5, 6);
-    ask_for_some(c, asking);
+    prefetch_some(c, prefetches);
     use_vector_unit();
   }
   constexpr int tile = tile_pixels * tile_outputs;
@@ -165,7 +165,7 @@ void run16(const BlockCall& c) {
 void begin(std::int64_t) {}
 void end() {}
 
-// The two halves of words as floats: even channels, odd channels.
+// Return the even or the odd channels of words, as floats.
 REPRISE_INLINE Vec even_half(VecBits words) {
   return (Vec)(words << 16);
 }

@@ -17,7 +17,7 @@ REPRISE_INLINE std::int64_t bytes_of(std::int64_t channels) {
   return (channels + 7) / 8;
 }
 
-// Bit i says whether lane i is above 0.
+// Returns bits: bit i says whether lane i is above 0.
 REPRISE_INLINE unsigned positive_bits(Vec v) {
 #if defined(__AVX512F__)
   return _mm512_cmp_ps_mask((__m512)v, _mm512_setzero_ps(), _CMP_GT_OQ);
@@ -29,7 +29,7 @@ REPRISE_INLINE unsigned positive_bits(Vec v) {
   return bits;
 #endif
 }
-// The lanes whose bit is set; 0 elsewhere.
+// Returns the lanes of v whose bit is set; the others are 0.
 REPRISE_INLINE Vec where(unsigned bits, Vec v) {
 #if defined(__AVX512F__)
   return (Vec)_mm512_maskz_mov_ps(static_cast<__mmask16>(bits), (__m512)v);
@@ -40,8 +40,8 @@ REPRISE_INLINE Vec where(unsigned bits, Vec v) {
 #endif
 }
 
-// The bits of the vector that starts at channel c of a pixel, whose bits start at `pixel`. With four lanes
-// two vectors share a byte, and the first to come clears it.
+// Store and load the bits of a vector from channel c on, of a pixel whose bits begin at
+// `pixel`. With four lanes two vectors share a byte; the first of them clears it.
 REPRISE_INLINE void store_bits(std::uint8_t* pixel, std::int64_t c, unsigned bits, std::int64_t count) {
   std::uint8_t* p = pixel + c / 8;
   if constexpr (lanes < 8) {
@@ -63,9 +63,9 @@ REPRISE_INLINE std::int64_t count_of(First part) {
   return part.n;
 }
 
-template <bool past, class T>
-REPRISE_INLINE void ask_for(const T* p) {
-  if constexpr (!past) prefetch_output(p);
+template <bool bypass, class T>
+REPRISE_INLINE void prefetch_cached(const T* p) {
+  if constexpr (!bypass) prefetch_output(p);
 }
 
 template <class T>
@@ -75,7 +75,7 @@ void finish(const T* b, std::int64_t b_stride, const float* mean, const float* s
   with_flag(residual != nullptr, [&](auto add) {
     with_flag(relu, [&](auto rectify) {
       with_flag(positive != nullptr, [&](auto keep) {
-        with_flag(non_temporal, [&](auto past) {
+        with_flag(non_temporal, [&](auto bypass) {
           for (std::int64_t r = 0; r < rows; ++r)
             for_vectors(channels, [&](std::int64_t c, auto part) {
               const std::int64_t i = r * stride + c;
@@ -84,7 +84,7 @@ void finish(const T* b, std::int64_t b_stride, const float* mean, const float* s
               if constexpr (keep.value)
                 store_bits(positive + r * bytes_of(channels), c, positive_bits(v), count_of(part));
               if constexpr (rectify.value) v = select(v < Vec{}, Vec{}, v);
-              store_maybe_non_temporal<past.value>(y + i, v, part);
+              store_maybe_non_temporal<bypass.value>(y + i, v, part);
             });
         });
       });
@@ -102,7 +102,7 @@ void add(const T* b, std::int64_t b_stride, T* y, std::int64_t rows, std::int64_
     });
 }
 
-// dy, or where a ReLU followed what it let through.
+// Returns dy; after a ReLU, 0 where the ReLU was not open.
 template <bool relu, class T, class Part>
 REPRISE_INLINE Vec gradient(const T* dy, const std::uint8_t* positive, std::int64_t row,
                             std::int64_t channels, std::int64_t c, Part part) {
@@ -111,7 +111,7 @@ REPRISE_INLINE Vec gradient(const T* dy, const std::uint8_t* positive, std::int6
   return where(load_bits(positive + row * bytes_of(channels), c, count_of(part)), g);
 }
 
-// The sums take rows in the same fours as batch norm's own.
+// Takes rows four at a time, as in batch_norm.cpp, so that the sums have the same bits.
 template <int block, bool relu, class T>
 REPRISE_INLINE void grad_sums_block(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
                                     float* sum, float* products, std::int64_t row, std::int64_t channels) {
@@ -141,7 +141,7 @@ void grad_sums(const T* b, const T* dy, const std::uint8_t* positive, const floa
   });
 }
 
-// The gradient of b's vector at channel c, g being that of batch norm's output.
+// Returns the gradient of b's vector at channel c; g is the gradient of batch norm's output.
 template <class T, class Part>
 REPRISE_INLINE Vec norm_gradient(const T* b, Vec g, const float* mean, const float* grad_mean,
                                  const float* slope, const float* scale, std::int64_t c, Part part) {
@@ -154,13 +154,13 @@ void grad_input(const T* b, const T* dy, const std::uint8_t* positive, const flo
                 const float* grad_mean, const float* slope, const float* scale, T* db, bool non_temporal,
                 std::int64_t rows, std::int64_t channels) {
   with_flag(positive != nullptr, [&](auto relu) {
-    with_flag(non_temporal, [&](auto past) {
+    with_flag(non_temporal, [&](auto bypass) {
       for (std::int64_t r = 0; r < rows; ++r)
         for_vectors(channels, [&](std::int64_t c, auto part) {
           const std::int64_t i = r * channels + c;
-          ask_for<past.value>(db + i);
+          prefetch_cached<bypass.value>(db + i);
           const Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
-          store_maybe_non_temporal<past.value>(
+          store_maybe_non_temporal<bypass.value>(
               db + i, norm_gradient(b + i, g, mean, grad_mean, slope, scale, c, part), part);
         });
     });
@@ -172,13 +172,13 @@ void grad_input_and_masked(const T* b, const T* dy, const std::uint8_t* positive
                            const float* grad_mean, const float* slope, const float* scale, T* db, T* out,
                            bool non_temporal, std::int64_t rows, std::int64_t channels) {
   with_flag(positive != nullptr, [&](auto relu) {
-    with_flag(non_temporal, [&](auto past) {
+    with_flag(non_temporal, [&](auto bypass) {
       for (std::int64_t r = 0; r < rows; ++r)
         for_vectors(channels, [&](std::int64_t c, auto part) {
           const std::int64_t i = r * channels + c;
-          ask_for<past.value>(out + i);
+          prefetch_cached<bypass.value>(out + i);
           const Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
-          store_maybe_non_temporal<past.value>(out + i, g, part);
+          store_maybe_non_temporal<bypass.value>(out + i, g, part);
           store(db + i, norm_gradient(b + i, g, mean, grad_mean, slope, scale, c, part), part);
         });
     });
@@ -190,13 +190,13 @@ void masked(const T* dy, const std::uint8_t* positive, const float* scale, T* ou
             std::int64_t rows, std::int64_t channels) {
   with_flag(positive != nullptr, [&](auto relu) {
     with_flag(scale != nullptr, [&](auto scaled) {
-      with_flag(non_temporal, [&](auto past) {
+      with_flag(non_temporal, [&](auto bypass) {
         for (std::int64_t r = 0; r < rows; ++r)
           for_vectors(channels, [&](std::int64_t c, auto part) {
-            ask_for<past.value>(out + r * channels + c);
+            prefetch_cached<bypass.value>(out + r * channels + c);
             Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
             if constexpr (scaled.value) g = g * load(scale + c, part);
-            store_maybe_non_temporal<past.value>(out + r * channels + c, g, part);
+            store_maybe_non_temporal<bypass.value>(out + r * channels + c, g, part);
           });
       });
     });

@@ -1,7 +1,7 @@
-// What stands behind a convolution, over `rows` pixels of `channels` values. b is the input of batch norm; a
-// bit of `positive` says for each element whether the result was above 0: bit c % 8 of byte c / 8, and a
-// pixel starts a new byte. With `non_temporal` the output is written past the caches; it begins at a multiple of
-// 64 bytes then, and so does each of its rows.
+// A convolution's epilogue, over `rows` pixels of `channels` values. b is the input of batch norm.
+// `positive` has a bit for each value that says whether the result was above 0: bit c % 8 of byte
+// c / 8; each pixel begins a new byte. With `non_temporal` the output is written by non-temporal
+// stores; then each of its rows must begin at a multiple of 64 bytes.
 #pragma once
 
 #include <cstdint>
@@ -12,15 +12,15 @@ namespace reprise::kernels::cpu {
 
 template <class T>
 struct ConvBlockLeaf {
-  // y = (b - mean) * scale + shift [+ residual], then [relu], whose positive places are kept if asked for.
-  // Rows of b begin b_stride values apart, those of residual and y `stride`. y may be b.
+  // y = [relu]((b - mean) * scale + shift [+ residual]);  writes `positive` unless it is null
+  // Rows of b are b_stride values apart, rows of residual and y `stride`. y may be b.
   void (*finish)(const T* b, std::int64_t b_stride, const float* mean, const float* scale, const float* shift,
                  const T* residual, bool relu, T* y, std::uint8_t* positive, bool non_temporal,
                  std::int64_t rows, std::int64_t stride, std::int64_t channels);
-  // y += b, rows as above.
+  // y += b, rows as above
   void (*add)(const T* b, std::int64_t b_stride, T* y, std::int64_t rows, std::int64_t stride,
               std::int64_t channels);
-  // In the others, g = dy where positive, else 0; all of dy if `positive` is null.
+  // Below, g = dy where positive, else 0; g = dy if `positive` is null.
   // sum += sum g,  products += sum g * (b - mean), four rows at a time
   void (*grad_sums)(const T* b, const T* dy, const std::uint8_t* positive, const float* mean, float* sum,
                     float* products, std::int64_t rows, std::int64_t channels);
@@ -28,11 +28,11 @@ struct ConvBlockLeaf {
   void (*grad_input)(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
                      const float* grad_mean, const float* slope, const float* scale, T* db, bool non_temporal,
                      std::int64_t rows, std::int64_t channels);
-  // The same, and beside it out = g; `non_temporal` is said of out.
+  // The same, and out = g; `non_temporal` concerns only out
   void (*grad_input_and_masked)(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
                                 const float* grad_mean, const float* slope, const float* scale, T* db, T* out,
                                 bool non_temporal, std::int64_t rows, std::int64_t channels);
-  // out = g * scale, or g itself if `scale` is null
+  // out = g * scale, or g if `scale` is null
   void (*masked)(const T* dy, const std::uint8_t* positive, const float* scale, T* out, bool non_temporal,
                  std::int64_t rows, std::int64_t channels);
 };

@@ -5,14 +5,14 @@
 namespace reprise::kernels::cpu::REPRISE_ISA {
 namespace {
 
-// Hides a value from the optimiser: it would otherwise keep one pointer per pixel and run out of registers,
-// where one pointer per segment and three strides do.
+// Hides a value from the optimiser, which would otherwise keep one pointer per pixel
+// and run out of registers. One pointer per segment and three strides are enough.
 template <class T>
 REPRISE_INLINE void opaque(T& value) {
   __asm__("" : "+r"(value));
 }
 
-// Pixel P of a segment: bases plus a stride that an x86 address can hold.
+// Returns pixel P of a segment: `base` plus a multiple of a stride that an x86 address can hold.
 template <int P>
 REPRISE_INLINE const float* pixel(const char* base, std::int64_t s1, std::int64_t s3, std::int64_t s5) {
   static_assert(P < 8);
@@ -71,8 +71,8 @@ REPRISE_INLINE void prefetch_pixels(const char* base, std::int64_t s1, std::int6
   }
 }
 
-// Into the second cache; moves on behind them.
-REPRISE_INLINE void ask_for_lines(const float*& at, std::int64_t lines) {
+// Prefetches lines into the second-level cache, and moves `at` past them.
+REPRISE_INLINE void prefetch_lines(const float*& at, std::int64_t lines) {
   for (std::int64_t i = 0; i < lines; ++i, at += line_words) __builtin_prefetch(at, 0, 2);
 }
 
@@ -87,7 +87,7 @@ REPRISE_INLINE void prefetch_outputs(const TileCall& c, const Pointer* first) {
         __builtin_prefetch(static_cast<const Out*>(first[s]) + p * c.out_stride + v * lanes, writes, 2);
 }
 
-// Stores finish(sum, output, segment, where from the segment's first output, part) for each vector of sums.
+// Stores finish(sum, output, segment, distance from its first output, part) for each vector.
 template <int SEG, int NSEG, int NV, class Out, class F>
 REPRISE_INLINE void store_tile(const TileCall& c, const Vec (&acc)[NSEG][SEG][NV], F finish) {
 #pragma GCC unroll 8
@@ -117,8 +117,8 @@ void tile(const TileCall& c) {
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v) acc[s][p][v] = Vec{};
 
-  // Where the sums will go, and what is added to them, comes into the second cache while they are made: the
-  // first one is for what is read again.
+  // Prefetches the outputs and the residual while the sums are computed. They go into
+  // the second-level cache; the first is for what is read again.
   prefetch_outputs<SEG, NSEG, NV, Out, 1>(c, c.out);
   if (c.residual[0] != nullptr) prefetch_outputs<SEG, NSEG, NV, Out, 0>(c, c.residual);
 
@@ -129,8 +129,8 @@ void tile(const TileCall& c) {
 #pragma GCC unroll 8
     for (int s = 0; s < NSEG; ++s) base[s] = reinterpret_cast<const char*>(c.in[s] + c.runs[r]);
     for (std::int64_t left = c.run_length; left > 0; left -= line_words) {
-      // And weights of later calls, and what the next tile reads.
-      ask_for_lines(ahead, c.ahead_lines);
+      // Also later calls' weights, and the next tile's pixels.
+      prefetch_lines(ahead, c.ahead_lines);
       if (c.pixels_follow) {
 #pragma GCC unroll 8
         for (int s = 0; s < NSEG; ++s) prefetch_pixels<0, SEG>(base[s] + NSEG * SEG * s1, s1, s3, s5);
@@ -174,13 +174,13 @@ constexpr TileVariant variant() {
   return {SEG, NSEG, NV, tile<SEG, NSEG, NV, false, float>, tile<SEG, NSEG, NV, has_pairs, BFloat16>};
 }
 
-// Lines of the next panel, so many of which are asked for with each line_words inputs.
+// The next panel, of which `share` lines are prefetched with each line_words inputs.
 struct Ahead {
   const float* next;
   std::int64_t share;
 };
 
-// R rows in two segments, of at most seven, whose addresses one register and three strides make.
+// Computes R rows, in segments of at most seven: one register and three strides address each.
 template <int R, int NV>
 void product_rows(const ProductCall& c, const float* v, float* m, Ahead ahead) {
   constexpr int upper = R < 7 ? R : 7, lower = R - upper;
@@ -190,7 +190,7 @@ void product_rows(const ProductCall& c, const float* v, float* m, Ahead ahead) {
   const float* panel = c.panel;
   const std::int64_t m_stride = c.m_stride;
   for (std::int64_t left = c.inputs; left > 0; left -= line_words) {
-    ask_for_lines(ahead.next, ahead.share);
+    prefetch_lines(ahead.next, ahead.share);
     for (std::int64_t k = left < line_words ? left : line_words; k > 0; --k) {
       Weights<NV> w;
 #pragma GCC unroll 8
@@ -223,7 +223,8 @@ REPRISE_INLINE void product_of(std::int64_t rows, const ProductCall& c, const fl
   product_rows<R, NV>(c, v, m, ahead);
 }
 
-// In tiles of at most `most` rows, as equal as can be: a small one has too few sums to hide their latency.
+// Computes the product in tiles of at most `most` rows, as equal as possible: a small
+// tile has too few sums to hide the latency of multiply-adds.
 template <int most, int NV>
 REPRISE_INLINE void product_tiles(const ProductCall& c) {
   const std::int64_t tiles = (c.rows + most - 1) / most, steps = (c.inputs + line_words - 1) / line_words;
@@ -242,7 +243,7 @@ void product(const ProductCall& c) {
   product_tiles<most, 2>(c);
 }
 
-// A pair is a word, whose halves change places.
+// Swaps the halves of each pair.
 void widen_swapped(const BFloat16* from, float* to, std::int64_t n) {
   typedef std::uint32_t Pairs __attribute__((vector_size(lanes * 2)));
   std::int64_t i = 0;
@@ -257,8 +258,8 @@ void widen_swapped(const BFloat16* from, float* to, std::int64_t n) {
   }
 }
 
-// OT output channels by NV vectors of inputs; the sum over these pixels is made in registers, then added to
-// dw.
+// Computes OT output channels by NV vectors of inputs. The sum over the pixels is kept
+// in registers, then added to dw.
 template <int OT, int NV>
 void wgrad(const WgradCall& c) {
   Vec acc[OT][NV];
@@ -303,7 +304,7 @@ void wgrad(const WgradCall& c) {
 
 extern const ConvLeaf conv_leaf;
 #if defined(__AVX512F__)
-// 32 registers: 28 sums, 2 weights, 1 input. Maps of 7·2^k pixels fill the first, the others take the second.
+// 32 registers: 28 sums, 2 weights, 1 input. Widths 7·2^k fit the first form, others the second.
 const ConvLeaf conv_leaf{lanes,
                          has_pairs,
                          {variant<7, 2, 2>(), variant<4, 3, 2>(), variant<4, 1, 2>(), variant<7, 3, 1>(),
@@ -315,8 +316,8 @@ const ConvLeaf conv_leaf{lanes,
                          product<14>,
                          widen_swapped};
 #else
-// 16 registers: 12 sums, 2 weights, 1 input. One segment needs the fewest addresses; short rows fill shorter
-// ones.
+// 16 registers: 12 sums, 2 weights, 1 input. One segment needs the fewest addresses;
+// shorter segments fit short rows.
 const ConvLeaf conv_leaf{
     lanes,       has_pairs,  {variant<6, 1, 2>(), variant<2, 3, 2>(), variant<3, 2, 2>(), variant<4, 3, 1>()},
     4,           6,          2,

@@ -5,15 +5,16 @@
 namespace reprise::kernels::cpu::REPRISE_ISA {
 namespace {
 
-// On to the next place. Hidden from the compiler, which else keeps each multiple of a step in a register of
-// its own, more than there are.
+// Moves p by a step, hidden from the compiler: it would keep each multiple of the step
+// in a register of its own, and there are not enough.
 template <class T>
 REPRISE_INLINE void advance(T*& p, std::int64_t step) {
   p += step;
   __asm__("" : "+r"(p));
 }
 
-// `block` neighbouring outputs share each load of a tap; channels run innermost, so memory is read in order.
+// Computes `block` neighbouring outputs, which share each load of a tap. The loop over
+// channels is outermost, so sums stay in registers.
 template <int block, int fixed, class T>
 REPRISE_INLINE void gather_block(const Window& z, const T* in, const float* taps, T* out) {
   const std::int64_t rows = fixed ? fixed : z.rows, columns = fixed ? fixed : z.columns;
@@ -29,7 +30,7 @@ REPRISE_INLINE void gather_block(const Window& z, const T* in, const float* taps
   });
 }
 
-// fixed: a square window of known size (0: any), whose loops over taps are unrolled.
+// `fixed`: the size of a square window, whose loops over taps are unrolled; 0: any window.
 template <int fixed, class T>
 void gather_all(const Window& z, const T* in, const float* taps, T* out) {
   std::int64_t o = 0;
@@ -37,16 +38,17 @@ void gather_all(const Window& z, const T* in, const float* taps, T* out) {
   for (; o < z.count; ++o) gather_block<1, fixed>(z, in + o * z.in_step, taps, out + o * z.out_step);
 }
 
-// The windows of neighbours overlap where a step to the next output is a step to the next column: then each
-// input is loaded once for all of them. Backwards (a gradient) it is the same from the last output on.
-// cut: the first output's first column, or the last one's last, is not there. `in` is the first that is.
+// Computes `block` outputs whose windows overlap: a step to the next output is a step to
+// the next column, so each input is loaded once for all of them. Backward (a gradient) the
+// steps go from the last output to the first. cut_first, cut_last: the first output's first
+// column, or the last one's last, is outside the image; `in` is the first column inside.
 template <int block, int rows, int columns, bool cut_first = false, bool cut_last = false, class T>
 REPRISE_INLINE void gather_sliding(const Window& z, const T* in, const float* taps, T* out, const T* next,
                                    std::int64_t step, std::int64_t out_step) {
   const T* ahead = z.in_row > 0 ? in + rows * z.in_row : in - z.in_row;
   for_vectors(z.channels, [&](std::int64_t c, auto part) {
-    // The row that the next row of outputs will see first; the machine's own guess fails at this pattern.
-    // Once for each cache line.
+    // Prefetches, once per cache line, the input row that only the next row of outputs
+    // needs. The hardware does not foresee this pattern.
     if (c * sizeof(T) % 64 == 0) {
       const T *fetched = ahead + c, *touched = next + c;
       for (int b = 0; b < block; ++b) {
@@ -110,7 +112,7 @@ bool slides(const Window& z) {
              : false;
 }
 
-// Calls f.operator()<rows, columns>() where both are 2 or 3; else returns false.
+// Calls f.operator()<rows, columns>() if both are 2 or 3; else returns false.
 template <class F>
 REPRISE_INLINE bool with_taps(const Window& z, F f) {
   if (z.rows == 3 && z.columns == 3) return f.template operator()<3, 3>(), true;
@@ -120,7 +122,7 @@ REPRISE_INLINE bool with_taps(const Window& z, F f) {
   return false;
 }
 
-// Every output sums its taps in the same order, in whatever block it lies.
+// Each output sums its taps in the same order, whatever its block.
 template <class T>
 void gather(const Window& z, const T* in, const float* taps, T* out, const T* next) {
   if (slides(z) &&
@@ -130,7 +132,7 @@ void gather(const Window& z, const T* in, const float* taps, T* out, const T* ne
   gather_all<0>(z, in, taps, out);
 }
 
-// A whole row in blocks; the last one may make again what the one before it made.
+// Computes a whole row in blocks; the last block may overlap the one before it.
 template <int block, int rows, class T>
 REPRISE_INLINE void gather_bordered(const Window& z, const T* in, const float* taps, T* out, const T* next) {
   const bool back = z.in_column < 0;
@@ -193,8 +195,8 @@ void correlate_all(const Window& z, const T* in, const T* out, float* taps) {
   blocks.template operator()<1>();
 }
 
-// Sliding along the run, forward alone: each input and each gradient is loaded once, all taps stay in
-// registers. grad[s] is that of output k - s, which sees column k through tap s.
+// Slides along the run, only forward: each input and each gradient is loaded once, all taps stay
+// in registers. grad[s] is the gradient of output k - s, which sees column k through tap s.
 template <int rows, int columns, class T>
 void correlate_sliding(const Window& z, const T* in, const T* out, float* taps) {
   for_vectors(z.channels, [&](std::int64_t c, auto part) {
@@ -228,8 +230,7 @@ void correlate(const Window& z, const T* in, const T* out, float* taps) {
   correlate_all<0>(z, in, out, taps);
 }
 
-// The same along a whole row: a column meets the outputs left of it, above it and right of it, but for the
-// first and the last one.
+// The same along a whole row. A column meets three outputs, the first and the last column two.
 template <int rows, class T>
 void correlate_bordered(const Window& z, const T* in, const T* out, float* taps) {
   for_vectors(z.channels, [&](std::int64_t c, auto part) {

@@ -25,7 +25,7 @@ void affine(float scale, float shift, const T* x, T* y, std::int64_t n) {
   for_vectors(n, [&](std::int64_t i, auto part) { store(y + i, load(x + i, part) * scale + shift, part); });
 }
 
-// Calls f with a function object of two vectors, so that the loop inside is made once per op.
+// Calls f with the op as a function of two vectors, so that the loop in f is compiled once per op.
 template <class F>
 void with_op(BinaryOp op, F f) {
   switch (op) {

@@ -1,4 +1,4 @@
-// Element-wise leaf functions over n values of a storage type, or over rows of n channels.
+// Element-wise functions over n values, or over `rows` rows of `channels` values.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +15,13 @@ struct ElementwiseLeaf {
   void (*affine)(float scale, float shift, const T* x, T* y, std::int64_t n);
   void (*binary)(BinaryOp op, const T* a, const T* b, T* y, std::int64_t n);
   void (*binary_scalar)(BinaryOp op, const T* a, float b, T* y, std::int64_t n);
-  // b has one value per channel, in f32
+  // b has one f32 value per channel.
   void (*binary_channel)(BinaryOp op, const T* a, const float* b, T* y, std::int64_t rows,
                          std::int64_t channels);
   void (*unary_fwd)(UnaryOp op, const T* x, T* y, std::int64_t n);
-  // x is read for log, y for the others
+  // Reads x for log, y for the other ops; the operand that is not read may be null.
   void (*unary_bwd)(UnaryOp op, const T* x, const T* y, const T* dy, T* dx, std::int64_t n);
-  // To floats and back.
+  // Convert to floats, and back with rounding.
   void (*widen)(const T* x, float* y, std::int64_t n);
   void (*narrow)(const float* x, T* y, std::int64_t n);
 };

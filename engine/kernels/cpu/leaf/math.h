@@ -1,13 +1,12 @@
-// exp, log, tanh and sigmoid of a vector, with multiplications and additions alone (no FMA), so that every
-// build gives the same bits. Errors stay under 1 unit in the last place for exp and log, 1.5 for tanh, 2.5
-// for sigmoid. Subnormal numbers count as 0, as everywhere here.
+// exp, log, tanh and sigmoid of a vector, without FMA: all builds give the same bits. Errors stay
+// below 1 unit in the last place for exp and log, 1.5 for tanh, 2.5 for sigmoid. Subnormals are 0.
 #pragma once
 
 #include "engine/kernels/cpu/leaf/vec.h"
 
 namespace reprise::kernels::cpu::REPRISE_ISA {
 
-// c[0] x^(n-1) + ... + c[n-1]
+// Returns c[0] x^(n-1) + ... + c[n-1].
 template <int n>
 REPRISE_INLINE Vec polynomial(Vec x, const float (&c)[n]) {
   Vec sum = broadcast(c[0]);
@@ -15,8 +14,8 @@ REPRISE_INLINE Vec polynomial(Vec x, const float (&c)[n]) {
   return sum;
 }
 
-// x = k ln 2 + r with |r| <= ln 2 / 2;  exp(x) = 2^k exp(r). ln 2 is taken in two parts, the first short
-// enough for an exact product.
+// exp(x) = 2^k exp(r),  where x = k ln 2 + r and |r| <= ln 2 / 2
+// ln 2 is subtracted in two parts; the first is short enough for an exact product.
 REPRISE_INLINE Vec exp_of(Vec x) {
   static constexpr float coefficients[] = {0.000199193775f, 0.00139472249f, 0.00833326299f,
                                            0.0416662544f,   0.166666672f,   0.5f};
@@ -32,7 +31,7 @@ REPRISE_INLINE Vec exp_of(Vec x) {
   return select(x != x, x, result);
 }
 
-// x = 2^k m with sqrt(1/2) <= m < sqrt(2);  log(x) = k ln 2 + f - f^2/2 + f^3 P(f),  f = m - 1
+// log(x) = k ln 2 + f - f^2/2 + f^3 P(f),  where x = 2^k m, sqrt(1/2) <= m < sqrt(2) and f = m - 1
 REPRISE_INLINE Vec log_of(Vec x) {
   static constexpr float coefficients[] = {0.0674660131f, -0.116756409f, 0.118881747f,
                                            -0.124055915f, 0.142195508f,  -0.166679963f,
@@ -51,7 +50,7 @@ REPRISE_INLINE Vec log_of(Vec x) {
   return select((x >= smallest) & (x < infinity), result, special);
 }
 
-// Near 0 an odd polynomial, else sign(x) (1 - 2 / (exp(2|x|) + 1))
+// tanh(x) = sign(x) (1 - 2 / (exp(2|x|) + 1));  near 0 an odd polynomial
 REPRISE_INLINE Vec tanh_of(Vec x) {
   static constexpr float coefficients[] = {0.00214753696f, -0.00818267372f, 0.0217029676f,
                                            -0.0539472029f, 0.133332103f,    -0.333333313f};

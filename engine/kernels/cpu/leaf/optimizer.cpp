@@ -2,7 +2,7 @@
 
 #include "engine/kernels/cpu/leaf/vec.h"
 
-// Multiplications and additions as ref writes them, without FMA: the steps of all builds are the same bits.
+// Multiplications and additions as in ref, without FMA, so that all builds give the same bits.
 namespace reprise::kernels::cpu::REPRISE_ISA {
 namespace {
 

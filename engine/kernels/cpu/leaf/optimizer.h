@@ -1,4 +1,4 @@
-// Optimizer steps over n parameters, in place; the numbers are those of the formulas in ref.
+// Optimizer steps over n parameters, in place; the formulas are in ../../ref/optimizer.cpp.
 #pragma once
 
 #include <cstdint>

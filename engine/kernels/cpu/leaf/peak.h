@@ -1,11 +1,11 @@
-// Arithmetic alone, to measure how fast it can be.
+// Pure arithmetic, to measure the machine's limit (../base/machine.h).
 #pragma once
 
 #include "engine/kernels/cpu/base/isa.h"
 
 namespace reprise::kernels::cpu {
 
-// Independent chains of fused multiply-adds in registers: `rounds` rounds of `chains` vectors.
+// run() computes `rounds` multiply-adds in each of `chains` independent chains of vectors.
 struct PeakLeaf {
   int lanes, chains;
   float (*run)(std::int64_t rounds);

@@ -8,8 +8,8 @@ namespace reprise::kernels::cpu::REPRISE_ISA {
 namespace {
 
 #if !defined(__AVX512F__)
-// `lanes` bytes, as integers and back. In intrinsics where there are some: compilers take the general form
-// apart.
+// Load and store `lanes` bytes as integers, by intrinsics where there are some:
+// compilers split the general form into single bytes.
 REPRISE_INLINE VecInt load_bytes(const std::uint8_t* p, First part) {
   VecInt v{};
   for (int i = 0; i < part.n; ++i) v[i] = p[i];
@@ -44,7 +44,7 @@ REPRISE_INLINE void store_bytes(std::uint8_t* p, VecInt v, All) {
 }
 #endif
 
-// The largest value so far and the tap that it came from, a lane for each channel.
+// The largest value so far and the number of its tap; a lane for each channel.
 struct Winners {
   Vec value;
 #if defined(__AVX512F__)
@@ -60,7 +60,7 @@ REPRISE_INLINE Winners first_winners(Vec value, std::uint8_t tap) {
   return {value, VecInt{} + std::int32_t{tap}};
 #endif
 }
-// `tap` wins where its value is larger, or not a number for the first time.
+// `tap` wins where its value is larger, or is the first NaN.
 REPRISE_INLINE void compete(Winners& best, Vec value, std::uint8_t tap) {
 #if defined(__AVX512F__)
   const __m512 v = (__m512)value, held = (__m512)best.value;
@@ -101,7 +101,7 @@ void max_fwd(const Window& z, std::int64_t first_tap, const T* in, T* out, std::
     });
 }
 
-// sum + v where the tap is this one.
+// Returns sum + v in lanes whose tap in `taps` is `tap`, else sum.
 template <class Part>
 REPRISE_INLINE Vec add_where(const std::uint8_t* taps, std::uint8_t tap, Vec v, Vec sum, Part part) {
 #if defined(__AVX512F__)
@@ -117,7 +117,7 @@ REPRISE_INLINE Vec add_where(const std::uint8_t* taps, std::uint8_t tap, Vec v, 
 #endif
 }
 
-// rows, columns: those of the window where they are known when this is compiled; else 0.
+// rows, columns: the window's size if it is known at compile time, else 0.
 template <int rows, int columns, class T>
 REPRISE_INLINE void max_bwd_of(const Window& z, std::int64_t first_tap, const T* in, const std::uint8_t* tap,
                                T* out) {
@@ -137,7 +137,7 @@ REPRISE_INLINE void max_bwd_of(const Window& z, std::int64_t first_tap, const T*
 
 template <class T>
 void max_bwd(const Window& z, std::int64_t first_tap, const T* in, const std::uint8_t* tap, T* out) {
-  // A stem's windows of three rows and columns, two apart.
+  // The sizes that occur with a stem's pooling, 3x3 with stride 2.
   if (z.rows == 1 && z.columns == 1) return max_bwd_of<1, 1>(z, first_tap, in, tap, out);
   if (z.rows == 1 && z.columns == 2) return max_bwd_of<1, 2>(z, first_tap, in, tap, out);
   if (z.rows == 2 && z.columns == 1) return max_bwd_of<2, 1>(z, first_tap, in, tap, out);

@@ -5,7 +5,7 @@
 namespace reprise::kernels::cpu::REPRISE_ISA {
 namespace {
 
-// Four rows are added together before they meet the running sums, which lie in the output.
+// Four rows are added together, then to the running sums, which lie in the output.
 template <class T>
 void sum_rows(const T* x, float* out, std::int64_t rows, std::int64_t channels) {
   for (std::int64_t c = 0; c < channels; ++c) out[c] = 0;
@@ -25,7 +25,7 @@ void sum_rows(const T* x, float* out, std::int64_t rows, std::int64_t channels) 
     });
 }
 
-// Sums f of the widened values, in two running sums of doubles.
+// Returns the sum of f over the widened values, from two running sums of doubles.
 template <class T, class F>
 double sum_of(const T* x, std::int64_t n, F f) {
   VecDouble low{}, high{};

@@ -11,7 +11,7 @@ float largest_of(const float* x, std::int64_t n) {
   return best;
 }
 
-// Puts exp(x - largest) into y where y is wanted, and gives their sum, taken in double.
+// Writes exp(x - largest) to y, unless y is null, and returns their sum, taken in double.
 double exponentials(const float* x, float largest, float* y, std::int64_t n) {
   VecDouble low{}, high{};
   const Vec top = broadcast(largest);

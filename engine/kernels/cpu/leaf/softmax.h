@@ -1,4 +1,4 @@
-// Softmax along one row of n values.
+// Softmax and log-softmax of one row of n values, and their gradients.
 #pragma once
 
 #include <cstdint>

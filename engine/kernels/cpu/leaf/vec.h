@@ -1,6 +1,5 @@
-// One vector of floats, as wide as the instruction set of this compilation. For files in leaf/ alone:
-// everything is static, so that no inline code compiled for a newer instruction set can be picked by the
-// linker for an older one.
+// A vector of floats, as wide as the instruction set of this compilation. Only for files in leaf/:
+// everything is static, so the linker cannot pick code compiled for a newer instruction set.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +11,8 @@
 #include <immintrin.h>
 #endif
 
-// A leaf's tables, whose functions are templates over the storage type. Only bf16 gains from instructions of
-// its own.
+// Defines a leaf's tables, one for each storage type, from functions that are templates
+// over it. avx512bf16 has only the table for bf16.
 #if defined(__AVX512BF16__)
 #define REPRISE_LEAF_TABLES(Table, name, ...) \
   extern const Table<BFloat16> name##_bf16;   \
@@ -30,7 +29,7 @@
   }
 #endif
 
-// nothrow: without optimisation a member of a class is compiled too late for GCC to see that itself.
+// nothrow: without optimisation GCC compiles members of classes too late to see this itself.
 #define REPRISE_INLINE static inline __attribute__((always_inline, unused, nothrow))
 
 namespace reprise::kernels::cpu::REPRISE_ISA {
@@ -58,8 +57,8 @@ REPRISE_INLINE Vec broadcast(float x) {
   return x - Vec{};
 }  // x - 0 keeps the sign of zero
 
-// For a loop over the vectors of a few rows side by side, which is at channel c: a pattern that the machine
-// does not foresee. Asks for memory some way behind these rows as fast as the loop reads, in memory's order.
+// Prefetches for a loop over the vectors of `rows` neighbouring rows, now at channel c: a step's
+// worth of memory, in order, 8 KiB ahead. The hardware does not foresee this pattern.
 template <int rows, class T>
 REPRISE_INLINE void prefetch_rows(const T* first_row, std::int64_t c) {
   constexpr int ahead = 8192, line = 64, step = rows * lanes * static_cast<int>(sizeof(T));
@@ -67,14 +66,14 @@ REPRISE_INLINE void prefetch_rows(const T* first_row, std::int64_t c) {
   for (int i = 0; i < step; i += line) __builtin_prefetch(p + i, 0, 3);
 }
 
-// For a loop that writes p and what lies behind it, in memory's order: the machine foresees reads, and waits
-// for lines that are only written.
+// Prefetches for a loop that writes memory in order and is at p. The hardware foresees
+// reads, but waits for lines that are only written.
 template <class T>
 REPRISE_INLINE void prefetch_output(const T* p) {
   __builtin_prefetch(reinterpret_cast<const char*>(p) + 8192, 1, 2);
 }
 
-// The first n lanes (0 <= n <= lanes); the others are 0 when loaded and untouched when stored.
+// Load and store the first n lanes (0 <= n <= lanes); loads set the others to 0.
 #if defined(__AVX2__) && !defined(__AVX512F__)
 static const std::int32_t first_mask[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 #endif
@@ -103,13 +102,13 @@ REPRISE_INLINE void store_first(float* p, Vec v, std::int64_t n) {
 #endif
 }
 
-// bf16: widened as it is loaded, rounded to nearest (a tie to even) as it is stored; NaN stays NaN.
+// bf16 is widened when loaded, and rounded to nearest (ties to even) when stored. NaN stays NaN.
 typedef std::uint32_t VecBits __attribute__((vector_size(lanes * 4)));
 typedef std::uint16_t VecHalves __attribute__((vector_size(lanes * 2)));
 REPRISE_INLINE Vec widen(VecHalves halves) {
 #if defined(__AVX512VBMI__)
-  // Bytes 2i and 2i + 1 go to the upper half of lane i: one instruction, on a port that multiply-adds need
-  // too.
+  // Bytes 2i and 2i + 1 go to the upper half of lane i: one instruction, on the
+  // multiply-adds' port.
   typedef std::uint8_t Bytes __attribute__((vector_size(64)));
   const Bytes from = {0,  0,  0,  1,  0,  0,  2,  3,  0,  0,  4,  5,  0,  0,  6,  7,  0,  0,  8,  9, 0,  0,
                       10, 11, 0,  0,  12, 13, 0,  0,  14, 15, 0,  0,  16, 17, 0,  0,  18, 19, 0,  0, 20, 21,
@@ -167,14 +166,14 @@ REPRISE_INLINE void store_first(BFloat16* p, Vec v, std::int64_t n) {
 #endif
 }
 
-// What a load would give after a store as T.
+// Returns what a load would return after a store as T.
 template <class T>
 REPRISE_INLINE Vec as_stored(Vec v) {
   if constexpr (sizeof(T) == sizeof(float)) return v;
   return widen(narrow(v));
 }
 
-// Stores past the caches (../base/non_temporal.h); p is a multiple of a vector's size.
+// Non-temporal stores (../base/non_temporal.h), if the machine has them; p is aligned to a Vec.
 REPRISE_INLINE void store_non_temporal(float* p, Vec v) {
 #if defined(__AVX512F__)
   _mm512_stream_ps(p, (__m512)v);
@@ -194,7 +193,7 @@ REPRISE_INLINE void store_non_temporal(BFloat16* p, Vec v) {
 #endif
 }
 
-// a * b + c: one rounding where the instruction set has FMA, two in the portable build.
+// Returns a * b + c, rounded once where the instruction set has FMA, twice in the portable build.
 REPRISE_INLINE Vec fma(Vec a, Vec b, Vec c) {
 #if defined(__AVX512F__)
   return (Vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
@@ -205,13 +204,12 @@ REPRISE_INLINE Vec fma(Vec a, Vec b, Vec c) {
 #endif
 }
 
-// Lane by lane: where `mask` is all ones a, else b. Comparisons of Vecs give such masks.
+// Returns, lane by lane, a where `mask` is all ones, else b. Comparisons of Vecs give such masks.
 REPRISE_INLINE Vec select(VecInt mask, Vec a, Vec b) {
   return mask ? a : b;
 }
 
-// How much of a vector a step covers: all lanes, or the first n at the end of a row. One loop body serves
-// both.
+// The lanes that a step covers: all, or the first n at the end of a row. One loop body serves both.
 struct All {};
 struct First {
   std::int64_t n;
@@ -233,23 +231,23 @@ REPRISE_INLINE void store(T* p, Vec v, First part) {
   store_first(p, v, part.n);
 }
 
-// Past the caches if `past`, where whole vectors are.
-template <bool past, class T, class Part>
+// Stores v, with a non-temporal store if `bypass` and the vector is whole.
+template <bool bypass, class T, class Part>
 REPRISE_INLINE void store_maybe_non_temporal(T* p, Vec v, Part part) {
-  if constexpr (past && std::is_same_v<Part, All>)
+  if constexpr (bypass && std::is_same_v<Part, All>)
     store_non_temporal(p, v);
   else
     store(p, v, part);
 }
 
-// Batch norm with given statistics, x being channels from c on.
+// Returns batch norm with given statistics of x, which is channels from c on.
 template <class Part>
 REPRISE_INLINE Vec normalized(Vec x, const float* mean, const float* scale, const float* shift,
                               std::int64_t c, Part part) {
   return fma(x - load(mean + c, part), load(scale + c, part), load(shift + c, part));
 }
 
-// Calls f(i, part) for each vector of n elements, i being its first element.
+// Calls f(i, part) for each vector of n elements; i is its first element.
 template <class F>
 REPRISE_INLINE void for_vectors(std::int64_t n, F f) {
   std::int64_t i = 0;
@@ -279,7 +277,7 @@ REPRISE_INLINE Vec square_root(Vec v) {
 #endif
 }
 
-// Half a vector of floats, widened to doubles, for sums over many elements.
+// Half a vector of floats, and the same as doubles, for sums over many elements.
 typedef float HalfVec __attribute__((vector_size(lanes * 2)));
 typedef double VecDouble __attribute__((vector_size(lanes * 4)));
 REPRISE_INLINE VecDouble widen_low(Vec v) {
@@ -292,7 +290,7 @@ REPRISE_INLINE VecDouble widen_high(Vec v) {
   __builtin_memcpy(&h, reinterpret_cast<const char*>(&v) + sizeof h, sizeof h);
   return __builtin_convertvector(h, VecDouble);
 }
-// Lane after lane, in order.
+// Returns the sum of the lanes, added in order.
 REPRISE_INLINE double sum_lanes(VecDouble v) {
   double sum = 0;
   for (int i = 0; i < lanes / 2; ++i) sum += v[i];

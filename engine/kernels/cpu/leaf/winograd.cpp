@@ -12,7 +12,7 @@ namespace {
 //          0  -qp2       -p2        q  1  0
 //          0   qp2       -p2       -q  1  0
 //          0  p2q2         0 -(p2+q2)  0  1      where p2 = p * p, and so on
-// F(4, 2) has no point 0: its rows are the middle four, a column to the left, and the first.
+// F(4, 2) lacks the point 0: its rows are the middle four, one column to the left, and the first.
 REPRISE_INLINE void four_points(Vec d0, Vec d1, Vec d2, Vec d3, Vec* t) {
   const Vec p = broadcast(winograd_p), q = broadcast(winograd_q),
             minus_p2 = broadcast(-winograd_p * winograd_p), minus_q2 = broadcast(-winograd_q * winograd_q);
@@ -28,7 +28,7 @@ REPRISE_INLINE Vec outer_row(Vec d0, Vec d2, Vec d4) {
   return fma(minus_p2 * minus_q2, d0, fma(minus_p2 + minus_q2, d2, d4));
 }
 
-// A^T of stride 1; F(4, 2) is without the first column:
+// A^T of stride 1 (F(4, 2) lacks the first column):
 //       1   1    1   1    1  0
 //       0   p   -p   q   -q  0
 //       0  p2   p2  q2   q2  0
@@ -42,9 +42,10 @@ REPRISE_INLINE void four_outputs(const Vec* m, Vec infinity, Vec (&sums)[2], Vec
   y[3] = fma(q2 * q, d2, fma(p2 * p, d1, infinity));
 }
 
-// A row of G belongs to a point a and is (1, a, a^2) / N, N the product of a's distances to the other points:
-// p^2 q^2 for 0, 2p^2 (p^2 - q^2) for p and -p, 2q^2 (q^2 - p^2) for q and -q. Infinity's is (0, 0, 1). In
-// double, so that what is rounded is the transform alone. Without the point 0, and for two taps, (1, a) / N.
+// G's row for a point a is (1, a, a^2) / N; N is the product of a's distances to the other points:
+//   0: p^2 q^2    p, -p: 2p^2 (p^2 - q^2)    q, -q: 2q^2 (q^2 - p^2)
+// Infinity's row is (0, 0, 1). F(4, 2) has (1, a) / N, where N is without the point 0.
+// The transform is computed in double, so that only its result is rounded.
 constexpr double p_exact = static_cast<double>(winograd_p), q_exact = static_cast<double>(winograd_q);
 
 struct Unit {
@@ -98,7 +99,7 @@ struct Strided {
   }
 };
 
-// dx = g1 dy[j] at even pixels 2j, g2 dy[j] + g0 dy[j + 1] at odd ones, for a padding of 1.
+// With a padding of 1:  dx[2j] = g1 dy[j],  dx[2j + 1] = g2 dy[j] + g0 dy[j + 1]
 struct StridedGrad {
   [[maybe_unused]] static constexpr WinogradAxis axis = winograd_strided_grad;
   REPRISE_INLINE void input(const Vec (&d)[5], Vec (&t)[9]) {

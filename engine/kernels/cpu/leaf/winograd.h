@@ -1,5 +1,5 @@
-// The transforms of Winograd's F(4x4, 3x3) convolution (Lavin and Gray, 2016), on tiles of (H,W,C) images, of
-// stride 1 and of stride 2.
+// The transforms of Winograd's F(4x4, 3x3) (Lavin and Gray, 2016) on tiles of (H,W,C)
+// images, with stride 1 and with stride 2.
 #pragma once
 
 #include <cstdint>
@@ -8,34 +8,34 @@
 
 namespace reprise::kernels::cpu {
 
-// The points of the interpolation are 0, p, -p, q, -q and infinity. These two, and the products of them that
-// the transforms need, are exact in f32; the usual 1 and 2 would double the rounding error
+// The points of the interpolation are 0, p, -p, q, -q and infinity. p, q and the products that the
+// transforms need are exact in f32; the usual points 1 and 2 would double the rounding error
 // (apps/bench/results/winograd.md).
 inline constexpr float winograd_p = 0.625f, winograd_q = 1.5f;
 
-// What a tile has along each axis.
+// The numbers of a tile along each axis.
 struct WinogradAxis {
-  int patch, elements, outputs;  // pixels read, elements between, pixels written
-  int step;                      // in pixels read, from tile to tile
+  int patch, elements, outputs;  // pixels read, elements of the transform, pixels written
+  int step;                      // the input's pixels from tile to tile
 };
 inline constexpr WinogradAxis winograd_unit{6, 6, 4, 4};
-// Stride 2 is two convolutions in one: every second pixel meets the middle tap alone, those between meet the
-// two outer taps, which is F(4, 2) with the points p, -p, q, -q and infinity. So there are five elements of
-// the latter, then four pixels as they are. In the gradient the two kinds are outputs instead of inputs.
+// Stride 2 is two convolutions along an axis. Every second pixel meets only the middle tap; four of
+// them are elements as they are. The others meet the outer taps, which is F(4, 2) without the point
+// 0: five elements, which come first. In the gradient, outputs are of these two kinds.
 inline constexpr WinogradAxis winograd_strided{9, 9, 4, 8}, winograd_strided_grad{5, 9, 8, 4};
-// Of the filter, along each axis; the pixels as they are share the last one.
+// Elements of the transformed filter along an axis. Stride 2's pixels as they are share the last.
 inline constexpr int winograd_panels = 6;
 
-// v = B^T d B, where d is the patch.
+// The input's transform, v = B^T d B, where d is the patch.
 template <class T>
 struct WinogradInput {
-  const T* pixel[81];  // each pixel's channels, row by row; zeros where it lies outside the image
+  const T* pixel[81];  // each pixel's channels, row by row; outside the image they are zeros
   std::int64_t channels;
   float* v;  // element e begins at v + e * element_stride
   std::int64_t element_stride;
 };
 
-// y = A^T m A, of which the first rows x columns are stored, or added to what is there.
+// The output's transform, A^T m A: rows x columns of it are stored in y or, if `adds`, added to y.
 template <class T>
 struct WinogradOutput {
   const float* m;  // element e begins at m + e * element_stride
@@ -47,7 +47,7 @@ struct WinogradOutput {
   bool adds;
 };
 
-// u = G g G^T for filters side by side, as many as a block of outputs has (`lanes` or twice that).
+// The transform u = G g G^T of 3x3 filters for the `block` output channels of a block.
 struct WinogradFilter {
   const double* taps;  // tap e of the 3x3 begins at taps + e * block
   std::int64_t block;
@@ -63,7 +63,7 @@ struct WinogradTransforms {
 };
 REPRISE_LEAF_OF(WinogradTransforms, winograd_unit_leaf)
 
-// In f32 alone.
+// Stride 2, only in f32.
 struct WinogradStridedLeaf {
   WinogradTransforms<float> fwd, grad;
 };

@@ -13,9 +13,8 @@ Axis axis_of(const Conv2dArgs& a, int d, const Shape& x, const Shape& w, const S
   return {x[1 + d], y[1 + d], w[d], a.stride[k], a.padding[k], a.dilation[k]};
 }
 
-// Whether the outputs are those of three columns of taps at stride 1 with a border of one: all of them see
-// three columns but the first and the last, which lack one at the edge. Backwards taps meet columns from the
-// right.
+// Returns whether a row has three columns of taps, stride 1 and a border of one: the first and the
+// last output see two columns, the others three. Backward, taps meet columns from right to left.
 bool is_bordered_row(const std::vector<TapRun>& runs) {
   if (runs.size() != 3) return false;
   const std::int64_t forwards = runs[1].taps.source_step;

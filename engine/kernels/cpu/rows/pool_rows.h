@@ -1,4 +1,4 @@
-// Pooling row by row, for kernels that do more with a row while it is in cache.
+// Pooling windows, row by row: each row of outputs is cut into runs that see the same taps.
 #pragma once
 
 #include <cstdint>
@@ -10,20 +10,22 @@
 
 namespace reprise::kernels::cpu {
 
-// One run of outputs: where it reads and writes, counted in elements of the whole tensors, and its first tap.
+// A run of outputs. `in` and `out` say where it reads and writes, in elements from the tensors'
+// beginning; first_tap is the number of its first tap in the pooling window, counted row by row.
 struct PoolRun {
   Window window;
   std::int64_t in, out, first_tap;
 };
 
-// Rows of images are counted through the whole batch: row i of (N,H,W,C) is row i % H of image i / H.
+// Rows are counted over the whole batch: row i of (N,H,W,C) is row i % H of image i / H.
 class PoolRows {
  public:
-  // y (N,OH,OW,C) looks at x (N,H,W,C) through its windows; or dx at dy, at the windows that saw each input.
+  // Return the form that computes y (N,OH,OW,C) from windows of x (N,H,W,C), or dx from
+  // dy: each input from the windows that saw it.
   static PoolRows forward(const Pool2dArgs& a, const Shape& x, const Shape& y);
   static PoolRows backward(const Pool2dArgs& a, const Shape& dx, const Shape& dy);
 
-  // Calls f(run) for the runs that output row i is made of.
+  // Calls f(run) for each run of output row i.
   template <class F>
   void each_run(std::int64_t i, F f) const {
     const AxisTaps& row = rows_[static_cast<std::size_t>(i % out_height_)];

@@ -8,7 +8,7 @@ namespace reprise::kernels::cpu {
 std::vector<AxisTaps> forward_taps(const Axis& a) {
   std::vector<AxisTaps> taps(static_cast<std::size_t>(a.out));
   for (std::int64_t o = 0; o < a.out; ++o) {
-    const std::int64_t origin = o * a.stride - a.padding;  // where tap 0 looks
+    const std::int64_t origin = o * a.stride - a.padding;  // what tap 0 reads
     const std::int64_t first = origin >= 0 ? 0 : (-origin + a.dilation - 1) / a.dilation;
     const std::int64_t last = origin >= a.in ? -1 : (a.in - 1 - origin) / a.dilation;
     const std::int64_t count = std::max<std::int64_t>(0, std::min(a.kernel - 1, last) - first + 1);

@@ -1,5 +1,5 @@
-// Which taps of a filter or pooling window meet the image, along one axis: worked out once per call, so that
-// the loops over pixels have no border cases.
+// Which taps of a filter or pooling window meet the image, along one axis. This is
+// computed once per call, so the loops over pixels have no border cases.
 #pragma once
 
 #include <cstdint>
@@ -9,34 +9,36 @@
 
 namespace reprise::kernels::cpu {
 
-// The taps that one output uses: first, first + step, ..., `count` of them. The k-th reads place
-// source + k * source_step of the input.
+// The `count` taps that one output uses: first, first + step, ... The k-th of them
+// reads the input at source + k * source_step.
 struct AxisTaps {
   std::int64_t first = 0, count = 0, step = 1, source = 0, source_step = 1;
 };
 
-// Outputs begin, begin + step, ... (`count` of them) that use the same taps; their sources lie source_step
-// apart.
+// `count` outputs, begin, begin + step, ..., that use the same taps. From one output to
+// the next the source moves by source_step.
 struct TapRun {
   std::int64_t begin, count, step;
   AxisTaps taps;  // of the first output
   std::int64_t source_step;
 };
 
+// A window's numbers along one axis; `in` and `out` are sizes in pixels.
 struct Axis {
   std::int64_t in, out, kernel, stride, padding, dilation;
 };
 
-// For each of the `out` outputs: source = output * stride - padding + tap * dilation, where it lies inside.
+// Returns the taps of each of the `out` outputs that read inside the input:
+//   source = output * stride - padding + tap * dilation
 std::vector<AxisTaps> forward_taps(const Axis& a);
-// For each of the `in` inputs: the outputs that used it, output = (input + padding - tap * dilation) /
-// stride.
+// Returns the taps of each of the `in` inputs, whose sources are the outputs that used it:
+//   source = (input + padding - tap * dilation) / stride, where this is a whole number
 std::vector<AxisTaps> backward_taps(const Axis& a);
-// Outputs joined to runs; outputs `period` apart can be in one run (the stride, for backward taps).
+// Joins outputs `period` apart to runs; the period is 1 forward and the stride backward.
 std::vector<TapRun> tap_runs(const std::vector<AxisTaps>& taps, std::int64_t period);
 
-// The run's outputs in a row that sees `row`, of images and taps with so many columns; taps are `tap`
-// elements apart: as many as there are channels, or 1 where they are only numbered.
+// Returns the window of a run's outputs in a row with the taps `row`. taps_wide: the filter's
+// columns; tap: elements from tap to tap, which are the channels, or 1 if taps are only numbered.
 Window window_of(const AxisTaps& row, const TapRun& run, std::int64_t in_width, std::int64_t taps_wide,
                  std::int64_t channels, std::int64_t tap);
 
