@@ -28,8 +28,8 @@ std::int64_t Linear::flops(const Shape&, const Shape& y) const {
 
 void Linear::reset_parameters(const InitStreams& streams) {
   const Fans fans{weight.dim(1), weight.dim(0)};
-  draw(weight, FileLayout::plain, init_, fans, streams, name_of_tensor("weight"));
-  if (bias.defined()) draw(bias, FileLayout::plain, Init::bias, fans, streams, name_of_tensor("bias"));
+  sample(weight, FileLayout::plain, init_, fans, streams, name_of_tensor("weight"));
+  if (bias.defined()) sample(bias, FileLayout::plain, Init::bias, fans, streams, name_of_tensor("bias"));
 }
 
 void Linear::resize(int out, const InitStreams& streams) {

@@ -2,7 +2,7 @@
 
 namespace reprise::layers {
 
-// The upper bound in cost: every task trains a whole network of its own, from the backbone's values on.
+// The upper bound in cost: every task trains a whole network, starting from the backbone's values.
 const Method finetune_method = {
     .name = "finetune",
     .seed_names = {"Finetune"},

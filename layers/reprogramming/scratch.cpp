@@ -2,7 +2,7 @@
 
 namespace reprise::layers {
 
-// The same without a backbone: tells what the pretrained network is worth.
+// finetune without a backbone. The difference shows what the pretrained weights contribute.
 const Method scratch_method = {
     .name = "scratch",
     .seed_names = {"Resnet_Scratch"},
