@@ -75,8 +75,8 @@ TEST_F(DemoData, TasksAreManyAndSorted) {
   }
 }
 
-// No image equals another: not within a class, nor with another label from the same stream, nor with
-// another seed.
+// No image equals another:
+// not within a class, nor with another label from the same stream, nor with another seed.
 TEST_F(DemoData, EveryImageIsItsOwn) {
   for (const DemoTask& task : demo_tasks()) {
     std::set<std::string> seen;

@@ -163,7 +163,8 @@ TEST_F(Forward, train_step_of_clr_has_its_gradients_and_statistics) {
   const auto file = result({"--method", "clr", "--train-step", "--layers"});
   int gradients = 0;
   for (const NamedTensor& t : file.tensors) gradients += t.name.starts_with("grad.");
-  EXPECT_EQ(gradients, 19 + 2 * 19 + 2);  // a kernel per convolution, scale and shift per batch norm, the head
+  EXPECT_EQ(gradients,
+            19 + 2 * 19 + 2);  // a kernel per convolution, scale and shift per batch norm, the head
   EXPECT_EQ(at(file, "grad.layer2.0.conv1.reprogram.weight").shape(), (Shape{32, 1, 3, 3}));
   EXPECT_EQ(file.find("grad.conv1.weight"), nullptr);
   // The stem's batch norm has the same input in both modes: compare mean and biased variance.

@@ -1,4 +1,5 @@
-// How a file's tensors fit a network: prefixes, heads; tensors that are missing, extra, or of another shape.
+// How a file's tensors fit a network:
+// prefixes, heads; tensors that are missing, extra, or of another shape.
 #include <gtest/gtest.h>
 
 #include <fstream>

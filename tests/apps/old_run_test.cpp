@@ -1,6 +1,6 @@
-// Run folders of an earlier clr (tests/golden/run), with one task learned and one begun. Today's clr
-// opens, evaluates, resumes and reports them. The begun task may train differently; the files' formats
-// may not change.
+// Run folders of an earlier clr (tests/golden/run), with one task learned and one begun.
+// Today's clr opens, evaluates, resumes and reports them.
+// The begun task may train differently; the files' formats may not change.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -25,7 +25,8 @@ using Json = nlohmann::json;
 // The parameter is a run's method, which is also the name of its folder.
 class OldRun : public testing::TestWithParam<std::string> {
  protected:
-  // Writes a backbone and images whose bytes are the same on every machine, and copies the run folder.
+  // Writes a backbone and images whose bytes are the same on every machine,
+  // and copies the run folder.
   void SetUp() override {
     setenv("REPRISE_CPU_ISA", "portable", 1);
     data::write_safetensors(dir / "backbone.safetensors", resnet20_by_formula(10));
@@ -52,7 +53,8 @@ class OldRun : public testing::TestWithParam<std::string> {
         write_text(dir / (path + ".ppm"), bytes);
       }
   }
-  // The command that made the run folder. `linear` has the options that a recipe records only if given.
+  // The command that made the run folder.
+  // `linear` has the options that a recipe records only if given.
   std::vector<std::string> train(std::vector<std::string> more = {}) const {
     std::vector<std::string> words = with_files({"train", "--run", run, "--method", method, "--size", "8"});
     words.insert(words.end(), {"--epochs", "16", "--batch", "4", "--lr", "0.01", "--device", "cpu",

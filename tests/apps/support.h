@@ -1,4 +1,5 @@
-// Helpers for tests of the program: temporary folders, the program as a user runs it, a small backbone.
+// Helpers for tests of the program:
+// temporary folders, the program as a user runs it, a small backbone.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
-// Task files: they read back as written, equal tasks give equal bytes, and another backbone is refused.
+// Task files: they read back as written, equal tasks give equal bytes,
+// and another backbone is refused.
 #include <gtest/gtest.h>
 
 #include "apps/clr/learn/run_network.h"

@@ -1,4 +1,5 @@
-// --rng torch: start values, order and losses equal PyTorch's (tests/golden/rng), after a resume too.
+// --rng torch: start values, order and losses equal PyTorch's (tests/golden/rng),
+// after a resume too.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -61,7 +62,8 @@ TEST(TorchNumbers, tasks_start_with_pytorchs_bits) {
   EXPECT_EQ(lines, 60);
 }
 
-// A network without a backbone keeps its constructor's samples, and takes as many as one with a backbone.
+// A network without a backbone keeps its constructor's samples,
+// and takes as many as one with a backbone.
 TEST(TorchNumbers, scratch_draws_what_a_backbones_constructor_draws) {
   clr::Backbone none, backbone;
   none.arch = backbone.arch = "resnet20";

@@ -1,4 +1,5 @@
-// bf16 on every instruction set: rounds as to_bfloat16 does, and convolution tiles have the same bits.
+// bf16 on every instruction set:
+// rounds as to_bfloat16 does, and convolution tiles have the same bits.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -40,7 +41,8 @@ TEST(Bf16, RoundsAsTheScalarFunction) {
   for (std::uint32_t upper = 0; upper < 0x10000; ++upper)
     for (const std::uint32_t lower : {0u, 1u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
       const float v = std::bit_cast<float>(upper << 16 | lower);
-      // Skips denormals: they never reach a kernel's result, and the bf16 instructions treat them as 0.
+      // Skips denormals:
+      // they never reach a kernel's result, and the bf16 instructions treat them as 0.
       if (v == 0 || std::isnan(v) || std::abs(v) >= 1.17549435e-38F) x.push_back(v);
     }
   const auto n = static_cast<std::int64_t>(x.size());
@@ -124,8 +126,8 @@ std::vector<BlockForm> block_forms() {
   return all;
 }
 
-// The order of leaf/block_tile.h, one output at a time, also with numbers so small that products and sums
-// are denormal.
+// The order of leaf/block_tile.h, one output at a time,
+// also with numbers so small that products and sums are denormal.
 TEST(Bf16, BlocksSumEvenAndOddChannelsApart) {
   const FlushDenormals flush;
   for (const BlockForm& f : block_forms())

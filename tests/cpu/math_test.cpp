@@ -1,4 +1,5 @@
-// exp, log, sqrt, tanh and sigmoid: the same bits on every instruction set, and close to the exact values.
+// exp, log, sqrt, tanh and sigmoid:
+// the same bits on every instruction set, and close to the exact values.
 #include <gtest/gtest.h>
 
 #include <bit>

@@ -1,4 +1,5 @@
-// Kernels give the same bits for any number of threads, and large kernels have work for all of them.
+// Kernels give the same bits for any number of threads,
+// and large kernels have work for all of them.
 #include <gtest/gtest.h>
 
 #include <cstring>

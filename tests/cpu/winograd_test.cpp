@@ -103,8 +103,8 @@ TEST_F(Winograd, ResultsDoNotDependOnTheNumberOfThreads) {
   }
 }
 
-// This project allows five times the direct form's error. The usual points 1 and 2 would take 4.6; ours take
-// less than 3.
+// This project allows five times the direct form's error.
+// The usual points 1 and 2 would take 4.6; ours take less than 3.
 TEST_F(Winograd, RoundsAtMostThreeTimesAsMuchAsTheDirectForm) {
   for (const Conv2dArgs& args : {same, strided})
     for (const auto& [size, channels] : {std::pair{28, 64}, {14, 128}, {7, 256}}) {

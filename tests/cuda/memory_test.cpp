@@ -97,7 +97,7 @@ TEST_F(GpuMemory, AMissingDeviceIsNamed) {
   expect_error([] { empty({1}, DType::f32, {Device::Kind::cuda, 97}); }, "cuda:97");
 }
 
-// A kernel whose output is shorter than it was told writes into the guard zone after it.
+// A kernel that gets a shape larger than its output writes into the guard zone after it.
 TEST_F(GpuMemory, AnOverrunIsFound) {
   set_memory_debug(true);
   const std::int64_t before = guard_violations();
