@@ -10,7 +10,7 @@ mkdir -p "$out"
 table=""
 failed=0
 
-# part NAME COMMAND...: runs it, its output in NAME.log; a line of the table.
+# part NAME COMMAND...: runs the command with its output in NAME.log, and adds a line to the table.
 part() {
   name=$1
   shift
@@ -41,10 +41,10 @@ if command -v compute-sanitizer >/dev/null; then
       "$ops" --device=cuda --op=$op
   done
 else
-  echo "compute-sanitizer was not found: memory faults and races were not looked for"
+  echo "compute-sanitizer was not found: memory faults and races were not checked"
 fi
 
-# The same short training on both devices, twice on cuda: equal bits there, close losses between the two.
+# The same short training on both devices, twice on cuda: expects equal bits on cuda. The losses of both devices are logged.
 demo=$out/demo
 rm -rf "$demo"
 part demo_data "$clr" demo-data "$demo/images" --count 2 --images 40 --size 32

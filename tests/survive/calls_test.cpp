@@ -69,7 +69,7 @@ TEST_F(Calls, making_folders_fails) {
   fail_each("mkdir", "error", 1);
 }
 
-// Of tens of thousands of allocations, the first ones fail, then ever sparser ones.
+// One allocation fails in each run: of tens of thousands the first few, then ever sparser ones.
 TEST_F(Calls, an_allocation_fails) {
   if (is_sanitized()) GTEST_SKIP() << "a sanitizer has an allocator of its own";
   whole();
