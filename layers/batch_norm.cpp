@@ -6,7 +6,7 @@
 namespace reprise::layers {
 
 BatchNorm2d::BatchNorm2d(int channels, const BatchNormArgs& a) : args(a) {
-  REPRISE_CHECK(channels > 0, "BatchNorm2d: {} channels", channels);
+  REPRISE_CHECK(channels > 0, "BatchNorm2d: the number of channels must be at least 1, got {}", channels);
   weight = ones({channels});
   bias = zeros({channels});
   running_mean = zeros({channels});

@@ -27,8 +27,9 @@ Conv2d::Conv2d(int in, int out, int kernel, const Conv2dOptions& o)
       kernel_(kernel),
       init_(o.init) {
   REPRISE_CHECK(in > 0 && out > 0 && kernel > 0 && o.groups > 0 && in % o.groups == 0 && out % o.groups == 0,
-                "Conv2d: {} channels to {} with kernel {} in {} groups is not a convolution", in, out, kernel,
-                o.groups);
+                "Conv2d: channels, kernel and groups must be at least 1 and groups divide the channels, "
+                "got {} channels to {}, kernel {}, {} groups",
+                in, out, kernel, o.groups);
   weight = is_depthwise() ? zeros({kernel, kernel, out}) : zeros({out, kernel, kernel, in / o.groups});
   register_parameter("weight", weight, is_depthwise() ? FileLayout::depthwise : FileLayout::conv);
   if (o.bias) {

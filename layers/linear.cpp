@@ -8,7 +8,7 @@
 namespace reprise::layers {
 
 Linear::Linear(int in, int out, bool with_bias, Init init) : init_(init) {
-  REPRISE_CHECK(in > 0 && out > 0, "Linear: {} inputs and {} outputs", in, out);
+  REPRISE_CHECK(in > 0 && out > 0, "Linear: inputs and outputs must be at least 1, got {} and {}", in, out);
   weight = zeros({out, in});
   register_parameter("weight", weight);
   if (with_bias) {
@@ -33,7 +33,7 @@ void Linear::reset_parameters(const InitStreams& streams) {
 }
 
 void Linear::resize(int out, const InitStreams& streams) {
-  REPRISE_CHECK(out > 0, "Linear: {} outputs", out);
+  REPRISE_CHECK(out > 0, "Linear: outputs must be at least 1, got {}", out);
   init_ = Init::kaiming_uniform;
   weight = zeros({out, weight.dim(1)}, weight.dtype(), weight.device());
   reprise::set_requires_grad(weight);

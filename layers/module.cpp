@@ -134,7 +134,8 @@ void Module::to(Device device) {
   replace_tensors(*this, [&](const Tensor& t) { return t.to(device); });
 }
 void Module::to(DType dtype) {
-  REPRISE_CHECK(is_floating(dtype), "module: parameters cannot be {}", reprise::name_of(dtype));
+  REPRISE_CHECK(is_floating(dtype), "module: parameters must have a floating-point dtype, got {}",
+                reprise::name_of(dtype));
   replace_tensors(*this, [&](const Tensor& t) { return t.to(parameter_dtype(dtype)); });
   for (Module* m : modules()) m->image_dtype_ = dtype;
 }

@@ -35,7 +35,8 @@ std::string with_commas(std::int64_t n) {
 }  // namespace
 
 std::vector<LayerRow> summarize(Network& network, int height, int width) {
-  REPRISE_CHECK(height > 0 && width > 0, "layer table: images of {}x{} are empty", height, width);
+  REPRISE_CHECK(height > 0 && width > 0, "layer table: an image must have at least one pixel, got {}x{}",
+                height, width);
   const NoGrad no_grad;
   const ShapesOnly nothing_computed;
   const EvalMode eval(network);

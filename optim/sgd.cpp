@@ -12,7 +12,7 @@ Sgd::Sgd(std::vector<Tensor> parameters, const SgdOptions& o)
                 "SGD: momentum and weight decay must not be negative, got {} and {}", o.momentum,
                 o.weight_decay);
   REPRISE_CHECK(!o.nesterov || (o.momentum > 0 && o.dampening == 0),
-                "SGD: Nesterov needs a momentum and no dampening; got {} and {}", o.momentum, o.dampening);
+                "SGD: Nesterov needs momentum > 0 and dampening 0, got {} and {}", o.momentum, o.dampening);
 }
 
 void Sgd::update(Slot& slot, const Tensor& gradient) {
