@@ -6,7 +6,7 @@ namespace reprise::layers {
 const Method finetune_method = {
     .name = "finetune",
     .seed_names = {"Finetune"},
-    .what = "everything trained, from the backbone's values on; nothing added",
+    .what = "everything trained, starting from the backbone's values; nothing added",
     .trains_batch_norm = true,
     .trains_convolutions = true,
     .train_mode = true,

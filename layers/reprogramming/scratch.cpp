@@ -6,7 +6,7 @@ namespace reprise::layers {
 const Method scratch_method = {
     .name = "scratch",
     .seed_names = {"Resnet_Scratch"},
-    .what = "everything trained, from random values on; needs no backbone",
+    .what = "everything trained, starting from random values; needs no backbone",
     .trains_batch_norm = true,
     .trains_convolutions = true,
     .starts_at_random = true,

@@ -47,7 +47,7 @@ class SideConv : public Reprogram {
 const Method side_conv_method = {
     .name = "side-conv",
     .seed_names = {"li18", "li50"},
-    .what = "conv 1x1 beside every convolution; head trained; batch norm frozen, in evaluation mode",
+    .what = "conv 1x1 in parallel to every convolution; head trained; batch norm frozen, in evaluation mode",
     .trains_batch_norm = false,
     .train_mode = false,
     .reprogram = [](const Conv2d& conv) -> std::unique_ptr<Reprogram> {
