@@ -27,9 +27,8 @@ double kaiming_deviation(Init init, Fans fans);
 class TorchSequence;
 
 // The source of start values, one of two:
-// - A random stream per tensor, RandomStream(seed, "init/<prefix><name of the tensor>"):
-// no tensor's
-//   values depend on another tensor. An integer converts to a seed without a prefix.
+// - A random stream per tensor, RandomStream(seed, "init/<prefix><name of the tensor>"), so that no
+//   tensor's values depend on another tensor. An integer converts to a seed without a prefix.
 // - PyTorch's single sequence, in which only the order of the tensors counts; it must outlive this.
 struct InitStreams {
   InitStreams(std::uint64_t s, std::string p = {}) : seed(s), prefix(std::move(p)) {}
@@ -39,9 +38,8 @@ struct InitStreams {
   TorchSequence* torch = nullptr;
 };
 
-// Fills `tensor` with samples of `init`: in memory order from the stream of `name`, or in the order
-// of the file (`layout`) from PyTorch's sequence, whose normal values only TorchSequence::finish
-// fills in.
+// Fills `tensor` with samples of `init`: in memory's order from the stream of `name`, or in the
+// file's order (`layout`) from PyTorch's sequence, which delays normal values until finish().
 REPRISE_API void sample(Tensor& tensor, FileLayout layout, Init init, Fans fans, const InitStreams& streams,
                         const std::string& name);
 // Skips `numel` samples of PyTorch's sequence; does nothing with named streams. A layer that starts

@@ -1,5 +1,4 @@
-// The reprogramming layer of the CLR paper:
-// one small filter per channel after a frozen convolution.
+// The CLR paper's reprogramming layer: one small filter per channel after a frozen convolution.
 #pragma once
 
 #include "layers/conv2d.h"

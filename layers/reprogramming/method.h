@@ -1,5 +1,4 @@
-// Methods of adapting a frozen network to a task:
-// which layers they add and which tensors they train.
+// Methods that adapt a frozen network to a task: which layers they add, which tensors they train.
 #pragma once
 
 #include <array>
@@ -14,11 +13,11 @@
 
 namespace reprise::layers {
 
-// A method, complete. Each is defined in a file of this folder, named after it. Every method gives
+// A method. Each is defined in a file of this folder that has the method's name. Every method gives
 // the task a new head and trains it.
 struct Method {
   std::string_view name;  // such as "clr"
-  // The original's names for the method, which may depend on the network ("li18", "li50"); "" pads.
+  // The original's names for the method, at most one per network ("li18", "li50"); "" if unused.
   std::array<std::string_view, 2> seed_names;
   std::string_view what;             // a one-line description for help and reports
   bool trains_batch_norm;            // trains scale and shift, and moves the running statistics
@@ -42,8 +41,7 @@ REPRISE_API const Method& find_method(std::string_view name);
 // tensors to the backbone's values, call start_values, and replace the head.
 REPRISE_API const Method& apply_method(Network& network, std::string_view method);
 
-// Sets all reprogramming layers to their start values, sampled where the layer does not start as a
-// constant.
+// Sets all reprogramming layers to their start values: constants, or samples from `streams`.
 REPRISE_API void start_values(Network& network, const InitStreams& streams);
 
 // The tensors that the penalty counts, one norm per tensor: the head, trained batch norms, and for

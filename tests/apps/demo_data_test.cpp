@@ -75,8 +75,7 @@ TEST_F(DemoData, TasksAreManyAndSorted) {
   }
 }
 
-// No image equals another:
-// not within a class, nor with another label from the same stream, nor with another seed.
+// No two images are equal, even with the same stream for another label, or with another seed.
 TEST_F(DemoData, EveryImageIsItsOwn) {
   for (const DemoTask& task : demo_tasks()) {
     std::set<std::string> seen;

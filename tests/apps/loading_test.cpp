@@ -1,5 +1,4 @@
-// How a file's tensors fit a network:
-// prefixes, heads; tensors that are missing, extra, or of another shape.
+// Fitting a file's tensors to a network: prefixes, heads; missing, extra and mis-shaped tensors.
 #include <gtest/gtest.h>
 
 #include <fstream>

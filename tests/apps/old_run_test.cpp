@@ -25,8 +25,7 @@ using Json = nlohmann::json;
 // The parameter is a run's method, which is also the name of its folder.
 class OldRun : public testing::TestWithParam<std::string> {
  protected:
-  // Writes a backbone and images whose bytes are the same on every machine,
-  // and copies the run folder.
+  // Writes a backbone and images with the same bytes on every machine, and copies the run folder.
   void SetUp() override {
     setenv("REPRISE_CPU_ISA", "portable", 1);
     data::write_safetensors(dir / "backbone.safetensors", resnet20_by_formula(10));

@@ -1,5 +1,4 @@
-// Task files: they read back as written, equal tasks give equal bytes,
-// and another backbone is refused.
+// Task files read back as written, equal tasks give equal bytes, another backbone is refused.
 #include <gtest/gtest.h>
 
 #include "apps/clr/learn/run_network.h"

@@ -1,5 +1,4 @@
-// --rng torch: start values, order and losses equal PyTorch's (tests/golden/rng),
-// after a resume too.
+// --rng torch: start values, order and losses equal PyTorch's (tests/golden/rng), resumed runs too.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -26,7 +25,7 @@ std::string golden_file(const std::string& name) {
   return std::string(REPRISE_SOURCE_DIR) + "/tests/golden/rng/" + name;
 }
 
-// Returns the values in the file's layout.
+// Appends the tensor's bytes in the file's layout.
 void add(std::vector<std::byte>& bytes, const layers::Entry& entry) {
   const Tensor tensor = data::to_file_layout(*entry.tensor, entry.layout);
   bytes.insert(bytes.end(), tensor.raw_bytes().begin(), tensor.raw_bytes().end());

@@ -1,5 +1,4 @@
-// exp, log, sqrt, tanh and sigmoid:
-// the same bits on every instruction set, and close to the exact values.
+// exp, log, sqrt, tanh, sigmoid have the same bits on every instruction set, and small errors.
 #include <gtest/gtest.h>
 
 #include <bit>

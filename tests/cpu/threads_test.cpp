@@ -1,5 +1,4 @@
-// Kernels give the same bits for any number of threads,
-// and large kernels have work for all of them.
+// Kernels give the same bits for any number of threads, and large ones have work for all threads.
 #include <gtest/gtest.h>
 
 #include <cstring>

@@ -64,8 +64,7 @@ TEST_P(GoldenImage, IsWhatPillowMakesOfIt) {
   ASSERT_EQ(image.height, height);
   const auto expected = testing::read_u8(golden + file + ".rgb");
   ASSERT_EQ(image.rgb.size(), expected.size());
-  // If stb_image reads the JPEG,
-  // it rounds differently and interpolates the last column of 4:2:2 wrongly.
+  // stb_image rounds JPEG differently, and interpolates the last column of 4:2:2 wrongly.
   const bool by_stb = jpeg && !has_jpeg_library();
   const int last_columns = by_stb && file == "422.jpg" ? 1 : 0;
   EXPECT_LE(largest_difference(image.rgb, expected, width, last_columns), by_stb ? 3 : 0);
@@ -98,7 +97,7 @@ TEST(OddImages, EqualPillowsVerdicts) {
     Image image;
     ASSERT_NO_THROW(image = decode_image(bytes)) << reason(bytes);
     EXPECT_EQ(std::to_string(image.width) + "x" + std::to_string(image.height), size);
-    // Pillow clips 16-bit grey at 255; we scale it, unless clip_grey16 is set.
+    // Pillow clips 16-bit grey at 255; we scale it, unless Grey16::clip is given.
     if (mode == "I") {
       ++grey16;
       EXPECT_EQ(sha1(decode_image(bytes, {}, Grey16::clip).rgb), row[5]);

@@ -15,14 +15,13 @@ std::string le(T value) {
   return {reinterpret_cast<const char*>(&value), sizeof(T)};
 }
 
-// --- every truncation,
-// every byte -----------------------------------------------------------------------
+// --- every truncation, every byte
 
 class Small : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Small, EveryTruncationIsAnError) {
   const Bytes whole = read_file(golden_path(GetParam()));
-  // A tar may end with blocks of zeros, so cutting these changes nothing.
+  // A tar may end with blocks of zeros, so removing them changes nothing.
   const std::size_t last_byte = [&] {
     std::size_t n = whole.size();
     while (n > 0 && whole[n - 1] == std::byte{0}) --n;
@@ -63,7 +62,6 @@ INSTANTIATE_TEST_SUITE_P(Weights, Small,
                          test_name);
 
 // --- not a weight file
-// ----------------------------------------------------------------------------------
 
 TEST(WeightsBad, SaysWhatTheFileLooksLike) {
   const std::pair<std::string, const char*> cases[] = {
@@ -85,7 +83,6 @@ TEST(WeightsBad, SaysWhatTheFileLooksLike) {
 }
 
 // --- safetensors
-// ----------------------------------------------------------------------------------------
 
 std::string safetensors(const std::string& header, std::size_t data) {
   return le<std::uint64_t>(header.size()) + header + std::string(data, '\1');
@@ -134,7 +131,6 @@ TEST(WeightsBad, Safetensors) {
 }
 
 // --- zip
-// ------------------------------------------------------------------------------------------------
 
 struct ZipEntry {
   std::string name, data;
@@ -225,7 +221,6 @@ TEST(WeightsBad, Zip) {
 }
 
 // --- pickle
-// ---------------------------------------------------------------------------------------------
 
 TEST(WeightsBad, TensorsOutsideTheirStorage) {
   const std::string data(8, '\1');

@@ -36,8 +36,7 @@ TEST(Run, AFallbackIsCountedAndStrictModeForbidsIt) {
   EXPECT_EQ(fallback_count(), before + 1);
 }
 
-// A probe of a kernel whose operands are struct members sees their names and the reference's
-// results.
+// A probe of a kernel with struct operands sees the members' names and the reference's results.
 struct SeenBlock : KernelProbe {
   bool wants_reference() const override { return true; }
   void after(const KernelCall& call) override {

@@ -30,8 +30,7 @@ Target find_target(std::string_view name);
 // Runs a target. Returns false if it threw Error; other exceptions are not caught.
 bool accepts(const Target& target, Bytes bytes);
 
-// Writes the bytes to the file `below` in the scratch folder and returns its path,
-// for parsers of paths.
+// Writes the bytes to the file `below` in the scratch folder and returns its path.
 std::string file_of(Bytes bytes, const std::string& below);
 // Returns the scratch folder, which is removed when the process ends.
 const std::string& scratch_folder();

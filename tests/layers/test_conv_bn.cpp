@@ -149,8 +149,7 @@ TEST(Bf16, AStepIsNearTheOneInF32) {
         all_dot += dot, all_size += size, all_other += other;
       }
     }
-    // Some gradients cancel to nothing before a batch norm;
-    // all of them together point the same way.
+    // Before a batch norm, single gradients cancel to nothing. Together they point the same way.
     EXPECT_GT(all_dot, 0.98 * std::sqrt(all_size * all_other)) << arch << " " << method;
     EXPECT_NEAR(all_other, all_size, 0.1 * all_size) << arch << " " << method;
   }

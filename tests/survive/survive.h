@@ -16,7 +16,7 @@ class Survive : public testing::Test {
  protected:
   void SetUp() override;
 
-  // Returns the command that trains into this run folder.
+  // Returns the command that trains into the folder `run`.
   std::vector<std::string> train(const std::string& run) const;
   // Returns the contents of the run's task files, by name.
   std::map<std::string, std::string> task_files(const std::string& run) const;
