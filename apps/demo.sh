@@ -1,6 +1,7 @@
 #!/bin/sh
-# sh apps/demo.sh [FOLDER]: a demonstration from an empty folder to learned tasks. Installs what is missing, builds, and draws
-# example tasks. Trains a small backbone on one of them and freezes it. Learns the others with CLR and with a linear head.
+# sh apps/demo.sh [FOLDER]: a demonstration from an empty folder to learned tasks.
+# Installs what is missing, builds, and draws example tasks. Trains a small backbone
+# on one of them and freezes it. Learns the others with CLR and with a linear head.
 # Evaluates all of them, prints a table and writes a report page. FOLDER is build/demo by default.
 set -eu
 cd "$(dirname "$0")/.."

@@ -29,6 +29,7 @@ class REPRISE_API Reprogram : public Module {
   virtual std::vector<Tensor> penalised();
 };
 
+// The options of Conv2d, equal along both axes (Conv2dArgs), and the distribution of start values.
 struct Conv2dOptions {
   int stride = 1, padding = 0, dilation = 1, groups = 1;
   bool bias = true;
@@ -41,6 +42,7 @@ struct Conv2dOptions {
 // bias is (out), or undefined without a bias.
 class REPRISE_API Conv2d : public Module {
  public:
+  // Throws Error unless all sizes are at least 1 and `groups` divides both numbers of channels.
   Conv2d(int in, int out, int kernel, const Conv2dOptions& options = {});
   Tensor forward(const Tensor& x) override;
   // Computes the convolution and its bias, without the reprogramming layer.

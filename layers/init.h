@@ -38,8 +38,9 @@ struct InitStreams {
   TorchSequence* torch = nullptr;
 };
 
-// Fills `tensor` with samples of `init`: in memory's order from the stream of `name`, or in the
-// file's order (`layout`) from PyTorch's sequence, which delays normal values until finish().
+// Fills `tensor` with samples of `init`: in memory's order from the stream of `name`,
+// or in the file's order (`layout`) from PyTorch's sequence.
+// There normal values wait for TorchSequence::finish.
 REPRISE_API void sample(Tensor& tensor, FileLayout layout, Init init, Fans fans, const InitStreams& streams,
                         const std::string& name);
 // Skips `numel` samples of PyTorch's sequence; does nothing with named streams. A layer that starts

@@ -25,7 +25,7 @@ struct EntryOf {
 using Entry = EntryOf<Tensor>;
 using ConstEntry = EntryOf<const Tensor>;  // an entry of a const module; its tensor cannot be replaced
 
-// A node of the module tree; each owns its children.
+// A node of a tree of modules. Each module owns its children.
 // Names and state dict are PyTorch's, except that no module keeps num_batches_tracked.
 // The constructor of a derived class registers tensors and children in PyTorch's order.
 class REPRISE_API Module {
@@ -40,14 +40,14 @@ class REPRISE_API Module {
   // Calls forward. Errors thrown in it name this module's path, and observers see the output.
   Tensor operator()(const Tensor& x);
 
-  // Returns the class's name, as PyTorch prints it.
+  // Returns the name of the module's type, such as "Conv2d".
   virtual std::string_view type() const { return "Module"; }
-  // Returns the floating-point operations, without the children's,
-  // that an output of shape y costs for an input of shape x. A multiply-add counts as two.
+  // Returns the number of floating-point operations that compute an output of shape y from an input
+  // of shape x, without the children's. A multiply-add counts as two. The default is 0.
   virtual std::int64_t flops(const Shape& x, const Shape& y) const;
   // Samples new start values for this module's own parameters, not for its children's.
-  // Before the first call a parameter holds zeros,
-  // or the identity if its layer starts as one (batch norm, DepthwiseReprogram).
+  // Before the first call, parameters are zeros, or the identity if their layer starts as one
+  // (batch norm, DepthwiseReprogram).
   virtual void reset_parameters(const InitStreams& streams);
   // Calls reset_parameters on the whole tree.
   void initialize(const InitStreams& streams);

@@ -22,7 +22,7 @@ class REPRISE_API Network : public Module {
   Linear& head() { return *head_; }
   const Linear& head() const { return *head_; }
   virtual const std::string& arch() const = 0;          // the architecture's name, such as "resnet18"
-  virtual int default_size() const = 0;                 // the height and width of its images, in pixels
+  virtual int default_size() const = 0;                 // the usual height and width of its images
   virtual int default_classes() const { return 1000; }  // the classes of the published weights
 
   std::string head_name() const { return head().path(); }  // "fc" or "linear"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# install.sh build|tests: installs the packages that are missing on Debian and Ubuntu. If it cannot install, it names them and
-# exits with 1.
+# install.sh build|tests: installs the packages that are missing on Debian and Ubuntu.
+# If it cannot install, it names them and exits with 1.
 set -eu
 packages="g++ cmake ninja-build libfmt-dev libstb-dev nlohmann-json3-dev libcli11-dev libjpeg62-turbo-dev libwebp-dev
   libsqlite3-dev"

@@ -13,8 +13,8 @@
 
 namespace reprise::layers {
 
-// A method. Each is defined in a file of this folder that has the method's name. Every method gives
-// the task a new head and trains it.
+// A method. Each is defined in a file of its own in this folder. Every method gives the task a new
+// head and trains it.
 struct Method {
   std::string_view name;  // such as "clr"
   // The original's names for the method, at most one per network ("li18", "li50"); "" if unused.

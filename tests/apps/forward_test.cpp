@@ -25,7 +25,7 @@ class Forward : public testing::Test {
     arguments.insert(arguments.end(), more.begin(), more.end());
     return clr(arguments);
   }
-  // Runs, expects success, and reads what was written.
+  // Runs the command, expects success, and returns the tensors that it wrote.
   data::WeightFile result(const std::vector<std::string>& more = {}) {
     const Outcome o = run(more);
     EXPECT_EQ(o.status, 0) << o.err;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# starts_without.sh PROGRAM: checks that the program needs no CUDA library to start, works without a GPU, and explains in
-# one message why --device cuda does not work.
+# starts_without.sh PROGRAM: checks that the program needs no CUDA library to start,
+# works without a GPU, and explains in one message why --device cuda does not work.
 set -eu
 program=$1
 

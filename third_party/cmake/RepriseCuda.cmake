@@ -1,10 +1,11 @@
-# Decides whether and how the CUDA backend is built: sets REPRISE_WITH_CUDA and REPRISE_CUDA_EMULATED. Only the headers of
-# cuDNN and cuBLASLt are needed here; programs load the libraries at first use.
+# Decides whether and how the CUDA backend is built:
+# sets REPRISE_WITH_CUDA and REPRISE_CUDA_EMULATED.
+# Only the headers of cuDNN and cuBLASLt are needed here; programs load the libraries at first use.
 set(REPRISE_WITH_CUDA FALSE)
 set(REPRISE_CUDA_EMULATED FALSE)
 
-# Sets `out` to the architecture of this machine's GPU. Without one, to 8.0 and to 9.0 with code for newer GPUs to translate
-# at load time.
+# Sets `out` to the architecture of this machine's GPU.
+# Without one, to 8.0 and to 9.0 with code for newer GPUs to translate at load time.
 function(reprise_cuda_architectures out)
   find_program(NVIDIA_SMI nvidia-smi)
   set(list "")

@@ -28,7 +28,8 @@ if(REPRISE_BUILD_BENCH)
   find_package(benchmark QUIET)
 endif()
 
-# Optional libraries of data/ (JPEG, WebP, databases), for a target that is compiled from its sources.
+# Optional libraries of data/ (JPEG, WebP, databases),
+# for a target that is compiled from its sources.
 function(reprise_use_jpeg_and_webp target)
   if(JPEG_FOUND)
     target_compile_definitions(${target} PRIVATE REPRISE_WITH_JPEG)

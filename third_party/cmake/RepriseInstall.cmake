@@ -1,4 +1,5 @@
-# What `cmake --install` installs: libraries, public headers under include/reprise, and the package files.
+# What `cmake --install` installs:
+# libraries, public headers under include/reprise, and the package files.
 include(CMakePackageConfigHelpers)
 
 install(DIRECTORY engine layers optim data DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/reprise

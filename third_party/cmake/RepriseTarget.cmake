@@ -1,6 +1,7 @@
 # How the libraries and tests of the house are built. All compiler flags are here.
 
-# reprise_flags(target): sets C++20, private warnings, and the floating-point rules of the determinism contract.
+# reprise_flags(target):
+# sets C++20, private warnings, and the floating-point rules of the determinism contract.
 function(reprise_flags target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON
@@ -11,24 +12,26 @@ function(reprise_flags target)
     # GCC 12 falsely warns of overlapping and endless copies inside std::string (GCC bug 105651).
     $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-restrict -Wno-stringop-overflow -Wno-stringop-overread>
     $<$<AND:$<BOOL:${REPRISE_WERROR}>,$<COMPILE_LANGUAGE:CXX>>:-Werror>
-    # CMake before 3.26 cannot ask for C++20 in CUDA. No contraction on the device, so that elementwise kernels round as
-    # the reference does.
+    # CMake before 3.26 cannot ask for C++20 in CUDA.
+    # No contraction on the device, so that elementwise kernels round as the reference does.
     $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --extended-lambda -fmad=false -Xcompiler=-Wall,-Wextra,-ffp-contract=off>
     $<$<AND:$<BOOL:${REPRISE_WERROR}>,$<COMPILE_LANGUAGE:CUDA>>:-Werror=all-warnings>)
 endfunction()
 
-# reprise_precompile(target headers...): precompiles the headers that most of a target's files include. Off in the ci preset,
-# where every file must have its own includes.
+# reprise_precompile(target headers...): precompiles the headers that most of a target's files
+# include. Off in the ci preset, where every file must have its own includes.
 function(reprise_precompile target)
   if(REPRISE_PCH)
     target_precompile_headers(${target} PRIVATE ${ARGN})
-    # With a precompiled header, GCC 12 raises its false alarm about std::string under this name too.
+    # With a precompiled header,
+    # GCC 12 raises its false alarm about std::string under this name too.
     target_compile_options(${target} PRIVATE
       $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-array-bounds>)
   endif()
 endfunction()
 
-# reprise_library(name SOURCES ...): defines and installs the library reprise_<name>, for users reprise::<name>.
+# reprise_library(name SOURCES ...):
+# defines and installs the library reprise_<name>, for users reprise::<name>.
 function(reprise_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK;LINK_PRIVATE" ${ARGN})
   set(target reprise_${name})

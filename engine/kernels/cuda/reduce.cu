@@ -62,7 +62,7 @@ void norm_fwd(const NormArgs& a, View x, MutView y) {
       [=] __device__(std::int64_t, const double* sum) { out[0] = static_cast<T>(sum[0]); });
 }
 
-// l1: dx = dy * sign(x).   l2, l12: dx = dy * x / (the norm of x's row), 0 where that norm is 0.
+// l1: dx = dy * sign(x).   l2, l12: dx = dy * x / (the norm of x's row), or 0 if that norm is 0.
 template <class T>
 void norm_bwd(const NormArgs& a, View x, View dy, MutView dx) {
   const bool l1 = a.kind == NormKind::l1;
