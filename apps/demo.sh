@@ -1,10 +1,12 @@
 #!/bin/sh
-# From nothing to learned tasks: installs what is missing, builds, draws example tasks, trains a small backbone on one of
-# them, freezes it, learns the others with CLR and with a linear head, evaluates all again, prints one table and writes a page to look at.
+# sh apps/demo.sh [FOLDER]: a demonstration from an empty folder to learned tasks.
+# Installs what is missing, builds, and draws example tasks. Trains a small backbone
+# on one of them and freezes it. Learns the others with CLR and with a linear head.
+# Evaluates all of them, prints a table and writes a report page. FOLDER is build/demo by default.
 set -eu
 cd "$(dirname "$0")/.."
 sh third_party/install.sh build
-# The CUDA kernels take minutes to compile, so they are built only where there is a GPU.
+# The CUDA kernels take minutes to compile, so they are built only if there is a GPU.
 cuda=OFF
 if nvidia-smi -L >/dev/null 2>&1 || [ -e /dev/nvidia0 ]; then cuda=AUTO; fi
 cmake --preset release -G Ninja -DREPRISE_BUILD_TESTS=OFF -DREPRISE_BUILD_BENCH=OFF -DREPRISE_CUDA=$cuda >/dev/null

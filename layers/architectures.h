@@ -1,4 +1,4 @@
-// What each architecture's file gives to architectures.cpp. Private to this folder.
+// The table that each architecture file exports to architectures.cpp. Private to this folder.
 #pragma once
 
 #include <map>
@@ -11,7 +11,9 @@
 
 namespace reprise::layers {
 
-// Architectures that share one file. make gets one of the names; guess answers with one of them or nothing.
+// The architectures that one file defines.
+// `names` returns their names. `make` builds the network of one of these names.
+// `guess` returns the name that the tensors of a weight file fit, or nothing.
 struct ArchitectureFamily {
   std::vector<std::string> (*names)();
   std::unique_ptr<Network> (*make)(const std::string& arch, int classes);

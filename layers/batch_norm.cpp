@@ -6,7 +6,7 @@
 namespace reprise::layers {
 
 BatchNorm2d::BatchNorm2d(int channels, const BatchNormArgs& a) : args(a) {
-  REPRISE_CHECK(channels > 0, "BatchNorm2d: {} channels", channels);
+  REPRISE_CHECK(channels > 0, "BatchNorm2d: the number of channels must be at least 1, got {}", channels);
   weight = ones({channels});
   bias = zeros({channels});
   running_mean = zeros({channels});
@@ -29,7 +29,8 @@ void BatchNorm2d::update_running_stats(const ops::BatchNormResult& batch) {
   ops::update_running_stats(batch, batch.y.numel() / batch.y.dim(-1), running_mean, running_var, args);
 }
 
-// A multiplication and an addition a value; the statistics of a training batch are not counted.
+// Counts a multiplication and an addition per value;
+// the batch statistics of training are not counted.
 std::int64_t BatchNorm2d::flops(const Shape&, const Shape& y) const {
   return 2 * y.numel();
 }

@@ -7,19 +7,23 @@
 
 namespace reprise::layers {
 
-// x (...,C) -> the same shape. In training it normalises with the batch's own statistics and moves the
-// running ones towards them; in evaluation it normalises with the running ones. All tensors (C).
+// Normalises every channel: x (...,C) -> y of the same shape.
+//   y = (x - mean) / sqrt(var + eps) * weight + bias
+// In training, mean and var are the batch's own statistics, and the running statistics move towards
+// them. In evaluation, mean and var are the running statistics.
 class REPRISE_API BatchNorm2d : public Module {
  public:
   explicit BatchNorm2d(int channels, const BatchNormArgs& args = {});
   Tensor forward(const Tensor& x) override;
   std::string_view type() const override { return "BatchNorm2d"; }
-  // Moves the running statistics towards those of a training batch.
+  // Moves the running statistics towards a training batch's, the variance unbiased:
+  //   running = (1 - momentum) * running + momentum * batch
+  // forward and conv_bn call it. It records no gradient.
   void update_running_stats(const ops::BatchNormResult& batch);
   std::int64_t flops(const Shape& x, const Shape& y) const override;
 
-  Tensor weight, bias;  // gamma, beta
-  Tensor running_mean, running_var;
+  Tensor weight, bias;               // gamma and beta, (C), parameters
+  Tensor running_mean, running_var;  // (C), buffers
   const BatchNormArgs args;
 };
 

@@ -27,8 +27,9 @@ Conv2d::Conv2d(int in, int out, int kernel, const Conv2dOptions& o)
       kernel_(kernel),
       init_(o.init) {
   REPRISE_CHECK(in > 0 && out > 0 && kernel > 0 && o.groups > 0 && in % o.groups == 0 && out % o.groups == 0,
-                "Conv2d: {} channels to {} with kernel {} in {} groups is not a convolution", in, out, kernel,
-                o.groups);
+                "Conv2d: channels, kernel and groups must be at least 1 and groups divide the channels, "
+                "got {} channels to {}, kernel {}, {} groups",
+                in, out, kernel, o.groups);
   weight = is_depthwise() ? zeros({kernel, kernel, out}) : zeros({out, kernel, kernel, in / o.groups});
   register_parameter("weight", weight, is_depthwise() ? FileLayout::depthwise : FileLayout::conv);
   if (o.bias) {
@@ -52,12 +53,13 @@ std::int64_t Conv2d::flops(const Shape&, const Shape& y) const {
   return y.numel() * (2 * (weight.numel() / out_) + (bias.defined() ? 1 : 0));
 }
 
-// PyTorch's fan_out takes no account of groups.
+// As in PyTorch, fan_out ignores the number of groups.
 void Conv2d::reset_parameters(const InitStreams& streams) {
   const std::int64_t taps = std::int64_t{kernel_} * kernel_, fan_in = taps * in_ / args.groups;
-  draw(weight, is_depthwise() ? FileLayout::depthwise : FileLayout::conv, init_, {fan_in, taps * out_},
-       streams, name_of_tensor("weight"));
-  if (bias.defined()) draw(bias, FileLayout::plain, Init::bias, {fan_in, 1}, streams, name_of_tensor("bias"));
+  sample(weight, is_depthwise() ? FileLayout::depthwise : FileLayout::conv, init_, {fan_in, taps * out_},
+         streams, name_of_tensor("weight"));
+  if (bias.defined())
+    sample(bias, FileLayout::plain, Init::bias, {fan_in, 1}, streams, name_of_tensor("bias"));
 }
 
 void Conv2d::set_reprogram(std::unique_ptr<Reprogram> reprogram) {

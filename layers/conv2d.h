@@ -1,4 +1,4 @@
-// A convolution, and the place behind it where a reprogramming layer may stand.
+// A convolution, and the reprogramming layer that may follow it.
 #pragma once
 
 #include <memory>
@@ -9,36 +9,43 @@
 
 namespace reprise::layers {
 
-// What stands behind a frozen convolution; layers/reprogramming has the methods.
+// A reprogramming layer: it follows a frozen convolution and replaces its output
+// by a trained function of the convolution's input x (N,H,W,I) and output y (N,OH,OW,O).
+// layers/reprogramming has the implementations.
 class REPRISE_API Reprogram : public Module {
  public:
-  // The block's output, from the convolution's input x (N,H,W,I) and its output y (N,OH,OW,O).
+  // Calls apply. Errors name this module's path, and observers see the result.
   Tensor operator()(const Tensor& x, const Tensor& y);
+  // Computes the new output, (N,OH,OW,O) like y.
   virtual Tensor apply(const Tensor& x, const Tensor& y) = 0;
-  // Without the convolution's input, for those that look at its output alone.
+  // Applies a layer that does not use x.
   Tensor forward(const Tensor& y) final { return apply({}, y); }
-  // The name under which it stands in its convolution: "<conv>.reprogram.weight".
+  // Returns the layer's name as a child of its convolution, as in "conv1.reprogram.weight".
   virtual std::string_view name() const { return "reprogram"; }
-  // The depthwise filter (R,S,C), odd and applied with "same" padding, that this layer is no more than; a
-  // fused op applies it then. Undefined: it is something else.
+  // If the whole layer is a depthwise convolution with stride 1, "same" padding and an odd kernel,
+  // returns its filter (R,S,C), which the fused op then applies. Else returns an undefined tensor.
   virtual Tensor block_filter() const { return {}; }
-  // Those of its tensors that the penalty counts: all, unless said otherwise.
+  // Returns the tensors that the penalty counts: all of the layer's own, unless overridden.
   virtual std::vector<Tensor> penalised();
 };
 
+// The options of Conv2d, equal along both axes (Conv2dArgs), and the distribution of start values.
 struct Conv2dOptions {
   int stride = 1, padding = 0, dilation = 1, groups = 1;
   bool bias = true;
   Init init = Init::kaiming_uniform;
 };
 
-// x (N,H,W,in) -> (N,OH,OW,out). weight (out,kernel,kernel,in/groups); where every channel is a group of its
-// own (a depthwise convolution) weight (kernel,kernel,out). bias (out) or undefined.
+// Convolves with a square kernel: x (N,H,W,in) -> y (N,OH,OW,out). The reprogramming layer, if any,
+// is then applied to y. weight is (out,kernel,kernel,in/groups); a depthwise convolution, in which
+// every channel is its own group (groups == in == out), has weight (kernel,kernel,out).
+// bias is (out), or undefined without a bias.
 class REPRISE_API Conv2d : public Module {
  public:
+  // Throws Error unless all sizes are at least 1 and `groups` divides both numbers of channels.
   Conv2d(int in, int out, int kernel, const Conv2dOptions& options = {});
   Tensor forward(const Tensor& x) override;
-  // Without the reprogramming layer behind it.
+  // Computes the convolution and its bias, without the reprogramming layer.
   Tensor convolve(const Tensor& x) const;
   std::string_view type() const override { return "Conv2d"; }
   std::int64_t flops(const Shape& x, const Shape& y) const override;
@@ -50,9 +57,10 @@ class REPRISE_API Conv2d : public Module {
   bool is_pointwise() const { return kernel_ == 1; }
   bool is_depthwise() const { return args.groups > 1 && args.groups == in_ && in_ == out_; }
 
-  // Puts a reprogramming layer behind the convolution, as its child; null takes it away.
+  // Makes `reprogram` the layer after this convolution, as its child, in place of an earlier one.
+  // Null removes the earlier one.
   void set_reprogram(std::unique_ptr<Reprogram> reprogram);
-  Reprogram* reprogram() const { return reprogram_; }
+  Reprogram* reprogram() const { return reprogram_; }  // null without one; owned by this convolution
 
   Tensor weight, bias;
   const Conv2dArgs args;

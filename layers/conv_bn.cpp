@@ -28,7 +28,7 @@ Tensor conv_bn(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, const Tensor& res
   Reprogram* reprogram = conv.reprogram();
   if (reprogram != nullptr) block.filter = reprogram->block_filter();
   const bool other_layer = reprogram != nullptr && !block.filter.defined();
-  if (other_layer || conv.is_depthwise() || conv.bias.defined()) {  // what the op cannot do itself
+  if (other_layer || conv.is_depthwise() || conv.bias.defined()) {  // conv_block computes none of these
     const ErrorScope scope("layer", conv.path());
     block.x = conv.convolve(x), block.w = {};
     if (other_layer) block.x = (*reprogram)(x, block.x);

@@ -6,13 +6,16 @@
 
 namespace reprise::layers {
 
-// Returns bn(conv(x)) [+ residual], then [ReLU]; residual may be undefined. Batch norm's running statistics
-// move as in its forward, and errors name the modules. Runs as one op (ops::conv_block) unless
-// fuses_blocks() says no; the results are the same, to the bit.
+// Computes, for x (N,H,W,in) and an optional residual of the result's shape (N,OH,OW,out):
+//   y = [relu](bn(conv(x)) [+ residual])
+// conv(x) includes conv's reprogramming layer.
+// In training, bn's running statistics move as in its forward.
+// Runs as one op (ops::conv_block) if fuses_blocks(), else module by module, with the same bits.
 REPRISE_API Tensor conv_bn(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, const Tensor& residual = {},
                            bool relu = true);
 
-// False while an observer wants to see every module's output, and where REPRISE_FUSE=0.
+// Returns whether conv_bn runs as one op: not while a ForwardObserver lives in this thread (it must
+// see every module's output), and not with REPRISE_FUSE=0.
 REPRISE_API bool fuses_blocks();
 
 }  // namespace reprise::layers

@@ -12,9 +12,9 @@ double kaiming_deviation(Init init, Fans fans) {
   return std::sqrt(2 / static_cast<double>(init == Init::kaiming_normal_fan_out ? fans.out : fans.in));
 }
 
-void draw(Tensor& tensor, FileLayout layout, Init init, Fans fans, const InitStreams& streams,
-          const std::string& name) {
-  if (streams.torch != nullptr) return streams.torch->draw(tensor, layout, init, fans);
+void sample(Tensor& tensor, FileLayout layout, Init init, Fans fans, const InitStreams& streams,
+            const std::string& name) {
+  if (streams.torch != nullptr) return streams.torch->sample(tensor, layout, init, fans);
   RandomStream stream(streams.seed, "init/" + streams.prefix + name);
   const double bound = 1 / std::sqrt(static_cast<double>(fans.in));
   const double deviation = kaiming_deviation(init, fans);
@@ -27,8 +27,8 @@ void draw(Tensor& tensor, FileLayout layout, Init init, Fans fans, const InitStr
       reprise::tensor(tensor.shape(), std::span<const float>(values)).to(tensor.dtype()).to(tensor.device()));
 }
 
-void draw_constants(std::int64_t numel, const InitStreams& streams) {
-  if (streams.torch != nullptr) streams.torch->constants(numel);
+void skip_samples(std::int64_t numel, const InitStreams& streams) {
+  if (streams.torch != nullptr) streams.torch->skip(numel);
 }
 
 }  // namespace reprise::layers

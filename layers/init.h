@@ -1,4 +1,4 @@
-// Start values of parameters: the distributions that PyTorch draws from, and where the numbers come from.
+// Start values of parameters: PyTorch's distributions, and the source of the random numbers.
 #pragma once
 
 #include <cstdint>
@@ -10,21 +10,26 @@
 
 namespace reprise::layers {
 
-// kaiming_uniform: PyTorch's default for convolutions and linear layers, uniform in +-1/sqrt(fan_in).
-// kaiming_normal_*: normal with standard deviation sqrt(2 / fan) (He et al., 2015).
-// bias: the default for biases, which is that for weights.
+// The distribution of a parameter's start values:
+//   kaiming_uniform   uniform in +-1/sqrt(fan_in), PyTorch's default for weights
+//   kaiming_normal_*  normal with standard deviation sqrt(2/fan) (He et al., 2015)
+//   bias              uniform in +-1/sqrt(fan_in), PyTorch's default for biases
 enum class Init : std::uint8_t { kaiming_uniform, kaiming_normal_fan_in, kaiming_normal_fan_out, bias };
 
-// fan: how many numbers go into one output (in), and out of one input (out).
+// The number of inputs that one output depends on (in),
+// and of outputs that one input reaches (out).
 struct Fans {
   std::int64_t in = 1, out = 1;
 };
+// Returns sqrt(2/fan): with fan_out for kaiming_normal_fan_out, else with fan_in.
 double kaiming_deviation(Init init, Fans fans);
 
 class TorchSequence;
 
-// Where start values come from: a tensor's stream is (seed, "init/<prefix><its name>"), so no draw depends on
-// another. A plain seed is one without a prefix. Or from PyTorch's sequence, where names mean nothing.
+// The source of start values, one of two:
+// - A random stream per tensor, RandomStream(seed, "init/<prefix><name of the tensor>"), so that no
+//   tensor's values depend on another tensor. An integer converts to a seed without a prefix.
+// - PyTorch's single sequence, in which only the order of the tensors counts; it must outlive this.
 struct InitStreams {
   InitStreams(std::uint64_t s, std::string p = {}) : seed(s), prefix(std::move(p)) {}
   InitStreams(TorchSequence& sequence) : torch(&sequence) {}
@@ -33,11 +38,13 @@ struct InitStreams {
   TorchSequence* torch = nullptr;
 };
 
-// Fills the tensor, which files order like `layout`: from its stream, in memory order.
-REPRISE_API void draw(Tensor& tensor, FileLayout layout, Init init, Fans fans, const InitStreams& streams,
-                      const std::string& name);
-// For a layer of so many numbers that starts with constants: nothing, but PyTorch's users draw its default
-// init before they fill it.
-REPRISE_API void draw_constants(std::int64_t numel, const InitStreams& streams);
+// Fills `tensor` with samples of `init`: in memory's order from the stream of `name`,
+// or in the file's order (`layout`) from PyTorch's sequence.
+// There normal values wait for TorchSequence::finish.
+REPRISE_API void sample(Tensor& tensor, FileLayout layout, Init init, Fans fans, const InitStreams& streams,
+                        const std::string& name);
+// Skips `numel` samples of PyTorch's sequence; does nothing with named streams. A layer that starts
+// with constants calls it, because PyTorch samples default values before a program overwrites them.
+REPRISE_API void skip_samples(std::int64_t numel, const InitStreams& streams);
 
 }  // namespace reprise::layers

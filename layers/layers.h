@@ -1,4 +1,4 @@
-// Everything of layers.
+// Includes every public header of layers.
 #pragma once
 
 #include "layers/batch_norm.h"

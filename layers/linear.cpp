@@ -8,7 +8,7 @@
 namespace reprise::layers {
 
 Linear::Linear(int in, int out, bool with_bias, Init init) : init_(init) {
-  REPRISE_CHECK(in > 0 && out > 0, "Linear: {} inputs and {} outputs", in, out);
+  REPRISE_CHECK(in > 0 && out > 0, "Linear: inputs and outputs must be at least 1, got {} and {}", in, out);
   weight = zeros({out, in});
   register_parameter("weight", weight);
   if (with_bias) {
@@ -28,12 +28,12 @@ std::int64_t Linear::flops(const Shape&, const Shape& y) const {
 
 void Linear::reset_parameters(const InitStreams& streams) {
   const Fans fans{weight.dim(1), weight.dim(0)};
-  draw(weight, FileLayout::plain, init_, fans, streams, name_of_tensor("weight"));
-  if (bias.defined()) draw(bias, FileLayout::plain, Init::bias, fans, streams, name_of_tensor("bias"));
+  sample(weight, FileLayout::plain, init_, fans, streams, name_of_tensor("weight"));
+  if (bias.defined()) sample(bias, FileLayout::plain, Init::bias, fans, streams, name_of_tensor("bias"));
 }
 
 void Linear::resize(int out, const InitStreams& streams) {
-  REPRISE_CHECK(out > 0, "Linear: {} outputs", out);
+  REPRISE_CHECK(out > 0, "Linear: outputs must be at least 1, got {}", out);
   init_ = Init::kaiming_uniform;
   weight = zeros({out, weight.dim(1)}, weight.dtype(), weight.device());
   reprise::set_requires_grad(weight);

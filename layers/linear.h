@@ -5,7 +5,8 @@
 
 namespace reprise::layers {
 
-// x (N,in) -> (N,out) = x weight^T + bias. weight (out,in), bias (out) or undefined.
+// Computes y = x weight^T + bias: x (N,in) -> y (N,out).
+// weight is (out,in), bias (out) or undefined. A bf16 x is first converted to weight's dtype, f32.
 class REPRISE_API Linear : public Module {
  public:
   Linear(int in, int out, bool with_bias = true, Init init = Init::kaiming_uniform);
@@ -14,8 +15,8 @@ class REPRISE_API Linear : public Module {
   std::int64_t flops(const Shape& x, const Shape& y) const override;
   void reset_parameters(const InitStreams& streams) override;
 
-  // Another number of outputs: new parameters, which require a gradient, of the old ones' dtype and device,
-  // drawn with PyTorch's default.
+  // Replaces the parameters by new ones for `out` outputs, sampled with PyTorch's default
+  // distribution. They keep the old dtype and device, and require a gradient.
   void resize(int out, const InitStreams& streams);
 
   Tensor weight, bias;

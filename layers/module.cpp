@@ -15,7 +15,7 @@ std::string join(std::string_view path, std::string_view name) {
   return path.empty() ? std::string(name) : fmt::format("{}.{}", path, name);
 }
 
-// Replaces tensors through their handles; what required a gradient goes on requiring it.
+// Replaces every tensor t of the tree by f(t). A parameter that required a gradient still does.
 template <class F>
 void replace_tensors(Module& root, F f) {
   for (Entry& e : root.named_tensors()) {
@@ -119,7 +119,8 @@ std::vector<Tensor> Module::trained_parameters() const {
 }
 
 void Module::train(bool on) {
-  // Without allocating: destructors put the mode back.
+  // Recursion instead of modules(), which allocates:
+  // destructors that restore the mode must not throw.
   training_ = on;
   for (auto& [name, module] : children_) module->train(on);
 }
@@ -133,7 +134,8 @@ void Module::to(Device device) {
   replace_tensors(*this, [&](const Tensor& t) { return t.to(device); });
 }
 void Module::to(DType dtype) {
-  REPRISE_CHECK(is_floating(dtype), "module: parameters cannot be {}", reprise::name_of(dtype));
+  REPRISE_CHECK(is_floating(dtype), "module: parameters must have a floating-point dtype, got {}",
+                reprise::name_of(dtype));
   replace_tensors(*this, [&](const Tensor& t) { return t.to(parameter_dtype(dtype)); });
   for (Module* m : modules()) m->image_dtype_ = dtype;
 }

@@ -1,4 +1,4 @@
-// What every layer is: a module with named tensors and named children, one tensor in, one tensor out.
+// Module, the base of every layer: a function of one tensor, with named tensors and named children.
 #pragma once
 
 #include <cstdint>
@@ -18,15 +18,16 @@ namespace reprise::layers {
 template <class T>
 struct EntryOf {
   std::string name;
-  T* tensor;          // the module's own handle: assigning to it replaces the tensor
-  FileLayout layout;  // how memory and file order its dimensions
-  bool is_buffer;     // changed by the forward, not by a gradient
+  T* tensor;          // the module's own handle, which lives as long; assigning to it replaces the tensor
+  FileLayout layout;  // the order of the dimensions in weight files
+  bool is_buffer;     // true for a tensor that the forward updates, false for a parameter
 };
 using Entry = EntryOf<Tensor>;
-using ConstEntry = EntryOf<const Tensor>;  // of a const module: its tensors can be read only
+using ConstEntry = EntryOf<const Tensor>;  // an entry of a const module; its tensor cannot be replaced
 
-// Names are PyTorch's, and so is the state dict, but for num_batches_tracked, which nothing here needs and no
-// module keeps. A derived constructor registers its tensors and children, in PyTorch's order.
+// A node of a tree of modules. Each module owns its children.
+// Names and state dict are PyTorch's, except that no module keeps num_batches_tracked.
+// The constructor of a derived class registers tensors and children in PyTorch's order.
 class REPRISE_API Module {
  public:
   Module() = default;
@@ -34,50 +35,57 @@ class REPRISE_API Module {
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
 
+  // Computes the module's output. Callers use operator() instead.
   virtual Tensor forward(const Tensor& x) = 0;
-  // The forward, with this module's path in every error and its output shown to the observers.
+  // Calls forward. Errors thrown in it name this module's path, and observers see the output.
   Tensor operator()(const Tensor& x);
 
+  // Returns the name of the module's type, such as "Conv2d".
   virtual std::string_view type() const { return "Module"; }
-  // Floating-point operations for one output of shape y from an input of shape x, children not counted; a
-  // multiplication and an addition are two.
+  // Returns the number of floating-point operations that compute an output of shape y from an input
+  // of shape x, without the children's. A multiply-add counts as two. The default is 0.
   virtual std::int64_t flops(const Shape& x, const Shape& y) const;
-  // Draws this module's own parameters anew (not its children's) each from a stream of its
-  // own, so that no draw depends on another. Until then they are zeros, or ones where that is the identity.
+  // Samples new start values for this module's own parameters, not for its children's.
+  // Before the first call, parameters are zeros, or the identity if their layer starts as one
+  // (batch norm, DepthwiseReprogram).
   virtual void reset_parameters(const InitStreams& streams);
-  void initialize(const InitStreams& streams);  // reset_parameters of the whole tree
+  // Calls reset_parameters on the whole tree.
+  void initialize(const InitStreams& streams);
 
-  const std::string& path() const { return path_; }  // from the root: "layer1.0.conv1"; the root's is ""
+  // The dotted name from the root: "layer1.0.conv1"; "" for the root.
+  const std::string& path() const { return path_; }
   bool has_children() const { return !children_.empty(); }
 
-  std::vector<Module*> modules();  // this module first, then depth first as registered
+  std::vector<Module*> modules();  // this module, then its descendants depth-first, in order of registration
   std::vector<const Module*> modules() const;
-  Module* find(std::string_view path);  // null where there is none
+  Module* find(std::string_view path);  // the module of that path in this tree, or null
   const Module* find(std::string_view path) const;
-  std::vector<Entry> named_tensors();  // of the whole tree, in the order of modules()
+  std::vector<Entry> named_tensors();  // parameters and buffers of the tree, in the order of modules()
   std::vector<ConstEntry> named_tensors() const;
-  std::vector<Entry> own_tensors();  // without the children's
+  std::vector<Entry> own_tensors();  // this module's only, not its children's
   std::vector<ConstEntry> own_tensors() const;
-  std::int64_t parameter_count() const;            // numbers in parameters, buffers not counted
-  std::vector<Tensor> trained_parameters() const;  // those that require a gradient
+  std::int64_t parameter_count() const;            // numbers in the tree's parameters, without buffers
+  std::vector<Tensor> trained_parameters() const;  // the tree's parameters that require a gradient
 
-  void train(bool on = true);  // the mode of the whole tree
+  // Puts the whole tree into training mode (the initial one) or evaluation mode.
+  void train(bool on = true);
   bool is_training() const { return training_; }
 
-  // For every parameter of the tree; buffers never have a gradient. New parameters require one.
+  // Sets whether the tree's parameters require a gradient. New parameters do; buffers never do.
   void set_requires_grad(bool on);
-  // Replaces tensors by their copies there, or for that dtype; a parameter goes on requiring its gradient.
-  // Make optimizers afterwards, and seal afterwards: a copy is not sealed.
+  // Replaces the tree's tensors by copies on `device`. A parameter that required a gradient still
+  // does. Create optimizers and seal only afterwards: optimizers hold the old tensors, and copies
+  // are not sealed.
   void to(Device device);
-  // The dtype of the images that it will see: parameters and buffers become parameter_dtype(dtype), f32 for
-  // bf16.
+  // Sets the dtype of the input images. Parameters and buffers are replaced as above by copies in
+  // parameter_dtype(dtype), which is f32 for bf16. Throws Error unless dtype is floating-point.
   void to(DType dtype);
   DType image_dtype() const { return image_dtype_; }
   // Replaces every parameter that requires no gradient by a copy in read-only memory.
   void seal_frozen();
 
  protected:
-  // Makes a child. It lives as long as this module, at a fixed address.
+  // Constructs a child from `arguments`. This module owns it, and its address does not change.
   template <class M, class... A>
   M& child(std::string name, A&&... arguments) {
     auto made = std::make_unique<M>(std::forward<A>(arguments)...);
@@ -85,14 +93,15 @@ class REPRISE_API Module {
     adopt(std::move(name), std::move(made));
     return module;
   }
+  // Adds a child that exists already; its name must be new.
   void adopt(std::string name, std::unique_ptr<Module> child);
   void drop_child(std::string_view name);
-  // `tensor` is a member of the derived class.
+  // Registers `tensor`, a member of the derived class, under `name`.
   void register_parameter(std::string name, Tensor& tensor, FileLayout layout = FileLayout::plain);
   void register_buffer(std::string name, Tensor& tensor);
-  // Shows an output to the observers; operator() does so.
+  // Shows input and output to the observers. operator() does it for forward.
   void notify(const Tensor& x, const Tensor& y) const;
-  // "<path>.<name>"
+  // Returns "<path>.<name>".
   std::string name_of_tensor(std::string_view name) const;
 
  private:

@@ -1,4 +1,4 @@
-// A whole classification network: a body that computes features, and a head.
+// A classification network: a body that computes features, and a linear head that computes logits.
 #pragma once
 
 #include <map>
@@ -12,24 +12,26 @@
 
 namespace reprise::layers {
 
-// Images come in normalised, (N,H,W,3); logits go out, (N,classes). The constructor of a derived class makes
-// the head, as a child, and sets head_.
+// Maps normalised images (N,H,W,3) to logits (N,classes).
+// The constructor of a derived class makes the head as a child and sets head_.
 class REPRISE_API Network : public Module {
  public:
   Tensor forward(const Tensor& x) override { return head()(features(x)); }
-  // What the head sees: pooled, (N,F).
+  // Computes the head's input: pooled features (N,F).
   virtual Tensor features(const Tensor& x) = 0;
   Linear& head() { return *head_; }
   const Linear& head() const { return *head_; }
-  virtual const std::string& arch() const = 0;  // "resnet18"
-  virtual int default_size() const = 0;         // height and width that it was made for
-  virtual int default_classes() const { return 1000; }
+  virtual const std::string& arch() const = 0;          // the architecture's name, such as "resnet18"
+  virtual int default_size() const = 0;                 // the usual height and width of its images
+  virtual int default_classes() const { return 1000; }  // the classes of the published weights
 
   std::string head_name() const { return head().path(); }  // "fc" or "linear"
   int classes() const { return static_cast<int>(head().weight.dim(0)); }
+  // Gives the head new parameters for `classes` classes (Linear::resize).
   void replace_head(int classes, const InitStreams& streams) { head().resize(classes, streams); }
 
-  // The backbone's tensors, buffers among them: everything but the head and reprogramming layers.
+  // Returns the backbone's parameters and buffers:
+  // all tensors except the head's and the reprogramming layers'.
   std::vector<ConstEntry> body() const;
   std::string_view type() const override { return arch(); }
 
@@ -37,13 +39,13 @@ class REPRISE_API Network : public Module {
   Linear* head_ = nullptr;
 };
 
-// A network of a known architecture, its parameters zeros until they are loaded or drawn (initialize). Error,
-// with the list, for another name.
+// Builds a network of a known architecture. Its weights are zeros until they are loaded or sampled
+// (initialize). Throws Error, with the list of known names, for any other `arch`.
 REPRISE_API std::unique_ptr<Network> make_network(const std::string& arch, int classes);
 REPRISE_API std::vector<std::string> known_architectures();
 
-// The architecture whose tensors these are, from names and shapes in the file layout. A file may lack tensors
-// of some stage, as long as only one architecture is left.
+// Guesses the architecture from the names of a file's tensors and their shapes in the file's
+// layout. A file may lack blocks, as long as one architecture fits best; else the result is empty.
 REPRISE_API std::optional<std::string> guess_architecture(const std::map<std::string, Shape>& file_shapes);
 
 }  // namespace reprise::layers

@@ -7,7 +7,7 @@ namespace {
 
 thread_local ForwardObserver* innermost = nullptr;
 
-// Leaves a forward in the middle; caught by run_until alone.
+// The exception with which run_until leaves a forward, and which only run_until catches.
 struct Stop {
   Tensor output;
 };
@@ -35,7 +35,7 @@ void ForwardObserver::notify(const Module& module, const Tensor& input, const Te
 Tensor run_until(Module& root, const Tensor& x, const std::string& path) {
   const Module* last = root.find(path);
   REPRISE_CHECK(last != nullptr, "run_until: the network has no module named '{}'", path);
-  // The innermost observer, so that those outside have seen the module when it stops.
+  // This observer is the innermost, so the outer ones have seen the module before it throws.
   const ForwardObserver stop([last](const Module& module, const Tensor&, const Tensor& y) {
     if (&module == last) throw Stop{y};
   });
@@ -44,7 +44,7 @@ Tensor run_until(Module& root, const Tensor& x, const std::string& path) {
   } catch (const Stop& stopped) {
     return stopped.output;
   }
-  throw_error("run_until: the forward did not come to '{}'", path);
+  throw_error("run_until: the forward did not reach '{}'", path);
 }
 
 }  // namespace reprise::layers

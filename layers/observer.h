@@ -1,4 +1,4 @@
-// Watching a forward from outside: every module's output as it is made.
+// Watching a forward from outside: a callback sees the input and output of every module.
 #pragma once
 
 #include <functional>
@@ -8,8 +8,9 @@
 
 namespace reprise::layers {
 
-// While it lives, the callback gets every module that has run in this thread, children before their parents.
-// Observers nest: the outermost is called first.
+// While it lives, calls `callback` after every module that runs in this thread,
+// children before their parents. Observers nest like scopes; the outermost is called first.
+// conv_bn runs module by module meanwhile.
 class REPRISE_API ForwardObserver {
  public:
   using Callback = std::function<void(const Module& module, const Tensor& input, const Tensor& output)>;
@@ -18,7 +19,8 @@ class REPRISE_API ForwardObserver {
   ForwardObserver(const ForwardObserver&) = delete;
   ForwardObserver& operator=(const ForwardObserver&) = delete;
 
-  static bool is_watching();  // in this thread
+  static bool is_watching();  // whether this thread has an observer
+  // Calls this thread's observers; Module::operator() does so.
   static void notify(const Module& module, const Tensor& input, const Tensor& output);
 
  private:
@@ -27,8 +29,8 @@ class REPRISE_API ForwardObserver {
   ForwardObserver* outer_;
 };
 
-// Runs `root` on x and stops behind the module at `path`, whose output it returns; what comes later does not
-// run. Error where no such module is, or it did not run.
+// Runs `root` on x up to the module at `path` and returns that module's output; later modules do
+// not run. Throws Error if there is no such module or the forward does not reach it.
 REPRISE_API Tensor run_until(Module& root, const Tensor& x, const std::string& path);
 
 }  // namespace reprise::layers

@@ -1,5 +1,5 @@
-// Residual networks (He et al., 2015): torchvision's for 224x224, and those for CIFAR at 32x32 with shortcuts
-// of option A. Names and shapes are those of the published weights.
+// Residual networks (He et al., 2015): torchvision's for 224x224, and those for CIFAR at 32x32
+// with shortcuts of option A. Names and shapes are those of the published weights.
 #include <algorithm>
 #include <array>
 #include <set>
@@ -50,7 +50,8 @@ class Downsample : public Sequential {
   BatchNorm2d& bn_;
 };
 
-// Option A: every stride-th pixel, and zeros for the channels that are new, half before and half after.
+// Option A of the paper, a shortcut without parameters: takes every stride-th pixel and pads the
+// channels with zeros, half of them before the old channels and half after.
 class OptionAShortcut : public Module {
  public:
   OptionAShortcut(int in, int out, int stride) : stride_(stride), added_(out - in) {}
@@ -93,7 +94,8 @@ class BasicBlock : public Module {
   Module* shortcut_ = nullptr;
 };
 
-// 1x1 down to `width` channels, 3x3 (with the stride, as torchvision has it), 1x1 up to four times as many.
+// A 1x1 convolution down to `width` channels, a 3x3 with the stride (as in torchvision), a 1x1 up
+// to 4 * width channels, and a shortcut.
 class Bottleneck : public Module {
  public:
   Bottleneck(int in, int width, int stride)
@@ -171,7 +173,7 @@ class ResNet : public Network {
   GlobalAvgPool* avgpool_ = nullptr;
 };
 
-// How many blocks each stage has in a file: the distinct "layer<s>.<b>." among the names.
+// Counts the blocks of each stage in a file: the distinct "layer<s>.<b>." among its names.
 std::array<int, 4> count_blocks(const std::map<std::string, Shape>& file_shapes) {
   std::array<std::set<std::string>, 4> found;
   for (const auto& [name, shape] : file_shapes) {

@@ -1,12 +1,14 @@
-// One module after the other.
+// A chain of modules: each one's output is the next one's input.
 #pragma once
 
 #include "layers/module.h"
 
 namespace reprise::layers {
 
-// Children are named "0", "1", ... in the order they are added:
-//   Sequential net;  net.add<Linear>(2, 16);  net.add<ReLU>();  net.add<Linear>(16, 3); net.initialize(seed);
+// Names its children "0", "1", ... in the order in which they are added:
+//   Sequential net;
+//   net.add<Linear>(2, 16), net.add<ReLU>(), net.add<Linear>(16, 3);
+//   net.initialize(seed);
 class REPRISE_API Sequential : public Module {
  public:
   template <class M, class... A>

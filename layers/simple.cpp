@@ -36,7 +36,7 @@ std::int64_t ReLU::flops(const Shape&, const Shape& y) const {
 }
 
 Tensor Flatten::forward(const Tensor& x) {
-  REPRISE_CHECK(x.rank() >= 1, "flatten: a scalar has no rows");
+  REPRISE_CHECK(x.rank() >= 1, "flatten: the input must have at least one dimension, got a scalar");
   return ops::reshape(x, {x.dim(0), x.shape().drop_front().numel()});
 }
 

@@ -6,7 +6,7 @@
 
 namespace reprise::layers {
 
-// (N,H,W,C) -> (N,OH,OW,C): the largest value of each window; padding never wins.
+// Takes the maximum of each window: (N,H,W,C) -> (N,OH,OW,C). Padding is never the maximum.
 class REPRISE_API MaxPool2d : public Module {
  public:
   explicit MaxPool2d(const Pool2dArgs& a = {}) : args(a) {}
@@ -16,7 +16,8 @@ class REPRISE_API MaxPool2d : public Module {
   const Pool2dArgs args;
 };
 
-// (N,H,W,C) -> (N,OH,OW,C): the mean of each window.
+// Takes the mean of each window: (N,H,W,C) -> (N,OH,OW,C).
+// args.count_include_pad says whether padding counts.
 class REPRISE_API AvgPool2d : public Module {
  public:
   explicit AvgPool2d(const Pool2dArgs& a = {}) : args(a) {}
@@ -26,7 +27,7 @@ class REPRISE_API AvgPool2d : public Module {
   const Pool2dArgs args;
 };
 
-// (N,H,W,C) -> (N,C): the mean over the whole image.
+// Takes the mean over all pixels of an image: (N,H,W,C) -> (N,C).
 class REPRISE_API GlobalAvgPool : public Module {
  public:
   Tensor forward(const Tensor& x) override;
@@ -34,6 +35,7 @@ class REPRISE_API GlobalAvgPool : public Module {
   std::int64_t flops(const Shape& x, const Shape& y) const override;
 };
 
+// Computes max(x, 0), element by element.
 class REPRISE_API ReLU : public Module {
  public:
   Tensor forward(const Tensor& x) override;
@@ -41,7 +43,9 @@ class REPRISE_API ReLU : public Module {
   std::int64_t flops(const Shape& x, const Shape& y) const override;
 };
 
-// (N,...) -> (N, all the rest) in memory order: an image's values come H, W, C, where PyTorch has C, H, W.
+// Reshapes (N,...) to (N, product of the rest).
+// An image's values are in the order H, W, C; PyTorch's are in the order C, H, W,
+// so weights of a linear layer after Flatten are ordered differently.
 class REPRISE_API Flatten : public Module {
  public:
   Tensor forward(const Tensor& x) override;

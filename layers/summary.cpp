@@ -11,7 +11,7 @@
 namespace reprise::layers {
 namespace {
 
-// Evaluation mode while it lives.
+// Puts a module into evaluation mode while it lives.
 class EvalMode {
  public:
   explicit EvalMode(Module& m) : module_(m), was_training_(m.is_training()) { module_.train(false); }
@@ -24,7 +24,7 @@ class EvalMode {
   bool was_training_;
 };
 
-// 25557032 -> "25,557,032"
+// Formats 25557032 as "25,557,032".
 std::string with_commas(std::int64_t n) {
   std::string text = std::to_string(n);
   for (int i = static_cast<int>(text.size()) - 3; i > 0; i -= 3)
@@ -35,7 +35,8 @@ std::string with_commas(std::int64_t n) {
 }  // namespace
 
 std::vector<LayerRow> summarize(Network& network, int height, int width) {
-  REPRISE_CHECK(height > 0 && width > 0, "layer table: images of {}x{} are empty", height, width);
+  REPRISE_CHECK(height > 0 && width > 0, "layer table: an image must have at least one pixel, got {}x{}",
+                height, width);
   const NoGrad no_grad;
   const ShapesOnly nothing_computed;
   const EvalMode eval(network);

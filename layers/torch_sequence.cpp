@@ -8,14 +8,14 @@
 namespace reprise::layers {
 namespace {
 
-// The bound as torch.nn.init computes it for weights (kaiming_uniform_ with a = sqrt(5)) and for biases: in
-// single precision the two may differ in the last bit.
+// Returns 1 / sqrt(fan_in) by torch.nn.init's formula for weights (kaiming_uniform_ with a =
+// sqrt(5)) or for biases. The two results may differ by rounding.
 double bound_of(Init init, Fans fans) {
   const double root = std::sqrt(static_cast<double>(fans.in)), a = std::sqrt(5.0);
   return init == Init::bias ? 1 / root : std::sqrt(3.0) * (std::sqrt(2 / (1 + a * a)) / root);
 }
 
-// From the file's order, where a filter's taps follow its channel, to memory's, where channels follow taps.
+// Reorders values from the file's layout (O,I,R,S) to memory's (O,R,S,I); depthwise filters alike.
 std::vector<float> turned(const Tensor& tensor, FileLayout layout, std::vector<float> values) {
   if (layout == FileLayout::plain) return values;
   REPRISE_INVARIANT(layout != FileLayout::images, "torch sequence: images have no start values");
@@ -39,7 +39,7 @@ void assign(Tensor& tensor, FileLayout layout, std::vector<float> values) {
 
 }  // namespace
 
-void TorchSequence::draw(Tensor& tensor, FileLayout layout, Init init, Fans fans) {
+void TorchSequence::sample(Tensor& tensor, FileLayout layout, Init init, Fans fans) {
   const bool normal = init == Init::kaiming_normal_fan_in || init == Init::kaiming_normal_fan_out;
   if (normal) normal_.push_back({&tensor, layout, kaiming_deviation(init, fans)});
   if (normal || !with_values_) return generator_.discard(tensor.numel());

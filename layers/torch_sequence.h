@@ -1,4 +1,4 @@
-// Start values drawn as PyTorch draws them, one after the other.
+// Start values as PyTorch samples them: from one generator, layer after layer.
 #pragma once
 
 #include <vector>
@@ -8,19 +8,24 @@
 
 namespace reprise::layers {
 
-// Each layer draws its default init when its turn comes, in the order of its file layout; where the network's
-// constructor draws normal values over them, it does so when all layers are there (finish), in the same
-// order. Uniform values have PyTorch's bits; normal ones differ from its own by rounding.
+// Reproduces the order in which constructing a PyTorch network consumes the generator.
+// Each layer samples its default, uniform values while it is constructed, in the order
+// of the file layout. Networks with normal start values overwrite them once all layers exist:
+// finish() does this, in the same order of layers.
+// Uniform values have PyTorch's bits; normal values differ from PyTorch's by rounding.
 class REPRISE_API TorchSequence {
  public:
-  // Draws from the generator, which outlives this. Without values the draws are counted alone, and the
-  // tensors stay as they are.
+  // Samples from `generator`, which must outlive this.
+  // With with_values = false the generator advances as far, but the tensors keep their values.
   explicit TorchSequence(TorchGenerator& generator, bool with_values = true)
       : generator_(generator), with_values_(with_values) {}
 
-  void draw(Tensor& tensor, FileLayout layout, Init init, Fans fans);
-  // A layer of so many numbers that is made with its default init and then filled with constants.
-  void constants(std::int64_t numel) { generator_.discard(numel); }
+  // Fills `tensor` with uniform samples. For a normal `init` it skips the default samples
+  // and remembers the tensor, which must live until finish().
+  void sample(Tensor& tensor, FileLayout layout, Init init, Fans fans);
+  // Skips the default samples of a layer that is then filled with constants.
+  void skip(std::int64_t numel) { generator_.discard(numel); }
+  // Fills the remembered tensors with normal samples.
   void finish();
 
  private:

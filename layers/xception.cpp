@@ -1,5 +1,5 @@
-// Xception (Chollet, 2017) as timm publishes it under the names xception and legacy_xception: names, shapes
-// and padding are those of its weights.
+// Xception (Chollet, 2017) as timm publishes it, there called xception and legacy_xception.
+// Names, shapes and padding are those of timm's weights.
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/unary.h"
 #include "layers/architectures.h"
@@ -20,7 +20,7 @@ Conv2dOptions options(int stride, int padding, int groups = 1) {
           .init = Init::kaiming_normal_fan_out};
 }
 
-// A depthwise 3x3, then a pointwise convolution; nothing between them.
+// A depthwise 3x3 convolution directly followed by a pointwise one.
 class SeparableConv2d : public Module {
  public:
   SeparableConv2d(int in, int out)
@@ -28,7 +28,7 @@ class SeparableConv2d : public Module {
         pointwise_(child<Conv2d>("pointwise", in, out, 1, options(1, 0))) {}
   std::string_view type() const override { return "SeparableConv2d"; }
   Tensor forward(const Tensor& x) override { return pointwise_(conv1_(x)); }
-  // bn(this(x)) [+ residual], then [ReLU]; conv_bn where that fuses.
+  // Computes [relu](bn(this(x)) [+ residual]), with conv_bn for the pointwise part if it fuses.
   Tensor with(BatchNorm2d& bn, const Tensor& x, const Tensor& residual, bool relu) {
     if (fuses_blocks()) return conv_bn(pointwise_, bn, conv1_(x), residual, relu);
     const Tensor y = bn((*this)(x)), sum = residual.defined() ? ops::add(y, residual) : y;
@@ -49,8 +49,9 @@ constexpr BlockSpec block_specs[] = {
     {728, 728, 3, 1},       {728, 728, 3, 1}, {728, 728, 3, 1}, {728, 1024, 2, 2, true, false},
 };
 
-// ReLU, separable convolution, batch norm, so many times; a max pool where it strides; and a shortcut, which
-// is a strided pointwise convolution where shapes change. Nothing follows the sum.
+// Repeats (ReLU, separable convolution, batch norm) `convolutions` times, then a max pool if the
+// stride is not 1, and adds the shortcut: x, or a pointwise convolution and batch norm of x where
+// the shape changes. No ReLU follows the sum.
 class XceptionBlock : public Module {
  public:
   explicit XceptionBlock(const BlockSpec& s) : starts_with_relu_(s.starts_with_relu) {
@@ -76,7 +77,8 @@ class XceptionBlock : public Module {
   }
 
  private:
-  // The same: each ReLU with the batch norm before it, the sum with the last one.
+  // Computes the same in other groups: each ReLU joins the batch norm before it, and the sum joins
+  // the last batch norm (the shortcut's, if it has one).
   Tensor fused(const Tensor& x) {
     Tensor h = starts_with_relu_ ? ops::relu(x) : x;
     for (std::size_t i = 0; i < normalised_.size(); ++i) {
@@ -123,7 +125,7 @@ class Xception : public Network {
     return (*global_pool_)(h);
   }
   const std::string& arch() const override { return xception_name; }
-  // The weights were made at 299, but the original program shows every network 224x224.
+  // The weights were trained at 299x299, but the original feeds every network 224x224.
   int default_size() const override { return 224; }
 
  private:

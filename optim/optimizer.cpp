@@ -55,7 +55,7 @@ void Optimizer::load_state(const std::map<std::string, Tensor>& state) {
   const auto expected = this->state();
   for (const auto& [name, t] : state)
     REPRISE_CHECK(expected.contains(name),
-                  "optimizer: the saved state has '{}', which this optimizer has not", name);
+                  "optimizer: the saved state has '{}', which this optimizer does not have", name);
   for (const auto& [name, t] : expected) {
     const auto found = state.find(name);
     REPRISE_CHECK(found != state.end(), "optimizer: the saved state lacks '{}'", name);

@@ -1,4 +1,4 @@
-// What optimizers have in common, and the optimizers. They do what PyTorch's do, in the same order.
+// Optimizers: SGD, Adam and AdamW, with PyTorch's operations in PyTorch's order.
 #pragma once
 
 #include <cstdint>
@@ -13,34 +13,37 @@
 
 namespace reprise::optim {
 
-// Updates parameters in place from the gradients that backward left in them. A parameter without a gradient
-// is left alone, and its step is not counted.
+// Updates parameters in place from the gradients that backward accumulated in them. step() skips a
+// parameter without a gradient and does not count the step for it.
 class REPRISE_API Optimizer {
  public:
-  // Every parameter must require a gradient. The optimizer holds handles: a parameter that is replaced later
-  // (moved, converted) is no longer the one it updates.
+  // Throws Error if a parameter does not require a gradient. The optimizer keeps handles to the
+  // tensors: it does not follow a parameter that is replaced later (Module::to).
+  // For every parameter and every name in `buffer_names` it keeps a buffer of zeros of equal shape.
   Optimizer(std::vector<Tensor> parameters, double lr, std::vector<std::string> buffer_names);
   virtual ~Optimizer();
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  void step();
-  void zero_grad();  // the gradients become undefined
+  void step();       // makes one update with the current learning rate
+  void zero_grad();  // makes the gradients undefined
   double lr() const { return lr_; }
-  void set_lr(double lr);
+  void set_lr(double lr);  // throws Error unless lr is finite and not negative
 
-  // What a resume needs, as copies: "steps" (i64, one count a parameter) and for parameter i, counted from 0,
-  // "<i>.<buffer>" of its shape. The learning rate is the schedule's.
+  // Returns copies of what a resume needs: "steps" (i64, one count per parameter) and,
+  // for parameter i from 0, its buffers as "<i>.<buffer name>". The learning rate is not included.
   std::map<std::string, Tensor> state() const;
-  // Error where a tensor is missing, extra, or of another shape or dtype; then nothing has changed.
+  // Restores what state() returned.
+  // Throws Error, and changes nothing, if a tensor is missing, extra, or of another shape or dtype.
   void load_state(const std::map<std::string, Tensor>& state);
 
  protected:
   struct Slot {
     Tensor parameter;
-    std::vector<Tensor> buffers;  // zeros at first, in the order of buffer_names
-    std::int64_t steps = 0;       // this one counted
+    std::vector<Tensor> buffers;  // in the order of buffer_names
+    std::int64_t steps = 0;       // updates made, including the current one
   };
+  // Updates one parameter and its buffers from its gradient.
   virtual void update(Slot& slot, const Tensor& gradient) = 0;
 
  private:
@@ -49,10 +52,10 @@ class REPRISE_API Optimizer {
   double lr_;
 };
 
-// Stochastic gradient descent. buffer "momentum" where momentum is not 0.
+// Stochastic gradient descent. It keeps the buffer "momentum" if momentum is not 0.
 struct SgdOptions {
   double lr = 1e-2, momentum = 0, dampening = 0, weight_decay = 0;
-  bool nesterov = false;  // needs momentum, and dampening 0
+  bool nesterov = false;  // requires momentum > 0 and dampening 0
 };
 class REPRISE_API Sgd : public Optimizer {
  public:
@@ -63,7 +66,8 @@ class REPRISE_API Sgd : public Optimizer {
   SgdOptions options_;
 };
 
-// Adam, with the weight decay added to the gradient. Buffers "m" and "v".
+// Adam (Kingma and Ba, 2015), with the weight decay added to the gradient.
+// It keeps the buffers "m" and "v", the running means of the gradient and of its square.
 struct AdamOptions {
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
 };
@@ -81,8 +85,8 @@ class REPRISE_API Adam : public Optimizer {
   bool decoupled_;
 };
 
-// Adam, with the weight decay acting on the weight itself. PyTorch's default for it is 0.01, ours 0 like
-// Adam's.
+// AdamW (Loshchilov and Hutter, 2019): Adam with the weight decay applied to the weight itself. The
+// default decay is 0, as for Adam; PyTorch's is 0.01.
 class REPRISE_API AdamW : public Adam {
  public:
   explicit AdamW(std::vector<Tensor> parameters, const AdamOptions& options = {})

@@ -1,4 +1,4 @@
-// What is added to a loss to keep parameters small.
+// Penalties: terms added to a loss that keep parameters small.
 #pragma once
 
 #include <vector>
@@ -8,8 +8,9 @@
 
 namespace reprise::optim {
 
-// The sum of the tensors' norms (see NormKind: the norms themselves, not their squares), a scalar; a tensor
-// whose norm is exactly 0 has gradient 0. Error where there are no tensors.
+// Returns the sum of the tensors' norms, a scalar:
+// the norms themselves (NormKind), not their squares.
+// A tensor whose norm is exactly 0 gets the gradient 0. Throws Error if there are no tensors.
 REPRISE_API Tensor penalty(const std::vector<Tensor>& tensors, NormKind kind);
 
 }  // namespace reprise::optim

@@ -8,10 +8,11 @@ Sgd::Sgd(std::vector<Tensor> parameters, const SgdOptions& o)
     : Optimizer(std::move(parameters), o.lr,
                 o.momentum != 0 ? std::vector<std::string>{"momentum"} : std::vector<std::string>{}),
       options_(o) {
-  REPRISE_CHECK(o.momentum >= 0 && o.weight_decay >= 0, "SGD: momentum {} or weight decay {} is below 0",
-                o.momentum, o.weight_decay);
+  REPRISE_CHECK(o.momentum >= 0 && o.weight_decay >= 0,
+                "SGD: momentum and weight decay must not be negative, got {} and {}", o.momentum,
+                o.weight_decay);
   REPRISE_CHECK(!o.nesterov || (o.momentum > 0 && o.dampening == 0),
-                "SGD: Nesterov needs a momentum and no dampening; got {} and {}", o.momentum, o.dampening);
+                "SGD: Nesterov needs momentum > 0 and dampening 0, got {} and {}", o.momentum, o.dampening);
 }
 
 void Sgd::update(Slot& slot, const Tensor& gradient) {

@@ -1,7 +1,8 @@
 #!/bin/sh
-# For a machine with a GPU: builds the CUDA backend, runs every test that needs one, looks for memory faults and races,
-# compares a short training on cuda with the cpu, and prints a short table. `sh tests/gpu.sh [folder]`; the folder
-# (build/gpu) gets one log per part. Goes on after a failure and ends with 1 if anything failed.
+# sh tests/gpu.sh [FOLDER], for a machine with a GPU: builds the CUDA backend, runs every test that
+# needs a GPU, looks for memory faults and races, trains briefly on cuda and on cpu, and prints a
+# short table. FOLDER, build/gpu by default, gets one log per part. A failure does not end the run;
+# the exit status is 1 if anything failed.
 set -u
 cd "$(dirname "$0")/.."
 out=${1:-build/gpu}
@@ -10,7 +11,7 @@ mkdir -p "$out"
 table=""
 failed=0
 
-# part NAME COMMAND...: runs it, its output in NAME.log; a line of the table.
+# part NAME COMMAND...: runs the command with its output in NAME.log, and adds a line to the table.
 part() {
   name=$1
   shift
@@ -41,10 +42,11 @@ if command -v compute-sanitizer >/dev/null; then
       "$ops" --device=cuda --op=$op
   done
 else
-  echo "compute-sanitizer was not found: memory faults and races were not looked for"
+  echo "compute-sanitizer was not found: memory faults and races were not checked"
 fi
 
-# The same short training on both devices, twice on cuda: equal bits there, close losses between the two.
+# The same short training on both devices, twice on cuda: expects equal bits on cuda.
+# The losses of both devices are logged.
 demo=$out/demo
 rm -rf "$demo"
 part demo_data "$clr" demo-data "$demo/images" --count 2 --images 40 --size 32

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Checks the house's order: includes only point down (apps > layers, optim, data > engine/cases
-# > ops > autograd > kernels > core, base), no budget of lines is exceeded, every folder has a README, and every
-# environment variable of the table is read somewhere.
+# Checks four rules of the house. Includes only point down (apps > layers, optim,
+# data > engine/cases > ops > autograd > kernels > core, base). No budget of lines is exceeded.
+# Every folder has a README. Every environment variable of the table is read somewhere.
 set -eu
 cd "$(dirname "$0")/.."
 failed=0
 
-# forbid FOLDER PATTERN WHY: no file under FOLDER includes a path that matches PATTERN.
+# forbid FOLDER PATTERN WHY: fails if a file under FOLDER includes a path that matches PATTERN.
 forbid() {
   [ -d "$1" ] || return 0
   if found=$(grep -rnE "#include [\"<]($2)" "$1" --include='*.h' --include='*.cpp' --include='*.cu' --include='*.def'); then
@@ -28,8 +28,9 @@ forbid data "engine/cases/|layers/|optim/|apps/" "data only knows engine"
 forbid apps/clr/learn "CLI/|apps/clr/(commands|report|audit|original|demo)/" "learn includes nothing of the command line"
 forbid engine/kernels/ref "engine/kernels/(cpu|cuda)/" "the reference knows no other backend"
 
-# Budgets of lines, over all C++ and CUDA outside tests/. A line: limit, `sum` of the files or the `largest` of them, their
-# paths as a pattern, those left out, a name. engine/core's counts once engine/base holds what one need not read for it.
+# Budgets of lines, over all C++ and CUDA outside tests/. Columns:
+# the limit; `sum` of the files or the `largest` of them; a pattern of their paths;
+# a pattern of excluded paths; a name. core's budget applies if engine/base exists.
 core=$([ -d engine/base ] && echo 1650 || echo none)
 git ls-files '*.h' '*.cpp' '*.cu' '*.def' ':!tests/' | xargs wc -l | awk -v budgets="
   $core sum     ^engine/(core|autograd)/        -                                 core + autograd

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Breaks the code on purpose, one place at a time, and shows that a test catches each.
 
-Every fault replaces one place in one source, builds the one test program named with it and runs it: it must fail to
-build or to pass. The source is put back, whatever happens; a tree with changes of its own is refused. Run it in a
-worktree made for it (`git worktree add`), with a compiler cache: each fault costs a compilation and a test.
-Exit status 1 where a fault survived, with its list.
+Every fault replaces one place in one source, then builds and runs one test program, which must fail to build or to
+pass. The source is always restored; a tree with uncommitted changes is refused. Run it in a worktree of its own
+(`git worktree add`), with a compiler cache: each fault costs a compilation and a test.
+Lists the faults that survived; the exit status is 1 if there are any.
 """
 import argparse
 import os
@@ -15,10 +15,10 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 REF = "engine/kernels/ref/"
 
-# Without the whole networks beside PyTorch, which take minutes.
+# Leaves out the comparisons of whole networks with PyTorch, which take minutes.
 QUICK = "--gtest_filter=-*BesidePyTorch*:*Published*"
 
-# (file, what stands there once, what is put there, test program, its arguments)
+# (file, text that occurs once in it, its replacement, test program, its arguments)
 FAULTS = [
     # The reference kernels: signs, indices, dropped terms.
     (REF + "batch_norm.cpp", "squares += d * d;", "squares += d;", "ops", "--op=batch_norm"),
@@ -134,7 +134,7 @@ def first_failure(log):
 
 
 def try_fault(build, fault, log):
-    """'caught', 'SURVIVED' or 'cannot be planted', and how."""
+    """Returns 'caught', 'SURVIVED' or 'cannot be planted', and how."""
     file, before, after, target, arguments = fault
     path = os.path.join(ROOT, file)
     with open(path) as source:
@@ -155,7 +155,7 @@ def try_fault(build, fault, log):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("build", help="a configured build folder of this very tree")
+    parser.add_argument("build", help="a configured build folder of this tree")
     parser.add_argument("words", nargs="*", metavar="word", help="choose faults: those whose file, text or test contains one of them")
     args = parser.parse_args()
     build, words = os.path.abspath(args.build), args.words

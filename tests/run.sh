@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what is missing, builds everything, runs every test. `sh tests/run.sh [preset]`, release by default.
+# sh tests/run.sh [PRESET]: installs what is missing, builds everything, runs every test.
+# The default preset is release.
 set -eu
 cd "$(dirname "$0")/.."
 preset=${1:-release}

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what is missing on Debian and Ubuntu. `install.sh build` or `install.sh tests`; says what it would need and
-# exits with 1 where it cannot install.
+# install.sh build|tests: installs the packages that are missing on Debian and Ubuntu.
+# If it cannot install, it names them and exits with 1.
 set -eu
 packages="g++ cmake ninja-build libfmt-dev libstb-dev nlohmann-json3-dev libcli11-dev libjpeg62-turbo-dev libwebp-dev
   libsqlite3-dev"
@@ -9,7 +9,7 @@ case "${1:-build}" in
   tests) packages="$packages libgtest-dev libbenchmark-dev clang-format tidy" ;;
   *) echo "usage: install.sh build|tests" >&2; exit 2 ;;
 esac
-# Ubuntu has libjpeg-turbo under another name.
+# Ubuntu has another name for libjpeg-turbo. Here it is installed already.
 if command -v apt-cache >/dev/null 2>&1 && ! dpkg -s libjpeg62-turbo-dev >/dev/null 2>&1 &&
    dpkg -s libjpeg-turbo8-dev >/dev/null 2>&1; then
   packages=$(echo "$packages" | sed 's/libjpeg62-turbo-dev/libjpeg-turbo8-dev/')
@@ -38,7 +38,7 @@ else
 fi
 echo "installing:$missing" >&2
 $sudo apt-get update -qq || give_up "apt-get update failed"
-# An Ubuntu without any libjpeg yet
+# The same on an Ubuntu without libjpeg-turbo.
 if ! apt-cache show libjpeg62-turbo-dev >/dev/null 2>&1; then
   missing=$(echo "$missing" | sed 's/libjpeg62-turbo-dev/libjpeg-turbo8-dev/')
 fi

@@ -3,8 +3,8 @@
 
 namespace reprise::layers {
 
-// Channel-wise lightweight reprogramming (Ge et al., ICCV 2023): a depthwise 3x3 behind every convolution
-// that looks at more than one pixel, the stem included.
+// Channel-wise lightweight reprogramming (Ge et al., ICCV 2023): a depthwise 3x3 convolution after
+// every convolution larger than 1x1, the stem included.
 const Method clr_method = {
     .name = "clr",
     .seed_names = {"Ghost_reduced_v1"},

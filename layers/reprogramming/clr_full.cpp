@@ -3,7 +3,8 @@
 
 namespace reprise::layers {
 
-// The paper's CLR-Full: a depthwise 3x3 behind every convolution, pointwise and shortcut ones too.
+// The paper's CLR-Full: a depthwise 3x3 after every convolution, including pointwise and shortcut
+// convolutions.
 const Method clr_full_method = {
     .name = "clr-full",
     .seed_names = {"Ghost", "Xception_Ghost"},

@@ -3,8 +3,8 @@
 
 namespace reprise::layers {
 
-// Between the two: a depthwise 3x3 behind larger convolutions, a scale per channel (a depthwise 1x1) behind
-// pointwise ones.
+// Between clr and clr-full: a depthwise 3x3 after larger convolutions, and a scale per channel
+// (a depthwise 1x1) after pointwise ones.
 const Method clr_mixed_method = {
     .name = "clr-mixed",
     .seed_names = {"Ghost_reduced_v2"},

@@ -5,8 +5,8 @@
 namespace reprise::layers {
 namespace {
 
-// out = y + scale * depthwise3x3(y). scale (C) starts at 0, so the block starts as the convolution alone;
-// weight (3,3,C) starts at random values, for with both at 0 neither would ever have a gradient.
+// Computes out = y + scale * depthwise3x3(y). scale (C) starts at 0, so the layer starts as the
+// identity. weight (3,3,C) starts at random values: with both at 0, neither would get a gradient.
 class ResidualReprogram : public Reprogram {
  public:
   explicit ResidualReprogram(const Conv2d& conv)
@@ -19,13 +19,13 @@ class ResidualReprogram : public Reprogram {
     return ops::add(y, ops::mul(ops::depthwise_conv2d(y, weight_, {.padding = {1, 1}}), scale_));
   }
   std::string_view type() const override { return "ResidualReprogram"; }
-  // Nine taps, the scale, the sum: ten multiply-adds.
+  // Nine taps, and the scale with the sum: ten multiply-adds per value.
   std::int64_t flops(const Shape&, const Shape& y) const override { return 2 * 10 * y.numel(); }
   void reset_parameters(const InitStreams& streams) override {
-    draw(weight_, FileLayout::depthwise, Init::kaiming_uniform, {9, 9}, streams, name_of_tensor("weight"));
+    sample(weight_, FileLayout::depthwise, Init::kaiming_uniform, {9, 9}, streams, name_of_tensor("weight"));
     copy_into(scale_, zeros(scale_.shape(), scale_.dtype(), scale_.device()));
   }
-  // Not the scale.
+  // As in the original, the penalty does not count the scale.
   std::vector<Tensor> penalised() override { return {weight_}; }
 
  private:
@@ -34,7 +34,8 @@ class ResidualReprogram : public Reprogram {
 
 }  // namespace
 
-// The original program's variant with a residual: how much of the depthwise 3x3 is added is learned too.
+// The original's variant with a residual:
+// adds a depthwise 3x3 of each output, times a trained scale.
 const Method clr_residual_method = {
     .name = "clr-residual",
     .seed_names = {"Ghost_a"},

@@ -1,4 +1,4 @@
-// What a task costs beside the backbone: numbers to store, and arithmetic.
+// The cost of a task in addition to the backbone: numbers to store, and arithmetic.
 #pragma once
 
 #include <cstdint>
@@ -7,34 +7,35 @@
 
 namespace reprise::layers {
 
-// Counts of numbers, of a network in a method's form (apply_method). The whole network is the one that the
-// task would need without a backbone to share: the backbone's body with a head of the task's classes.
+// Counts of numbers in a network that apply_method has prepared for a method.
 struct TaskCost {
-  // What the task stores.
+  // What the task stores. Convolutions and batch norm count only if the method trains them.
   std::int64_t reprogramming = 0;  // parameters of the layers that the method adds
-  std::int64_t convolutions = 0;   // where the method trains them
-  std::int64_t batch_norm = 0;     // scale and shift, where the method trains them
-  std::int64_t statistics = 0;     // running mean and variance then; stored, not parameters
-  std::int64_t head = 0;
-  // What it is compared with.
-  std::int64_t body_parameters = 0;  // the backbone without head and statistics
-  std::int64_t network_parameters = 0;
-  std::int64_t network_numbers = 0;  // with statistics
-  std::int64_t number_bytes = 4;     // of one number
+  std::int64_t convolutions = 0;   // filters, and biases if there are any
+  std::int64_t batch_norm = 0;     // scale and shift
+  std::int64_t statistics = 0;     // running mean and variance of trained batch norms: no parameters
+  std::int64_t head = 0;           // weight and bias
+  // For comparison, what a network of the task's own would store: the body and the task's head.
+  std::int64_t body_parameters = 0;     // without head and statistics
+  std::int64_t network_parameters = 0;  // with the head
+  std::int64_t network_numbers = 0;     // with head and statistics
+  std::int64_t number_bytes = 4;        // bytes per number
 
-  // Without the head, with statistics: what the CLR paper divides by body_parameters.
+  // All that the task stores except its head. The CLR paper divides it by body_parameters.
   std::int64_t without_head() const { return reprogramming + convolutions + batch_norm + statistics; }
   std::int64_t parameters() const { return reprogramming + convolutions + batch_norm + head; }
   std::int64_t bytes() const { return (without_head() + head) * number_bytes; }
   std::int64_t network_bytes() const { return network_numbers * number_bytes; }
 };
+// Counts what `network` stores for its task.
 REPRISE_API TaskCost cost_of(const Network& network);
 
-// Multiply-adds for one image, half of the floating-point operations of convolutions and head (backbone) and
-// of what the method adds; batch norm, ReLU and pooling are left out. Runs the network once on zeros.
+// Multiply-adds per image: of convolutions and head (backbone), and of the method's layers (added).
+// Batch norm, ReLU and pooling are not counted.
 struct MultiplyAdds {
   std::int64_t backbone = 0, added = 0;
 };
+// Counts the multiply-adds for one image of height x width pixels, without computing values.
 REPRISE_API MultiplyAdds multiply_adds_of(Network& network, int height, int width);
 
 }  // namespace reprise::layers

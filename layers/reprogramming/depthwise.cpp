@@ -25,7 +25,7 @@ std::int64_t DepthwiseReprogram::flops(const Shape&, const Shape& y) const {
 }
 
 void DepthwiseReprogram::reset_parameters(const InitStreams& streams) {
-  draw_constants(weight.numel(), streams);
+  skip_samples(weight.numel(), streams);
   const std::int64_t taps = weight.dim(0) * weight.dim(1), channels = weight.dim(2);
   std::vector<float> dirac(static_cast<std::size_t>(taps * channels), 0.0F);
   std::fill_n(dirac.begin() + taps / 2 * channels, channels, 1.0F);

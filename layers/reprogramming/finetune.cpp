@@ -2,11 +2,11 @@
 
 namespace reprise::layers {
 
-// The upper bound in cost: every task trains a whole network of its own, from the backbone's values on.
+// The upper bound in cost: every task trains a whole network, starting from the backbone's values.
 const Method finetune_method = {
     .name = "finetune",
     .seed_names = {"Finetune"},
-    .what = "everything trained, from the backbone's values on; nothing added",
+    .what = "everything trained, starting from the backbone's values; nothing added",
     .trains_batch_norm = true,
     .trains_convolutions = true,
     .train_mode = true,

@@ -2,7 +2,7 @@
 
 namespace reprise::layers {
 
-// The baseline: a new head on frozen features.
+// The baseline: trains only a new head, on frozen features.
 const Method linear_method = {
     .name = "linear",
     .seed_names = {"Linear", "Xception_Linear"},

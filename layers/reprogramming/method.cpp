@@ -10,7 +10,7 @@
 namespace reprise::layers {
 namespace {
 
-// All modules of one type, in the network's order; const ones of a const network.
+// Returns all modules of type M, in the order of modules(). M is const if the network is.
 template <class M, class N>
 std::vector<M*> all_of(N& network) {
   std::vector<M*> found;

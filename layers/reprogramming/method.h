@@ -1,4 +1,4 @@
-// Methods: what is added to a frozen network, and what of it is trained.
+// Methods that adapt a frozen network to a task: which layers they add, which tensors they train.
 #pragma once
 
 #include <array>
@@ -13,46 +13,47 @@
 
 namespace reprise::layers {
 
-// A whole method. Each has one file here, named after it. The head is always new and trained.
+// A method. Each is defined in a file of its own in this folder. Every method gives the task a new
+// head and trains it.
 struct Method {
-  std::string_view name;  // "clr"
-  // What the original program calls it, which has two names for one method on two networks ("li18", "li50");
-  // "" where there is none.
+  std::string_view name;  // such as "clr"
+  // The original's names for the method, at most one per network ("li18", "li50"); "" if unused.
   std::array<std::string_view, 2> seed_names;
-  std::string_view what;             // one line for help and reports
-  bool trains_batch_norm;            // affine parameters by gradient, running statistics by the forward
-  bool trains_convolutions = false;  // then the task stores the whole network
-  bool starts_at_random = false;     // needs no backbone
-  bool train_mode;  // while training, batch norm uses the batch's statistics (else the running ones)
-  // What stands behind this convolution: null, or a function that gives null, where nothing does. Error where
-  // the method cannot be used with it.
+  std::string_view what;             // a one-line description for help and reports
+  bool trains_batch_norm;            // trains scale and shift, and moves the running statistics
+  bool trains_convolutions = false;  // if so, the task stores the whole network
+  bool starts_at_random = false;     // if so, there is no backbone
+  bool train_mode;  // true: training normalises with batch statistics; false: with running statistics
+  // Returns a new reprogramming layer for `conv`, or null if this convolution gets none.
+  // Throws Error if the method cannot be used with `conv`.
+  // A null pointer stands for a method without layers.
   std::unique_ptr<Reprogram> (*reprogram)(const Conv2d& conv) = nullptr;
 };
 
-// All methods, the default first.
+// Returns all methods, the default first. They live as long as the program.
 REPRISE_API std::span<const Method* const> methods();
-// By name or one of the seed's names; Error, with the list, where there is none.
+// Finds a method by its name or the original's. Throws Error, with the list, for an unknown name.
 REPRISE_API const Method& find_method(std::string_view name);
 
-// Turns any network into its form for a method: puts the method's reprogramming layers behind its
-// convolutions (what an earlier call put there goes away), and marks what is trained: those layers, the head,
-// batch norm and convolutions where the method trains them, and nothing else. The mode is set as the method
-// trains. The caller brings what is trained back to the backbone's values, gives the network its new head,
-// and draws what the layers do not start with by themselves (start_values).
+// Prepares any network for a method: adds the method's reprogramming layers to the convolutions
+// (in place of earlier ones), requires a gradient of exactly the tensors that the method trains,
+// and sets the mode in which it trains. Afterwards the caller still has to restore the trained
+// tensors to the backbone's values, call start_values, and replace the head.
 REPRISE_API const Method& apply_method(Network& network, std::string_view method);
 
-// Draws the start values of all reprogramming layers.
+// Sets all reprogramming layers to their start values: constants, or samples from `streams`.
 REPRISE_API void start_values(Network& network, const InitStreams& streams);
 
-// The tensors whose norms are added to the loss, one norm a tensor: head, batch norm where it is trained,
-// then the blocks that have a reprogramming layer: the convolution and what the layer says (Reprogram::
-// penalised). The frozen ones there add a constant to the loss that is reported, and no gradient.
+// The tensors that the penalty counts, one norm per tensor: the head, trained batch norms, and for
+// every convolution with a reprogramming layer both its own tensors and Reprogram::penalised(). The
+// frozen convolutions add a constant to the reported loss, and no gradient.
 struct Regularised {
   std::vector<Tensor> trained, frozen;
 };
 REPRISE_API Regularised regularised(const Network& network);
 
-// What a task's file stores: every trained tensor, and the statistics of batch norm layers that are trained.
+// Returns the tensors that a task file stores:
+// all trained ones, and the running statistics of trained batch norms.
 REPRISE_API std::vector<Entry> task_tensors(Network& network);
 REPRISE_API std::vector<ConstEntry> task_tensors(const Network& network);
 

@@ -1,4 +1,4 @@
-// The list of methods. Private to this folder.
+// Declares the methods that this folder's files define. Private to this folder.
 #pragma once
 
 #include "layers/reprogramming/method.h"

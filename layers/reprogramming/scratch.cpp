@@ -2,11 +2,11 @@
 
 namespace reprise::layers {
 
-// The same without a backbone: tells what the pretrained network is worth.
+// finetune without a backbone. The difference shows what the pretrained weights contribute.
 const Method scratch_method = {
     .name = "scratch",
     .seed_names = {"Resnet_Scratch"},
-    .what = "everything trained, from random values on; needs no backbone",
+    .what = "everything trained, starting from random values; needs no backbone",
     .trains_batch_norm = true,
     .trains_convolutions = true,
     .starts_at_random = true,

@@ -6,7 +6,8 @@
 namespace reprise::layers {
 namespace {
 
-// out = conv(x) + conv1x1(x), the second with the first's stride and no bias; weight (O,1,1,I).
+// Computes out = conv(x) + conv1x1(x).
+// The 1x1 convolution, weight (O,1,1,I), has the stride of conv and no bias.
 class SideConv : public Reprogram {
  public:
   explicit SideConv(const Conv2d& conv)
@@ -14,13 +15,12 @@ class SideConv : public Reprogram {
         weight_(zeros({conv.out_channels(), 1, 1, conv.in_channels()}, conv.weight.dtype(),
                       conv.weight.device())) {
     const Conv2dArgs& a = conv.args;
-    // Only then the two have as many outputs for every size of the input.
+    // Under this condition both convolutions give outputs of the same size for every input size.
     const bool same_grid = 2 * a.padding[0] == a.dilation[0] * (conv.kernel() - 1);
-    REPRISE_CHECK(
-        a.groups == 1 && same_grid,
-        "side-conv: a 1x1 convolution beside '{}' would not have its outputs\n  kernel   {}  padding "
-        "{}  groups {}\n  expected kernel k with padding (k-1)/2 and one group, as in ResNets",
-        conv.path(), conv.kernel(), a.padding[0], a.groups);
+    REPRISE_CHECK(a.groups == 1 && same_grid,
+                  "side-conv: a 1x1 convolution cannot match the output of '{}'\n  kernel   {}  padding "
+                  "{}  groups {}\n  expected kernel k with padding (k-1)/2 and one group, as in ResNets",
+                  conv.path(), conv.kernel(), a.padding[0], a.groups);
     register_parameter("weight", weight_, FileLayout::conv);
   }
   Tensor apply(const Tensor& x, const Tensor& y) override {
@@ -33,7 +33,7 @@ class SideConv : public Reprogram {
   }
   void reset_parameters(const InitStreams& streams) override {
     const Fans fans{weight_.dim(3), weight_.dim(0)};
-    draw(weight_, FileLayout::conv, Init::kaiming_uniform, fans, streams, name_of_tensor("weight"));
+    sample(weight_, FileLayout::conv, Init::kaiming_uniform, fans, streams, name_of_tensor("weight"));
   }
 
  private:
@@ -43,11 +43,11 @@ class SideConv : public Reprogram {
 
 }  // namespace
 
-// A baseline: a pointwise convolution beside every convolution, on a network that otherwise stays as it is.
+// A baseline: a trained 1x1 convolution in parallel to every convolution of a frozen network.
 const Method side_conv_method = {
     .name = "side-conv",
     .seed_names = {"li18", "li50"},
-    .what = "conv 1x1 beside every convolution; head trained; batch norm frozen, in evaluation mode",
+    .what = "conv 1x1 in parallel to every convolution; head trained; batch norm frozen, in evaluation mode",
     .trains_batch_norm = false,
     .train_mode = false,
     .reprogram = [](const Conv2d& conv) -> std::unique_ptr<Reprogram> {

@@ -1,4 +1,4 @@
-// What `clr audit` is made of, called as functions, with faults planted that it must find.
+// The parts of `clr audit`, called as functions, with planted faults that they must find.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -24,7 +24,7 @@ Tensor ramp(std::int64_t n) {
   return t;
 }
 
-// Steps of two kernels, the second in a layer; `fault` may change x before a step.
+// Runs steps of two kernels, the second in a layer. `fault` may change x before a step.
 struct Steps {
   Tensor x = ramp(8);
   int step = 0;
@@ -123,7 +123,7 @@ TEST(KernelErrors, AWrongValueUsesUpTheAllowance) {
   EXPECT_TRUE(std::isinf(probe.kernels.begin()->second.share));
 }
 
-// The gradient of a root at 0 is infinite: it arises in backward, whose layer is still known.
+// A square root's gradient at 0 is infinite. It arises in backward, where the layer is still known.
 TEST(Anomaly, BackwardNamesTheLayerToo) {
   const auto network = layers::make_network("resnet20", 2);
   Tensor x = tensor({2, 2}, {1, 4, 0, 9});

@@ -1,4 +1,4 @@
-// The parts of `clr audit` as a user calls them, with faults planted that they must find.
+// The parts of `clr audit` as a user calls them, with planted faults that they must find.
 #include <gtest/gtest.h>
 
 #include <fmt/format.h>
@@ -32,7 +32,7 @@ class Audit : public testing::Test {
     words.insert(words.end(), more.begin(), more.end());
     return clr(words);
   }
-  // A part that trains a few steps of the task dots.
+  // Runs a part that trains a few steps of the task dots.
   Outcome trial(const std::string& part, Words more = {}) const {
     Words words{"audit",  part,         "--backbone", dir / "backbone.safetensors",
                 "--data", dir / "data", "--task",     "dots",
@@ -233,7 +233,7 @@ TEST_F(Audit, ops_reaches_every_kernel) {
   for (const json& k : j["kernels"]) EXPECT_LE(k["share_of_allowance"], 1) << k;
   const json exact = json::parse(clr({"audit", "ops", "--dtype", "f64", "--quiet", "--json"}).out);
   for (const json& k : exact["kernels"])
-    EXPECT_LE(k["largest_ulps"], k["kernel"] == "cast" ? 0.5 : 0) << k;  // which rounds to f32
+    EXPECT_LE(k["largest_ulps"], k["kernel"] == "cast" ? 0.5 : 0) << k;  // cast rounds to f32
   const json bf16 = json::parse(clr({"audit", "ops", "--dtype", "bf16", "--device", "cpu", "--json"}).out);
   EXPECT_EQ(bf16["not_called"].size(), 0u) << bf16["not_called"];
   for (const json& k : bf16["kernels"]) EXPECT_LE(k["share_of_allowance"], 1) << k;

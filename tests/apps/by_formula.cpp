@@ -8,7 +8,7 @@
 namespace reprise::test {
 namespace {
 
-// SplitMix64's finisher.
+// The output function of SplitMix64.
 std::uint64_t mix(std::uint64_t x) {
   x += 0x9E3779B97F4A7C15u;
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;

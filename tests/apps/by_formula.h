@@ -1,4 +1,4 @@
-// Values made by formula, the same as those of tests/golden/parity/generate.py.
+// Values computed by formula, equal to those of tests/golden/parity/generate.py.
 #pragma once
 
 #include <cstdint>
@@ -9,13 +9,13 @@
 
 namespace reprise::test {
 
-// The i-th value of the noise of that name: in [-1,1), a multiple of 2^-20.
+// Returns the i-th value of the noise called `name`: a multiple of 2^-20 in [-1,1).
 double noise(const std::string& name, std::int64_t i);
-// A tensor of a ResNet-20 or of its reprogramming layers, in the file's layout.
+// Returns a tensor of a ResNet-20 or of its reprogramming layers, in the file's layout.
 data::NamedTensor by_formula(const std::string& name, const Shape& file_shape);
-// All of a ResNet-20.
+// Returns all tensors of a ResNet-20.
 std::vector<data::NamedTensor> resnet20_by_formula(int classes);
-// An image file (PPM) of size x size pixels.
+// Returns an image file (PPM) of size x size pixels.
 std::string image_by_formula(int index, int size);
 
 }  // namespace reprise::test

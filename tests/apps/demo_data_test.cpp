@@ -14,7 +14,7 @@
 namespace reprise::clr {
 namespace {
 
-// The pixels as a string, which a set can hold.
+// Returns the pixels as a string, which a set can hold.
 std::string bytes_of(const data::Image& image) {
   return {image.rgb.begin(), image.rgb.end()};
 }
@@ -75,7 +75,7 @@ TEST_F(DemoData, TasksAreManyAndSorted) {
   }
 }
 
-// No image repeats another: not of the same class, nor with another label drawn by the same stream, nor seed.
+// No two images are equal, even with the same stream for another label, or with another seed.
 TEST_F(DemoData, EveryImageIsItsOwn) {
   for (const DemoTask& task : demo_tasks()) {
     std::set<std::string> seen;

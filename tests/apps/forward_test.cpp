@@ -1,4 +1,4 @@
-// clr forward: outputs, their names and layout, one training step, and what it says of wrong input.
+// clr forward: outputs, their names and layout, one training step, and messages for wrong input.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -25,7 +25,7 @@ class Forward : public testing::Test {
     arguments.insert(arguments.end(), more.begin(), more.end());
     return clr(arguments);
   }
-  // Runs, expects success, and reads what was written.
+  // Runs the command, expects success, and returns the tensors that it wrote.
   data::WeightFile result(const std::vector<std::string>& more = {}) {
     const Outcome o = run(more);
     EXPECT_EQ(o.status, 0) << o.err;
@@ -58,7 +58,7 @@ TEST_F(Forward, writes_features_and_logits) {
 }
 
 TEST_F(Forward, an_image_does_not_depend_on_its_batch) {
-  write_input(35);  // more than one pass takes
+  write_input(35);  // needs more than one pass
   const auto all = result();
   for (const std::int64_t i : {0, 31, 32, 34}) {
     const Tensor image = noise_images(35, 32).rows(i, i + 1).clone();
@@ -84,7 +84,7 @@ TEST_F(Forward, layers_come_under_their_names_channels_first) {
   const Tensor& last = at(file, "layer3");
   ASSERT_EQ(last.shape(), (Shape{2, 64, 8, 8}));
   EXPECT_TRUE(same_bits(at(file, "linear"), at(file, "logits")));
-  // The features are the spatial means of the last stage: a plane of H*W numbers each.
+  // Each feature is the spatial mean of the last stage: of a plane of H*W numbers.
   for (std::int64_t plane = 0; plane < 128; ++plane) {
     double sum = 0;
     for (std::int64_t i = 0; i < 64; ++i) sum += static_cast<double>(last.data<float>()[plane * 64 + i]);
@@ -163,10 +163,11 @@ TEST_F(Forward, train_step_of_clr_has_its_gradients_and_statistics) {
   const auto file = result({"--method", "clr", "--train-step", "--layers"});
   int gradients = 0;
   for (const NamedTensor& t : file.tensors) gradients += t.name.starts_with("grad.");
-  EXPECT_EQ(gradients, 19 + 2 * 19 + 2);  // a kernel a convolution, scale and shift a batch norm, the head
+  EXPECT_EQ(gradients,
+            19 + 2 * 19 + 2);  // a kernel per convolution, scale and shift per batch norm, the head
   EXPECT_EQ(at(file, "grad.layer2.0.conv1.reprogram.weight").shape(), (Shape{32, 1, 3, 3}));
   EXPECT_EQ(file.find("grad.conv1.weight"), nullptr);
-  // The stem's batch norm sees what the stem makes, the same in both modes: compare mean and biased variance.
+  // The stem's batch norm has the same input in both modes: compare mean and biased variance.
   const Tensor& stem = at(file, "conv1");
   for (std::int64_t c = 0; c < 16; ++c) {
     double sum = 0, squares = 0;

@@ -1,4 +1,4 @@
-// How a file's tensors meet a network's: prefixes, heads, what is missing, too much, or of another shape.
+// Fitting a file's tensors to a network: prefixes, heads; missing, extra and mis-shaped tensors.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -21,7 +21,7 @@ Backbone load(const std::string& path, const std::string& arch = "auto", const s
   return clr::load_backbone(path, arch, cpu_device, DType::f32, {until});
 }
 
-// What load() says, or "loaded".
+// Returns load()'s message, or "loaded".
 std::string message(const std::string& path, const std::string& arch = "auto") {
   try {
     load(path, arch);
@@ -144,7 +144,7 @@ TEST_F(Loading, a_file_that_does_not_fit_the_architecture_asked_for) {
   EXPECT_SAYS(message(path, "resnet19"), "resnet18, resnet34");
 }
 
-// Every tensor of ResNet-20 stands in a ResNet-32's file, under the same name and of the same shape.
+// A ResNet-32's file has every tensor of a ResNet-20, by name and shape.
 TEST_F(Loading, a_smaller_architecture_asked_for_than_the_file_holds) {
   const auto larger = layers::make_network("resnet32", 10);
   std::vector<NamedTensor> tensors;

@@ -1,4 +1,4 @@
-// Every method through the program: trained, evaluated again, its file and its network as they should be.
+// Every method through the program: trains, evaluates again, and checks the file and the network.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-// The largest difference of their elements.
+// Returns the largest difference of their elements.
 double difference(const Tensor& a, const Tensor& b) {
   if (a.shape() != b.shape()) return std::numeric_limits<double>::infinity();
   double largest = 0;
@@ -90,7 +90,7 @@ TEST_P(EveryMethod, shares_with_the_backbone_only_what_it_does_not_train) {
     EXPECT_EQ(difference(*e.tensor, w->second), 0) << e.name;
   }
   EXPECT_EQ(network->is_training(), GetParam()->train_mode);
-  // What is drawn is drawn per task and seed, and is the same again.
+  // Start values are sampled per task and seed, and repeat.
   const auto again = b.instantiate(method(), 4, 0, "first"), other = b.instantiate(method(), 4, 0, "other");
   const auto first_tensors = network->named_tensors(), same = again->named_tensors(),
              different = other->named_tensors();

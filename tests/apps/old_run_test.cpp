@@ -1,6 +1,6 @@
-// Run folders of an earlier clr (tests/golden/run), in which one task is learned and one begun. Today's clr
-// opens, evaluates, resumes and reports them. How the begun task is learned may change, the files' formats
-// may not.
+// Run folders of an earlier clr (tests/golden/run), with one task learned and one begun.
+// Today's clr opens, evaluates, resumes and reports them.
+// The begun task may train differently; the files' formats may not change.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -22,11 +22,10 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-// The parameter is a run's method and the name of its folder.
+// The parameter is a run's method, which is also the name of its folder.
 class OldRun : public testing::TestWithParam<std::string> {
  protected:
-  // Writes a backbone and images whose bytes are the same on every machine; copies the run folder beside
-  // them.
+  // Writes a backbone and images with the same bytes on every machine, and copies the run folder.
   void SetUp() override {
     setenv("REPRISE_CPU_ISA", "portable", 1);
     data::write_safetensors(dir / "backbone.safetensors", resnet20_by_formula(10));
@@ -37,7 +36,7 @@ class OldRun : public testing::TestWithParam<std::string> {
   }
   void TearDown() override { unsetenv("REPRISE_CPU_ISA"); }
 
-  // A class is the channel that is brighter; the task to be learned is the harder one.
+  // The class is the brightest channel. The task to be learned is the harder one.
   void write_images(const std::string& task, const std::string& split, int images) const {
     const std::string classes[] = {"blue", "green, mostly", "red"};
     const int brighter = task == "begun" ? 135 : 50;
@@ -53,7 +52,8 @@ class OldRun : public testing::TestWithParam<std::string> {
         write_text(dir / (path + ".ppm"), bytes);
       }
   }
-  // The command that made the run folder. `linear` gives the options that a recipe records only where given.
+  // The command that made the run folder.
+  // `linear` has the options that a recipe records only if given.
   std::vector<std::string> train(std::vector<std::string> more = {}) const {
     std::vector<std::string> words = with_files({"train", "--run", run, "--method", method, "--size", "8"});
     words.insert(words.end(), {"--epochs", "16", "--batch", "4", "--lr", "0.01", "--device", "cpu",
@@ -78,7 +78,7 @@ class OldRun : public testing::TestWithParam<std::string> {
     return Json::parse(o.out, nullptr, false);
   }
   std::string text(const std::string& file) const { return read_text(run + "/" + file); }
-  // The fields that results.csv holds of the learned task.
+  // The fields of the learned task in results.csv.
   std::vector<std::string> recorded() const {
     const std::string results = text("results.csv");
     std::istringstream line(results.substr(results.find("\nlearned,") + 1));
@@ -163,8 +163,8 @@ TEST_P(OldRun, report_shows_it) {
   EXPECT_NE(read_text(dir / "page.html").find("green, mostly"), std::string::npos);
 }
 
-// Makes tests/golden/run with this clr. Run it only where a format has changed on purpose and old files are
-// refused. test_apps --gtest_also_run_disabled_tests --gtest_filter='*OldRun.DISABLED_make/*'
+// Makes tests/golden/run with this clr. Run it only if old files are refused on purpose:
+//   test_apps --gtest_also_run_disabled_tests --gtest_filter='*OldRun.DISABLED_make/*'
 TEST_P(OldRun, DISABLED_make) {
   fs::remove_all(run);
   ASSERT_EQ(clr(train({"--tasks", "learned"})).status, 0);
@@ -183,7 +183,7 @@ TEST_P(OldRun, DISABLED_make) {
     if (!entry.is_regular_file() || entry.path().extension() == ".lock") continue;
     const fs::path to = golden / fs::relative(entry.path(), run);
     std::string bytes = read_text(entry.path());
-    if (to.extension() == ".json" || to.extension() == ".csv") {  // no path of this machine stays
+    if (to.extension() == ".json" || to.extension() == ".csv") {  // remove this machine's paths
       bytes = std::regex_replace(bytes, std::regex(dir.path()), "/example");
       bytes = std::regex_replace(bytes, std::regex(CLR_BINARY), "clr");
     }

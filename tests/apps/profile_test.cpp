@@ -1,4 +1,4 @@
-// REPRISE_DEBUG, REPRISE_TRACE and REPRISE_THREADS, from outside.
+// REPRISE_DEBUG, REPRISE_TRACE and REPRISE_THREADS, through the program.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

@@ -1,4 +1,4 @@
-// The report as a page: valid, self-contained, whatever tasks and classes are called.
+// The report as a page: valid and self-contained, for any names of tasks and classes.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -17,7 +17,7 @@ namespace {
 
 using namespace reprise::clr;
 
-// What is wrong with the page as HTML; empty where nothing is. Knows what our writer may write, and no more.
+// Returns what is wrong with the page as HTML, or "". It knows only what our writer may write.
 std::string faults_of(const std::string& page) {
   static const std::set<std::string> voids{"meta", "img", "br"};
   std::vector<std::string> open;
@@ -145,7 +145,7 @@ TEST(ReportPage, several_runs_that_learned_different_tasks) {
   EXPECT_EQ(faults_of(page), "");
   EXPECT_NE(page.find("3 tasks on one"), std::string::npos);
   EXPECT_NE(page.find("mean of 1"), std::string::npos);  // b alone is in both
-  // More runs than there are styles.
+  // More runs than styles.
   std::vector<ReportedRun> many;
   for (int i = 0; i < 9; ++i)
     many.push_back(run_of("method " + std::to_string(i), {task_called("a", {"x", "y"})}));
@@ -202,7 +202,7 @@ TEST(ReportPage, of_a_real_run_passes_the_validator) {
   EXPECT_EQ(faults_of(page), "");
   EXPECT_NE(page.find("data:image/png;base64,iVBORw0KGgo"), std::string::npos);
   EXPECT_EQ(page.find("No predictions"), std::string::npos);
-  // The same again is the same page.
+  // Equal input gives an equal page.
   ASSERT_EQ(clr({"report", dir / "clr", dir / "linear", "--html", dir / "again.html"}).status, 0);
   EXPECT_EQ(read_text(dir / "again.html"), page);
   if (std::system("command -v tidy >/dev/null 2>&1") != 0)

@@ -1,4 +1,4 @@
-// clr reproduce, and the state dicts under the original program's names.
+// clr reproduce, and state dicts under the original's names.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -18,7 +18,7 @@
 namespace reprise::test {
 namespace {
 
-// As tests/golden/reproduce/state_dicts.py makes it.
+// Computes the digest as tests/golden/reproduce/state_dicts.py does.
 std::string digest_of(const std::vector<data::NamedTensor>& state) {
   std::multiset<std::string> lines;
   for (const auto& [name, tensor] : state) {

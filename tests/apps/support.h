@@ -1,4 +1,5 @@
-// For tests of the program: folders that go away, the program run as a user runs it, and a small backbone.
+// Helpers for tests of the program:
+// temporary folders, the program as a user runs it, a small backbone.
 #pragma once
 
 #include <string>
@@ -9,7 +10,7 @@
 
 namespace reprise::test {
 
-// A folder of its own, removed at the end.
+// A new temporary folder, which the destructor removes.
 class TempDir {
  public:
   TempDir();
@@ -24,27 +25,27 @@ class TempDir {
 };
 
 struct Outcome {
-  int status;  // the exit status; 128 + n where signal n ended it
+  int status;  // the exit status, or 128 + n if signal n ended the program
   std::string out, err;
 };
-// The program with these arguments; standard output can be sent to a file instead of `out`.
+// Runs the program and waits. Standard output goes to `out`, or to the file `stdout_to`.
 Outcome clr(const std::vector<std::string>& arguments, const std::string& stdout_to = {});
 
-// A ResNet-20 of random weights and statistics, in the file's layout.
+// Returns a ResNet-20 with random weights and statistics, in the file's layout.
 std::vector<data::NamedTensor> tiny_backbone(std::uint64_t seed = 1, int classes = 10);
-// The same as a file; gives the path back.
+// Writes the same to a file and returns its path.
 std::string write_tiny_backbone(const std::string& path, std::uint64_t seed = 1, int classes = 10);
 
-// u8 (count,size,size,3) of noise, and labels 0..classes-1 in turn.
+// Noise images, u8 (count,size,size,3), and labels 0, 1, ..., classes-1, 0, 1, ...
 Tensor noise_images(std::int64_t count, int size, std::uint64_t seed = 2);
 Tensor labels_in_turn(std::int64_t count, int classes);
 
 std::string read_text(const std::string& path);
 void write_text(const std::string& path, const std::string& text);
 bool exists(const std::string& path);
-// The largest absolute difference, divided by the largest absolute value of `expected`.
+// Returns the largest absolute difference, divided by the largest absolute value of `expected`.
 double relative_difference(const Tensor& got, const Tensor& expected);
-// "../shared/real/<name>", or empty where it is not there.
+// Returns the path "../shared/real/<name>", or "" if it does not exist.
 std::string real_input(const std::string& name);
 
 }  // namespace reprise::test

@@ -1,4 +1,4 @@
-// Task files: what goes in comes out, equal tasks give equal bytes, and another backbone is refused.
+// Task files read back as written, equal tasks give equal bytes, another backbone is refused.
 #include <gtest/gtest.h>
 
 #include "apps/clr/learn/run_network.h"
@@ -16,7 +16,7 @@ using namespace reprise::clr;
 
 class TaskFiles : public testing::Test {
  protected:
-  // A task whose tensors are not the start values.
+  // A task whose tensors differ from the start values.
   TaskFile learned(const Backbone& on, const std::string& method = "clr") {
     const auto network = on.instantiate(method, 3, 5, "shapes");
     for (const layers::Entry& e : layers_of(*network)) {

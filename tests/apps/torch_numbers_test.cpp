@@ -1,4 +1,4 @@
-// --rng torch: start values, order and losses beside PyTorch's (tests/golden/rng), and what a resume keeps.
+// --rng torch: start values, order and losses equal PyTorch's (tests/golden/rng), resumed runs too.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -25,13 +25,13 @@ std::string golden_file(const std::string& name) {
   return std::string(REPRISE_SOURCE_DIR) + "/tests/golden/rng/" + name;
 }
 
-// In the file's layout.
+// Appends the tensor's bytes in the file's layout.
 void add(std::vector<std::byte>& bytes, const layers::Entry& entry) {
   const Tensor tensor = data::to_file_layout(*entry.tensor, entry.layout);
   bytes.insert(bytes.end(), tensor.raw_bytes().begin(), tensor.raw_bytes().end());
 }
 
-// For every architecture, method and seed: the head, the added layers, and how many numbers were drawn.
+// For every architecture, method and seed: the head, the added layers, and the number of samples.
 TEST(TorchNumbers, tasks_start_with_pytorchs_bits) {
   std::ifstream in(golden_file("networks.txt"));
   int lines = 0;
@@ -61,7 +61,8 @@ TEST(TorchNumbers, tasks_start_with_pytorchs_bits) {
   EXPECT_EQ(lines, 60);
 }
 
-// A network without a backbone keeps what its constructor drew, and takes as many draws as one with.
+// A network without a backbone keeps its constructor's samples,
+// and takes as many as one with a backbone.
 TEST(TorchNumbers, scratch_draws_what_a_backbones_constructor_draws) {
   clr::Backbone none, backbone;
   none.arch = backbone.arch = "resnet20";
@@ -88,7 +89,7 @@ struct Step {
   std::string images;
 };
 
-// The lines of a CSV whose last four columns are step, loss, cross_entropy, images.
+// Reads the lines of a CSV whose last four columns are step, loss, cross_entropy, images.
 std::vector<Step> steps_of(std::istream& in, const std::string& prefix) {
   std::vector<Step> steps;
   for (std::string line; std::getline(in, line);) {
@@ -117,7 +118,7 @@ class TorchTraining : public testing::Test {
       write_text(folder + "/" + std::to_string(100 + i) + ".ppm", image_by_formula(i, 16));
     }
   }
-  // The options of a run; those given replace the usual ones.
+  // Returns the options of a run. Those given replace the usual ones.
   std::vector<std::string> train(const std::string& run, std::map<std::string, std::string> options) const {
     options.insert({{"--backbone", dir / "backbone.safetensors"},
                     {"--data", dir / "data"},
@@ -156,7 +157,7 @@ TEST_F(TorchTraining, orders_and_losses_are_pytorchs) {
   }
 }
 
-// The last epoch's images as `clr tasks` lists them, beside PyTorch's two loaders.
+// The last epoch's images, as `clr tasks` lists them, equal those of PyTorch's two loaders.
 TEST_F(TorchTraining, the_order_can_be_listed) {
   const Outcome files = clr({"tasks", "--data", dir / "data", "--list", "data"});
   ASSERT_EQ(files.status, 0) << files.err;
@@ -187,7 +188,7 @@ TEST_F(TorchTraining, the_order_can_be_listed) {
   EXPECT_EQ(listed.out, expected);
 }
 
-// Interrupted in the middle of an epoch, at once and in the second one, it ends with the same bytes.
+// A run interrupted in the middle of its first or second epoch ends with the same bytes.
 TEST_F(TorchTraining, a_resume_keeps_the_sequence) {
   const std::map<std::string, std::string> options{{"--seed", "5"}, {"--epochs", "9"}, {"--device", "cpu"}};
   const Outcome whole = clr(train("whole", options));

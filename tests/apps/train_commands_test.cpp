@@ -1,4 +1,4 @@
-// train, eval, tasks, report, pretrain, run as a user runs them.
+// clr train, eval, tasks, report and pretrain, run as a user runs them.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -111,7 +111,7 @@ TEST_F(Train, wrong_usage) {
 }
 
 TEST_F(Train, a_last_batch_that_batch_norm_cannot_use_is_refused) {
-  // 15 training images; at 4x4 pixels the last maps have one pixel.
+  // 15 training images. At 4x4 pixels the last feature maps have one pixel.
   expect_refused(train({"--size", "4", "--batch", "7"}), 1, "--batch 6 works");
   EXPECT_EQ(train({"--size", "4", "--batch", "6", "--epochs", "1"}).status, 0);
   EXPECT_EQ(train({"--size", "4", "--batch", "7", "--method", "linear", "--epochs", "1"}, "linear").status,
@@ -171,7 +171,7 @@ TEST_F(Train, eval_sees_that_a_task_was_forgotten) {
   ASSERT_EQ(train({"--epochs", "12", "--lr", "0.01", "--tasks", "dots"}).status, 0);
   const double before = json::parse(eval({"--json"}).out)["now"];
   ASSERT_GT(before, 0.5);
-  // A head that says "class0" whatever it sees: right for one image of three.
+  // A head that answers "class0" for every image is right for one of three.
   reprise::clr::TaskFile file = reprise::clr::read_task_file(dir / "run/tasks/dots.safetensors");
   for (auto& [name, tensor] : file.tensors)
     if (name == "linear.bias") tensor.mutable_data<float>()[0] = 1000;

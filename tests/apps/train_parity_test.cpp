@@ -1,5 +1,5 @@
-// 20 steps of CLR training in double, laid beside what PyTorch computed: tests/golden/parity/generate.py
-// makes the same network, start values and images by the same formulas.
+// 20 steps of CLR training in double, compared with PyTorch's: tests/golden/parity/generate.py
+// computes the same network, start values and images by the same formulas.
 #include <gtest/gtest.h>
 
 #include <filesystem>

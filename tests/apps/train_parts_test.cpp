@@ -1,4 +1,4 @@
-// The parts of training that can be called one by one.
+// The parts of training, called one by one.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -128,7 +128,7 @@ TEST(Trainer, stops_when_the_best_epoch_is_too_old) {
   s.recipe.method = "linear";
   s.recipe.epochs = 50;
   s.recipe.patience = 3;
-  s.recipe.lr = 1e-12;  // nothing changes: the first epoch stays the best
+  s.recipe.lr = 1e-12;  // so small that the first epoch stays the best
   TrainingJob job;
   job.task = "dots";
   job.recipe = s.recipe;
@@ -139,7 +139,7 @@ TEST(Trainer, stops_when_the_best_epoch_is_too_old) {
   TrainingObserver nobody;
   const TrainingResult result = train(*network, job, nobody);
   EXPECT_EQ(result.best_epoch, 1);
-  EXPECT_EQ(result.epochs, 5);  // at 4 the best is 3 old, at 5 more than 3
+  EXPECT_EQ(result.epochs, 5);  // after epoch 4 the best is 3 epochs old, after epoch 5 more than 3
 }
 
 TEST(State, comes_back_as_it_was) {

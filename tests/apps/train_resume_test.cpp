@@ -1,4 +1,4 @@
-// Whatever happens to a run, its task files have the same bytes.
+// Whatever interrupts a run, its task files have the same bytes.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -30,7 +30,7 @@ class Resume : public testing::Test {
   std::vector<std::string> one_task(const std::string& run) const {
     return train(run, {"--tasks", "one", "--log-steps", dir / (run + ".csv")});
   }
-  // Ends a run by a signal after some steps; then the same command again.
+  // Ends a run by a signal after some steps, then runs the same command again.
   void interrupt_and_resume(const std::string& run, int signal, int steps, int expected_status) {
     Running first(one_task(run));
     ASSERT_TRUE(wait_for_lines(dir / (run + ".csv"), steps + 1));

@@ -1,4 +1,4 @@
-// For tests of training: small tasks on disk, and the program left running.
+// Helpers for tests of training: small tasks on disk, and the program in the background.
 #pragma once
 
 #include <sys/types.h>
@@ -10,12 +10,12 @@
 
 namespace reprise::test {
 
-// An image file (PPM) of size x size pixels in a class's colour, with noise.
+// Returns an image file (PPM) of size x size pixels in a class's colour, with noise.
 void write_image(const std::string& path, int size, int label, std::uint64_t seed);
-// <dir>/<task>/<class>/<n>.ppm for three classes of `images` images each; of 8x8 pixels.
+// Writes <dir>/<task>/<class>/<n>.ppm: three classes of `images` images each, 8x8 pixels.
 void write_task(const std::string& dir, const std::string& task, int images = 6);
 
-// The program, not waited for.
+// The program, running in the background.
 class Running {
  public:
   explicit Running(const std::vector<std::string>& arguments);
@@ -23,14 +23,14 @@ class Running {
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
   void send(int signal) const;
-  int wait();  // the exit status; 128 + n where signal n ended it
+  int wait();  // returns the exit status, or 128 + n if signal n ended the program
 
  private:
   TempDir dir_;
   pid_t pid_ = 0;
 };
 
-// Waits (at most a minute) until the file has so many lines.
+// Waits, for a minute at most, until the file has that many lines.
 bool wait_for_lines(const std::string& path, int lines);
 
 }  // namespace reprise::test

@@ -1,5 +1,6 @@
 #!/bin/sh
-# run.sh BUILD_DIR WORK_DIR: installs BUILD_DIR into WORK_DIR/install and builds the consumer against it.
+# run.sh BUILD_DIR WORK_DIR:
+# installs BUILD_DIR into WORK_DIR/install, then builds and runs the consumer against it.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 build=$1

@@ -1,4 +1,5 @@
-// bf16 in every instruction set: rounding as to_bfloat16 does, and convolution tiles with the same bits.
+// bf16 on every instruction set:
+// rounds as to_bfloat16 does, and convolution tiles have the same bits.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -34,13 +35,14 @@ std::vector<Forms> forms() {
   return all;
 }
 
-// Every upper half, with lower halves around the tie.
+// Tests every upper half, with lower halves around the tie.
 TEST(Bf16, RoundsAsTheScalarFunction) {
   std::vector<float> x;
   for (std::uint32_t upper = 0; upper < 0x10000; ++upper)
     for (const std::uint32_t lower : {0u, 1u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
       const float v = std::bit_cast<float>(upper << 16 | lower);
-      // Denormals never reach a kernel's result; the machine's own instruction takes them for 0.
+      // Skips denormals:
+      // they never reach a kernel's result, and the bf16 instructions treat them as 0.
       if (v == 0 || std::isnan(v) || std::abs(v) >= 1.17549435e-38F) x.push_back(v);
     }
   const auto n = static_cast<std::int64_t>(x.size());
@@ -56,7 +58,7 @@ TEST(Bf16, RoundsAsTheScalarFunction) {
   }
 }
 
-// One pixel's sums over pairs, as a loop over floats has them: the odd product first.
+// One pixel's sums over pairs equal those of a loop over floats that adds the odd product first.
 TEST(Bf16, TilesAddTheOddProductOfAPairFirst) {
   constexpr std::int64_t pairs = 37;
   RandomStream random(0, "bf16 tiles");
@@ -124,8 +126,8 @@ std::vector<BlockForm> block_forms() {
   return all;
 }
 
-// The order of leaf/block_tile.h, one output at a time; with numbers so small that products and sums are
-// denormal, too.
+// The order of leaf/block_tile.h, one output at a time,
+// also with numbers so small that products and sums are denormal.
 TEST(Bf16, BlocksSumEvenAndOddChannelsApart) {
   const FlushDenormals flush;
   for (const BlockForm& f : block_forms())
@@ -145,7 +147,7 @@ TEST(Bf16, BlocksSumEvenAndOddChannelsApart) {
           std::vector<float> in(x.size() / 2), panel(w.size() / 2), sums(max_tiles * 256, NAN);
           std::memcpy(in.data(), x.data(), x.size() * sizeof(BFloat16));
           std::memcpy(panel.data(), w.data(), w.size() * sizeof(BFloat16));
-          const auto place = [=](std::int64_t b, std::int64_t k, std::int64_t o) {  // in the panel
+          const auto place = [=](std::int64_t b, std::int64_t k, std::int64_t o) {  // the index in the panel
             return ((b * (outputs / tile_outputs) + o / tile_outputs) * pairs + k) * tile_outputs +
                    o % tile_outputs;
           };

@@ -1,4 +1,4 @@
-// exp, log, sqrt, tanh and sigmoid: the same bits on every instruction set, and close to the exact values.
+// exp, log, sqrt, tanh, sigmoid have the same bits on every instruction set, and small errors.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -15,7 +15,7 @@ namespace {
 constexpr UnaryOp ops[] = {UnaryOp::exp, UnaryOp::log, UnaryOp::sqrt, UnaryOp::tanh, UnaryOp::sigmoid};
 constexpr double largest_error[] = {1.0, 1.0, 0.5, 1.5, 2.5};  // in units in the last place
 
-// Floats from everywhere: every 9973rd bit pattern, subnormal ones apart.
+// Floats of the whole range: every 9973rd bit pattern, without subnormal ones.
 std::vector<float> samples() {
   std::vector<float> v;
   for (std::uint64_t bits = 0; bits < (std::uint64_t{1} << 32); bits += 9973) {

@@ -1,3 +1,4 @@
+# Fails if an object has a weak symbol: the linker could use its code for another instruction set.
 # cmake -DNM=<nm> -DOBJECTS=<file with a list of objects> -P no_weak_symbols.cmake
 file(READ ${OBJECTS} objects)
 set(found "")

@@ -1,4 +1,4 @@
-// An inline function with external linkage: what no leaf file may have.
+// An inline function with external linkage, which no leaf file may have.
 inline int leaked(int x) {
   return x + 1;
 }

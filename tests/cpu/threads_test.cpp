@@ -1,4 +1,4 @@
-// Kernels give the same bits for any number of threads, and the large ones have work for all of them.
+// Kernels give the same bits for any number of threads, and large ones have work for all threads.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -22,7 +22,7 @@ Tensor random_tensor(const Shape& shape, std::uint64_t seed) {
   return t;
 }
 
-// Runs f, which fills out, with 1, 2, 5 and 16 threads.
+// Expects equal bits in `out` when f fills it with 1, 2, 5 and 16 threads.
 template <class F>
 void expect_same_bits(Tensor& out, F f) {
   set_thread_count(1);
@@ -56,7 +56,7 @@ TEST(CpuThreads, SumsOverChunks) {
   expect_same_bits(total, [&] { cpu::sum_all<float>(x.view(), total.mut_view()); });
 }
 
-// Few and many images, read in place and copied, whole and cut into rows.
+// Few and many images, read in place and copied, whole and divided into rows.
 struct Conv {
   std::int64_t n, size, c, o, kernel;
   int stride;
@@ -95,7 +95,7 @@ TEST(CpuThreads, Convolutions) {
   }
 }
 
-// A convolution of ResNet-50 that has no work for a thread would leave it idle for a whole layer.
+// A convolution of ResNet-50 with fewer pieces of work than threads would leave a thread idle.
 TEST(CpuThreads, EveryThreadHasWork) {
   const auto jobs = [](std::int64_t n, const Conv& k, std::int64_t block) {
     cpu::TapConv<float> t;
@@ -126,7 +126,7 @@ TEST(CpuThreads, EveryThreadHasWork) {
   set_thread_count(0);
 }
 
-// Sums have a chunk for each of 16 threads: those over a step's images.
+// Sums over a training step's images have a chunk for each of 16 threads.
 TEST(CpuThreads, SumsHaveChunksForAll) {
   for (const Shape& x : {Shape{32, 8, 8, 64}, {32, 16, 16, 32}, {32, 7, 7, 512}, {32, 56, 56, 64}})
     for (const std::int64_t most : {cpu::sum_chunk, cpu::filter_chunk}) {
@@ -138,7 +138,7 @@ TEST(CpuThreads, SumsHaveChunksForAll) {
       for (std::int64_t k = 0; k < z.count; next += z.rows(k++)) EXPECT_EQ(z.begin(k), next) << x[1];
       EXPECT_EQ(next, x.numel() / x[3]) << x[1];
     }
-  // But no image is cut that fits.
+  // An image that fits is not divided.
   EXPECT_EQ(cpu::Chunks::of_images({4, 7, 7, 512}, cpu::filter_chunk).count, 4);
   EXPECT_EQ(cpu::Chunks::of_images({1, 28, 28, 128}, cpu::filter_chunk).count, 1);
 }

@@ -1,4 +1,4 @@
-// What Winograd's form promises beyond the values that tests/ops compares.
+// Properties of Winograd's form beyond the values that tests/ops compares.
 #include "engine/kernels/cpu/conv/winograd.h"
 
 #include <fmt/format.h>
@@ -29,7 +29,7 @@ class Winograd : public ::testing::Test {
   bool was_ = winograd_enabled();
 };
 
-// What stands behind a ReLU, and a filter as networks start with it.
+// Values as a ReLU gives them, and a filter with a network's start values.
 Tensor activations(const Shape& shape) {
   Tensor t = empty(shape);
   RandomStream stream(0, "tests/winograd/x");
@@ -52,7 +52,7 @@ bool same_bits(const Tensor& a, const Tensor& b) {
 
 const Conv2dArgs same{.padding = {1, 1}}, strided{.stride = {2, 2}, .padding = {1, 1}};
 
-// The root of the mean square of the error, of that of the values.
+// Returns the root mean square of the error, divided by that of the values.
 double rms_error(const Tensor& y, const Tensor& exact) {
   double error = 0, total = 0;
   const Tensor got = y.to(ref_device).to(DType::f64);
@@ -81,7 +81,7 @@ TEST_F(Winograd, AnImagesResultDoesNotDependOnItsBatch) {
   }
 }
 
-// How the work is cut does depend on them.
+// The number of threads decides how the work is divided.
 TEST_F(Winograd, ResultsDoNotDependOnTheNumberOfThreads) {
   const Tensor w = filter({80, 3, 3, 48}).sealed_copy();
   for (const Conv2dArgs& args : {same, strided}) {
@@ -103,8 +103,8 @@ TEST_F(Winograd, ResultsDoNotDependOnTheNumberOfThreads) {
   }
 }
 
-// Five times the error of the direct form is what this project allows; the usual points 1 and 2 would use 4.6
-// of it.
+// This project allows five times the direct form's error.
+// The usual points 1 and 2 would take 4.6; ours take less than 3.
 TEST_F(Winograd, RoundsAtMostThreeTimesAsMuchAsTheDirectForm) {
   for (const Conv2dArgs& args : {same, strided})
     for (const auto& [size, channels] : {std::pair{28, 64}, {14, 128}, {7, 256}}) {

@@ -19,7 +19,7 @@ using testing::expect_error;
 
 constexpr Device cuda{Device::Kind::cuda, 0};
 
-// Skips where there is no GPU.
+// Skips without a GPU.
 class Gpu : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -97,7 +97,7 @@ TEST_F(GpuMemory, AMissingDeviceIsNamed) {
   expect_error([] { empty({1}, DType::f32, {Device::Kind::cuda, 97}); }, "cuda:97");
 }
 
-// A kernel that is told of more room than there is writes over the guard zone behind.
+// A kernel that gets a shape larger than its output writes into the guard zone after it.
 TEST_F(GpuMemory, AnOverrunIsFound) {
   set_memory_debug(true);
   const std::int64_t before = guard_violations();
@@ -136,7 +136,7 @@ TEST_F(GpuMemory, SealedBlocksHoldWhatWasSealed) {
   EXPECT_TRUE(equal(sealed[0], copies[0]));
 }
 
-// Writes zeros over the tensor by a kernel, behind the types' back, and waits for it.
+// Lets a kernel overwrite a const tensor with zeros, and waits for the kernel.
 void overwrite(const Tensor& t) {
   try {
     const Tensor x = zeros(t.shape(), DType::f32, cuda);
@@ -156,7 +156,7 @@ TEST_F(GpuMemory, AnUnsealedTensorCanBeOverwrittenSo) {
   EXPECT_TRUE(equal(t, zeros({100})));
 }
 
-// The fault ends all work on the device for its process: a child takes it.
+// A child process runs the kernel, because the fault ends all its work on the device.
 TEST_F(GpuDeathTest, AKernelsWriteToSealedMemoryIsAFault) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const Tensor t = counted(100).to(cuda).sealed_copy(), plain = counted(100).to(cuda);
@@ -165,7 +165,7 @@ TEST_F(GpuDeathTest, AKernelsWriteToSealedMemoryIsAFault) {
         overwrite(plain);
         overwrite(t);
       },
-      "written");  // the first, and not the second
+      "written");  // the first message, not the second
   EXPECT_TRUE(equal(t, counted(100)));
 }
 

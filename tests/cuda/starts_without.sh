@@ -1,6 +1,6 @@
 #!/bin/sh
-# starts_without.sh PROGRAM: the program asks for no library of CUDA when it starts, and without a GPU it works, or says
-# in one message why --device cuda does not.
+# starts_without.sh PROGRAM: checks that the program needs no CUDA library to start,
+# works without a GPU, and explains in one message why --device cuda does not work.
 set -eu
 program=$1
 

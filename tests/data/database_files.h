@@ -1,4 +1,4 @@
-// Databases made by a test, from SQL.
+// Helpers that make databases from SQL.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ inline std::string read_text(const std::string& path) {
 }
 
 #ifdef REPRISE_WITH_SQLITE
-// Runs the statements on the database at `path`, which is made where it is absent.
+// Runs the statements on the database at `path`, creating it if it is absent.
 inline void run_sql(const std::string& path, const std::string& sql) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path());
   sqlite3* database = nullptr;
@@ -40,7 +40,7 @@ inline const std::string skill_tables =
     "CREATE TABLE datasets(dataset_id INTEGER, dataset_name TEXT, good INTEGER);"
     "CREATE TABLE files(path, filename, class_id, dataset_id, problem, \"set\");";
 
-// A root in the layout of SKILL/DCT.
+// A temporary root folder in the layout of SKILL/DCT.
 struct SkillRoot {
   explicit SkillRoot(const std::string& sql) {
     dir.folder("original_images");

@@ -1,4 +1,5 @@
-// Files that are no images, broken, cut short or too large: each is an Error with its reason.
+// Files that are no images, or are damaged, truncated or too large:
+// each is an Error with its reason.
 #include <gtest/gtest.h>
 
 #include "data/image/checksums.h"
@@ -59,7 +60,8 @@ INSTANTIATE_TEST_SUITE_P(
 
 class Truncation : public ::testing::TestWithParam<const char*> {};
 
-// A shorter file is refused, or, where only the end behind the pixels is missing, is the same image.
+// A truncated file is refused,
+// or decodes to the same image if only bytes after the pixels are missing.
 TEST_P(Truncation, IsRefusedOrHarmless) {
   const auto bytes = read(golden + GetParam());
   ASSERT_FALSE(bytes.empty());
@@ -77,7 +79,7 @@ TEST_P(Truncation, IsRefusedOrHarmless) {
   EXPECT_GE(refused, bytes.size() - 24);
 }
 
-// Any one byte changed: an image or an Error, never a crash.
+// With any one byte changed, decoding gives an image or an Error, never a crash.
 TEST_P(Truncation, AndDamageDoNotCrash) {
   const auto bytes = read(golden + GetParam());
   ImageLimits limits;
@@ -100,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(Files, Truncation,
                                            "palette.gif", "interlaced.gif", "lossy.webp", "lossless.webp",
                                            "binary.ppm", "text.pgm"));
 
-// A PNG's header that asks for far more than the file holds.
+// A PNG header that announces far more pixels than the file holds.
 std::vector<std::byte> png_of_size(std::uint32_t width, std::uint32_t height) {
   Image image{1, 1, {1, 2, 3}};
   auto bytes = encode_png(image);
@@ -158,7 +160,7 @@ TEST(Broken, PngWithoutAByteOfPixels) {
   EXPECT_NE(reason(bytes).find("empty"), std::string::npos) << reason(bytes);
 }
 
-// stb_image writes behind its table of 257 entries, also where it is asked for the size alone.
+// stb_image writes past its table of 257 entries, even when it only reads the size.
 TEST(Broken, JpegWithAHuffmanTableOfTooManySymbols) {
   const auto whole = read(golden + "420.jpg");
   std::vector<std::byte> bytes(whole.begin(), whole.begin() + 2);
@@ -170,7 +172,7 @@ TEST(Broken, JpegWithAHuffmanTableOfTooManySymbols) {
   EXPECT_THROW(probe_image(bytes), Error);
 }
 
-// A zlib stream of fixed Huffman codes: one zero, then copies of it, 258 at a time.
+// Builds a zlib stream of fixed Huffman codes: one zero, then copies of it, 258 at a time.
 std::vector<std::byte> zeros_deflated(std::size_t copies) {
   std::vector<std::byte> out{std::byte{0x78}, std::byte{0x01}};
   unsigned bits = 0, filled = 0;
@@ -187,12 +189,12 @@ std::vector<std::byte> zeros_deflated(std::size_t copies) {
   put(0b110, 3);                                                      // the last block, fixed codes
   put(0b00110000, 8);                                                 // literal 0
   for (std::size_t i = 0; i < copies; ++i) put(0b1100010100000, 13);  // length 258, distance 1
-  put(0, 7 + 7);               // end of block, and the last byte filled up
-  out.resize(out.size() + 4);  // its checksum is looked at only where the chunk's is wrong
+  put(0, 7 + 7);               // end of block, and padding of the last byte
+  out.resize(out.size() + 4);  // room for its checksum, which is checked only if the chunk's is wrong
   return out;
 }
 
-// Compressed pixels that inflate far beyond the picture stop at the budget.
+// Decoding stops at the budget if compressed pixels inflate far beyond the image.
 TEST(ImageLimits, BoundWhatInflatesFromAFewBytes) {
   const auto with_pixels = [](std::size_t copies) {
     auto bytes = encode_png({1, 1, {1, 2, 3}});

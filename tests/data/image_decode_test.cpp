@@ -1,4 +1,4 @@
-// Decoding against Pillow: small files of every kind beside the tests, and the shared folder of odd files.
+// Decoding compared with Pillow: small golden files of every kind, and a folder of unusual files.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -18,7 +18,7 @@ bool has_jpeg_library() {
   return decoder_versions().find("libjpeg") != std::string::npos;
 }
 
-// Without the last columns of each row.
+// Returns the pixels without the last columns of each row.
 int largest_difference(const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b, int width,
                        int last_columns) {
   int largest = 0;
@@ -64,8 +64,7 @@ TEST_P(GoldenImage, IsWhatPillowMakesOfIt) {
   ASSERT_EQ(image.height, height);
   const auto expected = testing::read_u8(golden + file + ".rgb");
   ASSERT_EQ(image.rgb.size(), expected.size());
-  // stb_image, where it has to read JPEG, rounds otherwise, and mixes the last column of 4:2:2 the wrong way
-  // round.
+  // stb_image rounds JPEG differently, and interpolates the last column of 4:2:2 wrongly.
   const bool by_stb = jpeg && !has_jpeg_library();
   const int last_columns = by_stb && file == "422.jpg" ? 1 : 0;
   EXPECT_LE(largest_difference(image.rgb, expected, width, last_columns), by_stb ? 3 : 0);
@@ -98,7 +97,7 @@ TEST(OddImages, EqualPillowsVerdicts) {
     Image image;
     ASSERT_NO_THROW(image = decode_image(bytes)) << reason(bytes);
     EXPECT_EQ(std::to_string(image.width) + "x" + std::to_string(image.height), size);
-    // Pillow clips 16-bit grey at 255; here it is scaled unless asked.
+    // Pillow clips 16-bit grey at 255; we scale it, unless Grey16::clip is given.
     if (mode == "I") {
       ++grey16;
       EXPECT_EQ(sha1(decode_image(bytes, {}, Grey16::clip).rgb), row[5]);
@@ -113,8 +112,8 @@ TEST(OddImages, EqualPillowsVerdicts) {
   EXPECT_EQ(equal, has_jpeg_library() ? 170 : 149);
 }
 
-// The golden files are too small for Pillow to interlace them: the flag is set by hand, and the rows of the
-// data are those of four passes.
+// The golden files are too small for Pillow to interlace them.
+// So the test sets the flag by hand, and the data's rows then are those of four passes.
 TEST(Gif, InterlacedRowsAreSorted) {
   auto bytes = testing::read(testing::golden + "palette.gif");
   const Image plain = decode_image(bytes);

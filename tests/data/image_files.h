@@ -1,4 +1,5 @@
-// What the image tests share: reading files, the folder of small images, SHA-1 (Pillow's verdicts are in it).
+// Helpers of the image tests:
+// reading files, the folder of small images, SHA-1 (as in Pillow's expected values).
 #pragma once
 
 #include <array>
@@ -36,7 +37,7 @@ inline std::vector<std::byte> bytes_of(std::string_view text) {
   return {bytes.begin(), bytes.end()};
 }
 
-// The message of the Error that decoding ends with, "" where it succeeds.
+// Returns the message of the Error that decoding throws, or "" if it succeeds.
 inline std::string reason(std::span<const std::byte> bytes, const ImageLimits& limits = {}) {
   try {
     decode_image(bytes, limits);
@@ -46,7 +47,7 @@ inline std::string reason(std::span<const std::byte> bytes, const ImageLimits& l
   }
 }
 
-// Tab-separated lines, without the first.
+// Reads tab-separated lines, without the first.
 inline std::vector<std::vector<std::string>> read_table(const std::string& path) {
   std::ifstream file(path);
   std::string line, cell;

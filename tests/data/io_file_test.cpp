@@ -1,4 +1,4 @@
-// Whole files in and out; whatever fails leaves nothing behind.
+// Reading and writing whole files; a failure leaves no file.
 #include "data/io/file.h"
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ std::size_t entries(const std::string& folder) {
   return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
 }
 
-// Refuses files of more than 64 KiB while it lives, as a full disk would.
+// While it lives, limits files to 64 KiB, like a full disk.
 class SmallDisk {
  public:
   SmallDisk() {
@@ -71,7 +71,7 @@ TEST(File, ReadErrorsNameThePath) {
             std::string::npos);
 }
 
-// Root may read and write everything, so these run as another user where they can.
+// Root may read and write everything, so these run as another user if they can.
 TEST(File, PermissionErrors) {
   const TemporaryFolder folder;
   folder.write("locked", "x");

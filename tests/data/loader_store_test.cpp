@@ -104,7 +104,7 @@ TEST(ImageStore, HoldsDecodedResizedImages) {
                 store.batch(Indices{0, bad});
               }).find("image " + std::to_string(bad)),
               std::string::npos);
-  EXPECT_TRUE(store.load().empty());  // nothing is left to do
+  EXPECT_TRUE(store.load().empty());  // all images are decoded already
   EXPECT_EQ(store.decoded(), 5);
 }
 
@@ -180,7 +180,7 @@ TEST(ImageStore, ReusesACacheFileOfTheSameContents) {
   EXPECT_EQ(changed.decoded(), 9);
   EXPECT_NE(changed.digest(), first.digest());
   EXPECT_EQ(files_in(cache).size(), 3u);
-  EXPECT_EQ(first.digest(), second.digest());  // mapped files live on
+  EXPECT_EQ(first.digest(), second.digest());  // a mapped file stays readable
 }
 
 TEST(ImageStore, ADamagedCacheFileIsBuiltAnew) {
@@ -256,7 +256,7 @@ TEST(ImageStore, StoresShareTheLimit) {
     EXPECT_TRUE(in_file(one, second));
   }
   ImageStore third(one, 400, dir.path("cache"));
-  EXPECT_FALSE(in_file(one, third));  // the others gave their share back
+  EXPECT_FALSE(in_file(one, third));  // the others returned their share
 }
 
 TEST(ImageStore, ListsWhatCannotBeDecoded) {
@@ -265,7 +265,7 @@ TEST(ImageStore, ListsWhatCannotBeDecoded) {
   dir.write("c/1.ppm", "P6\n5 4\n255\ncut");
   dir.write("c/4.ppm", "");
   fs::remove(samples[5].path);
-  for (const char* limit : {"4096", "0", "0"}) {  // the last time a cache file is there
+  for (const char* limit : {"4096", "0", "0"}) {  // the last time, a cache file exists
     const Env env("REPRISE_CACHE_MB", limit);
     ImageStore store(samples, 6, dir.path("cache"));
     const auto bad = store.load();
@@ -294,7 +294,7 @@ TEST(ImageStore, AnExceptionOfTheProgressEndsTheLoading) {
                  std::runtime_error);
     EXPECT_EQ(calls, 3);
     EXPECT_TRUE(files_in(dir.path("cache")).empty());
-    EXPECT_TRUE(store.load().empty());  // and may be begun again
+    EXPECT_TRUE(store.load().empty());  // load() may be called again
     EXPECT_EQ(store.missing(), 0);
   }
 }
@@ -311,7 +311,7 @@ TEST(CheckReadable, ListsAndStopsOrSkips) {
   for (int i = 0; i < 12; ++i) dir.write("broken/" + std::to_string(i) + ".ppm", "P6\n5 4\n255\ncut");
   SetOptions options;
   const Task found = find_tasks(dir.path(), options).at(0);
-  // One that validates, one that trains.
+  // One validation image, one training image.
   const std::string val = found.val[0].path, train = found.train[0].path;
   for (const std::string& path : {val, train}) std::ofstream(path) << "P6\n5 4\n255\ncut";
 
@@ -337,7 +337,7 @@ TEST(CheckReadable, ListsAndStopsOrSkips) {
   EXPECT_EQ(kept.val.size(), 3u);
   EXPECT_EQ(kept_too.train.size(), kept.train.size());
   EXPECT_EQ(kept_too.unreadable, kept.unreadable);
-  // The images are those of the new splits, and none was decoded twice.
+  // The new splits have the right images, and none was decoded twice.
   EXPECT_EQ(images.train->missing() + images.val->missing() + images.test->missing(), 0);
   EXPECT_EQ(images.train->decoded() + images.val->decoded() + images.test->decoded(), 0);
   EXPECT_EQ(images.train->count(), static_cast<std::int64_t>(kept.train.size()));
@@ -358,7 +358,7 @@ TEST(CheckReadable, WhatTakesABadImagesPlaceIsCheckedToo) {
   options.max_images = 4;
   Task task = find_tasks(dir.path(), options).at(0);
   const Task before = task;
-  // All of class a but two: the splits are made anew until two good ones are found.
+  // All of class a except two images: splits are recomputed until two good images are found.
   std::size_t good = 0;
   for (const auto* split : {&before.spare, &before.train, &before.val})
     for (const Sample& s : *split)

@@ -1,4 +1,4 @@
-// The order of PyTorch's shuffling loader, beside what PyTorch gave: tests/golden/rng.
+// The order of PyTorch's shuffling loader, compared with tests/golden/rng.
 #include <gtest/gtest.h>
 
 #include <fstream>

@@ -1,4 +1,4 @@
-// How tasks are found in folders: layouts, order, what is skipped, what is refused.
+// Tasks in class folders: layouts, order, what is skipped, what is refused.
 #include "data/sets/find_tasks.h"
 
 #include <gtest/gtest.h>
@@ -140,7 +140,7 @@ TEST(ClassFolders, AFolderTrainWithImagesIsAClass) {
 
 TEST(ClassFolders, SortsByBytes) {
   TemporaryFolder dir;
-  const Names classes = {"10", "9", "A b", "A_b", "B", "a", "z", "\xC3\x84"};  // Ä is above z in bytes
+  const Names classes = {"10", "9", "A b", "A_b", "B", "a", "z", "\xC3\x84"};  // Ä sorts after z, by bytes
   for (const std::string& c : classes) fill(dir, c, 1);
   for (const std::string name : {"b.ppm", "B.ppm", "10.ppm", "9.ppm", "\xC3\xA4.ppm", "b/0.ppm", "b-.ppm"})
     dir.image("a/" + name);

@@ -1,4 +1,5 @@
-// The SKILL/DCT database: the images of each task and their order, against lists made in Python.
+// The SKILL/DCT database:
+// the images of each task and their order, compared with lists made in Python.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -22,7 +23,7 @@ TEST(PaperTasks, AreThoseOfTheTable) {
   ASSERT_EQ(tasks.size(), 53U);
   EXPECT_EQ(tasks[0].name, "scenes");
   EXPECT_EQ(tasks[52].name, "deepvp_shell");
-  for (const PaperTask& t : tasks) {  // what a class gives at most, times the classes, bounds each task
+  for (const PaperTask& t : tasks) {  // the limit per class times the number of classes bounds each task
     const int train = t.classes >= 60 ? 5120 : 2560, val = train / 10;
     EXPECT_LE(t.train, train + t.classes / 2) << t.name;
     EXPECT_LE(t.val, val + t.classes / 2) << t.name;
@@ -58,7 +59,7 @@ TEST(SkillDatabase, IsRefusedByNameWithoutSqlite) {
 
 using testing::run_sql, testing::SkillRoot;
 
-// The lines of `clr tasks --list`, paths below the root.
+// Returns the lines of `clr tasks --list`, with paths below the root.
 std::string lines_of(const Task& task, const std::vector<Sample>& samples, const std::string& split,
                      const std::string& root) {
   std::string text;
@@ -167,7 +168,7 @@ TEST(Collection, PicksTheSame) {
             "substr(path, 2) || filename, class_id, \"set\", problem FROM skill.files NATURAL JOIN "
             "skill.datasets ORDER BY skill.files.rowid");
     const auto tasks = find_tasks(dir.path(), {});
-    ASSERT_EQ(tasks.size(), 8U);  // no column says which are good
+    ASSERT_EQ(tasks.size(), 8U);  // no column says which images are good
     EXPECT_TRUE(std::is_sorted(tasks.begin(), tasks.end(), [](auto& a, auto& b) { return a.name < b.name; }));
     for (const Task& task : tasks) {
       SetOptions options;

@@ -1,4 +1,4 @@
-// Databases and lists from strangers: every strange row has its message, and nothing crashes.
+// Untrusted databases and lists: every bad row has its message, and nothing crashes.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -22,7 +22,7 @@ TEST(Lists, OneFile) {
   options.val_fraction = 0.34;
   const Task task = find_tasks(dir.path("numbers.txt"), options).at(0);
   EXPECT_EQ(task.name, "numbers");
-  EXPECT_EQ(task.classes, (std::vector<std::string>{"9", "10"}));  // numbers, not bytes
+  EXPECT_EQ(task.classes, (std::vector<std::string>{"9", "10"}));  // sorted as numbers, not as bytes
   EXPECT_EQ(task.train.size(), 8U);
   EXPECT_EQ(task.val.size(), 4U);
   EXPECT_TRUE(task.val_from_train);
@@ -44,7 +44,7 @@ TEST(Lists, AFolderOfThem) {
   EXPECT_EQ(task.name, "set");
   EXPECT_EQ(task.classes, (std::vector<std::string>{"a", "b"}));
   ASSERT_EQ(task.train.size(), 5U);
-  EXPECT_EQ(task.train[0].path, dir.path("else.ppm"));  // sorted as class folders are
+  EXPECT_EQ(task.train[0].path, dir.path("else.ppm"));  // sorted like class folders
   EXPECT_EQ(task.train[4].relative, "b/3.ppm");
   EXPECT_EQ(task.val.size(), 2U);
   EXPECT_EQ(task.test.size(), 1U);
@@ -92,7 +92,7 @@ TEST(Lists, StrangeLines) {
 
 using testing::run_sql, testing::skill_tables, testing::SkillRoot;
 
-// Two good classes of dataset 1, four training images and two for validation.
+// Two good classes of dataset 1: four training images and two validation images.
 const std::string good_rows =
     "INSERT INTO datasets VALUES (1, 'animals', 1);"
     "INSERT INTO files VALUES ('/', 'a.ppm', 1, 1, 0, 0), ('/', 'b.ppm', 2, 1, 0, 0), ('/', 'c.ppm', 1, 1, "
@@ -133,7 +133,7 @@ TEST(HostileDatabase, BytesThatAreNoDatabase) {
   EXPECT_NE(message_of([&] { find_tasks(dir.path(), {}); }).find("no table"), std::string::npos);
   dir.write(name, std::string(5000, 'x'));
   EXPECT_NE(message_of([&] { find_tasks(dir.path(), {}); }).find("not a database"), std::string::npos);
-  // Any byte of a good database spoilt, and any cut: an Error or tasks, never more.
+  // Any byte of a good database changed, or any truncation, gives an Error or tasks, nothing else.
   const SkillRoot root(skill_tables + good_rows);
   const std::string bytes = testing::read_text(root.database());
   int refused = 0;
@@ -206,7 +206,7 @@ TEST(HostileDatabase, NamesOfDataSets) {
   const SkillRoot root(skill_tables + good_rows +
                        "INSERT INTO datasets VALUES (2, '../x', 1), (3, '.', 1), (4, '', 1), (5, NULL, 1), "
                        "(-6, 'six', 1), ('7', 'seven', 1), (8, x'38', 1), (9, 'a/b', 1), (10, char(10), 1)");
-  const auto tasks = find_tasks(root.path(), {});  // the others are warned about
+  const auto tasks = find_tasks(root.path(), {});  // warnings name the others
   ASSERT_EQ(tasks.size(), 1U);
   EXPECT_EQ(tasks[0].name, "animals");
   SetOptions options;
@@ -224,7 +224,7 @@ TEST(HostileDatabase, ClassesThatOneSplitHas) {
   expect_message(skill_tables + good_rows + in_val, "class 7, class 8 has images in val and none in train",
                  options);
   expect_message(skill_tables + good_rows + in_train, "class 9 has images in train and none in val", options);
-  // Of several tasks that nobody named the others go on.
+  // If the user named no tasks, the other tasks continue.
   expect_message(skill_tables + good_rows + in_val, "none of the data sets can be learned");
   options.skip_bad = true;
   expect_message(skill_tables + good_rows + "DELETE FROM files WHERE \"set\" = 1", "at least two classes",
@@ -260,7 +260,7 @@ TEST(HostileDatabase, LinksOutOfTheRoot) {
   EXPECT_EQ(kept.val.size() + 1, task.val.size());
 }
 
-// What cannot be decoded falls out; what is left keeps its order, and nothing takes its place.
+// Images that cannot be decoded are left out. The others keep their order, and no image is added.
 TEST(SkillDatabase, KeepsTheOrderWithoutUnreadableImages) {
   const SkillRoot root(skill_tables +
                        "INSERT INTO datasets VALUES (5, 'rows', 1);"

@@ -1,4 +1,4 @@
-// Nine real tasks beside the sources, where they are.
+// Nine real tasks beside the sources, if they are there.
 #include <gtest/gtest.h>
 
 #include <algorithm>

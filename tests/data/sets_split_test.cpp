@@ -1,4 +1,4 @@
-// Which images validate and which train.
+// The split into training and validation images.
 #include "data/sets/split.h"
 
 #include <gtest/gtest.h>
@@ -30,7 +30,7 @@ TEST(Split, ValCountRoundsHalvesUp) {
   EXPECT_EQ(val_count(0, 0.1), 0);
   EXPECT_EQ(val_count(1, 0.9), 0);
   EXPECT_EQ(val_count(2, 0.1), 1);
-  EXPECT_EQ(val_count(2, 0.9), 1);  // one trains
+  EXPECT_EQ(val_count(2, 0.9), 1);  // one is left for training
   EXPECT_EQ(val_count(14, 0.1), 1);
   EXPECT_EQ(val_count(16, 0.1), 2);
   EXPECT_EQ(val_count(10, 0.25), 3);  // 2.5
@@ -99,10 +99,10 @@ TEST(Split, MaxImagesTakesEquallyOfEachClass) {
   EXPECT_EQ(of(task, 1), 5);
   EXPECT_EQ(of(task, 2), 2);
   EXPECT_EQ(task.spare.size(), all.train.size() - 12);
-  EXPECT_EQ(relatives(task.val), relatives(all.val));  // whatever trains
+  EXPECT_EQ(relatives(task.val), relatives(all.val));  // independent of the training images
   const auto wide = relatives(all.train);
   for (const std::string& r : relatives(task.train)) EXPECT_TRUE(wide.contains(r));
-  options.max_images = 20;  // a class's choice grows, it does not change
+  options.max_images = 20;  // a class's selection only grows
   const auto larger = relatives(read(dir, options).train);
   for (const std::string& r : relatives(task.train)) EXPECT_TRUE(larger.contains(r)) << r;
 }
@@ -119,7 +119,7 @@ TEST(Split, DroppedFilesAreAsIfTheyHadNeverBeenThere) {
     options.max_images = max_images;
     Task task = read(with, options);
     std::vector<Unreadable> bad = {{with.path("b/0.ppm"), ""}, {with.path("b/1.ppm"), ""}};
-    // An image that validates and one that trains.
+    // A validation image and a training image.
     for (const std::string& below : {task.val[0].relative, task.train[0].relative}) {
       bad.push_back({with.path(below), ""});
       std::filesystem::remove(without.path(below));

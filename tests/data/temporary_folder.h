@@ -1,4 +1,4 @@
-// A folder of a test's own, removed at its end, with small images in it.
+// A temporary folder for one test, removed at its end, with small images in it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -49,7 +49,7 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-// The message of the Error that `f` throws.
+// Returns the message of the Error that `f` throws.
 template <class F>
 std::string message_of(const F& f) {
   try {

@@ -1,4 +1,5 @@
-// Weight files that are cut short, damaged or hostile: each is an Error with its reason, and none crashes.
+// Weight files that are truncated, damaged or hostile:
+// each is an Error with its reason, and none crashes.
 #include <algorithm>
 #include <cstdint>
 
@@ -14,13 +15,13 @@ std::string le(T value) {
   return {reinterpret_cast<const char*>(&value), sizeof(T)};
 }
 
-// --- every truncation, every byte -----------------------------------------------------------------------
+// --- every truncation, every byte
 
 class Small : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Small, EveryTruncationIsAnError) {
   const Bytes whole = read_file(golden_path(GetParam()));
-  // A tar may be followed by blocks of zeros, which hold nothing.
+  // A tar may end with blocks of zeros, so removing them changes nothing.
   const std::size_t last_byte = [&] {
     std::size_t n = whole.size();
     while (n > 0 && whole[n - 1] == std::byte{0}) --n;
@@ -29,7 +30,7 @@ TEST_P(Small, EveryTruncationIsAnError) {
   const bool is_tar = GetParam().starts_with("tar");
   const std::size_t complete = is_tar ? (last_byte + 511) / 512 * 512 + 1024 : whole.size();
   for (std::size_t n = 0; n < complete; ++n) {
-    // A copy of its own, so that the address sanitizer sees a read behind its end.
+    // A copy of exact size, so that the address sanitizer sees a read past its end.
     const Bytes part(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(n));
     EXPECT_NE(refusal(part), "") << n << " bytes";
   }
@@ -60,7 +61,7 @@ INSTANTIATE_TEST_SUITE_P(Weights, Small,
                                            "ours.safetensors", "checkpoint.pth"),
                          test_name);
 
-// --- not a weight file ----------------------------------------------------------------------------------
+// --- not a weight file
 
 TEST(WeightsBad, SaysWhatTheFileLooksLike) {
   const std::pair<std::string, const char*> cases[] = {
@@ -81,7 +82,7 @@ TEST(WeightsBad, SaysWhatTheFileLooksLike) {
   }
 }
 
-// --- safetensors ----------------------------------------------------------------------------------------
+// --- safetensors
 
 std::string safetensors(const std::string& header, std::size_t data) {
   return le<std::uint64_t>(header.size()) + header + std::string(data, '\1');
@@ -129,13 +130,13 @@ TEST(WeightsBad, Safetensors) {
   }
 }
 
-// --- zip ------------------------------------------------------------------------------------------------
+// --- zip
 
 struct ZipEntry {
   std::string name, data;
   std::uint16_t method = 0;
-  std::uint32_t grow = 0;           // the directory says so many bytes more than there are
-  std::uint32_t unpacked_grow = 0;  // and of the unpacked size so many more
+  std::uint32_t grow = 0;           // how many bytes too many the directory announces
+  std::uint32_t unpacked_grow = 0;  // and how many too many for the unpacked size
   bool sizes_in_header = true;
 };
 
@@ -189,7 +190,7 @@ std::string torch_zip(const std::string& pickle, const std::string& data) {
 TEST(WeightsBad, Zip) {
   const std::string pickle = tensor_pickle(2, 0, 2, 1), data(8, '\1');
   ASSERT_EQ(refusal(bytes_from(torch_zip(pickle, data))), "");
-  // As some writers leave it: the sizes in the directory alone.
+  // As some writers do it: sizes only in the directory.
   ASSERT_EQ(
       refusal(bytes_from(zip({{"m/data.pkl", pickle, 0, 0, 0, false}, {"m/data/0", data, 0, 0, 0, false}}))),
       "");
@@ -219,7 +220,7 @@ TEST(WeightsBad, Zip) {
   }
 }
 
-// --- pickle ---------------------------------------------------------------------------------------------
+// --- pickle
 
 TEST(WeightsBad, TensorsOutsideTheirStorage) {
   const std::string data(8, '\1');
@@ -235,7 +236,8 @@ TEST(WeightsBad, TensorsOutsideTheirStorage) {
 }
 
 TEST(WeightsBad, ManyTensorsOnOneStorage) {
-  // 100,000 tensors of 4,000 bytes in a file of half a megabyte: refused before the memory is taken.
+  // 100,000 tensors of 4,000 bytes in a file of half a megabyte:
+  // refused before memory is allocated.
   const std::string one = tensor_pickle(1000, 0, 1000, 1);
   std::string pickle = one.substr(0, one.size() - 2) + "q\x01s";
   for (std::uint32_t i = 0; i < 100000; ++i) pickle += "X" + le<std::uint32_t>(4) + le(i) + "h\x01s";
@@ -248,7 +250,7 @@ TEST(WeightsBad, Pickle) {
   const auto with = [](const std::string& pickle) { return torch_zip("\x80\x02" + pickle, "12345678"); };
   std::string many = "(";
   for (int i = 0; i < 3000000; ++i) many += "N";
-  std::string pairs = "](";  // one long list of pairs, made a dictionary again and again
+  std::string pairs = "](";  // one long list of pairs, from which many dictionaries are made
   for (int i = 0; i < 100000; ++i) pairs += "K\x01K\x01\x86";
   pairs += "eq\x01";
   for (int i = 0; i < 100000; ++i) pairs += "0" + global("collections", "OrderedDict") + "h\x01\x85R";
@@ -276,7 +278,7 @@ TEST(WeightsBad, Pickle) {
       {with("NNb."), "gets a state"},
       {with(global("torch", "FloatStorage") + ")R."), "is called"},
       {with("c" + std::string(1000, 'a') + "\nb\n."), "more than 256 bytes"},
-      {with("}q\x01" + text("state_dict") + "h\x01s."), "no tensors"},  // a dictionary that holds itself
+      {with("}q\x01" + text("state_dict") + "h\x01s."), "no tensors"},  // a dictionary that contains itself
       {with(many), "more than 2000000 values"},
       {with(pairs + "."), "more than 2000000 values"},
   };

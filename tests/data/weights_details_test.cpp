@@ -1,5 +1,4 @@
-// Details of the readers that no file of tests/golden has, found by breaking the code on purpose
-// (tests/planted_faults.py).
+// Details of the readers that no file of tests/golden covers, found with tests/planted_faults.py.
 #include <fmt/format.h>
 
 #include <string>
@@ -31,7 +30,8 @@ TEST(PickleDetails, LongNumbersHaveASign) {
   EXPECT_EQ(integer_of("\x8a\x08\xfe\xff\xff\xff\xff\xff\xff\xff."s), -2);
 }
 
-// A header of one regular file; the last byte of the checksum's field is `end`, which counts as a blank.
+// Builds a tar header for one regular file. `end` is the last byte of the checksum field, which the
+// checksum itself counts as a blank.
 std::string tar_header(const std::string& name, std::size_t size, char end) {
   std::string header(512, '\0');
   const auto put = [&](std::size_t at, const std::string& text) { header.replace(at, text.size(), text); };

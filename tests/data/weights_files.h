@@ -1,4 +1,4 @@
-// What the tests of weight files share: golden files, their expectations, and tensors.
+// Helpers of the tests of weight files: golden files, their expected contents, and tensors.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -35,7 +35,7 @@ inline std::string text_from(const Bytes& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// The message with which the bytes are refused; "" where they are read.
+// Returns the message with which the bytes are refused, or "" if they are read.
 inline std::string refusal(const Bytes& bytes) {
   try {
     parse_weights(bytes, "test");
@@ -45,7 +45,7 @@ inline std::string refusal(const Bytes& bytes) {
   }
 }
 
-// The tensors that tests/golden/check_weights.py expects in ours.pth and ours.safetensors.
+// Returns the tensors that tests/golden/check_weights.py expects in ours.pth and ours.safetensors.
 inline std::vector<NamedTensor> our_tensors() {
   std::vector<float> conv(24);
   for (std::size_t i = 0; i < conv.size(); ++i) conv[i] = static_cast<float>(i) / 4;

@@ -1,5 +1,5 @@
-// Files written by PyTorch and by the safetensors package, and ours that those read (make_weights.py,
-// check_weights.py in tests/golden).
+// Files written by PyTorch and the safetensors package (tests/golden/make_weights.py), and files of
+// ours that these read (tests/golden/check_weights.py).
 #include <algorithm>
 #include <filesystem>
 

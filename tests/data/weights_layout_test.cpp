@@ -9,7 +9,7 @@
 namespace reprise::data {
 namespace {
 
-// 0, 1, 2, ... in the given shape.
+// Returns a tensor of the given shape with values 0, 1, 2, ...
 Tensor counting(const Shape& shape) {
   std::vector<float> values(static_cast<std::size_t>(shape.numel()));
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);

@@ -1,4 +1,5 @@
-# reprise_emulate_cuda(target sources...): compiles the CUDA backend for the host, over the imitated runtime in this folder.
+# reprise_emulate_cuda(target sources...):
+# compiles the CUDA backend for the host, with this folder's imitation of the runtime.
 function(reprise_emulate_cuda target)
   set(here ${PROJECT_SOURCE_DIR}/tests/emulation)
   set(sources ${ARGN} ${here}/memory.cpp ${here}/launch.cpp ${here}/libraries_absent.cpp)

@@ -20,8 +20,8 @@ std::mutex one_kernel;
   std::abort();
 }
 
-// A fiber runs thread after thread of its place in the block. It is entered by setcontext once, by jumps from
-// then on.
+// A fiber runs the threads of one place in the block, one per block.
+// setcontext enters it the first time, longjmp after that.
 struct Fiber {
   ucontext_t context{};
   std::jmp_buf place{};
@@ -72,7 +72,7 @@ void each(dim3 size, dim3& index, F f) {
       for (index.x = 0; index.x < size.x; ++index.x) f();
 }
 
-// All threads from one barrier to the next, until all are done.
+// Runs the threads of a block, all of them from one barrier to the next, until all are done.
 void run_block() {
   const std::size_t count = std::size_t{blockDim.x} * blockDim.y * blockDim.z;
   for (std::size_t i = 0; i < count; ++i) fibers[i]->done = false;

@@ -8,17 +8,19 @@ struct dim3 {
   explicit dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
 };
 
-// Which thread is running; names as in CUDA.
+// Indices of the running thread, with CUDA's names.
 extern dim3 blockIdx, threadIdx, blockDim, gridDim;
 void __syncthreads();
 
 namespace reprise::emulation {
 
-// Threads that never wait; and threads that may meet at __syncthreads(), each a fiber of its own.
+// Runs a kernel whose threads never wait for each other.
 void launch(dim3 grid, dim3 block, const std::function<void()>& thread);
+// Runs a kernel whose threads may meet at __syncthreads(). Each thread is a fiber.
 void launch_blocks(dim3 grid, dim3 block, const std::function<void()>& thread);
 
-// While it lives, device memory can be read and written, sealed memory read. Nests.
+// While one lives, device memory is readable and writable, and sealed memory readable.
+// Objects may nest.
 class DeviceAccess {
  public:
   DeviceAccess();

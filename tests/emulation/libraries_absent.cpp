@@ -1,4 +1,4 @@
-// No cuDNN and no cuBLASLt: the plain kernels run.
+// Stands for cuDNN and cuBLASLt, which the emulation lacks, so the plain kernels run.
 #include "engine/kernels/cuda/libraries.h"
 
 namespace reprise::kernels::cuda {

@@ -1,4 +1,4 @@
-// Imitated devices. Their memory is one range that is closed to the host but while a DeviceAccess lives.
+// Emulated devices. Their memory is one range, which is accessible only while a DeviceAccess lives.
 #include <cuda.h>
 #include <cuda_runtime_api.h>
 #include <sys/mman.h>
@@ -20,14 +20,14 @@ constexpr std::size_t page = 4096, arena_bytes = std::size_t{8} << 30, sealed_un
 struct Memory {
   std::mutex mutex;
   char* arena = nullptr;
-  std::size_t used = 0, in_use = 0;        // the arena is open up to `used`
-  std::map<char*, std::size_t> taken;      // blocks given out
-  std::multimap<std::size_t, char*> free;  // blocks given back
+  std::size_t used = 0, in_use = 0;        // the arena's bytes that DeviceAccess opens; those in blocks
+  std::map<char*, std::size_t> taken;      // blocks in use, with sizes
+  std::multimap<std::size_t, char*> free;  // freed blocks, by size
   struct Mapping {
     std::size_t bytes;
     int protection;
   };
-  std::map<char*, Mapping> mappings;  // of virtual memory
+  std::map<char*, Mapping> mappings;  // mappings of virtual memory
   int open = 0;
 };
 Memory& memory() {

@@ -123,7 +123,7 @@ TEST(Autograd, ASavedTensorThatChangedIsRefusedByName) {
 }
 
 TEST(Autograd, WhatWasNotSavedMayChange) {
-  Tensor x = tensor({2}, {3, 5});  // wants no gradient, so w is not needed
+  Tensor x = tensor({2}, {3, 5});  // needs no gradient, so backward does not need w
   Tensor w = leaf({2}, {1, 1});
   const Tensor y = ops::sum(x * w);
   w.mutable_data<float>()[0] = 2;
@@ -169,7 +169,7 @@ std::set<std::string>& kernels_run() {
   return names;
 }
 
-// Which kernels backward runs for a convolution whose input or filter is frozen.
+// Returns the kernels that backward runs for a convolution whose input and filter may be frozen.
 std::set<std::string> backward_kernels(bool input, bool filter) {
   const Tensor x = ones({2, 5, 4, 3}), w = ones({2, 3, 3, 3});
   if (input) set_requires_grad(x);
@@ -191,7 +191,7 @@ TEST(Autograd, OnlyNeededGradientsAreComputed) {
 TEST(Autograd, BackwardFreesWhatWasSaved) {
   const Tensor x = leaf({1}, {0.5f});
   Tensor y = ops::mul(ones({1 << 16}), x);
-  for (int i = 0; i < 4; ++i) y = ops::tanh(y);  // each keeps its output
+  for (int i = 0; i < 4; ++i) y = ops::tanh(y);  // each op saves its output
   const Tensor loss = ops::sum(y);
   const std::size_t before = memory_stats().in_use;
   backward(loss);

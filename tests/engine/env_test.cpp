@@ -9,7 +9,7 @@
 namespace reprise {
 namespace {
 
-// Sets a variable while it lives.
+// Sets an environment variable while it lives.
 class Variable {
  public:
   Variable(const char* name, const char* value) : name_(name) {

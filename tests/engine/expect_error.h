@@ -1,4 +1,4 @@
-// For tests of messages.
+// Helpers for tests of error messages.
 #pragma once
 
 #include <gtest/gtest.h>

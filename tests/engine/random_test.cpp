@@ -8,7 +8,7 @@
 namespace reprise {
 namespace {
 
-// The known answers that are published with the generator (Random123, philox4x32-10).
+// The known answers published with the generator (Random123, philox4x32-10).
 TEST(Random, PhiloxKnownAnswers) {
   using Words = std::array<std::uint32_t, 4>;
   constexpr std::uint32_t all = 0xffffffff;
@@ -19,7 +19,7 @@ TEST(Random, PhiloxKnownAnswers) {
             (Words{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
 
-// Computed apart from this code: SHA-256 of "27/shuffle" gives the key, index 3 the counter's upper half.
+// Computed independently: SHA-256 of "27/shuffle" gives the key, index 3 the counter's upper half.
 TEST(Random, AStreamIsWhatItsNameSays) {
   RandomStream stream(27, "shuffle", 3);
   for (const std::uint32_t word : {0xd0136f55u, 0xf3ca3eecu, 0xed6e4153u, 0xbe88bc29u, 0x6325241cu,

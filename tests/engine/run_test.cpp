@@ -36,7 +36,7 @@ TEST(Run, AFallbackIsCountedAndStrictModeForbidsIt) {
   EXPECT_EQ(fallback_count(), before + 1);
 }
 
-// A probe of a kernel whose operands are members of structs: their names, and what the reference computes.
+// A probe of a kernel with struct operands sees the members' names and the reference's results.
 struct SeenBlock : KernelProbe {
   bool wants_reference() const override { return true; }
   void after(const KernelCall& call) override {
@@ -95,7 +95,7 @@ TEST(Run, AProbeSeesEveryCallAndOnRequestTheReference) {
       const ProbeScope scope(seen);
       ops::add(ops::relu(x), x);
     }
-    ops::relu(x);  // not seen any more
+    ops::relu(x);  // after the probe's end
     EXPECT_EQ(seen.names, (std::vector<std::string>{"relu_fwd", "binary"}));
   }
 }

@@ -13,7 +13,7 @@ std::string hash(std::string_view text) {
   return h.hex();
 }
 
-// The vectors of NIST (FIPS 180-4 examples).
+// NIST's test vectors (FIPS 180-4 examples).
 TEST(Sha256, KnownAnswers) {
   EXPECT_EQ(hash(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   EXPECT_EQ(hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");

@@ -13,7 +13,7 @@
 #include "engine/core/tensor.h"
 #include "tests/engine/expect_error.h"
 
-// Under a sanitizer an impossible allocation shall fail as it does without one.
+// Makes an impossible allocation fail under a sanitizer as it does without one.
 extern "C" __attribute__((visibility("default"))) const char* __asan_default_options() {
   return "allocator_may_return_null=1";
 }
@@ -103,7 +103,7 @@ TEST(Pool, ReleasesWhatIsWhole) {
   EXPECT_EQ(held(), before);
 }
 
-// Tensors of many sizes come and go; each has its own bytes until it goes.
+// Tensors of many sizes are made and freed; each keeps its own bytes while it lives.
 TEST(Pool, GivesNoByteTwice) {
   release_cached_memory();
   std::mt19937 random(7);
@@ -228,7 +228,7 @@ TEST(Sealed, DerivedFormsAreMadeOnce) {
   EXPECT_THROW(zeros({2}).storage()->derived("packed", 8, fill), InternalError);
 }
 
-// Flips a bit behind the seal's back while it lives.
+// Flips a bit of sealed memory, and flips it back at the end of its life.
 class Tampered {
  public:
   Tampered(const std::byte* at) : at_(const_cast<std::byte*>(at)) { flip(); }

@@ -99,8 +99,8 @@ TEST(Tensor, ConvertsDtypes) {
 TEST(Tensor, Bfloat16RoundsToNearestEven) {
   const auto round_trip = [](float v) { return to_float(to_bfloat16(v)); };
   EXPECT_EQ(round_trip(1.f), 1.f);
-  EXPECT_EQ(round_trip(1.f + 0x1p-8f), 1.f);                // a tie goes to even: down here
-  EXPECT_EQ(round_trip(1.f + 3 * 0x1p-8f), 1.f + 0x1p-6f);  // and up here
+  EXPECT_EQ(round_trip(1.f + 0x1p-8f), 1.f);                // a tie goes to even: here down
+  EXPECT_EQ(round_trip(1.f + 3 * 0x1p-8f), 1.f + 0x1p-6f);  // and here up
   EXPECT_EQ(round_trip(1.f + 0x1.8p-8f), 1.f + 0x1p-7f);
   EXPECT_EQ(round_trip(-0.f), 0.f);
   EXPECT_TRUE(std::signbit(round_trip(-0.f)));

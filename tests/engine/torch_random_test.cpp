@@ -1,4 +1,4 @@
-// PyTorch's generator, beside what PyTorch gave: tests/golden/rng.
+// PyTorch's generator, compared with tests/golden/rng.
 #include "engine/base/torch_random.h"
 
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@
 namespace reprise {
 namespace {
 
-// The lines of one kind; each begins with a seed and a count.
+// Returns the lines of one kind. Each begins with a seed and a count.
 struct Line {
   std::uint64_t seed = 0;
   std::int64_t n = 0;
@@ -105,7 +105,7 @@ TEST(TorchRandom, PermutationsAreEqual) {
 }
 
 TEST(TorchRandom, AStateGoesOnWhereItWasTaken) {
-  for (const int small : {0, 1}) {  // an odd number of normal ones leaves a number over
+  for (const int small : {0, 1}) {  // an odd number of normal samples leaves one over
     TorchGenerator g(27);
     g.discard(700);
     g.discard_normal(small);

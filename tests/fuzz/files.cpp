@@ -1,4 +1,4 @@
-// What clr itself writes and reads again: a stranger may have had it in between.
+// Files that clr writes and reads again: somebody may have changed them in between.
 #include "apps/clr/learn/recipe.h"
 #include "apps/clr/learn/run_folder.h"
 #include "apps/clr/learn/state.h"

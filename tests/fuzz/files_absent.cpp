@@ -1,4 +1,4 @@
-// In a build without clr.
+// Replaces files.cpp in a build without clr.
 #include "tests/fuzz/targets.h"
 
 namespace reprise::fuzz {

@@ -1,4 +1,4 @@
-// Image decoders: one target for each reader, which is entered behind the recognition of formats.
+// Image decoders: one target per reader, which begins after the recognition of formats.
 #include <cstring>
 
 #include "data/image/checksums.h"
@@ -11,7 +11,7 @@ namespace {
 
 using namespace reprise::data;
 
-// Small, so that the time goes into parsing and not into filling pixels.
+// Small limits, so that the time goes into parsing and not into filling pixels.
 constexpr ImageLimits limits{4096, 1 << 18, 1 << 20};
 
 void check(const Image& image, const ImageInfo& header) {
@@ -27,7 +27,7 @@ void decode(Read read) {
   check(read(false), {ImageFormat::unknown, header.width, header.height});
 }
 
-// A fuzzer does not find checksums: they are set right where there is a whole chunk.
+// Sets the checksum of every whole chunk right, because a fuzzer does not find checksums.
 std::vector<std::byte> with_checksums(Bytes bytes) {
   std::vector<std::byte> png(bytes.begin(), bytes.end());
   const auto byte = [&](std::size_t at) { return std::to_integer<std::size_t>(png[at]); };
@@ -66,7 +66,7 @@ void webp(Bytes bytes) {
   decode([&](bool header_only) { return read_webp(bytes, limits, header_only); });
 }
 
-// The way in, and what follows a decode.
+// The entry points, and what follows a decode.
 void image(Bytes bytes) {
   const Image decoded = decode_image(bytes, limits);
   check(decoded, probe_image(bytes, limits));

@@ -1,5 +1,5 @@
-// The same targets under clang's libFuzzer: fuzz TARGET [options] [FOUND [FOLDER…]]. It begins with the
-// target's seeds; inputs that reach something new go into FOUND.
+// The same targets under clang's libFuzzer: fuzz TARGET [options] [FOUND [FOLDER…]].
+// It begins with the target's seed files. Inputs that reach new code go into FOUND.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -17,7 +17,7 @@ reprise::fuzz::Target target;
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv);
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
-// Puts the target's seeds where its name stands among the arguments.
+// Replaces the target's name among the arguments by its seed files.
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   static std::string seeds = "-seed_inputs=";
   try {

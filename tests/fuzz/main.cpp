@@ -1,7 +1,9 @@
-// Feeds every target its seeds, whole and damaged in ways drawn from a fixed stream: the same inputs in every
-// run and with every compiler. Without libFuzzer nothing guides the damage; with it see libfuzzer.cpp.
-//   test_fuzz [--mutations=N] [TARGET…]   N damaged forms of each seed (default 100); 0 says why seeds are
-//   refused
+// Feeds every target its seed files, whole and with damage sampled from a fixed random stream:
+// the same inputs in every run and with every compiler.
+// Nothing guides the damage; libfuzzer.cpp does that.
+//   test_fuzz [--mutations=N] [TARGET…]
+// N is the number of damaged forms of each seed file (default 100).
+// With 0 it prints why files are refused.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,7 +21,7 @@ namespace {
 
 using Buffer = std::vector<std::byte>;
 
-// One of: bytes changed, bits flipped, a number of interest put in, a part cut out, repeated or cut off.
+// Changes bytes, flips bits, writes an interesting number, or removes, repeats or cuts off a part.
 void damage(Buffer& bytes, RandomStream& random) {
   constexpr std::uint64_t numbers[] = {0,      1,      0x7F,    0x80,       0xFF,        0x100,       0x7FFF,
                                        0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000U, 0xFFFFFFFFU, ~0ULL};

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the hand-made seeds of corpus/: lists, databases, rows, logs, orders. What fuzzing found lies beside them."""
+"""Writes the hand-made seed files of corpus/: lists, databases, rows, logs, orders. Files found by fuzzing are beside them."""
 import os
 import sqlite3
 
@@ -41,7 +41,7 @@ INSERT INTO images VALUES ('one', 0, 'a.pgm', 0, 0), ('one', 1, 'b.pgm', 0, 0), 
 
 
 def row(*values):
-    """As the target takes a row: a kind, then a number or a length and so many bytes."""
+    """Encodes a row as the target reads it: for each value a kind, then a number, or a length and that many bytes."""
     out = b""
     for v in values:
         out += bytes([0, 0]) if v is None else bytes([1, v + 2]) if isinstance(v, int) else bytes([4, len(v)]) + v

@@ -1,4 +1,4 @@
-// The files that a target begins with.
+// The seed files of a target.
 #pragma once
 
 #include <string>
@@ -8,7 +8,8 @@
 
 namespace reprise::fuzz {
 
-// Those of Target::seeds, then those of tests/fuzz/corpus/<name>, by name.
+// Returns the files of Target::seeds, then those of tests/fuzz/corpus/<target's name>,
+// sorted by name.
 std::vector<std::string> seed_files(const Target& target);
 
 }  // namespace reprise::fuzz

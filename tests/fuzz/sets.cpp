@@ -15,7 +15,7 @@ namespace {
 
 using namespace reprise::data;
 
-// A folder with the images that lists and databases of the corpus name.
+// A folder with the images that the lists and databases of the corpus refer to.
 std::string image_folder(const std::string& name) {
   const std::string folder = scratch_folder() + "/" + name;
   if (std::filesystem::exists(folder)) return folder;
@@ -46,7 +46,7 @@ void collection_database(Bytes bytes) {
   find_collection_tasks(scratch_folder() + "/collection", options);
 }
 
-// Values of a row from bytes: a kind, then a number or a length and so many bytes.
+// Reads a row's values from bytes: a kind, then a number, or a length and that many bytes.
 class RowSource {
  public:
   explicit RowSource(Bytes bytes) : bytes_(bytes) {}
@@ -84,7 +84,7 @@ class RowSource {
   Bytes bytes_;
 };
 
-// A sound database of rows that are anything.
+// A valid database with arbitrary rows.
 void database_rows(Bytes bytes) {
   image_folder("rows/original_images/one");
   const std::string path = file_of({}, "rows/rolling_releases/database_2.sqlite");

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 class Scratch {
  public:
   Scratch() {
-    // In memory where the system has such a place: fuzzing writes a file for every input.
+    // In memory if the system offers it, because fuzzing writes a file for every input.
     const fs::path place = fs::is_directory("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path();
     std::string pattern = (place / "reprise-fuzz-XXXXXX").string();
     if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");

@@ -1,5 +1,4 @@
-// What is fuzzed. A target takes bytes that nobody vouches for; whatever they are, it may throw Error and
-// nothing else.
+// The fuzz targets. A target takes arbitrary bytes, for which it may throw Error and nothing else.
 #pragma once
 
 #include <cstddef>
@@ -14,27 +13,26 @@ using Bytes = std::span<const std::byte>;
 
 struct Target {
   std::string_view name;
-  std::string_view seeds;  // files to begin with: "folder/*.end" below tests/, several divided by blanks
+  std::string_view seeds;  // its seed files: patterns "folder/*.end" below tests/, separated by blanks
   void (*run)(Bytes);
 };
 
 std::vector<Target> weight_targets();  // safetensors, zip, pickle, tar
-std::vector<Target> image_targets();   // one a decoder, as this build has them
+std::vector<Target> image_targets();   // one per decoder of this build
 std::vector<Target> set_targets();     // lists, databases
-std::vector<Target> file_targets();    // what clr writes and reads again; where clr is built
+std::vector<Target> file_targets();    // what clr writes and reads again; none if clr is not built
 
-// All of the above that this program is linked with.
+// Returns all targets that this program is linked with.
 std::vector<Target> all_targets();
-// Error where there is none of this name.
+// Finds a target by name. Throws Error if there is none.
 Target find_target(std::string_view name);
 
-// Runs a target; true where it took the input, false where it threw Error. Anything else is not caught.
+// Runs a target. Returns false if it threw Error; other exceptions are not caught.
 bool accepts(const Target& target, Bytes bytes);
 
-// A file of these bytes, always the same one, in a folder that goes away with the process: for parsers that
-// take a path.
+// Writes the bytes to the file `below` in the scratch folder and returns its path.
 std::string file_of(Bytes bytes, const std::string& below);
-// That folder.
+// Returns the scratch folder, which is removed when the process ends.
 const std::string& scratch_folder();
 
 }  // namespace reprise::fuzz

@@ -25,8 +25,8 @@ void tar(Bytes bytes) {
   read_torch_tar(bytes, file);
 }
 
-// The legacy form, and a bare pickle as it stands in the zip, whose CRC-32 would keep a fuzzer out. Every
-// storage is made of as many zeros as it asks for, up to a small cap.
+// Reads the legacy form, or a bare pickle as in a zip, whose CRC-32 would stop a fuzzer.
+// Every storage gets as many zeros as it asks for, up to a small cap.
 void pickle(Bytes bytes) {
   WeightFile file;
   if (is_torch_legacy(bytes)) return read_torch_legacy(bytes, file);
@@ -43,7 +43,7 @@ void pickle(Bytes bytes) {
       file);
 }
 
-// The way in, which says what a file looks like where it is none of them.
+// The entry point, whose message says what an unknown file looks like.
 void recognise(Bytes bytes) {
   parse_weights(bytes, "input");
 }

@@ -1,5 +1,5 @@
 """Reads the files that Reprise wrote (tests/golden/weights/ours.*) with PyTorch and with the safetensors package, and
-fails where a value is not what the test that wrote them put in. Run after that test's files change."""
+fails if a value differs from what the writing test put in. Run it after that test's files change."""
 
 import collections
 import os

@@ -1,4 +1,4 @@
-"""Writes tests/golden/images: small image files, what Pillow makes of each (expected.tsv, <file>.rgb), and resized
+"""Writes tests/golden/images: small image files, Pillow's result for each (expected.tsv, <file>.rgb), and resized
 pixels (resize/<width>x<height>.rgb). Needs pillow and numpy."""
 import io
 import pathlib
@@ -32,7 +32,7 @@ def save(name, image, fmt, **options):
     return out.getvalue()
 
 
-# --- PNG, some of it by hand: what Pillow does not write.
+# --- PNG; some files are built by hand, because Pillow cannot write them.
 def chunk(kind, data, damage=0):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data) ^ damage)
 
@@ -186,13 +186,13 @@ for name, data in files.items():
         print(f"{name}: {error!r}")
 (HERE / "expected.tsv").write_text("\n".join(lines) + "\n")
 
-# --- resizing, of large.jpg's kind of picture kept as a PNG
+# --- resizing of a picture like large.jpg, kept as a PNG
 (HERE / "resize").mkdir(exist_ok=True)
 source = Image.fromarray(picture(37, 29))
 source.save(HERE / "resize" / "source.png")
 for width, height in ((37, 29), (1, 1), (1, 29), (37, 1), (37, 11), (37, 60), (9, 29), (70, 29), (32, 32), (16, 16), (18, 14),
                       (19, 15), (36, 28), (38, 30), (5, 70), (90, 4), (74, 58), (3, 2), (13, 40), (64, 13)):
-    # In two steps, as Pillow 3.3 to 12 does it: from 13 on some sizes go vertically first and round otherwise.
+    # In two steps, as Pillow 3.3 to 12 does. From 13 on, some sizes start vertically and round differently.
     pixels = np.asarray(source.resize((width, 29), Image.BILINEAR).resize((width, height), Image.BILINEAR))
     (HERE / "resize" / f"{width}x{height}.rgb").write_bytes(pixels.tobytes())
 one = Image.fromarray(np.array([[[7, 200, 255]]], np.uint8))

@@ -1,5 +1,5 @@
 """Writes tests/golden/weights/real_backbones.txt: file, tensor, and the SHA-256 of the tensor's bytes as PyTorch reads
-them, for the backbones of the folder that is named on the command line."""
+them, for the backbones in the folder given on the command line."""
 
 import hashlib
 import os

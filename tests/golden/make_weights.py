@@ -1,5 +1,5 @@
 """Writes tests/golden/weights: small weight files of PyTorch and of the safetensors package, and expected.json:
-what each of them holds (the SHA-256 of each tensor's bytes as Reprise reads it). Run: python make_weights.py"""
+the contents of each (the SHA-256 of each tensor's bytes as Reprise reads it). Run: python make_weights.py"""
 
 import collections
 import hashlib
@@ -19,7 +19,7 @@ OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "weights")
 os.makedirs(OUT, exist_ok=True)
 expected = {}
 
-# What Reprise makes of each element type.
+# The dtype as which Reprise reads each element type.
 READ_AS = {
     torch.float32: ("f32", torch.float32), torch.float64: ("f64", torch.float64),
     torch.float16: ("f32", torch.float32), torch.bfloat16: ("bf16", torch.bfloat16),
@@ -118,7 +118,7 @@ def write_tar(name, tensors, as_parameters):
         storage_id, tensor_id = 94000000000000 + 2 * i, 94000000000001 + 2 * i
         pickle.dump((storage_id, "cpu", storage_type), storages, protocol=2)
         storages.write(struct.pack("<q", t.numel()) + raw(t))
-        # torch.FloatTensor is an object and not a class today: its name is written by hand.
+        # torch.FloatTensor is now an object and not a class, so its name is written by hand.
         members.write(b"\x80\x02" + b"\x8a\x08" + struct.pack("<q", tensor_id) + b"\x8a\x08" +
                       struct.pack("<q", storage_id) + f"ctorch\n{tensor_type.__name__}\n".encode() + b"\x87.")
         members.write(struct.pack("<ii", t.dim(), 0))
@@ -130,7 +130,7 @@ def write_tar(name, tensors, as_parameters):
     for key, tensor_id in persistent.items():
         tensor = b"\x8a\x08" + struct.pack("<q", tensor_id) + b"Q"
         if as_parameters and tensors[key].dtype == torch.float32:
-            # Variable.__reduce_ex__ of the time: an empty Parameter, then (data, grad, hooks, requires_grad, volatile).
+            # As the old Variable.__reduce_ex__: an empty Parameter, then (data, grad, hooks, requires_grad, volatile).
             tensor = b"ctorch.nn.parameter\nParameter\n)\x81(" + tensor + b"Nccollections\nOrderedDict\n)R\x88\x89tb"
         out += b"X" + struct.pack("<I", len(key)) + key.encode() + tensor
     out += b"u."

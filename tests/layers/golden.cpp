@@ -31,7 +31,7 @@ Tensor from_file_order(const std::vector<double>& elements, const Shape& memory,
   return tensor(memory, std::span<const float>(turned)).to(dtype).to(device);
 }
 
-// What the tensor's name and shape say about its values: offset[i] + scale * value.
+// How a tensor's values follow from its name and shape: offset[i] + scale * value.
 struct Rule {
   double scale, offset;
 };

@@ -1,4 +1,5 @@
-// The other side of tests/golden/layers/generate.py: the same values from the same names.
+// The C++ counterpart of tests/golden/layers/generate.py:
+// computes the same values from the same names.
 #pragma once
 
 #include <string>
@@ -8,17 +9,17 @@
 
 namespace reprise::test {
 
-// `count` numbers in [-0.5, 0.5), exact in single precision, from the tensor's name.
+// Computes `count` numbers in [-0.5, 0.5), exact in single precision, from the tensor's name.
 std::vector<double> values_of(const std::string& name, std::int64_t count);
-// Gives every tensor of the network its values; if active, those with which nearly every ReLU is open.
+// Fills every tensor of the network. With `active`, nearly every ReLU is open.
 void fill(layers::Network& network, bool active = false);
-// (N,H,W,3) from a shape (N,3,H,W), four times the values named "images".
+// Returns images (N,H,W,3) for a file_shape (N,3,H,W): four times the values named "images".
 Tensor golden_images(const Shape& file_shape, DType dtype, Device device);
-// The tensor's elements in the file's order.
+// Returns the tensor's elements in the file's order.
 std::vector<double> in_file_order(const Tensor& tensor, FileLayout layout);
-// A row of the golden file: the norm and 8 samples.
+// Computes a row of the golden file: the norm and 8 of the elements.
 std::vector<double> golden_row(const std::vector<double>& elements);
-// (C,1,R,S) for a depthwise filter in memory (R,S,C), and so on.
+// Returns the shape in the file, such as (C,1,R,S) for a depthwise filter (R,S,C) in memory.
 Shape file_shape(const Shape& memory, FileLayout layout);
 
 }  // namespace reprise::test

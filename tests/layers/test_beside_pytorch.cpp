@@ -1,5 +1,6 @@
-// Every method on ResNets and Xception, laid beside PyTorch, torchvision and timm: forward, loss with the
-// penalty, gradients, running statistics. The golden values are double; see tests/golden/layers/generate.py.
+// Every method on ResNets and Xception, compared with PyTorch, torchvision and timm:
+// forward, loss with the penalty, gradients, running statistics.
+// The golden values are double (tests/golden/layers/generate.py).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -24,7 +25,7 @@ constexpr double lambda = 1e-5;
 struct Case {
   std::string arch, method;
   DType dtype;
-  bool active;  // weights with which nearly every ReLU is open
+  bool active;  // whether the weights open nearly every ReLU
 };
 void PrintTo(const Case& c, std::ostream* out) {
   *out << c.arch << " " << c.method << " " << name_of(c.dtype);
@@ -33,8 +34,8 @@ void PrintTo(const Case& c, std::ostream* out) {
 class MethodBesidePyTorch : public testing::TestWithParam<Case> {
  protected:
   static bool in_double() { return GetParam().dtype == DType::f64; }
-  // The golden tensor of this case's method, in double. What finetune and scratch train is the same; they
-  // differ in where they start.
+  // Returns the golden tensor of this case's method, in double. finetune and scratch share theirs:
+  // they differ only in their start values.
   std::vector<double> golden(const std::string& what) {
     const std::string& method = GetParam().method;
     const Tensor* t = file_.find((method == "scratch" ? "finetune" : method) + "." + what);
@@ -42,7 +43,8 @@ class MethodBesidePyTorch : public testing::TestWithParam<Case> {
     return t == nullptr ? std::vector<double>{} : in_file_order(*t, FileLayout::plain);
   }
 
-  // Allowed distances in norms: rounding in double; in single precision a few times PyTorch's own.
+  // Returns the allowed distances, in norms:
+  // rounding in double, a few times PyTorch's own in single precision.
   std::vector<double> allowed(const std::string& what, std::size_t rows) {
     if (in_double()) return std::vector<double>(rows, 1e-9);
     std::vector<double> bounds = golden("noise." + what);
@@ -83,7 +85,7 @@ class MethodBesidePyTorch : public testing::TestWithParam<Case> {
   }
 
   data::WeightFile file_;
-  double used_ = 0;  // the largest share of an allowed distance
+  double used_ = 0;  // the largest used share of an allowed distance
 };
 
 TEST_P(MethodBesidePyTorch, ForwardLossAndGradients) {
@@ -96,7 +98,7 @@ TEST_P(MethodBesidePyTorch, ForwardLossAndGradients) {
   network->to(c.dtype);
   layers::apply_method(*network, c.method);
   fill(*network, c.active);
-  // Sealing hashes the weights, which takes longer than the rest; on ref nothing depends on it.
+  // Sealing hashes the weights, which takes longer than the rest. On ref nothing depends on it.
   if (!in_double()) network->seal_frozen();
 
   const std::int64_t* s = file_.find("shape")->data<std::int64_t>();
@@ -128,8 +130,8 @@ TEST_P(MethodBesidePyTorch, ForwardLossAndGradients) {
   std::cout << "  at most " << 100 * used_ << " % of an allowed distance\n";
 }
 
-// Double on ref is the exact comparison; single precision on cpu says that its kernels lose no more than
-// PyTorch's. Networks in evaluation mode grow without bound with the other weights.
+// Double on ref is the exact comparison. Single precision on cpu shows that its kernels lose
+// no more than PyTorch's. In evaluation mode only active weights keep activations bounded.
 std::vector<Case> cases() {
   const std::vector<std::string> all{"clr",    "clr-full", "clr-mixed", "clr-residual", "side-conv",
                                      "linear", "bn-only",  "finetune",  "scratch"};

@@ -1,4 +1,4 @@
-// conv_bn, fused, beside its modules one by one: the same networks, the same bits.
+// conv_bn fused and module by module: the same networks give the same bits.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -18,7 +18,7 @@ namespace {
 
 using namespace layers;
 
-// REPRISE_FUSE while it lives.
+// Sets REPRISE_FUSE while it lives.
 class Fuse {
  public:
   explicit Fuse(bool on) {
@@ -47,8 +47,8 @@ struct Setting {
   DType dtype;
 };
 
-// Everything that a training step makes: the loss, every gradient, every buffer; then the logits in
-// evaluation. Also says how many fused kernels ran.
+// Returns the results of a training step (the loss, every gradient, every buffer)
+// and then the logits in evaluation mode. Counts the fused kernels that ran.
 std::vector<std::pair<std::string, Tensor>> step(const Setting& s, bool fuse, int& fused_kernels) {
   const Fuse switched(fuse);
   const auto network = make_network(s.arch, 5);
@@ -125,14 +125,15 @@ INSTANTIATE_TEST_SUITE_P(Networks, Blocks,
                                            Setting{"resnet20", "side-conv", ref_device, DType::f64}),
                          name_of_test);
 
-// Images in bf16, everything else in f32: near what f32 gives, and what a task file would hold is f32.
+// With images in bf16 and everything else in f32, a step is near that in f32,
+// and a task's tensors are f32.
 TEST(Bf16, AStepIsNearTheOneInF32) {
   for (const auto& [arch, method] : {std::pair{"resnet18", "clr"}, {"resnet20", "finetune"}}) {
     int blocks_run = 0;
     const auto narrow = step({arch, method, cpu_device, DType::bf16}, true, blocks_run),
                wide = step({arch, method, cpu_device, DType::f32}, true, blocks_run);
     ASSERT_EQ(narrow.size(), wide.size());
-    double all_dot = 0, all_size = 0, all_other = 0;  // of the gradients
+    double all_dot = 0, all_size = 0, all_other = 0;  // over all gradients
     for (std::size_t i = 0; i < narrow.size(); ++i) {
       const auto& [name, a] = narrow[i];
       const Tensor& b = wide[i].second;
@@ -148,7 +149,7 @@ TEST(Bf16, AStepIsNearTheOneInF32) {
         all_dot += dot, all_size += size, all_other += other;
       }
     }
-    // Single ones cancel to nothing before a batch norm; all together point the same way.
+    // Before a batch norm, single gradients cancel to nothing. Together they point the same way.
     EXPECT_GT(all_dot, 0.98 * std::sqrt(all_size * all_other)) << arch << " " << method;
     EXPECT_NEAR(all_other, all_size, 0.1 * all_size) << arch << " " << method;
   }
@@ -186,7 +187,7 @@ TEST(ConvBn, ErrorsNameTheLayer) {
   says(*network, zeros({1, 8, 8, 4}), "conv1");
   dynamic_cast<BatchNorm2d*>(network->find("layer3.0.bn2"))->weight = ones({7});
   says(*network, zeros({1, 8, 8, 3}), "layer3.0.bn2");
-  // One value per channel has no variance.
+  // A single value per channel has no variance.
   const auto small = make_network("resnet18", 3);
   says(*small, zeros({1, 32, 32, 3}), "layer4.0.bn1");
 }

@@ -1,4 +1,4 @@
-// Costs as people quote them, by method and architecture.
+// Costs by method and architecture, compared with published numbers.
 #include <gtest/gtest.h>
 
 #include "engine/base/error.h"
@@ -62,8 +62,8 @@ TEST(Cost, MultiplyAdds) {
   const auto network = layers::make_network("resnet50", 1000);
   layers::apply_method(*network, "clr");
   const layers::MultiplyAdds work = layers::multiply_adds_of(*network, 224, 224);
-  EXPECT_EQ(work.backbone, 4089184256 + 500);  // the head's 1000 additions of a bias are halves
-  // 9 taps over the outputs of the stem and of the 3x3 convolutions.
+  EXPECT_EQ(work.backbone, 4089184256 + 500);  // the head's 1000 bias additions count half each
+  // 9 taps for each output of the stem and of the 3x3 convolutions.
   const std::int64_t outputs =
       64 * 112 * 112 + 3 * 64 * 56 * 56 + 4 * 128 * 28 * 28 + 6 * 256 * 14 * 14 + 3 * 512 * 7 * 7;
   EXPECT_EQ(work.added, 9 * outputs);

@@ -1,4 +1,4 @@
-// What each method trains, stores and counts, and the names it is known by.
+// What each method trains, stores and counts; its names.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -40,7 +40,7 @@ TEST(Methods, CountsOfResNet50) {
                         {"linear", 0, 0},
                         {"bn-only", 0, 106240}};
   for (const auto& e : expected) {
-    layers::apply_method(*network, e.method);  // again and again: an earlier method leaves nothing behind
+    layers::apply_method(*network, e.method);  // one after another: no trace of an earlier method remains
     const auto task = layers::task_tensors(std::as_const(*network));
     EXPECT_EQ(count(task, is_kernel), e.kernels) << e.method;
     EXPECT_EQ(count(task, is_head), 2048 * 10 + 10) << e.method;
@@ -91,7 +91,7 @@ TEST(Methods, ModeTrainedAndPenalisedTensors) {
       {"side-conv", false, 2 + 20, 2 + 20, 20},
       {"linear", false, 2, 2, 0},
       {"bn-only", true, 2 + 40, 2 + 40, 0},
-      {"finetune", true, 2 + 40 + 20, 2 + 40, 0},  // nor are convolutions that no block holds
+      {"finetune", true, 2 + 40 + 20, 2 + 40, 0},  // nor are convolutions without a reprogramming layer
       {"scratch", true, 2 + 40 + 20, 2 + 40, 0},
   };
   EXPECT_EQ(std::size(expected), layers::methods().size());
@@ -129,7 +129,7 @@ TEST(Methods, NamesOfWhatIsAdded) {
   EXPECT_EQ(added("finetune"), (Names{"weight"}));
 }
 
-// PyTorch's default of a convolution: uniform in +-1/sqrt(fan in).
+// PyTorch's default for a convolution: uniform in +-1/sqrt(fan_in).
 TEST(Methods, StartValuesOfWhatIsNotTheIdentity) {
   const auto network = layers::make_network("resnet18", 10);
   const auto expect_uniform = [&](const char* name, double bound) {

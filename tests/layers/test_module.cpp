@@ -99,7 +99,7 @@ TEST(Observer, SeesChildrenBeforeParentsAndStops) {
   EXPECT_THROW(run_until(*network, x, "layer4"), Error);
 }
 
-// The same draw whatever else is drawn; the right width.
+// A tensor's samples do not depend on other tensors, and have the right range.
 TEST(Init, StreamsAreNamed) {
   Sequential one, two;
   one.add<Linear>(50, 40);
@@ -146,7 +146,8 @@ TEST(Network, ANewHead) {
   EXPECT_EQ(network->features(zeros({2, 8, 8, 3})).shape(), (Shape{2, 64}));
 }
 
-// Names and file shapes as torchvision's and PyTorch's: a digest of the sorted lines "name [shape]".
+// Names and file shapes equal torchvision's and PyTorch's:
+// a digest of the sorted lines "name [shape]".
 TEST(Network, NamesAndShapesAreThePublishedOnes) {
   std::ifstream golden(std::string(REPRISE_SOURCE_DIR) + "/tests/golden/layers/names.txt");
   std::string arch, digest;

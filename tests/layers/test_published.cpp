@@ -1,4 +1,4 @@
-// A published network computes what PyTorch computes with it; skipped where the weights are not at hand.
+// A published network computes what PyTorch computes. Skips if the weights are absent.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -13,7 +13,7 @@
 namespace reprise::test {
 namespace {
 
-// The largest difference, in the largest expected value.
+// Returns the largest difference, divided by the largest expected value.
 double distance(const Tensor& actual, const Tensor& expected) {
   EXPECT_EQ(actual.shape(), expected.shape());
   double largest = 0, off = 0;

@@ -1,4 +1,4 @@
-// Networks that start as PyTorch's constructors make them, beside what PyTorch gave: tests/golden/rng.
+// Networks with the start values of PyTorch's constructors, compared with tests/golden/rng.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -53,7 +53,7 @@ TEST(TorchSequence, ConstructorsOfResNets) {
   EXPECT_EQ(networks, 2);
 }
 
-// Filters are filled as (O,I,R,S), not as they lie in memory.
+// Filters are filled in the order (O,I,R,S), not in memory's order.
 TEST(TorchSequence, DrawsInTheOrderOfTheFile) {
   Conv2d conv(2, 3, 2);
   TorchGenerator generator(9), again(9);

@@ -1,4 +1,5 @@
-// The checks must fire: error messages of the ops, and planted faults that the runner must find.
+// The checks must be able to fail:
+// error messages of the ops, and planted faults that the runner must find.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -15,7 +16,7 @@
 namespace reprise {
 namespace {
 
-// What an op said when it refused; empty where it did not.
+// Returns the message of the Error that an op threw, or "".
 std::string refusal(const std::function<void()>& f) {
   try {
     f();
@@ -174,7 +175,7 @@ TEST(Loss, IsStableWhereExponentialsOverflow) {
   EXPECT_EQ(ops::softmax(logits).data<float>()[0], 1);
 }
 
-// The square, with a backward that forgets the 2.
+// Computes the square, with a backward that forgets the factor 2.
 Tensor wrong_square(const Tensor& x) {
   const Tensor y = ops::mul(x.detach(), x.detach());
   record("wrong_square", {x}, y, [saved = Saved(x, "x")](const Tensor& dy, const Needs&) {
@@ -183,7 +184,7 @@ Tensor wrong_square(const Tensor& x) {
   return y;
 }
 
-// A backward that is right but for one element of many.
+// A backward with one wrong element among many.
 Tensor almost_right(const Tensor& x) {
   const Tensor y = ops::affine(x.detach(), 3);
   record("almost_right", {x}, y, [](const Tensor& dy, const Needs&) {
@@ -260,7 +261,7 @@ TEST(Cases, AnUnknownParameterIsRefused) {
     }
 }
 
-// Every floating type to every other, on every device that holds them.
+// Casts every floating-point dtype to every other, on every device that has both.
 TEST(Cast, HasTheBitsOfTensorTo) {
   const double values[] = {0.1, -3.14159265358979, 1e-3, 257, 0};
   std::vector<Device> devices{cpu_device};

@@ -1,4 +1,4 @@
-// conv_block beside its parts, to the bit, on every instruction set; what it refuses.
+// conv_block has the bits of its parts, on every instruction set; what it refuses.
 #include "engine/ops/conv_block.h"
 
 #include <gtest/gtest.h>
@@ -20,14 +20,14 @@ namespace reprise {
 namespace {
 
 struct Setting {
-  Shape x, filter;  // no filter: rank 0
+  Shape x, filter;  // filter has rank 0 if there is none
   bool residual, relu, eval;
 };
 
 std::vector<Tensor> inputs(const Setting& s, Device device, DType dtype) {
   const Shape row{s.x[3]};
-  // The settings of one size follow one another. Its values are sampled once, as sampling takes longer than
-  // the test.
+  // Consecutive settings have equal sizes.
+  // Values are sampled once per size, because sampling takes longer than the test.
   static std::string size;
   static testing::Case c("");
   if (const std::string wanted = to_string(s.x) + to_string(s.filter); wanted != size) {
@@ -52,7 +52,7 @@ std::vector<Tensor> inputs(const Setting& s, Device device, DType dtype) {
   return made;
 }
 
-// Standard normal values, of which those of the shape before are kept.
+// Returns standard normal values, and keeps them for the next call with this shape.
 Tensor output_gradient(const Shape& shape) {
   static Tensor dy;
   if (!dy.defined() || dy.shape() != shape)
@@ -89,7 +89,7 @@ void expect_same_bits(const Tensor& a, const Tensor& b, const char* what) {
   EXPECT_TRUE(x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size()) == 0) << what;
 }
 
-// Forward and backward of both, on that device.
+// Compares forward and backward of both on `device`.
 void expect_equal(const Setting& s, Device device, DType dtype) {
   SCOPED_TRACE(to_string(s.x) + " filter " + to_string(s.filter) + (s.residual ? " residual" : "") +
                (s.relu ? " relu" : "") + (s.eval ? " eval " : " ") + std::string(name_of(dtype)));
@@ -123,13 +123,13 @@ TEST(ConvBlock, HasTheBitsOfItsParts) {
           }
 }
 
-// Outputs of 16 MiB and more are written past the caches.
+// Outputs of 16 MiB and more are written with non-temporal stores.
 TEST(ConvBlock, HasTheBitsOfItsPartsWhereCachesDoNotHoldIt) {
   expect_equal({{1, 264, 256, 64}, {}, true, true, false}, cpu_device, DType::f32);
   expect_equal({{1, 528, 256, 64}, {3, 3, 64}, true, true, true}, cpu_device, DType::bf16);
 }
 
-// A filter's output of more than 4 MiB is computed again in backward.
+// Backward recomputes a filter's output of more than 4 MiB.
 TEST(ConvBlock, HasTheBitsOfItsPartsWhereBackwardComputesTheFilterAgain) {
   expect_equal({{2, 112, 112, 64}, {3, 3, 64}, true, true, false}, cpu_device, DType::f32);
   expect_equal({{3, 112, 112, 64}, {5, 3, 64}, false, true, false}, cpu_device, DType::bf16);
@@ -174,7 +174,7 @@ TEST(ConvBlock, TrainedWithItsConvolutionHasTheBitsOfTheParts) {
   struct Sizes {
     Shape x, w;
     Conv2dArgs conv = {};
-    std::int64_t filter = 0;  // its size
+    std::int64_t filter = 0;  // the reprogramming filter's size
   };
   const Sizes sizes[] = {
       {{2, 7, 5, 19}, {70, 1, 1, 19}},
@@ -187,7 +187,7 @@ TEST(ConvBlock, TrainedWithItsConvolutionHasTheBitsOfTheParts) {
       {{9, 28, 28, 64}, {256, 1, 1, 64}, {.stride = {2, 2}}},
       {{1, 112, 112, 256}, {32, 1, 1, 256}, {.stride = {2, 2}}},  // an image in parts
       {{2, 9, 7, 32}, {33, 3, 3, 32}, {.padding = {1, 1}}},
-      {{1, 264, 256, 32}, {64, 1, 1, 32}},  // past the caches
+      {{1, 264, 256, 32}, {64, 1, 1, 32}},  // non-temporal stores
       {{2, 9, 7, 32}, {33, 3, 3, 32}, {.padding = {1, 1}}, 3},
       {{6, 9, 7, 24}, {34, 3, 3, 12}, {.padding = {1, 1}, .groups = 2}, 3},
       {{3, 56, 56, 16}, {64, 3, 3, 16}, {.padding = {1, 1}}, 3},  // sums over parts of two images
@@ -207,7 +207,7 @@ TEST(ConvBlock, TrainedWithItsConvolutionHasTheBitsOfTheParts) {
             SCOPED_TRACE(to_string(x_shape) + " " + to_string(w_shape) + (residual ? " residual" : "") +
                          (relu ? " relu" : "") + (twice ? " twice " : " ") + std::string(name_of(dtype)));
             const Shape b = ops::conv2d_shape(zeros(x_shape), zeros(w_shape), conv);
-            if (b.numel() > 100'000 && !(residual && relu)) continue;  // they take long
+            if (b.numel() > 100'000 && !(residual && relu)) continue;  // large cases take long
             const Tensor w = drawn.inputs[1].value.to(DType::f32).to(cpu_device).sealed_copy();
             const Shape filter = size != 0 ? Shape{size, size, b[3]} : Shape{};
             std::vector<Tensor> of[2];
@@ -215,7 +215,7 @@ TEST(ConvBlock, TrainedWithItsConvolutionHasTheBitsOfTheParts) {
               Tensor x = drawn.inputs[0].value.to(dtype).to(cpu_device).clone();
               set_requires_grad(x);
               const std::vector<Tensor> in = inputs({b, filter, residual, relu, false}, cpu_device, dtype);
-              const Tensor h = ops::affine(x, 2, 0);  // no leaf
+              const Tensor h = ops::affine(x, 2, 0);  // so that h is no leaf
               ops::ConvBlock block{h, w, in[1], in[2], in[3], in[4], {.conv = conv, .relu = relu}};
               if (fused == 0) block.x = ops::conv2d(h, w, conv), block.w = {};
               const auto [y, mean, var] = ops::conv_block(block);
@@ -233,7 +233,7 @@ TEST(ConvBlock, TrainedWithItsConvolutionHasTheBitsOfTheParts) {
   }
 }
 
-// A NaN or an infinity goes the way that it goes through the parts.
+// A NaN or an infinity has the same effect as in the parts.
 TEST(ConvBlock, PassesNotANumberOn) {
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     const Setting s{{1, 5, 20, 18}, {3, 3, 18}, true, true, true};
@@ -249,7 +249,7 @@ TEST(ConvBlock, PassesNotANumberOn) {
 
 TEST(ConvBlock, RunsOnTheReferenceInDouble) {
   for (const bool eval : {false, true})
-    for (const Device device : {ref_device, cpu_device})  // whose kernels have no f64
+    for (const Device device : {ref_device, cpu_device})  // cpu has no f64 kernels
       expect_equal({{2, 5, 4, 3}, {3, 3, 3}, true, true, eval}, device, DType::f64);
 }
 

@@ -1,9 +1,9 @@
 // One program for all ops, in four modes:
-//   test_ops                         every case against ref in double (GoogleTest), then what the table lacks
-//   test_ops --mode=grad             the gradient of every case against differences
-//   test_ops --mode=perf             time of every case, forward and forward + backward
-//   test_ops --mode=support          which kernels there are
-// --op=NAME, --case='parameters' and --device=cpu pick; a case that is printed can be pasted back.
+//   test_ops                  compares every case with ref in double; then lists kernels without a case
+//   test_ops --mode=grad      compares the gradients of every case with differences
+//   test_ops --mode=perf      times every case, forward and forward + backward
+//   test_ops --mode=support   prints which kernels exist
+// --op=NAME, --case='parameters' and --device=cpu select; a printed case can be pasted back.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -46,7 +46,7 @@ std::vector<Chosen> chosen_cases(const Options& options) {
   return some;
 }
 
-// Which kernels ran, on what.
+// The kernels that ran, with device and dtype.
 std::set<std::tuple<std::string, Device::Kind, DType>>& ran() {
   static std::set<std::tuple<std::string, Device::Kind, DType>> set;
   return set;
@@ -91,7 +91,7 @@ class CaseTest : public ::testing::Test {
   std::string device_;
 };
 
-// All small cases of an op, of which there must be one; the large ones are left to --mode=grad.
+// Checks all small cases of an op, at least one. Large cases are left to --mode=grad.
 class GradientTest : public ::testing::Test {
  public:
   explicit GradientTest(const OpCases& op) : op_(op) {}
@@ -113,7 +113,7 @@ class GradientTest : public ::testing::Test {
   const OpCases& op_;
 };
 
-// Every function that the table claims must have run in one of the cases.
+// Checks that every function of the kernel table ran in some case.
 class TableTest : public ::testing::Test {
  public:
   void TestBody() override {
@@ -139,7 +139,7 @@ class TableTest : public ::testing::Test {
   }
 };
 
-// A run that left a backend out says so.
+// Says so if the run left out the cuda backend.
 class GpuTest : public ::testing::Test {
  public:
   void TestBody() override {
@@ -182,7 +182,7 @@ int run_gradients(const Options& options) {
   return failed == 0 ? 0 : 1;
 }
 
-// The shortest of some runs, in seconds.
+// Returns the shortest time of several runs, in seconds.
 double shortest(const std::function<void()>& f) {
   using Clock = std::chrono::steady_clock;
   double best = 1e30, total = 0;

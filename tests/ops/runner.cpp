@@ -10,11 +10,11 @@
 namespace reprise::testing {
 namespace {
 
-// One tensor against the other; adds to the comparison.
+// Compares one tensor with the other and adds to `sum`.
 void compare_one(const Result& got, const Result& want, double tolerance, double terms, Comparison& sum) {
   const Tensor g = got.value.to(ref_device).to(DType::f64);
   Tensor w = want.value.to(ref_device).to(DType::f64);
-  // Where bf16 may lose nothing but its one rounding, the wanted number is rounded so.
+  // If bf16 may only round once, the expected value is rounded to bf16.
   if (tolerance == 0 && got.value.dtype() == DType::bf16) w = w.to(got.value.dtype()).to(DType::f64);
   if (g.shape() != w.shape()) {
     sum.used = HUGE_VAL;
@@ -77,7 +77,7 @@ Comparison compare(const std::vector<Result>& got, const std::vector<Result>& wa
 double allowance(const Case& c, DType dtype) {
   const bool exact = c.integers || dtype == DType::f64;
   if (dtype != DType::bf16) return exact ? 0 : c.tolerance;
-  // bf16 rounds by half of 2^-7 at most.
+  // One rounding to bf16 changes a value by at most 2^-8 of it.
   return exact && c.bf16_roundings == 1 ? 0 : c.tolerance + c.bf16_roundings / 256.0;
 }
 

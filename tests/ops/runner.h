@@ -1,4 +1,4 @@
-// Where the cases run, and how results are compared with those of ref in double.
+// The targets on which cases run, and the comparison of their results with ref in double.
 #pragma once
 
 #include <string>
@@ -10,22 +10,22 @@ namespace reprise::testing {
 
 using namespace cases;
 
-std::string to_string(const Target& target);             // "cpu f32"
-std::vector<Target> targets(const std::string& device);  // of that name, or all that this build has for ""
+std::string to_string(const Target& target);             // such as "cpu f32"
+std::vector<Target> targets(const std::string& device);  // those of `device`, or all of this build for ""
 
 struct Comparison {
   bool passed = false;
-  double used = 0;     // the largest part of the allowance that was used; infinite where 0 was allowed
+  double used = 0;     // the largest error divided by its allowance; infinite for an error where 0 is allowed
   std::string report;  // a line per tensor
 };
-// Element by element; the allowance is `tolerance` times the largest wanted value of the tensor
-// (or times `terms`, where that is larger). Shapes must
-// be equal; NaN stands only where NaN is wanted.
+// Compares element by element. The allowed error is `tolerance` times
+// the tensor's largest expected value, or times `terms` if that is larger.
+// Shapes must be equal, and NaN must be exactly where it is expected.
 Comparison compare(const std::vector<Result>& got, const std::vector<Result>& want, double tolerance,
                    double terms = 0);
-// The allowance of a case in that dtype.
+// Returns the tolerance of a case in that dtype.
 double allowance(const Case& c, DType dtype);
-// Whether the two have the same bits.
+// Returns whether the two have the same bits.
 bool same_bits(const std::vector<Result>& a, const std::vector<Result>& b);
 
 }  // namespace reprise::testing

@@ -1,4 +1,5 @@
-// Optimizers and schedules laid beside PyTorch's (tests/golden/optim/generate.py), and their states.
+// Optimizers and schedules, compared with PyTorch's (tests/golden/optim/generate.py),
+// and their states.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -23,7 +24,7 @@ const data::WeightFile& golden() {
   return file;
 }
 
-// The values of generate.py: `count` numbers in [-0.5, 0.5) from a name.
+// Computes the values of generate.py: `count` numbers in [-0.5, 0.5) from a name.
 Tensor named_values(const std::string& name, const Shape& shape, DType dtype, Device device) {
   std::uint64_t hash = 0xCBF29CE484222325;
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
@@ -73,7 +74,7 @@ void PrintTo(const Case& c, std::ostream* out) {
   *out << c.name;
 }
 
-// Two parameters on their way; the first has no gradient in steps 40 to 44.
+// Trains two parameters. The first has no gradient in steps 40 to 44.
 struct Descent {
   Descent(Make make, DType dtype, Device device) {
     p = {named_values("p0", {3, 4}, dtype, device), named_values("p1", {5}, dtype, device)};
@@ -129,7 +130,7 @@ TEST_P(BesidePyTorch, SingleOnCpu) {
   compare(DType::f32, cpu_device, 5 * noise + 1e-7);
 }
 
-// Saved, restored into a new optimizer: the same bits as without a break.
+// A state restored into a new optimizer gives the same bits as an uninterrupted run.
 TEST_P(BesidePyTorch, GoesOnFromItsState) {
   Descent whole(GetParam().make, DType::f32, cpu_device), first(GetParam().make, DType::f32, cpu_device);
   for (int step = 30; step < 60; ++step) whole.step(step);
@@ -145,7 +146,7 @@ INSTANTIATE_TEST_SUITE_P(Optimizers, BesidePyTorch, testing::ValuesIn(all_cases)
                          [](const auto& given) { return std::string(given.param.name); });
 
 TEST(Optimizer, RefusesWhatItCannotUse) {
-  EXPECT_THROW(Adam({ones({2})}), Error);  // no gradient is wanted
+  EXPECT_THROW(Adam({ones({2})}), Error);  // the parameter requires no gradient
   const Tensor p = ones({2});
   set_requires_grad(p);
   EXPECT_THROW(Sgd({p}, {.nesterov = true}), Error);

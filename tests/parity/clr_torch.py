@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 class Reprogrammed(nn.Module):
-    """A frozen convolution, and behind it (clr: where its kernel is not 1x1) a depthwise 3x3 one."""
+    """A frozen convolution, followed by a depthwise 3x3 one (for clr: unless its kernel is 1x1)."""
 
     def __init__(self, cin, cout, kernel, stride, padding):
         super().__init__()
@@ -82,7 +82,7 @@ def make(arch, classes):
 
 
 def load(net, backbone, task):
-    """Tensors by name: the backbone's body, then the task's own over it. Every name must be found in one of them."""
+    """Loads tensors by name: the backbone's body, then the task's own over it. One of them must have every name."""
     head = ("linear." if net.cifar else "fc.")
     state = net.state_dict()
     for name in state:
@@ -96,7 +96,7 @@ def load(net, backbone, task):
 
 
 def regularised(net):
-    """Head, BatchNorm affine, and all that stands inside a wrapped convolution, the frozen filter included."""
+    """Returns the head, BatchNorm scale and shift, and all parameters of wrapped convolutions, frozen filters included."""
     found = []
     for module in net.modules():
         if isinstance(module, (nn.Linear, nn.BatchNorm2d)):
@@ -113,7 +113,7 @@ class Training:
         self.optimizer = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], lr=lr)
 
     def step(self, x, labels):
-        """One step; returns the loss as reported, and the cross-entropy alone."""
+        """Makes one step. Returns the reported loss, and the cross-entropy without the penalty."""
         self.optimizer.zero_grad()
         entropy = F.cross_entropy(self.net(x), labels)
         penalty = 0
@@ -128,7 +128,7 @@ class Training:
 
 
 def normalised(images, dtype):
-    """u8 (N,H,W,3) -> (N,3,H,W); the constants are single precision ones, whatever the dtype."""
+    """Normalises u8 (N,H,W,3) to (N,3,H,W). The constants have single precision for every dtype."""
     mean = torch.tensor([0.485, 0.456, 0.406], dtype=torch.float32).to(dtype)
     std = torch.tensor([0.229, 0.224, 0.225], dtype=torch.float32).to(dtype)
     return ((torch.from_numpy(images).to(dtype) / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()

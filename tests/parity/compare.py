@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains in PyTorch on the batches of a `clr train --log-steps` file and prints how far the losses are apart."""
+"""Trains in PyTorch on the batches of a `clr train --log-steps` file and prints the differences of the losses."""
 
 import argparse
 import csv
@@ -22,7 +22,7 @@ def read_backbone(path):
 
 
 def read_images(listing, size, split="train"):
-    """The training images in the order of their indices, from `clr tasks --list`."""
+    """Returns the training images in the order of their indices, from `clr tasks --list`."""
     images, labels = [], []
     for line in open(listing, encoding="utf-8"):
         part, label, _, path = line.rstrip("\n").split("\t")
@@ -49,15 +49,15 @@ def losses(args, batches, images, labels, dtype, scale=1.0):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backbone", required=True)
-    parser.add_argument("--init", required=True, help="the task file both start from")
+    parser.add_argument("--init", required=True, help="the task file from which both start")
     parser.add_argument("--list", required=True, help="output of `clr tasks --list TASK`")
-    parser.add_argument("--log-steps", required=True, help="what clr train wrote")
+    parser.add_argument("--log-steps", required=True, help="the log that clr train wrote")
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--arch")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--lambda", type=float, default=1e-5)
     parser.add_argument("--dtype", choices=["f32", "f64"], default="f32")
-    parser.add_argument("--drift", action="store_true", help="also PyTorch against itself, input scaled by 1 + 1e-7")
+    parser.add_argument("--drift", action="store_true", help="also compare PyTorch with itself, its input scaled by 1 + 1e-7")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--tolerance", type=float, help="exit 1 if a loss differs by more")
     args = parser.parse_args()

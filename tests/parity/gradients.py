@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The gradients of one CLR step beside PyTorch's: those that `clr forward --train-step` wrote.
+"""Compares the gradients of one CLR step, written by `clr forward --train-step`, with PyTorch's.
 
     clr forward --backbone F --task T.safetensors --input batch.safetensors --output ours.safetensors --train-step
     python3 tests/parity/gradients.py --backbone F --task T.safetensors --input batch.safetensors --ours ours.safetensors
 
-`batch.safetensors` holds `images` (u8, N,H,W,3) and `labels` (i64). For each tensor: the norm of the difference over the norm
-of PyTorch's gradient in double, for ours and for PyTorch in single precision.
+`batch.safetensors` has `images` (u8, N,H,W,3) and `labels` (i64). Prints for each tensor the norm of the difference, divided by
+the norm of PyTorch's gradient in double, for our gradient and for PyTorch's in single precision.
 """
 import argparse
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Learns the same tasks with `clr train` and with PyTorch, several seeds on each side, and prints both curves and a paired table.
+"""Learns the same tasks with `clr train` and with PyTorch, several seeds each, and prints both curves and a paired table.
 
-The recipe is the original program's on both sides: Adam 1e-3, a tenth of it after every third of the epochs, 1e-5 times the sum of
-the norms, batch 32, the best epoch on the validation images, stopped when that is more than 21 epochs old. Splits are fixed.
+Both follow the original's recipe: Adam at 1e-3, divided by ten after every third of the epochs; a penalty of 1e-5 times the sum of
+the norms; batch 32; the best epoch on the validation images; a stop when that is more than 21 epochs old. Splits are fixed.
 
-With --paired a seed's two runs start from the same head and visit the images in the same order, both drawn by PyTorch: chance in
-them then cancels, and the table's error is that of the differences. Without it the two sides share images, backbone and recipe
-alone: each has its own random numbers.
+With --paired, a seed's two runs have the same head and the same order of images, both sampled by PyTorch. Their chance then
+cancels, and the table's error is that of the differences. Without it the programs share only images, backbone and recipe, and
+sample their own random numbers.
 
-What is finished is kept in --work as one curve a file, so that a run that was stopped goes on.
+--work keeps what is finished, one file per curve, so that an interrupted run continues.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def split_options(args):
 
 
 def start(args, classes, seed):
-    """PyTorch's network as a seed makes it: its new head and reprogramming layers are the first draws."""
+    """Returns PyTorch's network for a seed, whose first samples are the new head and the reprogramming layers."""
     torch.manual_seed(seed)
     net = clr_torch.make(args.arch, classes)
     clr_torch.load(net, read_backbone(args.backbone), own_tensors(net))
@@ -50,13 +50,13 @@ def start(args, classes, seed):
 
 
 def task_tensors(net):
-    """What a task file holds: all but the frozen filters."""
+    """Returns the tensors of a task file: all except the frozen filters."""
     frozen = {f"{name}.weight" for name, module in net.named_modules() if isinstance(module, clr_torch.Reprogrammed)}
     return {n: t.clone() for n, t in net.state_dict().items() if n not in frozen and not n.endswith("num_batches_tracked")}
 
 
 def write_start(args, task, seed):
-    """The start and the order of images of train_theirs, as files for `clr train`."""
+    """Writes the start values and the order of images of train_theirs as files for `clr train`."""
     splits = [line.split("\t")[:2] for line in listing(args, task).read_text(encoding="utf-8").splitlines()]
     labels = [int(label) for split, label in splits if split == "train"]
     init, order = (args.work / f"start-{task}-{seed}{suffix}" for suffix in (".safetensors", ".txt"))
@@ -103,7 +103,7 @@ def train_theirs(args, task, seed):
 
 
 def own_tensors(net):
-    """What no backbone has: the new head, and reprogramming layers as they start."""
+    """Returns the tensors that no backbone has: the new head, and reprogramming layers at their start values."""
     return {n: t for n, t in net.state_dict().items() if n.startswith(("linear.", "fc.")) or ".reprogram." in n}
 
 
@@ -157,14 +157,14 @@ def main():
     parser.add_argument("--backbone", required=True)
     parser.add_argument("--arch", default="resnet20")
     parser.add_argument("--data", required=True)
-    parser.add_argument("--tasks", required=True, help="names, with commas between them")
+    parser.add_argument("--tasks", required=True, help="names, separated by commas")
     parser.add_argument("--work", type=pathlib.Path, required=True, help="a folder for runs and curves")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--paired", action="store_true", help="equal heads and orders of images in a seed's two runs")
+    parser.add_argument("--paired", action="store_true", help="give a seed's two runs equal heads and orders of images")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--val-fraction", type=float, default=0.25)
-    parser.add_argument("--max-images", type=int, default=0, help="of a task, for training; 0: all")
+    parser.add_argument("--max-images", type=int, default=0, help="the largest number of training images per task; 0: all")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", choices=["ours", "torch"], help="fill --work with one side's curves, print nothing")
     args = parser.parse_args()

@@ -1,5 +1,5 @@
-// The backbone cannot change: one flipped bit is another backbone, another name or form of the file is not,
-// and what is in memory is looked at after every task.
+// The backbone cannot change. A file with one flipped bit is another backbone;
+// a file with another name or format is the same. The copy in memory is verified after every task.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -76,8 +76,8 @@ TEST_F(BackboneFile, is_as_it_was_after_every_task) {
   }
 }
 
-// A bit flipped behind the seal while the program runs, as a fault of memory would: the task that was being
-// learned is not written.
+// A bit of sealed memory is flipped while the program runs, as by a memory fault.
+// The task being learned is not written.
 TEST_F(BackboneFile, changed_in_memory_stops_the_training) {
   const Backbone backbone =
       reprise::clr::load_backbone(dir / "backbone.safetensors", "auto", cpu_device, DType::f32);

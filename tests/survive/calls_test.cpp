@@ -1,5 +1,5 @@
-// Every n-th call that can fail fails, or is where the program is killed, for n = 1, 2, 3, ...: never a torn
-// or lost file, always a message, and the same command goes on to the same bytes.
+// The n-th call of a kind fails, or the program is killed there, for n = 1, 2, 3, ... No file
+// is torn or lost, there is always a message, and the same command continues to the same bytes.
 #include <signal.h>
 
 #include <cstdlib>
@@ -19,8 +19,8 @@ class Calls : public Survive {
     return clr(train(run));
   }
 
-  // Until no call is left to fail. Only every `stride`-th run is resumed to its end, which takes longest.
-  // Returns how many did.
+  // Lets the calls fail one after another until none is left, and returns how many failed.
+  // Resumes only every `stride`-th run, because resuming takes longest.
   int fail_each(const std::string& call, const std::string& how, int stride) {
     int failures = 0;
     for (long at = 1;; ++at) {
@@ -29,7 +29,7 @@ class Calls : public Survive {
       SCOPED_TRACE(call + " " + std::to_string(at) + " " + how + "\n" + o.err);
       expect_nothing_torn(run, how == "error" && call != "unlink");
       if (o.status == 0 && task_files(run) == whole() && o.err.find("clr: ") == std::string::npos) {
-        // Either nothing failed any more, or it did not matter.
+        // Either there was no such call, or its failure did no harm.
         if (with_failure(call, how, at + 1, run + "next").status == 0) break;
         continue;
       }
@@ -69,12 +69,13 @@ TEST_F(Calls, making_folders_fails) {
   fail_each("mkdir", "error", 1);
 }
 
-// There are tens of thousands of allocations: the first ones, then ever fewer.
+// One allocation fails in each run: of tens of thousands the first few, then ever sparser ones.
 TEST_F(Calls, an_allocation_fails) {
   if (is_sanitized()) GTEST_SKIP() << "a sanitizer has an allocator of its own";
   whole();
   int failures = 0, harmless = 0;
-  // Some may fail without harm, as a sort's buffer; several in a row are behind the last.
+  // Some failures do no harm, such as a sort's buffer.
+  // After several of these in a row, `at` is past the last.
   for (long at = 1; harmless < 4; at += 1 + at / 6) {
     const std::string run = "malloc" + std::to_string(at);
     const Outcome o = with_failure("malloc", "error", at, run);

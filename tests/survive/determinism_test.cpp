@@ -1,4 +1,5 @@
-// The determinism contract, over whole trainings: task files and outputs are compared byte for byte.
+// The determinism contract, over whole trainings:
+// task files and outputs are compared byte for byte.
 #include <filesystem>
 
 #include "data/weights/weight_file.h"
@@ -69,7 +70,8 @@ TEST_F(Determinism, every_instruction_set_repeats_itself) {
   }
 }
 
-// vdpbf16ps adds a pair's odd product first, tdpbf16ps sums in blocks, and so does the code without them.
+// vdpbf16ps adds a pair's odd product first and tdpbf16ps sums in blocks.
+// The code without them does the same.
 TEST_F(Determinism, bf16_has_the_same_bits_with_and_without_its_instructions) {
   if (kernels::cpu::cpu_isa() < kernels::cpu::Isa::avx512bf16)
     GTEST_SKIP() << "this machine has none for bf16";
@@ -83,7 +85,7 @@ TEST_F(Determinism, bf16_has_the_same_bits_with_and_without_its_instructions) {
   EXPECT_FALSE(with["pairs"] == with["blocks"]);
 }
 
-// In evaluation an image's features and logits do not depend on how many others are there, or which.
+// In evaluation an image's features and logits do not depend on the other images of its batch.
 TEST_F(Determinism, an_image_does_not_see_its_neighbours) {
   whole();
   const Tensor images = noise_images(7, 8);

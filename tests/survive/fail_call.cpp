@@ -1,8 +1,8 @@
-// Makes one call of a program fail, or ends the program there. Loaded with LD_PRELOAD:
+// Makes one call of a program fail, or kills the program there. Loaded with LD_PRELOAD; variables:
 //   FAIL_CALL   write, fsync, rename, open (for writing), flock, mkdir, unlink or malloc
-//   FAIL_AT     which of these calls, from 1
-//   FAIL_HOW    error: it does nothing and fails; kill: SIGKILL before it, in a write after half the bytes
-//   FAIL_UNDER  only calls for files below this folder count (not for malloc, which counts from main on)
+//   FAIL_AT     the number of the call, counted from 1
+//   FAIL_HOW    error: the call does nothing and fails; kill: SIGKILL before it, or after half of a write
+//   FAIL_UNDER  counts only calls for files below this folder (not for malloc, which counts from main on)
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -59,7 +59,8 @@ F* real(const char* name) {
   return reinterpret_cast<F*>(dlsym(RTLD_NEXT, name));
 }
 
-// True where the call is to fail with this error.
+// Returns whether this call must fail, after setting errno to `error`.
+// Kills the program if it must die.
 bool fails(const char* name, int error) {
   const Fate fate = fate_of(name);
   if (fate == Fate::dies) kill(getpid(), SIGKILL);

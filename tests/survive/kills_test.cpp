@@ -1,4 +1,5 @@
-// Ended at random moments, by each of the signals, and started again: the same bytes.
+// A training ended at random moments, by each of the signals,
+// and started again gives the same bytes.
 #include <signal.h>
 
 #include <chrono>
@@ -15,9 +16,9 @@ using Clock = std::chrono::steady_clock;
 
 class Kills : public Survive {
  protected:
-  // Several processes on one run folder, each ended `kills` times at a moment drawn from `seconds`, then
-  // started again. Adds how many of these SIGKILL ended before they were through, and how many another
-  // signal.
+  // Runs several processes on one run folder and ends them by signals
+  // after a random time of at most `seconds`, `kills` times.
+  // Counts those that SIGKILL and those that another signal ended before they were done.
   void run_with_kills(const std::string& run, int processes, int kills, double seconds,
                       RandomStream& random) {
     for (int k = 0; k < kills; ++k) {

@@ -1,4 +1,4 @@
-// A long training holds no more memory than a short one.
+// A long training needs no more memory than a short one.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/resource.h>
@@ -16,7 +16,7 @@ namespace {
 
 using Memory = Survive;
 
-// The most that `clr arguments` held at any time, in KiB; -1 where it failed.
+// Returns the peak memory of `clr arguments` in KiB, or -1 if it failed.
 long peak_kib(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), CLR_BINARY);
   arguments.push_back("--quiet");
@@ -47,8 +47,8 @@ TEST_F(Memory, does_not_grow_over_200_epochs) {
   ASSERT_GT(many, 0);
   RecordProperty("kib_after_10_epochs", std::to_string(few));
   RecordProperty("kib_after_200_epochs", std::to_string(many));
-  // Of this network an epoch's tensors are hundreds of KiB: one that stays behind would show 190 times. A
-  // sanitizer keeps freed memory for a while.
+  // This network's tensors take hundreds of KiB per epoch, so a leak would show 190 times.
+  // A sanitizer keeps freed memory for a while.
   EXPECT_LT(many - few, is_sanitized() ? 64 * 1024 : 1024) << few << " KiB, then " << many;
 }
 

@@ -1,5 +1,5 @@
-// The disk is full, the folder may not be written, memory is short, the weight file is cut, the data change,
-// others work in the same folder: a message and nothing torn, and later the same bytes.
+// A full disk, a folder without write permission, little memory, a truncated weight file, changing
+// data, and other processes in the same folder: a message, no torn file, and later the same bytes.
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -26,7 +26,7 @@ class Surroundings : public Survive {
   }
 };
 
-// A small file system in memory at a folder.
+// A small file system in memory, mounted at a folder.
 class SmallDisk {
  public:
   SmallDisk(std::string at, int kilobytes) : at_(std::move(at)) {
@@ -83,7 +83,7 @@ TEST_F(Surroundings, a_folder_that_may_not_be_written) {
       << "reading needs no writing";
 }
 
-// The program with so much address space and no more.
+// Runs the program with a limit on its address space.
 Outcome clr_within(int megabytes, const std::vector<std::string>& arguments, const TempDir& dir) {
   std::string command = "ulimit -v " + std::to_string(megabytes * 1024) + "; exec " CLR_BINARY;
   for (const std::string& a : arguments) command += " '" + a + "'";
@@ -104,7 +104,7 @@ TEST_F(Surroundings, little_memory) {
     if (o.status == 0) {
       ++through;
       EXPECT_TRUE(task_files(run) == whole());
-    } else if (o.status != 127) {  // 127: not even the loader had enough
+    } else if (o.status != 127) {  // 127: not even the loader had enough memory
       ++refused;
       expect_refused(o);
       expect_nothing_torn(run, true);
@@ -123,7 +123,7 @@ TEST_F(Surroundings, a_weight_file_that_is_cut) {
     EXPECT_NE(o.err.find("backbone.safetensors"), std::string::npos) << o.err;
     EXPECT_FALSE(exists(dir / "cut"));
   }
-  // While it is read: whole, or refused.
+  // A file cut while it is read is read whole or refused.
   std::atomic<bool> stop{false};
   std::thread writer([&] {
     while (!stop) {
@@ -148,7 +148,7 @@ TEST_F(Surroundings, data_that_change_while_it_trains) {
     const std::string run = cached ? "cached" : "changing";
     {
       Running first(train(run));
-      // run.json is there when everything was read.
+      // run.json appears once everything was read.
       while (!exists(dir / (run + "/run.json"))) std::this_thread::sleep_for(std::chrono::milliseconds(1));
       write_image(dir / "data/three/class1/3.ppm", 8, 2, 99);
       fs::remove(dir / "data/three/class2/0.ppm");

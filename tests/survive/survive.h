@@ -1,4 +1,5 @@
-// A training over three small tasks, and whatever may happen to it.
+// The fixture of these tests:
+// a training over three small tasks, and checks after something happened to it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -15,16 +16,16 @@ class Survive : public testing::Test {
  protected:
   void SetUp() override;
 
-  // The command that trains into this run folder. More options replace those of the same name.
+  // Returns the command that trains into the folder `run`.
   std::vector<std::string> train(const std::string& run) const;
-  // Task files by name; of what else must lie there complete nothing is said.
+  // Returns the contents of the run's task files, by name.
   std::map<std::string, std::string> task_files(const std::string& run) const;
-  // Those of an undisturbed run.
+  // Returns the task files of an undisturbed run.
   const std::map<std::string, std::string>& whole();
-  // What is in the run folder is whole: task files are those of the undisturbed run, run.json and states can
-  // be read, and, where `clean`, nothing temporary is left.
+  // Expects that the task files equal those of the undisturbed run,
+  // that run.json and states are readable, and, if `clean`, that no temporary file is left.
   void expect_nothing_torn(const std::string& run, bool clean);
-  // The same command again ends well, and with the same bytes.
+  // Runs the command again and expects success and the same bytes.
   void expect_goes_on(const std::string& run);
 
   const TempDir dir;
@@ -33,7 +34,7 @@ class Survive : public testing::Test {
   std::map<std::string, std::string> whole_;
 };
 
-// Sets a variable for programs started while it lives.
+// Sets an environment variable for programs that are started while it lives.
 class Environment {
  public:
   Environment(std::string name, const std::string& value);
@@ -45,7 +46,7 @@ class Environment {
   std::string name_;
 };
 
-// Whether this build has a sanitizer, which takes memory and calls for itself.
+// Returns whether this build has a sanitizer, which has its own allocator and intercepts calls.
 bool is_sanitized();
 
 }  // namespace reprise::test

@@ -1,9 +1,11 @@
-# Whether the CUDA backend is built, and how. Sets REPRISE_WITH_CUDA and REPRISE_CUDA_EMULATED. Libraries are found here
-# for their headers alone: the programs load cuDNN and cuBLASLt when they first need them.
+# Decides whether and how the CUDA backend is built:
+# sets REPRISE_WITH_CUDA and REPRISE_CUDA_EMULATED.
+# Only the headers of cuDNN and cuBLASLt are needed here; programs load the libraries at first use.
 set(REPRISE_WITH_CUDA FALSE)
 set(REPRISE_CUDA_EMULATED FALSE)
 
-# The GPU's own architecture where there is one. Else 8.0, and 9.0 with code that newer GPUs translate when they load it.
+# Sets `out` to the architecture of this machine's GPU.
+# Without one, to 8.0 and to 9.0 with code for newer GPUs to translate at load time.
 function(reprise_cuda_architectures out)
   find_program(NVIDIA_SMI nvidia-smi)
   set(list "")
@@ -22,7 +24,7 @@ function(reprise_cuda_architectures out)
   set(${out} "${list}" PARENT_SCOPE)
 endfunction()
 
-# Sets `missing` in the caller to what there is not.
+# Finds the CUDA compiler and headers. Sets `missing` in the caller to what was not found.
 macro(reprise_find_cuda)
   set(missing "")
   include(CheckLanguage)

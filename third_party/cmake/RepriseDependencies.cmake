@@ -1,4 +1,4 @@
-# Where each dependency comes from: the system first. Nothing is vendored.
+# Finds every dependency except CUDA. Nothing is vendored.
 find_package(Threads REQUIRED)
 find_package(fmt 8 REQUIRED)
 
@@ -28,7 +28,8 @@ if(REPRISE_BUILD_BENCH)
   find_package(benchmark QUIET)
 endif()
 
-# What data/ reads through libraries that may be absent, for a target compiled from its sources: JPEG, WebP, databases.
+# Optional libraries of data/ (JPEG, WebP, databases),
+# for a target that is compiled from its sources.
 function(reprise_use_jpeg_and_webp target)
   if(JPEG_FOUND)
     target_compile_definitions(${target} PRIVATE REPRISE_WITH_JPEG)

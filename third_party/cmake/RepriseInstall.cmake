@@ -1,4 +1,5 @@
-# What `cmake --install` puts where: libraries, public headers under include/reprise, and the package files.
+# What `cmake --install` installs:
+# libraries, public headers under include/reprise, and the package files.
 include(CMakePackageConfigHelpers)
 
 install(DIRECTORY engine layers optim data DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/reprise
@@ -8,7 +9,7 @@ install(DIRECTORY engine layers optim data DESTINATION ${CMAKE_INSTALL_INCLUDEDI
   PATTERN "check.h" EXCLUDE
   PATTERN "block_pool.h" EXCLUDE
   PATTERN "operands.h" EXCLUDE)
-# The public headers of engine/kernels; its README names them.
+# The public headers of engine/kernels, as its README lists them.
 foreach(header args.h probe.h allowance.h shapes_only.h cpu/base/machine.h)
   get_filename_component(folder engine/kernels/${header} DIRECTORY)
   install(FILES engine/kernels/${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/reprise/${folder})

@@ -1,6 +1,7 @@
-# How every library of the house is built: one function, so that flags exist in one place.
+# How the libraries and tests of the house are built. All compiler flags are here.
 
-# reprise_flags(target): C++20, private warnings, and the floating-point rules of the determinism contract.
+# reprise_flags(target):
+# sets C++20, private warnings, and the floating-point rules of the determinism contract.
 function(reprise_flags target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON
@@ -8,26 +9,29 @@ function(reprise_flags target)
   target_compile_options(${target} PRIVATE
     $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
     -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-align -Wunused -Wdouble-promotion -Wimplicit-fallthrough>
-    # GCC 12 warns of overlapping and endless copies inside std::string where there are none (GCC bug 105651).
+    # GCC 12 falsely warns of overlapping and endless copies inside std::string (GCC bug 105651).
     $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-restrict -Wno-stringop-overflow -Wno-stringop-overread>
     $<$<AND:$<BOOL:${REPRISE_WERROR}>,$<COMPILE_LANGUAGE:CXX>>:-Werror>
-    # CMake before 3.26 has no word for C++20 in CUDA. No contraction on the device either, so that element-wise kernels round as the reference does.
+    # CMake before 3.26 cannot ask for C++20 in CUDA.
+    # No contraction on the device, so that elementwise kernels round as the reference does.
     $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --extended-lambda -fmad=false -Xcompiler=-Wall,-Wextra,-ffp-contract=off>
     $<$<AND:$<BOOL:${REPRISE_WERROR}>,$<COMPILE_LANGUAGE:CUDA>>:-Werror=all-warnings>)
 endfunction()
 
-# reprise_precompile(target headers...): the headers that most of a target's files include, read once. Off in the ci
-# preset, where every file must find its own includes.
+# reprise_precompile(target headers...): precompiles the headers that most of a target's files
+# include. Off in the ci preset, where every file must have its own includes.
 function(reprise_precompile target)
   if(REPRISE_PCH)
     target_precompile_headers(${target} PRIVATE ${ARGN})
-    # Behind a precompiled header GCC 12 raises its false alarm about std::string under one more name.
+    # With a precompiled header,
+    # GCC 12 raises its false alarm about std::string under this name too.
     target_compile_options(${target} PRIVATE
       $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-array-bounds>)
   endif()
 endfunction()
 
-# reprise_library(name SOURCES ...): the library reprise_<name>, known to users as reprise::<name>.
+# reprise_library(name SOURCES ...):
+# defines and installs the library reprise_<name>, for users reprise::<name>.
 function(reprise_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK;LINK_PRIVATE" ${ARGN})
   set(target reprise_${name})
@@ -47,7 +51,7 @@ function(reprise_library name)
     RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
 
-# reprise_test(name SOURCES ...): one test program, found by ctest.
+# reprise_test(name SOURCES ...): defines the test program test_<name>, which ctest runs.
 function(reprise_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
   set(target test_${name})
@@ -56,7 +60,7 @@ function(reprise_test name)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
   target_compile_definitions(${target} PRIVATE REPRISE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_link_libraries(${target} PRIVATE ${ARG_LINK} GTest::gtest GTest::gtest_main)
-  # Tests are compiled more often than they run: -O1 takes a third less time.
+  # Tests are compiled more often than they run, and -O1 compiles a third faster.
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
   reprise_precompile(${target} <gtest/gtest.h>)
   add_test(NAME ${name} COMMAND ${target})

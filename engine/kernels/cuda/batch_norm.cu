@@ -1,11 +1,12 @@
-// y = (x - mean) / sqrt(var + eps) * gamma + beta, per channel; ../ref/batch_norm.cpp defines
-// it. Sums are taken in double.
+// Batch norm per channel, defined in ../ref/batch_norm.cpp. Sums are taken in double.
+//   y = (x - mean) / sqrt(var + eps) * gamma + beta
 #include "engine/kernels/cuda/launch.h"
 #include "engine/kernels/cuda/statistics.h"
 
 namespace reprise::kernels::cuda {
-// mean = sum x / M;   var = sum (x - mean)^2 / M. In one pass: with d = x - (the channel's first value),
-// mean = first + sum d / M and var = sum d^2 / M - (sum d / M)^2.
+// mean = sum x / M,   var = sum (x - mean)^2 / M
+// In one pass, with first = the channel's first value and d = x - first:
+//   mean = first + sum d / M,   var = sum d^2 / M - (sum d / M)^2
 template <class T>
 void batch_norm_stats(View x, MutView mean, MutView var) {
   const std::int64_t channels = mean.numel(), count = x.numel() / channels;
@@ -23,7 +24,7 @@ void batch_norm_stats(View x, MutView mean, MutView var) {
         const double m = sum[0] / static_cast<double>(count);
         const double v = sum[1] / static_cast<double>(count) - m * m;
         out_mean[c] = static_cast<float>(static_cast<double>(value_of(in[c])) + m);
-        out_var[c] = static_cast<float>(v < 0 ? 0 : v);  // only rounding makes it negative; NaN stays
+        out_var[c] = static_cast<float>(v < 0 ? 0 : v);  // rounding may make v negative; NaN stays NaN
       });
 }
 
@@ -64,7 +65,7 @@ void batch_norm_bwd_params(const BatchNormArgs& a, View x, View dy, View mean, V
       });
 }
 
-// The statistics depend on x: dx = gamma / sqrt(var + eps) * (dy - dbeta / M - xhat * dgamma / M)
+// With the batch's statistics: dx = gamma / sqrt(var + eps) * (dy - dbeta / M - xhat * dgamma / M)
 template <class T>
 void batch_norm_bwd_train(const BatchNormArgs& a, View x, View dy, View mean, View var, View gamma,
                           View dgamma, View dbeta, MutView dx) {
@@ -81,7 +82,7 @@ void batch_norm_bwd_train(const BatchNormArgs& a, View x, View dy, View mean, Vi
   });
 }
 
-// The statistics are constants: dx = gamma / sqrt(var + eps) * dy
+// With constant statistics: dx = gamma / sqrt(var + eps) * dy
 template <class T>
 void batch_norm_bwd_eval(const BatchNormArgs& a, View dy, View var, View gamma, MutView dx) {
   const std::int64_t channels = var.numel();

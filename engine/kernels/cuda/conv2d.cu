@@ -1,5 +1,5 @@
-// Convolutions: cuDNN, or the plain kernels below where it has no deterministic algorithm for the shape. The
-// definitions are in ../ref/conv2d.cpp.
+// Convolutions, defined in ../ref/conv2d.cpp:
+// by cuDNN, or by the plain kernels below if cuDNN has no deterministic algorithm for the shape.
 #include <type_traits>
 
 #include "engine/core/storage.h"
@@ -10,7 +10,7 @@
 namespace reprise::kernels::cuda {
 namespace {
 
-// The channels of a convolution in `groups` groups: C = groups * in, O = groups * out.
+// The channels of a grouped convolution: c = groups * in, o = groups * out.
 struct Channels {
   std::int64_t c, o, in, out;
   Channels(const Shape& x, const Shape& w, int groups) : c(x[3]), o(w[0]), in(w[3]), out(w[0] / groups) {}
@@ -37,7 +37,7 @@ void plain_fwd(const Convolution& t) {
   });
 }
 
-// dx gathers from every output that its element touched.
+// Each element of dx gathers from all outputs whose window covers it.
 template <class T>
 void plain_dgrad(const Convolution& t) {
   const Windows z(t.x_shape, t.y_shape, t.w_shape[1], t.w_shape[2], t.args);
@@ -59,7 +59,7 @@ void plain_dgrad(const Convolution& t) {
   });
 }
 
-// Each weight's sum over all outputs, in double.
+// Sums each weight's gradient over all outputs, in double.
 void plain_wgrad(const Convolution& t) {
   const Windows z(t.x_shape, t.y_shape, t.w_shape[1], t.w_shape[2], t.args);
   const Channels k(t.x_shape, t.w_shape, t.args.groups);
@@ -78,24 +78,25 @@ void plain_wgrad(const Convolution& t) {
       [=] __device__(std::int64_t at, const double* sum) { dw[at] = static_cast<float>(sum[0]); });
 }
 
-// What is read and what is written lie in one struct; the pass says which is which.
+// Drops const: a Convolution holds all operands as void*, and its pass tells which one is written.
 void* address(View v) {
   return const_cast<void*>(v.ptr);
 }
 
-// Whether cuDNN has computed it.
+// Lets cuDNN compute c and returns true, or returns false if c is empty or cuDNN cannot compute it.
 bool by_library(const Convolution& c) {
   const bool any = c.x_shape.numel() != 0 && c.y_shape.numel() != 0 && c.w_shape.numel() != 0;
   return any && libraries_wanted() && cudnn_convolution(c);
 }
 
-// x (n values), as floats or rounded.
+// Converts n values, widening or rounding them.
 template <class From, class To>
 void convert(const From* from, To* to, std::int64_t n) {
   each_element(n, [=] __device__(std::int64_t i) { store(to[i], value_of(from[i])); });
 }
 
-// The filter in the images' type: itself, or rounded to bf16, which is kept with a sealed one.
+// A filter in the images' dtype: the f32 filter itself, or a copy rounded to bf16.
+// For a sealed filter the copy is made once and kept with it.
 template <class T>
 class Filter {
  public:
@@ -131,7 +132,8 @@ void conv2d_fwd(const Conv2dArgs& args, View x, View w, MutView y) {
   if (!by_library(c)) plain_fwd<T>(c);
 }
 
-// What is added to is added to in a pass of its own: a library's sum with it would round once, not twice.
+// Accumulates in a separate pass, which rounds the gradient before the sum, as the definition does.
+// A library that accumulates would round only once.
 template <class T>
 void conv2d_dgrad(const Conv2dArgs& args, bool accumulate, View dy, View w, MutView dx) {
   const Filter<T> filter(w);
@@ -147,7 +149,7 @@ void conv2d_dgrad(const Conv2dArgs& args, bool accumulate, View dy, View w, MutV
                [=] __device__(std::int64_t i) { store(sum[i], value_of(sum[i]) + value_of(gradient[i])); });
 }
 
-// In f32, for dw is: bf16 is widened before.
+// Computes in f32, the dtype of dw; bf16 operands are widened first.
 template <class T>
 void conv2d_wgrad(const Conv2dArgs& args, View x, View dy, MutView dw) {
   constexpr bool widens = !std::is_same_v<T, float>;

@@ -1,5 +1,5 @@
-// A convolution and its epilogue, fused; ../ref/conv_block.cpp defines it by its parts, whose bits these
-// have. The filter's output is computed again where it is needed; only the statistics store it.
+// A convolution with its epilogue, fused, with the bits of its parts; see ../ref/conv_block.cpp.
+// Only conv_block_stats stores the filter's output b; without b the other kernels recompute it.
 #include "engine/kernels/cuda/launch.h"
 #include "engine/kernels/cuda/statistics.h"
 #include "engine/kernels/cuda/windows.h"
@@ -11,7 +11,7 @@ Conv2dArgs same_size(View filter) {
   return Conv2dArgs::same_size(filter.dim(0), filter.dim(1));
 }
 
-// b = depthwise(x, filter), rounded as it would be stored, or x itself where there is no filter.
+// b = depthwise(x, filter), rounded to T as if stored; without a filter, x itself.
 template <class T>
 struct Filtered {
   const T* x;
@@ -26,7 +26,7 @@ struct Filtered {
         channels(x_.dim(3)),
         pixels(x_.dim(1) * x_.dim(2)) {}
 
-  // At pixel `row`, counted over all images.
+  // Returns b at pixel `row`, counted over all images.
   __device__ float at(std::int64_t row, std::int64_t c) const {
     if (filter == nullptr) return value_of(x[row * channels + c]);
     const std::int64_t n = row / pixels, pixel = row % pixels;
@@ -37,7 +37,7 @@ struct Filtered {
   }
 };
 
-// dy, or where a ReLU followed what the ReLU lets through.
+// The gradient before the ReLU: dy where the ReLU was open, else 0. Without a ReLU, dy.
 template <class T>
 struct Gradient {
   const T* dy;
@@ -60,7 +60,7 @@ std::int64_t pixels_of(View images) {
 
 }  // namespace
 
-// The sums are those of batch_norm_stats, taken while the filter's output is written.
+// Takes the sums of batch_norm_stats while it writes the filter's output.
 template <class T>
 void conv_block_stats(const ConvBlockArgs& a, const BlockStatsIn& in, const BlockStatsOut& out) {
   if (in.w) conv2d_fwd<T>(a.conv, in.x, in.w, out.made);
@@ -93,7 +93,7 @@ void conv_block_stats(const ConvBlockArgs& a, const BlockStatsIn& in, const Bloc
       });
 }
 
-// A thread makes eight channels of a pixel, whose bits are one byte.
+// Each thread computes eight channels of a pixel, whose ReLU bits form one byte of `open`.
 template <class T>
 void conv_block_fwd(const ConvBlockArgs& a, const BlockFwdIn& in, const BlockFwdOut& out) {
   const MutView made = in.filter ? out.made : out.y;
@@ -142,8 +142,8 @@ void conv_block_bwd_params(const ConvBlockArgs& a, const BlockParamsIn& in, cons
       });
 }
 
-// The gradient db of the filter's output goes through memory, since nine outputs of dx read each of it; so
-// does that of the convolution's.
+// The gradient db of batch norm's input goes to scratch memory if a filter or a 1x1 convolution
+// needs it: several elements of dx depend on each of its values.
 template <class T>
 void conv_block_bwd(const ConvBlockArgs& a, bool accumulate, const BlockGradIn& in, const BlockGradOut& out) {
   const Gradient<T> gradient(in.dy, in.open);

@@ -1,6 +1,6 @@
-// Products of matrices by cuBLASLt: one plan per shape, chosen by the library's heuristic. The choice depends
-// on the shape, the alignment and the device alone, and partial sums are only joined in the workspace: equal
-// calls give equal bits.
+// Matrix products by cuBLASLt, with one plan per shape from the library's heuristic.
+// The choice depends only on shape, alignment and device,
+// and partial sums are added in the workspace, never by atomics. So equal calls give equal bits.
 #include <cublasLt.h>
 
 #include <map>
@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t workspace_limit = std::size_t{32} << 20;
 
-// The functions of the library that are used here.
+// The library's functions that this file calls.
 struct CublasLt {
   decltype(&cublasLtCreate) create;
   decltype(&cublasLtGetStatusString) status_string;
@@ -57,7 +57,7 @@ void check(cublasStatus_t status, const char* call, const Product& p) {
                 p.bias == nullptr ? "" : " + bias");
 }
 
-// The largest power of two up to 256 that divides the address.
+// Returns the largest power of two up to 256 that divides the address.
 std::uint32_t alignment_of(const void* p) {
   const auto address = reinterpret_cast<std::uintptr_t>(p);
   std::uint32_t unit = 256;
@@ -87,8 +87,8 @@ cublasLtHandle_t handle() {
   return h;
 }
 
-// The library counts columns first. A row-major [m,n] is its n x m, and y = a b becomes y' = b' a': its left
-// operand is our b, its right one our a.
+// The library is column-major: our row-major [m,n] is its n x m.
+// So y = a b becomes y' = b' a', with our b as its left operand and our a as its right one.
 void describe(const Product& p, Plan& plan) {
   const auto compute = gpu::tf32() ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   check(lt().desc_create(&plan.desc, compute, CUDA_R_32F), "cublasLtMatmulDescCreate", p);
@@ -109,7 +109,7 @@ void describe(const Product& p, Plan& plan) {
                              static_cast<std::uint64_t>(columns), rows),
           "cublasLtMatrixLayoutCreate", p);
   };
-  // As stored: b is row-major [k,n] or, transposed, [n,k]; its column-first form has the inner size as rows.
+  // Sizes as stored, the inner one first: b is row-major [k,n], or [n,k] if transposed.
   layout(&plan.left, p.transpose_b ? p.k : p.n, p.transpose_b ? p.n : p.k);
   layout(&plan.right, p.transpose_a ? p.m : p.k, p.transpose_a ? p.k : p.m);
   layout(&plan.out, p.n, p.m);
@@ -146,7 +146,7 @@ Plan make_plan(const Product& p) {
 }  // namespace
 
 bool cublas_product(const Product& p) {
-  if (p.bias != nullptr && alignment_of(p.bias) < 16) return false;  // a bias that begins inside other memory
+  if (p.bias != nullptr && alignment_of(p.bias) < 16) return false;  // a bias that is a slice of other memory
   static std::mutex mutex;
   static auto* plans = new std::map<Key, Plan>;
   const std::lock_guard lock(mutex);

@@ -1,6 +1,6 @@
-// Convolutions by cuDNN's classic interface, all tensors channels-last. A plan per shape holds the
-// deterministic algorithms that fit the workspace, in the order of cuDNN's heuristic: a choice by the clock
-// could differ from one run to the next, and with it the bits.
+// Convolutions by cuDNN's classic interface, all tensors channels-last. A plan per shape lists
+// the deterministic algorithms that fit the workspace, in the order of cuDNN's heuristic.
+// Timing them instead could choose differently in each run, and change the bits.
 #include <cudnn.h>
 
 #include <array>
@@ -18,10 +18,10 @@
 namespace reprise::kernels::cuda {
 namespace {
 
-// The same for every device and at every time, since the choice hangs on it.
+// A constant for all devices and loads, because the choice of algorithms depends on it.
 constexpr std::size_t workspace_limit = std::size_t{512} << 20;
 
-// The functions of the library that are used here.
+// The library's functions that this file calls.
 struct Cudnn {
   decltype(&cudnnGetVersion) version;
   decltype(&cudnnGetErrorString) error_string;
@@ -100,7 +100,7 @@ void check(cudnnStatus_t status, const char* call, const Convolution& c) {
                 call, dnn().error_string(status), text_of(c));
 }
 
-// All statuses of the kind "not supported" lie between 3000 and 3999.
+// The "not supported" statuses are 3000 to 3999.
 bool unsupported(cudnnStatus_t status) {
   return static_cast<int>(status) / 1000 == 3;
 }
@@ -116,7 +116,7 @@ cudnnHandle_t handle(const Convolution& c) {
 }
 
 struct Choice {
-  int algorithm;  // of the pass's own enumeration
+  int algorithm;  // a value of the pass's own enumeration
   std::size_t workspace;
 };
 struct Plan {
@@ -146,14 +146,15 @@ void describe(const Convolution& c, Plan& plan) {
                               a.dilation[0], a.dilation[1], CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
         "cudnnSetConvolution2dDescriptor", c);
   check(dnn().set_groups(plan.convolution, a.groups), "cudnnSetConvolutionGroupCount", c);
-  // FMA keeps IEEE products; the default may round operands to TF32. Products of bf16 are exact in tensor
-  // cores.
+  // FMA math keeps IEEE products; the default may round f32 operands to TF32.
+  // bf16 products are exact in tensor cores.
   const bool exact = c.dtype == DType::f32 && !gpu::tf32();
   check(dnn().set_math(plan.convolution, exact ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH),
         "cudnnSetConvolutionMathType", c);
 }
 
-// Keeps what is deterministic and fits; `workspace(algorithm, &bytes)` asks the library.
+// Appends to plan.choices the offered algorithms that are deterministic and fit workspace_limit.
+// `workspace(algorithm, &bytes)` asks the library for an algorithm's workspace.
 template <class Perf, class Workspace>
 void keep(const std::vector<Perf>& offered, int count, Plan& plan, Workspace workspace) {
   for (int i = 0; i < count; ++i) {
@@ -233,7 +234,7 @@ Key key_of(const Convolution& c) {
   return key;
 }
 
-// The library takes sizes as int, and memory that is aligned as it comes from the pool.
+// Returns whether the library can take c: sizes that fit int, and addresses aligned to 16 bytes.
 bool fits(const Convolution& c) {
   for (const Shape& s : {c.x_shape, c.w_shape, c.y_shape})
     for (const std::int64_t d : s.dims())
@@ -275,7 +276,7 @@ bool cudnn_convolution(const Convolution& c) {
       check(status, call_of(c.pass), c);
       return true;
     }
-    plan.choices.erase(plan.choices.begin());  // the same for every run: the refusal depends on the shape
+    plan.choices.erase(plan.choices.begin());  // equal in every run: the refusal depends on the shape
     report(c, plan);
   }
   return false;

@@ -1,11 +1,12 @@
-// One filter per channel; ../ref/depthwise.cpp defines it. A row of threads walks along (W,C).
+// Depthwise convolutions, one filter per channel, defined in ../ref/depthwise.cpp.
+// Neighbouring threads compute neighbouring elements of (W,C).
 #include "engine/kernels/cuda/launch.h"
 #include "engine/kernels/cuda/windows.h"
 
 namespace reprise::kernels::cuda {
 namespace {
 
-// dw for R x S taps known to the compiler: each thread reads dy once and the pixels under the window.
+// Computes dw for R x S taps known at compile time: each value of dy is read once for all taps.
 template <int R, int S, class T>
 void wgrad_all_taps(const Windows& z, std::int64_t images, std::int64_t channels, const T* x, const T* dy,
                     float* dw) {
@@ -28,7 +29,7 @@ void wgrad_all_taps(const Windows& z, std::int64_t images, std::int64_t channels
       });
 }
 
-// Any window: one sum per tap.
+// Computes dw for any window, reading dy once per tap.
 template <class T>
 void wgrad_by_tap(const Windows& z, std::int64_t images, std::int64_t channels, const T* x, const T* dy,
                   float* dw) {
@@ -61,7 +62,7 @@ void depthwise_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
   });
 }
 
-// dx gathers from every output that its element touched.
+// Each element of dx gathers from all outputs whose window covers it.
 template <class T>
 void depthwise_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
   const Windows z(dx.shape, dy.shape, w.dim(0), w.dim(1), a);

@@ -1,4 +1,4 @@
-// Element by element, as ../ref/unary.cpp, binary.cpp and images.cpp.
+// Elementwise kernels, defined in ../ref/unary.cpp, binary.cpp and images.cpp.
 #include "engine/kernels/cuda/launch.h"
 
 namespace reprise::kernels::cuda {
@@ -20,7 +20,7 @@ __device__ inline float apply(UnaryOp op, float x) {
   return x;
 }
 
-// dy/dx from x (log) or from y (the others).
+// Computes dy/dx from x (log) or from y (all others).
 __device__ inline float derivative(UnaryOp op, float x, float y) {
   switch (op) {
     case UnaryOp::exp:
@@ -51,14 +51,14 @@ __device__ inline float apply(BinaryOp op, float a, float b) {
   return a;
 }
 
-// mean and std of a channel, in registers.
+// NormalizeArgs in a form that kernels take by value.
 struct Normalize {
   float mean[4], std[4];
 };
 
 }  // namespace
 
-// NaN stays NaN
+// y = max(x, 0); NaN stays NaN.
 template <class T>
 void relu_fwd(View x, MutView y) {
   const T* in = x.data<T>();
@@ -86,7 +86,7 @@ void unary_fwd(const UnaryArgs& a, View x, MutView y) {
   each_element(x.numel(), [=] __device__(std::int64_t i) { store(out[i], apply(op, value_of(in[i]))); });
 }
 
-// Of x and y the one that the derivative does not need may be absent.
+// dx = dy * derivative. Of x and y, the one that the derivative does not use may be absent.
 template <class T>
 void unary_bwd(const UnaryArgs& a, View x, View y, View dy, MutView dx) {
   const UnaryOp op = a.op;
@@ -98,7 +98,7 @@ void unary_bwd(const UnaryArgs& a, View x, View y, View dy, MutView dx) {
   });
 }
 
-// A b that is broadcast is a parameter: float.
+// y = a op b. A broadcast b is a parameter, so it is float.
 template <class T>
 void binary(const BinaryArgs& args, View a, View b, MutView y) {
   const BinaryOp op = args.op;
@@ -133,7 +133,7 @@ void affine(const AffineArgs& a, View x, MutView y) {
   each_element(x.numel(), [=] __device__(std::int64_t i) { store(out[i], scale * value_of(in[i]) + shift); });
 }
 
-// y[...,c] = x[c], or x's one value everywhere; x is float
+// y[...,c] = x[c], or x[0] everywhere if x has one value. x is float.
 template <class T>
 void expand(View x, MutView y) {
   const std::int64_t channels = x.numel(), rows = channels == 0 ? 0 : y.numel() / channels;
@@ -147,7 +147,7 @@ void expand(View x, MutView y) {
                [=] __device__(std::int64_t row, std::int64_t c) { store(out[row * channels + c], in[c]); });
 }
 
-// From any other floating type.
+// Converts from any floating-point dtype to T.
 template <class T>
 void cast(View x, MutView y) {
   T* out = y.data<T>();

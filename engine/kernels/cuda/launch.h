@@ -1,5 +1,5 @@
-// How kernels are launched: one thread per element, per element of a row, or a tree of sums per channel. All
-// cuts follow from the shape alone, never from the device, so results do not depend on it.
+// Three ways to launch: a thread per element, a thread per element of a row, and sums per channel
+// by a fixed tree. Only the shape decides how work is divided, so results are equal on any device.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -10,8 +10,8 @@
 #include "engine/kernels/cuda/runtime.h"
 #include "engine/kernels/kernels.h"
 
-// LAUNCH runs threads that never wait for each other; LAUNCH_BLOCKS runs kernels with __syncthreads(). For
-// the compiler of CUDA they are the same; the emulation of the tests runs the former faster.
+// REPRISE_LAUNCH is for kernels whose threads never wait for each other, REPRISE_LAUNCH_BLOCKS for
+// those with __syncthreads(). nvcc treats both alike; the tests' emulation runs the former faster.
 #if defined(__CUDACC__)
 #define REPRISE_LAUNCH(kernel, grid, block, ...)                                 \
   do {                                                                           \
@@ -26,7 +26,7 @@ namespace reprise::kernels::cuda {
 inline constexpr int block_threads = 256;
 
 inline unsigned blocks_for(std::int64_t n, std::int64_t per_block) {
-  constexpr std::int64_t most = 1 << 20;  // further work is done by the same threads in turn
+  constexpr std::int64_t most = 1 << 20;  // beyond this many, each thread loops over several elements
   const std::int64_t blocks = (n + per_block - 1) / per_block;
   return static_cast<unsigned>(blocks < most ? blocks : most);
 }
@@ -57,7 +57,7 @@ __global__ void row_kernel(std::int64_t rows, std::int64_t inner, F f) {
       f(row, j);
 }
 
-// Calls f(row, j) for each j of [0,inner) of each row: neighbours in j are neighbouring threads.
+// Calls f(row, j) for each row of [0,rows) and j of [0,inner); neighbouring threads differ in j.
 template <class F>
 void each_in_rows(std::int64_t rows, std::int64_t inner, F f) {
   if (rows <= 0 || inner <= 0) return;
@@ -69,8 +69,8 @@ void each_in_rows(std::int64_t rows, std::int64_t inner, F f) {
   REPRISE_LAUNCH(row_kernel, grid, block, rows, inner, f);
 }
 
-// How the values of (groups, count, channels) are cut for sums over `count`: blocks of 256 threads, `wide`
-// channels times `high` lanes, over chunks of `rows` values.
+// Divides values (groups, count, channels) for sums over `count`. A block of 256 threads,
+// `wide` channels times `high` lanes, sums one chunk of `rows` values of one group.
 struct SumShape {
   std::int64_t groups, count, channels;
   std::int64_t tiles, chunks, rows;
@@ -90,7 +90,7 @@ struct SumShape {
   }
 };
 
-// The sums of one chunk: each thread adds its lane's values in order, then the lanes are joined as a tree.
+// Sums one chunk: each thread adds its lane's values in order, then a tree adds the lanes.
 template <int K, class Map>
 __global__ void sum_kernel(SumShape z, Map map, double* partial) {
   __shared__ double lanes[block_threads];
@@ -117,8 +117,8 @@ __global__ void sum_kernel(SumShape z, Map map, double* partial) {
   }
 }
 
-// For each group g and channel c: sums over i of [0,count), taken in double. map(g, i, c, sum) adds the i-th
-// terms to sum[0..K); finish(g * channels + c, sum) uses the totals.
+// Computes K sums over i of [0,count), in double, for each group g and channel c. map(g, i, c, sum)
+// adds the i-th terms to sum[0..K); finish(g * channels + c, sum) receives the totals.
 template <int K, class Map, class Finish>
 void channel_sums(std::int64_t groups, std::int64_t count, std::int64_t channels, Map map, Finish finish) {
   if (groups <= 0 || channels <= 0) return;
@@ -143,7 +143,7 @@ void channel_sums(std::int64_t groups, std::int64_t count, std::int64_t channels
 
 }  // namespace reprise::kernels::cuda
 
-// Makes the forms of a kernel that the table claims; of one that sees images, the one for bf16 too.
+// Instantiates a kernel for f32, and a kernel on images also for bf16, as kernels.def claims.
 #define REPRISE_CUDA_KERNEL(name) template decltype(name<float>) name<float>
 #define REPRISE_CUDA_IMAGE_KERNEL(name) \
   REPRISE_CUDA_KERNEL(name);            \

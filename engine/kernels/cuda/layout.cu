@@ -1,4 +1,4 @@
-// Boxes and joined tensors, as ../ref/layout.cpp: element i of a box lies at begin + i * step.
+// Boxes (element i lies at begin + i * step) and concatenation, defined in ../ref/layout.cpp.
 #include "engine/kernels/cuda/launch.h"
 
 namespace reprise::kernels::cuda {
@@ -6,7 +6,7 @@ namespace {
 
 constexpr int max_rank = Shape::max_rank;
 
-// The sizes of the two tensors of a box op, as a kernel takes them.
+// The sizes of a box op's two tensors, in a form that kernels take by value.
 struct Box {
   int rank;
   std::int64_t begin[max_rank], step[max_rank], x[max_rank], y[max_rank];
@@ -39,7 +39,7 @@ void box_read(const BoxArgs& a, View x, MutView y) {
   });
 }
 
-// Zero outside the box.
+// Writes x into the box of y, and zeros outside it.
 template <class T>
 void box_write(const BoxArgs& a, View x, MutView y) {
   const Box box(a, x.shape, y.shape);
@@ -59,7 +59,8 @@ void box_write(const BoxArgs& a, View x, MutView y) {
   });
 }
 
-// Seen from the joined dimension, each tensor is `outer` runs of its own length.
+// From dimension args.dim on, each tensor is a sequence of contiguous runs.
+// A run of y is one of a followed by one of b.
 template <class T>
 void concat(const ConcatArgs& args, View a, View b, MutView y) {
   std::int64_t inner = 1;

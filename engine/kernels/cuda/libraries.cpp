@@ -24,7 +24,7 @@ Library::Library(const std::string& library, const std::vector<std::string>& nam
   }
   throw_error(
       "cuda: {} could not be loaded, which computes {}{}\n  install it ({}) or put its folder into "
-      "LD_LIBRARY_PATH; REPRISE_CUDA_LIBRARIES=0 does without, by slow kernels of our own",
+      "LD_LIBRARY_PATH; REPRISE_CUDA_LIBRARIES=0 uses slower kernels of our own instead",
       library, purpose, tried, package);
 }
 

@@ -1,6 +1,6 @@
-// The products that NVIDIA's libraries compute: convolutions by cuDNN, matrices by cuBLASLt, both loaded at
-// first use. Each answers false where it cannot serve (then our own plain kernel runs) and throws Error where
-// it fails.
+// Convolutions by cuDNN and matrix products by cuBLASLt, both loaded at first use.
+// Each function returns false if the library has nothing for the case (our plain kernel then runs),
+// and throws Error if it fails.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,11 @@
 
 namespace reprise::kernels::cuda {
 
-// The libraries are on unless REPRISE_CUDA_LIBRARIES=0.
+// Returns whether to use the libraries: true unless REPRISE_CUDA_LIBRARIES=0.
 bool libraries_wanted();
 
-// x (N,H,W,C), w (O,R,S,I), y (N,OH,OW,O); the one that the pass computes is written, the others are read.
-// All f32, or, but for wgrad, all bf16 with sums in f32.
+// One pass of a convolution with x (N,H,W,C), w (O,R,S,I), y (N,OH,OW,O).
+// fwd writes y, dgrad x, wgrad w. All three are f32, or all bf16 with sums in f32 (not in wgrad).
 enum class ConvPass : std::uint8_t { fwd, dgrad, wgrad };
 struct Convolution {
   ConvPass pass;
@@ -28,8 +28,8 @@ struct Convolution {
 };
 bool cudnn_convolution(const Convolution& c);
 
-// y[m,n] = sum_k a[m,k] b[k,n] + bias[n], row-major, f32. A transposed operand is stored with its two sizes
-// swapped; bias may be null.
+// y[m,n] = sum_k a[m,k] b[k,n] + bias[n], row-major, f32.
+// A transposed operand is stored with its two dimensions swapped. bias may be null.
 struct Product {
   std::int64_t m, n, k;
   bool transpose_a, transpose_b;
@@ -38,12 +38,14 @@ struct Product {
 };
 bool cublas_product(const Product& p);
 
-// A shared library that is loaded when it is first needed.
+// A shared library, loaded at run time and never unloaded.
 class Library {
  public:
-  // Tries the names in turn; `purpose` ("convolutions") and `package` go into the Error.
+  // Loads the first of `names` that exists. Throws Error if none does;
+  // its text says what the library computes (`purpose`) and what to install (`package`).
   Library(const std::string& library, const std::vector<std::string>& names, const std::string& purpose,
           const std::string& package);
+  // Sets `function` to the address of `symbol`. Throws Error if the library lacks it.
   template <class F>
   void find(F& function, const char* symbol) const {
     function = reinterpret_cast<F>(address(symbol));

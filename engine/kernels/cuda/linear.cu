@@ -1,5 +1,5 @@
-// Linear layers and products of matrices: cuBLASLt, or the plain kernel below where it cannot serve. The
-// definitions are in ../ref/linear.cpp.
+// Linear layers and matrix products, defined in ../ref/linear.cpp:
+// by cuBLASLt, or by the plain kernel below if it has no algorithm.
 #include "engine/kernels/cuda/launch.h"
 #include "engine/kernels/cuda/libraries.h"
 
@@ -8,7 +8,7 @@ namespace {
 
 constexpr int tile = 16;
 
-// A tile of y per block; a and b pass through shared memory, tile by tile along k, in its order.
+// Computes a tile of y per block. Tiles of a and b pass through shared memory in the order of k.
 __global__ void product_kernel(Product p, std::int64_t tiles_n) {
   __shared__ float of_a[tile][tile + 1], of_b[tile][tile + 1];
   const int i = static_cast<int>(threadIdx.y), j = static_cast<int>(threadIdx.x);
@@ -53,7 +53,7 @@ void linear_wgrad(View x, View dy, MutView dw) {
   product({dw.dim(0), dw.dim(1), x.dim(0), true, false, dy.data<T>(), x.data<T>(), nullptr, dw.data<T>()});
 }
 
-// The sum of the rows, in double.
+// db = the sum of dy's rows, taken in double.
 template <class T>
 void linear_bgrad(View dy, MutView db) {
   const std::int64_t out = db.dim(0);

@@ -1,6 +1,6 @@
-// Kernels compute in float (or double): bf16 is widened where it is read, and rounded once, to nearest and a
-// tie to even, where it is stored. Filters of depthwise convolutions, statistics and parameters are float
-// beside images of both types.
+// Conversion between float and bf16. Kernels compute in float (or double):
+// they widen bf16 on loading and round once, to nearest even, on storing.
+// Depthwise filters, statistics and parameters are always float.
 #pragma once
 
 #include <cuda_runtime.h>

@@ -1,4 +1,4 @@
-// One step of an optimizer, in place, in the order of ../ref/optimizer.cpp.
+// One step of an optimizer, in place, with the operations of ../ref/optimizer.cpp in its order.
 #include <cmath>
 
 #include "engine/kernels/cuda/launch.h"

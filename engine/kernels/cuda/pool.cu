@@ -1,11 +1,12 @@
-// Windows over (N,H,W,C), as ../ref/pool.cpp: output (p,q) sees rows p*sh - ph + r and columns q*sw - pw + s.
+// Pooling over (N,H,W,C), defined in ../ref/pool.cpp.
+// Output (p,q) covers the rows p*sh - ph + r and the columns q*sw - pw + s.
 #include "engine/kernels/cuda/launch.h"
 #include "engine/kernels/cuda/windows.h"
 
 namespace reprise::kernels::cuda {
 namespace {
 
-// What an average divides by: the whole window, or its pixels inside the image.
+// Returns an average's divisor: the window's size, or the number of its pixels inside the image.
 __device__ inline std::int64_t divisor(const Windows& z, bool count_padding, std::int64_t p, std::int64_t q) {
   if (count_padding) return z.taps_h * z.taps_w;
   std::int64_t inside = 0;
@@ -16,7 +17,7 @@ __device__ inline std::int64_t divisor(const Windows& z, bool count_padding, std
 
 }  // namespace
 
-// The first largest wins, and NaN wins over every number.
+// Of equal maxima the first wins. NaN wins over every number.
 template <class T>
 void max_pool2d_fwd(const Pool2dArgs& a, View x, MutView y, MutView tap) {
   const Windows z(x.shape, y.shape, a);
@@ -44,7 +45,7 @@ void max_pool2d_fwd(const Pool2dArgs& a, View x, MutView y, MutView tap) {
   });
 }
 
-// dx = the sum of dy over the windows that this pixel won
+// dx = the sum of dy over the windows in which this pixel was the maximum
 template <class T>
 void max_pool2d_bwd(const Pool2dArgs& a, View dy, View tap, MutView dx) {
   const Windows z(dx.shape, dy.shape, a);

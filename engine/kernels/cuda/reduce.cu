@@ -1,15 +1,15 @@
-// Sums and norms, taken in double by a fixed tree; ../ref/reduce.cpp defines them.
+// Sums and norms, defined in ../ref/reduce.cpp. Sums are taken in double, by a fixed tree.
 #include "engine/kernels/cuda/launch.h"
 
 namespace reprise::kernels::cuda {
 namespace {
 
-// l12 has a row per index of the first axis; the others, and a tensor of rank 1, are one row.
+// Returns the number of rows with a norm of their own: x[0] for l12 and rank > 1, else 1.
 std::int64_t rows_of(NormKind kind, const Shape& x) {
   return kind == NormKind::l12 && x.rank() > 1 ? x[0] : 1;
 }
 
-// The norm of each row of n values: sum |w| or sqrt(sum w^2).
+// Computes the norm of each row of n values: sum |x| (l1) or sqrt(sum x^2).
 template <class T>
 void row_norms(bool l1, std::int64_t rows, std::int64_t n, const T* x, double* norms) {
   channel_sums<1>(
@@ -62,7 +62,7 @@ void norm_fwd(const NormArgs& a, View x, MutView y) {
       [=] __device__(std::int64_t, const double* sum) { out[0] = static_cast<T>(sum[0]); });
 }
 
-// l1: dx = dy * sign(x).   l2, l12: dx = dy * x / (the norm of x's row), 0 where that norm is 0.
+// l1: dx = dy * sign(x).   l2, l12: dx = dy * x / (the norm of x's row), or 0 if that norm is 0.
 template <class T>
 void norm_bwd(const NormArgs& a, View x, View dy, MutView dx) {
   const bool l1 = a.kind == NormKind::l1;

@@ -1,4 +1,4 @@
-// Devices, streams, copies: the plain calls of the CUDA runtime, each checked.
+// Implements engine/base/gpu.h: devices, streams and copies by checked calls of the CUDA runtime.
 #include "engine/kernels/cuda/runtime.h"
 
 #include <cuda_runtime_api.h>
@@ -33,9 +33,8 @@ std::string remedy(cudaError_t code) {
     case cudaErrorIllegalAddress:
     case cudaErrorLaunchFailure:
     case cudaErrorMisalignedAddress:
-      return "a kernel went wrong, and the GPU does nothing more for this process; REPRISE_DEBUG=2 names the "
-             "kernel "
-             "and its shapes";
+      return "a kernel failed, and this process cannot use the GPU any more; REPRISE_DEBUG=2 names the "
+             "kernel and its shapes";
     default:
       return "";
   }
@@ -49,11 +48,11 @@ std::string message(cudaError_t code, const char* what, int index) {
 
 void check(cudaError_t code, const char* what, int index) {
   if (code == cudaSuccess) return;
-  cudaGetLastError();  // an error that is not sticky must not come up again elsewhere
+  cudaGetLastError();  // clears the error, so that a later check does not report it again
   throw_error("{}", message(code, what, index));
 }
 
-// The stream of a device, made at first use.
+// Selects the device and returns its stream, created at first use.
 cudaStream_t stream_of(int index) {
   static std::mutex mutex;
   static auto* streams = new std::map<int, cudaStream_t>;
@@ -146,7 +145,7 @@ std::byte* allocate(int index, std::size_t bytes) {
 }
 
 void release(int index, std::byte* p) noexcept {
-  // At the process's end the driver may be gone before us; then there is nothing to free.
+  // When the process ends, the driver may have shut down already; then there is nothing to free.
   if (cudaSetDevice(index) == cudaSuccess) cudaFree(p);
   cudaGetLastError();
 }
@@ -158,7 +157,7 @@ Room room(int index) {
   return r;
 }
 
-// From pageable memory the call returns once the bytes are in the driver's own buffer.
+// From pageable memory, cudaMemcpyAsync returns once the bytes are in the driver's own buffer.
 void copy_in(int index, void* to, const void* from, std::size_t bytes) {
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_of(index)), "copy to the device",
         index);

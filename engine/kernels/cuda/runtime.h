@@ -1,4 +1,4 @@
-// What the kernels of this folder share on the host's side. No CUDA header, so that any file may include it.
+// Host-side helpers of this folder's kernels. Includes no CUDA header, so any file may include it.
 #pragma once
 
 #include <cstddef>
@@ -11,20 +11,20 @@ struct CUstream_st;  // what cudaStream_t points to
 
 namespace reprise::kernels::cuda {
 
-// The device that gpu::select named in this thread, and its one stream.
+// Returns the device that gpu::select chose in this thread, and the one stream of that device.
 int current_device();
 CUstream_st* stream();
 
-// Throws Error where the last launch was refused.
+// Throws Error if the last kernel launch failed.
 void check_launch();
-// Throws Error naming the library's call and the remedy; code 0 is success in all of them.
+// Throws Error, naming the call `what` and a remedy, unless `code` (a cudaError_t) is 0, success.
 void check_runtime(int code, const char* what);
 
-// As a number of blocks; Error where a grid cannot be that large (2^31 - 1).
+// Returns `blocks` as a grid size. Throws Error if it exceeds 2^31 - 1, the largest grid.
 unsigned grid_size(std::int64_t blocks);
 
-// Memory for the duration of one kernel, from the device's pool. All work runs in one stream, so whoever gets
-// the block next comes later.
+// Device memory from the pool, for the kernels of one call. Its destructor need not wait for them:
+// all work runs in one stream, so the block's next user runs after them.
 class Scratch {
  public:
   explicit Scratch(std::size_t bytes);

@@ -1,6 +1,6 @@
-// Frozen weights in memory that kernels can only read: physical chunks, mapped read-only for good, and for
-// the moment of writing mapped once more, writable, at another address. Many tensors share a chunk, since the
-// driver hands out memory in units of 2 MiB.
+// Frozen weights in memory that kernels can only read. A chunk of physical memory is mapped
+// read-only for as long as it lives, and mapped writable at a second address only while data
+// is copied in. Many tensors share a chunk, because the driver allocates in units of 2 MiB.
 #include <cuda.h>
 #include <cudaTypedefs.h>
 #include <cuda_runtime_api.h>
@@ -24,7 +24,7 @@ std::size_t round_up(std::size_t n, std::size_t to) {
   return (n + to - 1) / to * to;
 }
 
-// The driver's functions, looked up at run time: the program must start where there is no driver.
+// Looks up a driver function at run time, because the program must also start without a driver.
 template <class F>
 F driver_function(const char* name) {
   void* f = nullptr;
@@ -65,7 +65,7 @@ void check(CUresult code, const char* what, int index) {
               text == nullptr ? "unknown error" : text);
 }
 
-// One mapping of a chunk; undone when it goes.
+// One mapping of a chunk. The destructor unmaps it.
 class Mapping {
  public:
   Mapping(int index, CUmemGenericAllocationHandle handle, std::size_t bytes, CUmemAccess_flags access)
@@ -82,8 +82,8 @@ class Mapping {
       static std::once_flag told;
       std::call_once(told, [] {
         log_warning(
-            "cuda: this driver cannot make device memory read-only; frozen weights are guarded by their "
-            "digests alone");
+            "cuda: this driver cannot make device memory read-only; only their digests guard the frozen "
+            "weights");
       });
       allowed.flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
       code = driver().set_access(at_, bytes, &allowed, 1);
@@ -138,10 +138,10 @@ struct Chunk {
   PhysicalMemory memory;
   Mapping readable;
   std::size_t used = 0;
-  int live = 0;  // blocks that are still in use
+  int live = 0;  // the number of blocks in use
 };
 
-// The sealed memory of one device.
+// The sealed memory of one device, thread-safe.
 class Arena {
  public:
   explicit Arena(int index) : index_(index) {}
@@ -172,7 +172,7 @@ class Arena {
     Chunk* chunk = found->second;
     owner_.erase(found);
     if (--chunk->live > 0) return;
-    cudaStreamSynchronize(stream_of_device());  // a kernel may still read it
+    cudaStreamSynchronize(stream_of_device());  // a kernel may still read the chunk
     chunks_.remove_if([&](const Chunk& c) { return &c == chunk; });
   }
 

@@ -1,5 +1,5 @@
-// softmax and what stands on it, along each row of (M,C); ../ref/softmax.cpp defines them. A block of threads
-// per row; its sums and maxima are joined as a tree.
+// Softmax, losses and argmax along each row of (M,C), defined in ../ref/softmax.cpp.
+// Each row has a block of threads, which joins sums and maxima as a tree.
 #include "engine/kernels/cuda/launch.h"
 
 namespace reprise::kernels::cuda {
@@ -7,7 +7,7 @@ namespace {
 
 constexpr int row_threads = 128;
 
-// The sum of every thread's value, known to all of them.
+// Returns the sum of all threads' values to every thread of the block.
 __device__ inline float block_sum(float value) {
   __shared__ float lanes[row_threads];
   const int thread = static_cast<int>(threadIdx.x);
@@ -18,11 +18,12 @@ __device__ inline float block_sum(float value) {
     __syncthreads();
   }
   const float total = lanes[0];
-  __syncthreads();  // the next one may use the lanes again
+  __syncthreads();  // the next call reuses the lanes
   return total;
 }
 
-// The largest, NaN left out: a NaN comes back through exp(x - m).
+// Returns the maximum of all threads' values, ignoring NaN.
+// A NaN in the row still reaches the result, through exp(x - maximum).
 __device__ inline float block_max(float value) {
   __shared__ float lanes[row_threads];
   const int thread = static_cast<int>(threadIdx.x);
@@ -77,15 +78,13 @@ __global__ void log_softmax_bwd_kernel(std::int64_t n, const float* y, const flo
   for (std::int64_t c = threadIdx.x; c < n; c += row_threads) dx[at + c] = dy[at + c] - expf(y[at + c]) * sum;
 }
 
-// Whether value v at place a comes before value w at place b in the search for the first largest; place -1 is
-// none.
+// Returns whether (v, place a) beats (w, place b) as the first maximum; place -1 means none.
 __device__ inline bool before(float v, std::int64_t a, float w, std::int64_t b) {
   if (a < 0 || b < 0) return a >= 0;
   return v > w || (v == w && a < b);
 }
 
-// A NaN in front stays the largest, any other is left out: no number compares greater than it, nor it than
-// any.
+// A NaN in first place wins and any other is ignored, as in a search that compares by v > best.
 __global__ void argmax_kernel(std::int64_t n, const float* x, std::int64_t* y) {
   __shared__ float value[row_threads];
   __shared__ std::int64_t place[row_threads];
@@ -115,7 +114,7 @@ __global__ void argmax_kernel(std::int64_t n, const float* x, std::int64_t* y) {
   if (thread == 0) y[blockIdx.x] = place[0];
 }
 
-// The grid for one block per row; 0 where there is nothing to do.
+// Returns the grid for one block per row; 0 if there is nothing to do.
 unsigned rows_grid(const Shape& x) {
   return x[1] == 0 ? 0 : grid_size(x[0]);
 }
@@ -154,8 +153,8 @@ void log_softmax_bwd(View y, View dy, MutView dx) {
                         dy.data<T>(), dx.data<T>());
 }
 
-// loss = mean over the rows of -log_probs[n, labels[n]]. Labels lie on the device, where nobody
-// has checked them: one outside the classes makes the loss NaN.
+// loss = mean over n of -log_probs[n, labels[n]]
+// Labels on the device are not checked beforehand: one outside the classes makes the loss NaN.
 template <class T>
 void nll_fwd(View log_probs, View labels, MutView loss) {
   const std::int64_t rows = log_probs.dim(0), n = log_probs.dim(1);

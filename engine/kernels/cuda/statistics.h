@@ -1,4 +1,4 @@
-// Batch norm of one value, forward and backward. Plain and fused kernels share it, and with it their bits.
+// Batch norm of one value, forward and backward. Plain and fused kernels share it, and so its bits.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -8,7 +8,7 @@ namespace reprise::kernels::cuda {
 __device__ inline float normalized(float x, float mean, float var, float gamma, float beta, float eps) {
   return (x - mean) * (gamma / sqrtf(var + eps)) + beta;
 }
-// `count`: the values of a channel.
+// dx of one value, if the statistics depend on x; `count` is the number of values per channel.
 __device__ inline float input_gradient(float x, float dy, float mean, float var, float gamma, float dgamma,
                                        float dbeta, float count, float eps) {
   const float invstd = 1 / sqrtf(var + eps);

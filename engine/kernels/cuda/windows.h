@@ -1,4 +1,4 @@
-// The sizes of a windowed op over (N,H,W,C), as a kernel takes them: one pair of images and the window.
+// The sizes of a windowed op over (N,H,W,C), in a form that kernels take by value.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -11,8 +11,8 @@
 
 namespace reprise::kernels::cuda {
 
-// x is (N,H,W,C), y (N,OH,OW,·). Row p of y sees the rows p*sh - ph + r*dh of x, r < taps_h; columns
-// likewise.
+// x is (N,H,W,C), y (N,OH,OW,·).
+// Row p of y depends on the rows p*sh - ph + r*dh of x, 0 <= r < taps_h; columns likewise.
 struct Windows {
   std::int64_t height, width, oh, ow;
   std::int64_t taps_h, taps_w, sh, sw, ph, pw, dh, dw;
@@ -44,13 +44,13 @@ struct Windows {
         dh(1),
         dw(1) {}
 
-  // The pixel of x at tap (r,s) of output (p,q), as its number in the image; -1 outside.
+  // Returns the pixel of x at tap (r,s) of output (p,q): its index in the image, or -1 outside.
   __host__ __device__ std::int64_t pixel(std::int64_t p, std::int64_t q, std::int64_t r,
                                          std::int64_t s) const {
     const std::int64_t h = p * sh - ph + r * dh, v = q * sw - pw + s * dw;
     return h < 0 || h >= height || v < 0 || v >= width ? -1 : h * width + v;
   }
-  // The output whose tap (r,s) is the pixel (h,v), as its number in the image; -1 where there is none.
+  // Returns the output whose tap (r,s) is pixel (h,v): its index in the image, or -1 for none.
   __host__ __device__ std::int64_t output(std::int64_t h, std::int64_t v, std::int64_t r,
                                           std::int64_t s) const {
     const std::int64_t p = h + ph - r * dh, q = v + pw - s * dw;
@@ -59,8 +59,8 @@ struct Windows {
   }
 };
 
-// A depthwise convolution's sum at output (p,q) of an image and one channel, whose filter taps lie `channels`
-// apart. Plain and fused kernels share it.
+// Computes a depthwise convolution at output (p,q) and channel c of one image. Plain and fused
+// kernels share it. `filter` is (R,S,C), so the taps of a channel lie `channels` apart.
 template <class T>
 __device__ inline float depthwise_sum(const Windows& z, const T* image, const float* filter, std::int64_t p,
                                       std::int64_t q, std::int64_t channels, std::int64_t c) {

@@ -2,9 +2,9 @@
 
     compare_pillow.py DECODE_IMAGES FOLDER... [--recode N] [--clip-grey16]
 
-Walks the folders and prints a Markdown table: files, how many are equal to the bit, the largest difference of a value, and how
-many only one side reads. With --recode, N of the readable images, at most 512 pixels a side, are also written by Pillow in
-every kind that it writes, into a temporary folder, and compared.
+Walks the folders and prints a Markdown table: the number of files, how many have equal bits, the largest difference of a
+value, and how many only one side reads. With --recode, Pillow also writes N of the readable images, at most 512 pixels wide
+and high, in every format that it can write into a temporary folder, and these are compared too.
 """
 import argparse
 import collections
@@ -24,7 +24,7 @@ def jpeg_kind(image):
     coding = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive", 0xC9: "arithmetic", 0xCA: "arithmetic progressive"}
     data = pathlib.Path(image.filename).read_bytes()
     at, marker = 2, 0
-    while at + 4 < len(data):  # to the start of frame
+    while at + 4 < len(data):  # up to the start of frame
         marker = data[at + 1]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             break
@@ -47,13 +47,13 @@ def kind_of(image):
 
 
 def pillow(path):
-    """(kind, pixels), pixels None where Pillow does not read it."""
+    """Returns (kind, pixels); pixels is None if Pillow cannot read the file."""
     kind = "not read by Pillow"
     try:
         with Image.open(path) as image:
             kind = kind_of(image)
             return kind, np.asarray(image.convert("RGB"))
-    except Exception:  # Pillow raises what it likes
+    except Exception:  # Pillow raises many types
         return kind, None
 
 
@@ -74,7 +74,7 @@ class Decoder:
 
 
 def recoded(path, folder, number):
-    """Writes the image in every kind that Pillow writes."""
+    """Writes the image in every format that Pillow can write."""
     image = Image.open(path).convert("RGB")
     image.thumbnail((512, 512))
     grey = image.convert("L")

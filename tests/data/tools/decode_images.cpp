@@ -1,6 +1,7 @@
-// decode_images [--clip-grey16]: decodes the files whose paths stand on standard input, one a line. For each
-// it writes a line, "OK width height" followed by the pixels (height * width * 3 bytes of RGB), or "ERR
-// reason". For compare_pillow.py.
+// decode_images [--clip-grey16]: decodes the files whose paths are on standard input, one per line.
+// For each file it writes one of, for compare_pillow.py:
+//   OK width height     then the pixels (height * width * 3 bytes of RGB)
+//   ERR reason
 #include <cstdio>
 #include <iostream>
 #include <string>

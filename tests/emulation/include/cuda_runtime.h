@@ -1,4 +1,4 @@
-// What CUDA's compiler adds to C++, for a compiler of the host.
+// nvcc's additions to C++, for a host compiler.
 #pragma once
 
 #include <cuda_runtime_api.h>

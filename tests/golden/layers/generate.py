@@ -1,11 +1,13 @@
 """Golden values for tests/layers from PyTorch, torchvision and timm, in double precision.
 
 Weights and images are not stored: both sides compute them from the tensor's name and an index (value() below, fill() in
-tests/layers/golden.cpp). Per network one file: for each method the logits, the loss with the seed's penalty, and for
-every trained tensor and every running statistic its norm and 8 samples, one row a tensor, sorted by name. A file `<network>_active` is for weights with which nearly every ReLU is open, and says for single precision what it can
-give: `<method>.noise.*` is how far PyTorch's own is from the above, for logits and each row's tensor in norms of it. (With
-other weights a value within rounding of 0 falls on the other side of a ReLU now and then, which changes gradients by whole
-terms. Evaluation mode is in this file alone: there the other weights let activations grow without bound.)
+tests/layers/golden.cpp). Each network has a file. For each method it has the logits, the loss with the original's penalty,
+and for every trained tensor and every running statistic its norm and 8 of its elements, one row per tensor, sorted by name.
+
+A file `<network>_active` is for weights that open nearly every ReLU. It also says what single precision can reach:
+`<method>.noise.*` is the distance of PyTorch's own results from the above, for the logits and for each row's tensor, in norms.
+With other weights, rounding moves a value near 0 to the other side of a ReLU now and then, which changes gradients by whole
+terms. Methods in evaluation mode are only in this file, because with other weights their activations grow without bound.
 
     python3 tests/golden/layers/generate.py        (writes beside itself)
 """
@@ -30,7 +32,7 @@ LAMBDA = 1e-5
 # ---- values from names
 
 def value(name, count):
-    """`count` numbers in [-0.5, 0.5), exact in single precision: SplitMix64 at the name's FNV-1a hash plus the index."""
+    """Returns `count` numbers in [-0.5, 0.5), exact in single precision: SplitMix64 at the name's FNV-1a hash plus the index."""
     h = 0xCBF29CE484222325
     for b in name.encode():
         h = (h ^ b) * 0x100000001B3 % 2**64
@@ -43,7 +45,7 @@ def value(name, count):
 
 
 def filled(name, shape, active=False):
-    """The tensor of that name: batch norm near the identity, kernels near a Dirac, filters of He's variance."""
+    """Returns the tensor of that name: batch norm near the identity, kernels near a Dirac, filters with He's variance."""
     v = value(name, int(np.prod(shape))).reshape(shape)
     if name.endswith("running_mean"):
         v = 0.2 * v
@@ -129,7 +131,7 @@ class Residual(nn.Module):
 
 
 def apply_method(net, method):
-    """Puts the method's layers behind the convolutions; returns the tensors that the penalty counts."""
+    """Puts the method's layers after the convolutions and returns the tensors that the penalty counts."""
     for p in net.parameters():
         p.requires_grad = method == "finetune"
     blocks, norms = [], []
@@ -192,7 +194,7 @@ def run(arch, method, classes, shape, dtype, active):
 
 
 def distances(a, b):
-    """Of each tensor of a from b's, in norms of the latter."""
+    """Returns the distance of each tensor of a from that of b, divided by the norm of the latter."""
     return {key: torch.stack([(s.double() - t).norm() / t.norm() for s, t in zip(a[key], b[key])]) for key in b}
 
 

@@ -1,8 +1,8 @@
 """Golden values for tests/optim from PyTorch's own optimizers and schedules.
 
 Two parameters (3,4) and (5) start from value() and take 100 steps on the gradient value("g<step>.<i>") + 0.1 * p; the
-first has none in steps 40 to 44. Stored are the parameters after steps 1, 50 and 100, one row each, in double precision,
-and `<name>.noise`: how far single precision is from that. Schedules: the learning rate of epochs 0..29.
+first has no gradient in steps 40 to 44. The file has the parameters after steps 1, 50 and 100, one row each, in double
+precision, and `<name>.noise`, the distance of single precision from these. Schedules: the learning rates of epochs 0..29.
 
     python3 tests/golden/optim/generate.py        (writes beside itself)
 """

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes resnet20_f64.csv: the losses of 20 CLR steps of a small ResNet-20 in double, everything made by formula.
+"""Writes resnet20_f64.csv: the losses of 20 CLR steps of a small ResNet-20 in double, from inputs computed by formula.
 
-tests/apps/train_parity_test.cpp makes the same backbone, start values and images and expects the same losses.
+tests/apps/train_parity_test.cpp computes the same backbone, start values and images and expects the same losses.
 """
 
 import os
@@ -19,7 +19,7 @@ MASK = (1 << 64) - 1
 
 
 def mix(x):
-    """SplitMix64's finisher."""
+    """The output function of SplitMix64."""
     x = (x + 0x9E3779B97F4A7C15) & MASK
     x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK
@@ -34,7 +34,7 @@ def fnv(name):
 
 
 def noise(name, n):
-    """n values in [-1, 1), multiples of 2^-20: exact in single precision."""
+    """Returns n values in [-1, 1), multiples of 2^-20, which are exact in single precision."""
     base = fnv(name)
     return np.array([(mix(base ^ i) >> 43) / 2.0**20 - 1 for i in range(n)])
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The state dicts of the original program's methods, from modules with the same names.
+"""The state dicts of the original's methods, from modules with the same names.
 
-Without arguments: writes state_dicts.tsv beside this script. With --check METHOD FILE --images F.safetensors: reads FILE (which `clr reproduce` wrote)
-with strict=True, runs the images (u8, N,H,W,C) in evaluation mode and writes the logits to --output.
+Without arguments: writes state_dicts.tsv beside this script. With --check METHOD FILE --images F.safetensors: reads FILE,
+written by `clr reproduce`, with strict=True, runs the images (u8, N,H,W,C) in evaluation mode and writes the logits to --output.
 """
 
 import argparse

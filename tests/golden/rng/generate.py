@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes what PyTorch's CPU generator gives: generator.txt, networks.txt, training.csv.
+"""Writes numbers of PyTorch's CPU generator: generator.txt, networks.txt, training.csv.
 
-Run where torch.backends.cpu.get_cpu_capability() is AVX2 or AVX512.
+Run it on a machine where torch.backends.cpu.get_cpu_capability() is AVX2 or AVX512.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ def by_formula():
 
 
 def following():
-    """What the global generator gives next: tells how much was drawn."""
+    """Returns the global generator's next number, which shows how many were consumed."""
     return torch.empty((), dtype=torch.int64).random_().item()
 
 
@@ -59,7 +59,7 @@ def generator():
         for n in (1, 2, 3, 15, 16, 17, 32, 35, 100):
             torch.manual_seed(seed)
             v = torch.empty(n).normal_(0.5, 2)
-            # A second one of 1: fewer than 16 leave a number over.
+            # A second tensor of 1 value: fewer than 16 leave a number over.
             w = torch.empty(1).normal_()
             lines.append(f"normal {seed} {n} {following()} " + " ".join(f"{x:.9g}" for x in [*v, *w]))
         for n in (1, 2, 3, 10, 64, 5120, 70000):
@@ -95,7 +95,7 @@ def network_lines():
                 heads = hashed(head.weight.detach().numpy(), head.bias.detach().numpy())
                 lines.append(f"{arch} {pretrained_classes} {method} {seed} {classes} {following()} {heads} "
                              f"{hashed(*layers)}")
-    # What the constructors draw themselves: the first values of the stem and of the head.
+    # The constructors' own samples: the first values of the stem and of the head.
     for arch, classes in (("resnet18", 1000), ("resnet20", 10)):
         torch.manual_seed(3)
         net = networks.pretrained(arch, classes)
@@ -119,7 +119,7 @@ def penalty(net, method):
 
 
 def training(method, seed, lines):
-    """The published recipe in double, from start values drawn in single precision."""
+    """Trains by the published recipe in double, from start values sampled in single precision."""
     formula = by_formula()
     torch.manual_seed(seed)
     net = networks.make("resnet20", method, CLASSES, 10)
@@ -138,7 +138,7 @@ def training(method, seed, lines):
     images = np.stack([formula.image(i) for i in range(TRAIN + VAL)])
     x = formula.clr_torch.normalised(images, torch.float64)
     y = torch.tensor([i % CLASSES for i in range(TRAIN + VAL)])
-    # Folders give the images class by class.
+    # Class folders order the images by class.
     order = [i for c in range(CLASSES) for i in range(TRAIN) if i % CLASSES == c]
     val = [i for c in range(CLASSES) for i in range(TRAIN, TRAIN + VAL) if i % CLASSES == c]
     train_loader = DataLoader(TensorDataset(x[order], y[order], torch.arange(TRAIN)), BATCH, shuffle=True)

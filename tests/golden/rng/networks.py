@@ -1,9 +1,9 @@
-"""Networks as a PyTorch user makes them after torch.manual_seed: the order of every random draw.
+"""Networks as a PyTorch user constructs them after torch.manual_seed. Random numbers are sampled in this order:
 
-1. the pretrained network, by its constructor: each convolution and the head draw their default init; then the
-   constructor draws Kaiming normal values over the convolutions (CIFAR ResNets: over the head's weight too);
+1. the pretrained network, by its constructor: each convolution and the head sample their default values; then the
+   constructor overwrites the convolutions (in CIFAR ResNets also the head's weight) with Kaiming normal values;
 2. the reprogramming layers, convolution after convolution in the order of modules(), each with its default
-   init, also where constants replace it;
+   values, even if constants replace these;
 3. the new head.
 """
 

@@ -1,7 +1,7 @@
-"""Writes lists.tsv: what every task of small.sql gives, without and with an index that changes the order of rows.
+"""Writes lists.tsv: the images of every task of small.sql, without and with an index that changes the order of rows.
 
 Columns: indexed, dataset id, split, images, classes, SHA-256 of the lines of `clr tasks --list` (paths below the root)
-of that split. Beside it `scenes.list`, the whole list of the first data set. Run in this folder.
+of that split. Also writes `scenes.list`, the whole list of the first data set. Run it in this folder.
 """
 import hashlib
 import pathlib

@@ -1,6 +1,6 @@
-"""What the original CLR program learns from a SKILL/DCT database, in Python, with Python's own `random`.
+"""The images that the original learns from a SKILL/DCT database, in Python, with Python's own `random`.
 
-Written apart from Reprise's, to be held against it: `seed_split(connection, dataset_id, split)`.
+Written independently of Reprise, for comparison: `seed_split(connection, dataset_id, split)`.
 """
 import random
 
@@ -9,13 +9,13 @@ ROWS = 'SELECT class_id, path, filename FROM files WHERE dataset_id=? AND proble
 
 
 def labels(connection, dataset_id):
-    """Class id -> label, in order of the first training row; the first 300 classes count."""
+    """Returns class id -> label, in the order of the first training row, for the first 300 classes."""
     ids = dict.fromkeys(row[0] for row in connection.execute(ROWS, (dataset_id, 0)))
     return {class_id: label for label, class_id in enumerate(list(ids)[:300])}
 
 
 def seed_split(connection, dataset_id, split):
-    """[(label, class id, path below original_images)] in the order of the data set object."""
+    """Returns [(label, class id, path below original_images)] in the order of the data set object."""
     name = connection.execute("SELECT dataset_name FROM datasets WHERE dataset_id=?", (dataset_id,)).fetchone()[0]
     known = labels(connection, dataset_id)
     by_class = {}
@@ -34,7 +34,7 @@ def seed_split(connection, dataset_id, split):
 
 
 def lines(connection, dataset_id, root_prefix="original_images/"):
-    """The lines of `clr tasks --list`, paths below the root."""
+    """Returns the lines of `clr tasks --list`, with paths below the root."""
     return [
         f"{split}\t{label}\t{class_id}\t{root_prefix}{path}"
         for split in SETS

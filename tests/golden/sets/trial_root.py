@@ -1,11 +1,11 @@
-"""Builds a SKILL/DCT root over real tasks and holds `clr tasks --list` against Python's lists.
+"""Builds a SKILL/DCT root over real tasks and compares `clr tasks --list` with Python's lists.
 
     trial_root.py TASKS ROOT [--clr PATH]
 
-TASKS holds class folders (<task>/<class>/… or <task>/{train,val}/<class>/…). ROOT gets original_images/ (hard links, copies
-where they cannot be) and rolling_releases/database_2.sqlite: each task as a data set, one of all classes together, and
-one that divides these into more than 300. A tenth of each class validates, a tenth tests; rows stand in a shuffled order.
-With --clr the lists of every data set and of the whole are compared; exit status 1 where one differs.
+TASKS has class folders (<task>/<class>/… or <task>/{train,val}/<class>/…). ROOT gets original_images/ (hard links, or copies
+if links are impossible) and rolling_releases/database_2.sqlite. Its data sets are the tasks, one of all classes together,
+and one that divides these into more than 300. A tenth of each class is for validation and a tenth for testing; rows are
+shuffled. With --clr, compares the lists of every data set and of the whole; the exit status is 1 if one differs.
 """
 import argparse
 import os
@@ -26,7 +26,7 @@ IMAGES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".ppm", ".pgm"}
 
 
 def classes_of(task):
-    """{class: [files]}, whatever split they are in."""
+    """Returns {class: [files]} of all splits."""
     splits = [task / s for s in ("train", "val", "test") if (task / s).is_dir()]
     found = {}
     for folder in splits or [task]:
