@@ -1,5 +1,5 @@
-// The anomaly mode: stops a computation in the kernel that writes the first value that is not
-// finite.
+// The anomaly mode: stops a computation in the kernel that
+// writes the first value that is not finite.
 #pragma once
 
 #include <cstdint>

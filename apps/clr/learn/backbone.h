@@ -38,8 +38,8 @@ struct Backbone {
   std::string identity;                   // SHA-256 over the body's tensors; see data::backbone_identity
   std::string arch;                       // "resnet20"
   std::map<std::string, Tensor> weights;  // torchvision's names, memory layout, on `device`, all sealed
-  // The number of batches that each batch norm has seen (num_batches_tracked), by its path;
-  // absent where unknown.
+  // The number of batches that each batch norm has seen
+  // (num_batches_tracked), by its path; absent where unknown.
   std::map<std::string, std::int64_t> batches_tracked;
   int classes = 0;  // of the file's own head; 0 if it has none that fits
   int size = 0;     // image height and width in pixels: the file's, else the architecture's default
@@ -63,9 +63,9 @@ struct Backbone {
   // Leaves the generator where training begins.
   std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
                                                TorchGenerator& generator) const;
-  // Makes the network as loaded, with its own head, in evaluation mode and with nothing trained.
-  // With a method: in that method's form before the first step. If `classes` is 0, the logits mean
-  // nothing.
+  // Makes the network as loaded, with its own head, in evaluation mode and
+  // with nothing trained. With a method: in that method's form before the
+  // first step. If `classes` is 0, the logits mean nothing.
   std::unique_ptr<layers::Network> pretrained(const std::string& method = {}, std::uint64_t seed = 0) const;
 
   // Hashes all sealed memory again, derived forms too. Throws an Error that names a changed tensor.
@@ -90,9 +90,9 @@ Backbone load_backbone(const std::string& path, const std::string& arch, Device 
 // unknown architecture and for "auto".
 Backbone architecture_alone(const std::string& arch, Device device, DType dtype);
 inline constexpr const char* no_identity = "none";
-// Returns the method's backbone: load_backbone(path, …), or for a method that starts at random
-// architecture_alone. Throws BadValue if `path` is given in the second case or missing in the
-// first.
+// Returns the method's backbone: load_backbone(path, …), or for a method
+// that starts at random architecture_alone. Throws BadValue if `path` is
+// given in the second case or missing in the first.
 Backbone backbone_for(const std::string& method, const std::string& path, const std::string& arch,
                       Device device, DType dtype, const std::string& until = {});
 
@@ -109,24 +109,24 @@ struct ArchitectureMatch {
 std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>& tensors);
 // Compares the tensors with those of a network, by name, shape and dtype.
 LoadReport compare(const std::vector<data::NamedTensor>& tensors, const layers::Network& network);
-// Returns the number of classes of a head among the tensors that fits the network's features;
-// 0 if there is none.
+// Returns the number of classes of a head among the tensors that
+// fits the network's features; 0 if there is none.
 int classes_of(const std::vector<data::NamedTensor>& tensors, const layers::Network& network);
 
-// Return the name, or throw BadValue with a list of the known ones. The original's name of a method
-// becomes ours.
+// Return the name, or throw BadValue with a list of the known
+// ones. The original's name of a method becomes ours.
 std::string checked_architecture(const std::string& arch);
 std::string checked_method(const std::string& method);
 
-// Returns the identity (data::backbone_identity) of those tensors that belong to the body of this
-// architecture.
+// Returns the identity (data::backbone_identity) of those
+// tensors that belong to the body of this architecture.
 std::string identity_of(const std::vector<data::NamedTensor>& tensors, const std::string& arch);
 
 // Returns the metadata of a backbone file that clr writes.
 std::map<std::string, std::string> backbone_metadata(const std::string& arch, int size,
                                                      const std::vector<std::string>& class_names);
-// Returns how images become numbers (size, resizing, mean, standard deviation) as JSON for
-// metadata.
+// Returns how images become numbers (size, resizing, mean,
+// standard deviation) as JSON for metadata.
 std::string preprocessing_text(int size);
 // Reads the size back from such a text; 0 if it has none from 1 to 8192.
 int preprocessed_size(const std::string& text);

@@ -10,8 +10,8 @@ namespace reprise::clr {
 using Json = nlohmann::ordered_json;
 
 Json number_or_null(const std::optional<double>& value);
-// Returns the JSON on one line with sorted keys: equal values give equal bytes, and numbers read
-// back exactly.
+// Returns the JSON on one line with sorted keys:
+// equal values give equal bytes, and numbers read back exactly.
 std::string canonical(const Json& json);
 
 }  // namespace reprise::clr

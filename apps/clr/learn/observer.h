@@ -12,8 +12,8 @@ namespace reprise::clr {
 class TrainingObserver {
  public:
   virtual ~TrainingObserver() = default;
-  // Called before each step and before each image is read. If it returns true, the training saves
-  // and throws Interrupted.
+  // Called before each step and before each image is read.
+  // If it returns true, the training saves and throws Interrupted.
   virtual bool wants_stop() const { return false; }
 
   // Called once. images: how many the whole run will train on, each counted once an epoch.

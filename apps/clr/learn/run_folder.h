@@ -11,8 +11,8 @@
 
 namespace reprise::clr {
 
-// An exclusive lock on a file (flock). The system releases it when its owner ends, however that
-// happens.
+// An exclusive lock on a file (flock). The system releases it
+// when its owner ends, however that happens.
 class FileLock {
  public:
   // Returns nothing if another process, or another FileLock of this process, holds the lock.
@@ -44,8 +44,8 @@ class RunFolder {
   bool exists() const { return std::filesystem::exists(path_ + "/run.json"); }
   // Reads run.json. Throws Error if it is missing or damaged.
   RunRecord record() const;
-  // Throws an Error that names the option if the folder was begun with another backbone or recipe
-  // (JSON text).
+  // Throws an Error that names the option if the folder was
+  // begun with another backbone or recipe (JSON text).
   void check_same(const RecordedBackbone& backbone, const std::string& recipe) const;
   // Makes the folders and removes what killed processes left in them. Makes run.json or checks it
   // (check_same), adds the invocation to it and returns its index there.
@@ -56,8 +56,8 @@ class RunFolder {
   void add_task(const RecordedTask& task);
 
   bool is_finished(const std::string& task) const { return std::filesystem::exists(task_file(task)); }
-  // Claims the task for this process while the lock lives; returns nothing if another process is
-  // learning it.
+  // Claims the task for this process while the lock lives;
+  // returns nothing if another process is learning it.
   std::optional<FileLock> claim(const std::string& task) const { return FileLock::try_lock(lock_file(task)); }
   // Removes the state and lock file that a killed owner left beside its finished task.
   void tidy(const std::string& task) const;

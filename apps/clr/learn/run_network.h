@@ -13,8 +13,8 @@ inline constexpr std::int64_t eval_batch = 32;
 
 // Throws Error unless the images are u8 (N,H,W,3) and at least one.
 void check_images(const Tensor& images);
-// Normalises u8 images (N,H,W,3) on the host. The result has the dtype of the network's images and
-// the device of its head.
+// Normalises u8 images (N,H,W,3) on the host. The result has the
+// dtype of the network's images and the device of its head.
 Tensor normalised(layers::Network& network, const Tensor& images);
 
 // Keeps the network in evaluation mode while it lives, then restores the mode before.
@@ -36,11 +36,11 @@ class EvaluationMode {
 struct Outputs {
   Tensor features, logits;  // (N,F), (N,classes), on the network's device
 };
-// Computes features and logits of u8 images (N,H,W,3) in evaluation mode, without recording
-// gradients.
+// Computes features and logits of u8 images (N,H,W,3) in
+// evaluation mode, without recording gradients.
 Outputs outputs_of(layers::Network& network, const Tensor& images, std::int64_t batch = eval_batch);
-// Copies every tensor of the network into memory of its own and makes every parameter a trained
-// one.
+// Copies every tensor of the network into memory of its
+// own and makes every parameter a trained one.
 void thaw(layers::Network& network);
 
 // Collects one output of the network batch by batch.

@@ -49,8 +49,8 @@ RunRecord read_run_record(const std::string& path);
 // Writes the record. Keeps the fields in the file at `path` that this clr does not know:
 // a newer one may have written them.
 void write_run_record(const std::string& path, const RunRecord& record);
-// Reads only the backbone, whatever else is damaged; its members stay empty if the file is missing
-// or says nothing.
+// Reads only the backbone, whatever else is damaged;
+// its members stay empty if the file is missing or says nothing.
 RecordedBackbone read_recorded_backbone(const std::string& path);
 
 // Return the members by name; the task's name is left out.

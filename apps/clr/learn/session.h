@@ -1,5 +1,5 @@
-// One call of `clr train`: learns all tasks of a data folder, one after the other, into a run
-// folder.
+// One call of `clr train`: learns all tasks of a data
+// folder, one after the other, into a run folder.
 #pragma once
 
 #include <functional>
@@ -52,13 +52,13 @@ class Session {
   // `backbone` and `observer` must outlive the session. If the observer asks for a stop, prepare
   // and run throw Interrupted.
   Session(const Backbone& backbone, SessionOptions options, TrainingObserver& observer);
-  // Finds, decodes and checks everything. Writes nothing, except a cache of pixels if memory is
-  // short.
+  // Finds, decodes and checks everything. Writes nothing,
+  // except a cache of pixels if memory is short.
   void prepare();
   // Returns what prepare found.
   Plan plan() const;
-  // Trains the tasks that are not finished; call prepare first. Saves what was done before it
-  // throws.
+  // Trains the tasks that are not finished;
+  // call prepare first. Saves what was done before it throws.
   std::vector<TaskOutcome> run();
 
  private:

@@ -32,8 +32,8 @@ struct TrainState {
 };
 
 Snapshot take_snapshot(const std::vector<layers::Entry>& entries);
-// Copies the values back into the same tensors. Throws Error unless names, dtypes and shapes are
-// equal.
+// Copies the values back into the same tensors.
+// Throws Error unless names, dtypes and shapes are equal.
 void restore_snapshot(const std::vector<layers::Entry>& entries, const Snapshot& snapshot);
 
 // The present tensors of the network (`now`) and of the optimizer, written beside the state.
@@ -41,8 +41,8 @@ struct Training {
   Snapshot now, optimizer;
 };
 
-// The circumstances that a resume must find unchanged. An empty member is neither written nor
-// compared.
+// The circumstances that a resume must find unchanged.
+// An empty member is neither written nor compared.
 struct StateContext {
   std::string task, architecture, backbone;  // backbone: its identity
   std::string recipe;                        // JSON text (see recipe.h)

@@ -63,8 +63,8 @@ struct StepResult {
 class Learner {
  public:
   Learner(layers::Network& network, const Recipe& recipe);
-  // Computes the loss and gradients of a batch and updates the parameters. Throws Error if the loss
-  // is not finite.
+  // Computes the loss and gradients of a batch and updates the
+  // parameters. Throws Error if the loss is not finite.
   StepResult step(Inputs& inputs, std::span<const std::int64_t> indices);
   optim::Optimizer& optimizer() { return *optimizer_; }
 

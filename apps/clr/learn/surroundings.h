@@ -1,5 +1,5 @@
-// The facts about the program and the machine that decide a result's bits, or may explain a
-// difference.
+// The facts about the program and the machine that decide a
+// result's bits, or may explain a difference.
 #pragma once
 
 #include <string>
@@ -10,11 +10,11 @@
 
 namespace reprise::clr {
 
-// Returns whether frozen 3x3 convolutions run in Winograd's form on the device: "on" or "off";
-// "-" on ref and cuda.
+// Returns whether frozen 3x3 convolutions run in Winograd's form
+// on the device: "on" or "off"; "-" on ref and cuda.
 std::string winograd_state(Device device);
-// Returns the order in which bf16 convolutions sum: "pairs" or "blocks"; "-" in another dtype or on
-// ref and cuda.
+// Returns the order in which bf16 convolutions sum:
+// "pairs" or "blocks"; "-" in another dtype or on ref and cuda.
 std::string bf16_order_state(Device device, DType dtype);
 // Returns the instruction-set level that decides the bits of the device's results:
 // "portable", "avx2" or "avx512"; "-" on ref and cuda. With avx512bf16 and amx that is "avx512":

@@ -26,8 +26,8 @@ struct DataOptions {
   bool quiet = false;
   std::function<bool()> wants_stop;  // called before every image; empty: never stop
 };
-// Returns the function that data/loader calls between two images: it throws Interrupted if
-// wants_stop() is true.
+// Returns the function that data/loader calls between two
+// images: it throws Interrupted if wants_stop() is true.
 data::Progress stopping(std::function<bool()> wants_stop);
 
 // Finds all tasks and decodes every image once. Lists each unreadable file with its reason on

@@ -1,5 +1,5 @@
-// The file of a learned task: the tensors that the task trained, and metadata that says what they
-// are.
+// The file of a learned task: the tensors that the task
+// trained, and metadata that says what they are.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@
 namespace reprise::clr {
 
 struct TaskFile {
-  std::string path, file_sha256;  // of the file it was read from; not written
+  std::string path;         // the file it was read from; not written
+  std::string file_sha256;  // of that file; not written
   std::string task, method, arch, backbone_identity, backbone_file_sha256;
   std::vector<std::string> classes;  // in the order of the labels
   int size = 0;                      // image height and width in pixels
@@ -46,8 +47,8 @@ void apply_task(layers::Network& network, const std::vector<data::NamedTensor>& 
 inline void apply_task(layers::Network& network, const TaskFile& task) {
   apply_task(network, task.tensors);
 }
-// Makes the task's network in evaluation mode. Throws Error if the task was learned on another
-// backbone.
+// Makes the task's network in evaluation mode.
+// Throws Error if the task was learned on another backbone.
 std::unique_ptr<layers::Network> restore_network(const Backbone& backbone, const TaskFile& task);
 
 // Returns the path of a weight file with the task's backbone: the copy or the path in the run's
