@@ -1,6 +1,7 @@
 #!/bin/sh
-# From nothing to learned tasks: installs what is missing, builds, draws example tasks, trains a small backbone on one of
-# them, freezes it, learns the others with CLR and with a linear head, evaluates all again, prints one table and writes a page to look at.
+# From an empty folder to learned tasks: installs what is missing, builds, and draws example tasks. Trains a small
+# backbone on the first task, learns the others with CLR and with a linear head, and evaluates all of them again.
+# Prints one table and writes a page (report.html).
 set -eu
 cd "$(dirname "$0")/.."
 sh third_party/install.sh build

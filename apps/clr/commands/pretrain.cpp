@@ -18,8 +18,8 @@ TaskData load_one_task(const PretrainOptions& options, bool quiet) {
   if (!options.task.empty()) data.sets.tasks = {options.task};
   auto tasks = load_tasks(data);
   if (tasks.size() != 1)
-    throw UsageError(fmt::format("--task: {} has {} tasks; a backbone is trained on one of them",
-                                 options.data, tasks.size()));
+    throw UsageError(
+        fmt::format("--task: {} has {} tasks; name the one to train on", options.data, tasks.size()));
   return std::move(tasks[0]);
 }
 

@@ -45,8 +45,8 @@ void run_reproduce(const ReproduceOptions& given, Common& common) {
   work.prepare();
   const auto outcomes = work.run();
   print_outcomes(outcomes, common.json);
-  log_line(fmt::format("{}\n{}: state dicts; logs beside the CSV; {}: the run folder", outputs.csv(),
-                       given.weight, session.run));
+  log_line(fmt::format("accuracies   {} (the logs lie beside it)\nstate dicts  {}\nrun folder   {}",
+                       outputs.csv(), given.weight, session.run));
 }
 
 }  // namespace

@@ -95,7 +95,8 @@ void write_into(Json& json, const Part& part) {
 
 // Reads the record. Returns the part that is damaged, or nothing.
 std::string damage_of(const Json& json, RunRecord& record) {
-  if (!json.is_object() || json.value("format", Json()) != run_format) return "or of another version";
+  if (!json.is_object() || json.value("format", Json()) != run_format)
+    return fmt::format("its format is not '{}'; it may be of another version of clr", run_format);
   for (const char* key : {"backbone", "recipe", "tasks", "invocations"})
     if (!json.contains(key)) return fmt::format("no {}", key);
   if (!read(json["backbone"], record.backbone)) return "its backbone";
