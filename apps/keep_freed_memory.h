@@ -1,5 +1,6 @@
-// Tells glibc to keep freed memory; called by the programs' main. By default glibc returns a decoded
-// image's memory to the system, and the next image faults it in again page by page, which slows loading down.
+// Tells glibc to keep freed memory; called by the programs' main.
+// By default glibc returns a decoded image's memory to the system, and the
+// next image faults it in again page by page, which slows loading down.
 #pragma once
 
 #if defined(__GLIBC__)

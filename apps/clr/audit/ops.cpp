@@ -76,7 +76,7 @@ void print_result(const Common& common, const ErrorProbe& probe, const std::stri
 void run_ops(const TrialOptions& o, Common& common) {
   const SignalGuard signals;
   ErrorProbe probe;
-  std::string from = "from a call of every op, forward and back";
+  std::string from = "from a call of every op, forward and backward";
   if (o.data.empty()) {
     if (!o.backbone.empty())
       throw UsageError("--backbone: needs --data, whose first training steps are then examined");
@@ -84,7 +84,7 @@ void run_ops(const TrialOptions& o, Common& common) {
     constexpr double flops_of_all_cases = 1.5e9;
     tell_cost(
         common,
-        fmt::format("{} ops forward and back, and each of their kernels again by ref in double: about {}",
+        fmt::format("{} ops forward and backward, and each of their kernels again by ref in double: about {}",
                     cases::all().size(), duration_text(seconds_on_ref(flops_of_all_cases))));
     const ProbeScope scope(probe);
     call_every_op(common.resolved_device(), common.resolved_dtype());

@@ -194,7 +194,7 @@ class Verification {
 
   Backbone load() {
     const RecordedBackbone& b = record_.backbone;
-    TaskFile wanted;  // find_backbone reads only these members
+    TaskFile wanted;  // backbone_of reads only these members
     wanted.path = folder_.task_file(tasks_.front());
     wanted.method = recipe_.method;
     wanted.arch = b.arch;

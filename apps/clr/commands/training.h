@@ -1,4 +1,4 @@
-// What the commands that train share: the recipe's options, and the table of tasks that ends them.
+// What the commands that train share: the recipe's options, and the table of how each task ended.
 #pragma once
 
 #include <initializer_list>

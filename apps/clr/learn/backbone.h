@@ -70,7 +70,7 @@ struct Backbone {
 
   // Hashes all sealed memory again, derived forms too. Throws an Error that names a changed tensor.
   void verify() const;
-  std::int64_t parameters() const;  // numbers in the body's and head's parameters, without statistics
+  std::int64_t parameters() const;  // count of the body's and head's parameters, without statistics
   std::int64_t bytes() const;       // of all tensors
   std::string describe() const;     // for a person: the backbone, and what in the file did not fit
 
@@ -90,9 +90,8 @@ Backbone load_backbone(const std::string& path, const std::string& arch, Device 
 // unknown architecture and for "auto".
 Backbone architecture_alone(const std::string& arch, Device device, DType dtype);
 inline constexpr const char* no_identity = "none";
-// Returns the method's backbone: load_backbone(path, …), or for a method
-// that starts at random architecture_alone. Throws BadValue if `path` is
-// given in the second case or missing in the first.
+// Returns architecture_alone(…) for a method that starts at random, else load_backbone(…).
+// Throws BadValue if a path is given for the former or missing for the latter.
 Backbone backbone_for(const std::string& method, const std::string& path, const std::string& arch,
                       Device device, DType dtype, const std::string& until = {});
 
@@ -113,8 +112,8 @@ LoadReport compare(const std::vector<data::NamedTensor>& tensors, const layers::
 // fits the network's features; 0 if there is none.
 int classes_of(const std::vector<data::NamedTensor>& tensors, const layers::Network& network);
 
-// Return the name, or throw BadValue with a list of the known
-// ones. The original's name of a method becomes ours.
+// Return the name, or throw BadValue with a list of the known names.
+// The original's name of a method becomes ours.
 std::string checked_architecture(const std::string& arch);
 std::string checked_method(const std::string& method);
 

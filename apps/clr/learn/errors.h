@@ -18,7 +18,7 @@ struct BadValue : Error {
         field(std::move(of_field)),
         value(std::move(given)),
         expected(std::move(wanted)) {}
-  // For a field that no other value would mend:
+  // For an error that another value would not mend.
   // `why` continues a sentence that begins with the field.
   BadValue(std::string of_field, const std::string& why)
       : Error(of_field + " " + why), field(std::move(of_field)) {}

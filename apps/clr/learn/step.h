@@ -14,13 +14,13 @@
 
 namespace reprise::clr {
 
-// Computes logits of images by their index: runs the whole network, or (features_once) only its
-// head on features that were computed once. The second works if only the head is trained and batch
-// norm uses its running statistics, and gives the same bits.
+// Computes logits of images by their index. Runs the whole network, or only its head on features
+// that were computed once. The latter gives the same bits if only the head is trained and batch
+// norm uses its running statistics.
 class Inputs {
  public:
-  // `network` and `store` must outlive this. With `features_once` computes all features now;
-  // else copies all images to a GPU that has room, where batches are then gathered.
+  // `network` and `store` must outlive this. With `features_once`, computes all features now.
+  // Otherwise copies all images to a GPU that has room, where batches are then gathered.
   Inputs(layers::Network& network, const data::ImageStore& store, Device device, DType dtype,
          bool features_once);
   Tensor logits(std::span<const std::int64_t> indices);        // (N,classes), on `device`

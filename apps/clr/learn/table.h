@@ -9,7 +9,8 @@
 
 namespace reprise::clr {
 
-// A table with aligned columns: `left` tells which ones to the left. By default only the first.
+// A table with aligned columns. `left` says which ones are
+// aligned to the left; by default the first.
 class Table {
  public:
   explicit Table(std::vector<std::string> titles, std::vector<bool> left = {});

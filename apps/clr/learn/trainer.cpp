@@ -150,8 +150,7 @@ class Trainer {
     const double accuracy =
         state_.seen > 0 ? static_cast<double>(state_.correct) / static_cast<double>(state_.seen) : 0;
     state_.epoch += 1;
-    // PyTorch's loader of the training images has sampled from the
-    // generator, and that of the validation images.
+    // In PyTorch both loaders, of training and of validation images, have sampled from it.
     if (generator_) generator_->discard((val_ ? 2 : 1) * data::torch_loader_draws);
     const bool best = !val_ || !state_.best_val || val.accuracy > *state_.best_val;
     if (best) {
