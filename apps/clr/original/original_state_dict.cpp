@@ -62,8 +62,8 @@ Tensor scalar(std::int64_t value) {
 // How a state dict differs from a network in a method's form;
 // all 0 if the method explains the state dict.
 struct Mismatch {
-  std::size_t names = 0,
-              values = 0;  // tensors missing, unknown or of another shape; frozen values that differ
+  std::size_t names = 0;   // tensors that are missing, unknown or of another shape
+  std::size_t values = 0;  // frozen tensors with other values than the backbone's
   std::string first;       // the first difference, for the message
 };
 
