@@ -49,14 +49,14 @@ int run(int argc, char** argv) {
   Common common;
   app.require_subcommand(1);
   app.set_version_flag("--version", version_text,
-                       "version, compiler, image decoders, instruction set, backends");
+                       "print version, compiler, image decoders, instruction set, backends");
   app.add_flag_callback(
       "--env",
       [] {
         print_env();
         throw CLI::Success();
       },
-      "the environment variables that clr reads");
+      "print the environment variables that clr reads");
   for (const auto add : {add_train, add_eval, add_predict, add_forward, add_pretrain, add_tasks, add_info,
                          add_convert, add_report, add_reproduce, add_audit, add_demo_data})
     add(app, common);
@@ -79,10 +79,12 @@ int run(int argc, char** argv) {
       app.exit(e);  // help, version
       return 0;
     }
-    log_line(fmt::format("clr: {}\n`clr --help` and `clr COMMAND --help` list what there is.", e.what()));
+    log_line(fmt::format(
+        "clr: {}\n`clr --help` lists the commands, `clr COMMAND --help` a command's options.", e.what()));
     return exit_usage;
   } catch (const BadValue& e) {
-    // The value may have come from a file: dashes only for an option that the called command has.
+    // The value may have come from a file: the field gets dashes
+    // only if the called command has such an option.
     const CLI::App* called = &app;
     while (!called->get_subcommands().empty()) called = called->get_subcommands().front();
     const bool is_option = called->get_option_no_throw("--" + e.field) != nullptr;
@@ -91,7 +93,8 @@ int run(int argc, char** argv) {
   return common.exit_status;
 }
 
-// Where an exception can go no further, as out of a library's destructor: a message and exit 1 here too.
+// Called if an exception cannot be caught, as from a
+// destructor. Prints a message and ends with status 1.
 [[noreturn]] void end_at_once() {
   std::string_view text = "clr: internal error, please report it: an exception where none may be\n";
   try {

@@ -39,7 +39,7 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
 std::string read_to_end(int descriptor, pid_t child) {
   std::string text;
   char buffer[4096];
-  // A signal interrupts poll, whatever its handler says of other calls: then the child is told.
+  // A signal interrupts poll even with SA_RESTART; then the child gets the signal, too.
   for (;;) {
     pollfd ready{descriptor, POLLIN, 0};
     if (poll(&ready, 1, -1) < 0 && errno == EINTR) {

@@ -1,4 +1,5 @@
-// Calls this program again with other environment variables: the engine reads its switches once a process.
+// Starts this program again with other environment variables:
+// a process reads the engine's switches once.
 #pragma once
 
 #include <string>
@@ -9,8 +10,9 @@ namespace reprise::clr {
 
 using Environment = std::vector<std::pair<std::string, std::string>>;
 
-// Its standard output; standard error goes where this process's goes. Error where it does not end with 0;
-// Interrupted, after it has ended, where this process gets a signal meanwhile.
+// Runs this program with the arguments and the changed variables, and returns its standard output.
+// Its standard error is this process's. Throws Error unless it ends with status 0. Passes a signal
+// on to it, waits for its end, then throws Interrupted.
 std::string run_self(const std::vector<std::string>& arguments, const Environment& changed);
 
 }  // namespace reprise::clr

@@ -1,4 +1,4 @@
-// What a part of the audit will cost, said before it begins.
+// Estimates what a part of the audit will cost, before it begins.
 #pragma once
 
 #include <string>
@@ -8,11 +8,12 @@
 
 namespace reprise::clr {
 
-// "cost: ..." on standard error, unless --quiet.
+// Prints "cost: <what>" on standard error, unless --quiet.
 void tell_cost(const Common& common, const std::string& what);
-// Seconds that ref takes in double for so many operations, estimated by timing a small convolution.
+// Estimates the seconds that ref takes in double for so
+// many operations, by timing a small convolution.
 double seconds_on_ref(double flops);
-// Floating-point operations that one image of that size takes forward.
+// Returns the floating-point operations of a forward pass for one image of size x size pixels.
 double flops_of_image(layers::Network& network, int size);
 
 }  // namespace reprise::clr

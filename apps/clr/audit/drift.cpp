@@ -1,4 +1,5 @@
-// clr audit drift: the same first steps of a training in every arithmetic that there is, side by side.
+// clr audit drift: trains the same first steps on every device,
+// dtype and instruction set, and compares the losses.
 #include "apps/clr/audit/child.h"
 #include "apps/clr/audit/cost.h"
 #include "apps/clr/audit/parts.h"
@@ -13,13 +14,13 @@ struct DriftOptions {
   bool only = false;
 };
 
-// A column of the table: an arithmetic to compute in. Another one is another line here.
+// A column of the table: a device, a dtype and switches of the engine.
 struct Column {
   std::string title, device, dtype;
   Environment switches;
 };
 const Column columns[] = {
-    {"ref f64", "ref", "f64", {}},  // the first is what the others are compared with
+    {"ref f64", "ref", "f64", {}},  // the others are compared with the first
     {"cpu f32 avx512", "cpu", "f32", {{"REPRISE_CPU_ISA", "avx512"}}},
     {"cpu f32 avx2", "cpu", "f32", {{"REPRISE_CPU_ISA", "avx2"}}},
     {"cpu f32 portable", "cpu", "f32", {{"REPRISE_CPU_ISA", "portable"}}},
@@ -36,7 +37,7 @@ struct Curve {
   std::vector<double> losses;  // of each step
 };
 
-// Why this machine or build does not have the column; empty where it does.
+// Returns why this machine or build cannot compute the column; empty if it can.
 std::string why_not(const Column& column) {
   Common common;
   common.device = column.device;
@@ -47,7 +48,7 @@ std::string why_not(const Column& column) {
     const std::string text = e.what();
     return text.substr(0, text.find('\n'));
   }
-  // The levels are ordered, and this process has the highest that may be used.
+  // The levels are ordered, and this process uses the highest one allowed.
   const auto level = [](const std::string& isa) { return isa == "avx512" ? 2 : isa == "avx2" ? 1 : 0; };
   for (const auto& [name, value] : column.switches)
     if (name == "REPRISE_CPU_ISA" && level(value) > level(instruction_set(cpu_device)))
@@ -67,7 +68,7 @@ Curve steps_here(const TrialOptions& o, const Common& common) {
   return curve;
 }
 
-// The same command for one column, in a process of its own.
+// Runs the same command for one column, in a process of its own.
 Curve steps_of(const Column& column, const Common& common) {
   std::vector<std::string> arguments = arguments_of_process();
   arguments.erase(arguments.begin());
@@ -78,7 +79,7 @@ Curve steps_of(const Column& column, const Common& common) {
         column.device, std::string("--dtype"), column.dtype})
     arguments.push_back(word);
   const Json json = Json::parse(run_self(arguments, column.switches), nullptr, false);
-  REPRISE_CHECK(json.is_object() && json.contains("losses"), "{}: the column's process said nothing",
+  REPRISE_CHECK(json.is_object() && json.contains("losses"), "{}: the column's process printed no losses",
                 column.title);
   const Curve curve{column.title, json["losses"].get<std::vector<double>>()};
   if (!common.quiet) log_line(fmt::format("{}: {} steps", column.title, curve.losses.size()));
@@ -121,8 +122,8 @@ void print_curves(const std::vector<Curve>& curves, const Common& common, const 
     table.row(cells);
   }
   print(table.text());
-  print("loss as training reports it; off: the largest difference from " + truth.title +
-        " so far, relative\n");
+  print("loss as training reports it; off: the largest relative difference from " + truth.title +
+        " so far\n");
 }
 
 void run_drift(const DriftOptions& o, Common& common) {
@@ -153,12 +154,11 @@ void run_drift(const DriftOptions& o, Common& common) {
 }  // namespace
 
 void add_audit_drift(CLI::App& audit, Common& common) {
-  CLI::App& c =
-      add_command(audit, common, "drift",
-                  "the loss of the first steps in every device, dtype and instruction set, side by side");
+  CLI::App& c = add_command(audit, common, "drift",
+                            "compare the loss of the first steps on every device, dtype and instruction set");
   const auto o = std::make_shared<DriftOptions>();
   add_trial_options(c, o->trial, 50);
-  c.add_flag("--only", o->only, "one column alone: that of --device and --dtype");
+  c.add_flag("--only", o->only, "only one column: that of --device and --dtype");
   c.callback([o, &common] { run_drift(*o, common); });
 }
 

@@ -1,4 +1,5 @@
-// clr audit grad: gradients against differences, in double on the reference: every op, and a whole network.
+// clr audit grad: checks the gradients of every op and of a
+// whole network by differences, in double on ref.
 #include <array>
 
 #include "apps/clr/audit/cost.h"
@@ -38,7 +39,8 @@ std::int64_t checked_elements(const std::vector<Tensor>& inputs, std::int64_t at
   return count;
 }
 
-// All small cases of an op in one row; without elements where the op has no gradient.
+// Checks all small cases of an op and puts them into one row.
+// The row has no elements if the op has no gradient.
 GradientRow check_op(const cases::OpCases& op) {
   constexpr std::int64_t at_most = 16;  // elements of each input
   GradientRow row;
@@ -71,7 +73,7 @@ std::unique_ptr<layers::Network> small_network(const GradOptions& o, std::uint64
   return network;
 }
 
-// Every trained tensor of the network is an input of the function that is checked.
+// Checks the loss as a function of all trained tensors of the network.
 GradientRow check_network(const GradOptions& o, layers::Network& network) {
   std::vector<layers::Entry> trained;
   std::vector<Tensor> values;
@@ -85,7 +87,7 @@ GradientRow check_network(const GradOptions& o, layers::Network& network) {
                    tensor({images_of_network},
                           std::span<const std::int64_t>(std::array<std::int64_t, 3>{0, 2, 3}), ref_device);
   GradCheckOptions options;
-  // A network is full of kinks (ReLU): small steps cross few of them.
+  // A network has many kinks (ReLU); a small step crosses few of them.
   options.step = 1e-7;
   options.tolerance = 1e-5;
   options.max_elements = o.elements;
@@ -122,7 +124,7 @@ void print_rows(const std::vector<GradientRow>& rows, const Common& common) {
 void run_grad(const GradOptions& o, Common& common) {
   if ((!common.device.empty() && common.device != "ref") || (common.dtype != "f32" && common.dtype != "f64"))
     throw UsageError(
-        "audit grad computes in double on ref alone; the other backends are compared with it by audit ops");
+        "audit grad computes only on ref, in double; audit ops compares the other backends with ref");
   common.device = "ref";
   common.dtype = "f64";
   const SignalGuard signals;
@@ -150,15 +152,15 @@ void run_grad(const GradOptions& o, Common& common) {
 
 void add_audit_grad(CLI::App& audit, Common& common) {
   CLI::App& c = add_command(audit, common, "grad",
-                            "gradients of every op and of a whole network against differences, in double");
+                            "check gradients of every op and of a whole network by differences, in double");
   const auto o = std::make_shared<GradOptions>();
   c.add_option("--arch", o->arch, "the network's architecture")->capture_default_str();
-  c.add_option("--method", o->method, "in this method's form: what it trains is checked")
+  c.add_option("--method", o->method, "the network's method: the tensors that it trains are checked")
       ->capture_default_str();
-  c.add_option("--size", o->size, "height and width of its three images")
+  c.add_option("--size", o->size, "height and width of the network's three images")
       ->check(CLI::Range(8, 512))
       ->capture_default_str();
-  c.add_option("--elements", o->elements, "of each of the network's tensors so many elements are moved")
+  c.add_option("--elements", o->elements, "check so many elements of each tensor of the network")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   c.callback([o, &common] { run_grad(*o, common); });

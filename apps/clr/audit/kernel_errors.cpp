@@ -11,10 +11,12 @@
 namespace reprise::clr {
 namespace {
 
-// The distance to the next number of that dtype at the size of `value`.
+// Returns the unit in the last place: the distance between
+// `value` and the next number of that dtype.
 double ulp(double value, DType dtype) {
   const int digits = dtype == DType::f64 ? 53 : dtype == DType::bf16 ? 8 : 24;
-  // The exponent of the smallest normal number; in double a little more: the distance too must be normal.
+  // The exponent of the smallest normal number; in double a
+  // larger one, so that the ulp is normal, too.
   const int smallest = dtype == DType::f64 ? -960 : -126;
   const int exponent = value == 0 ? smallest : std::max(std::ilogb(value), smallest);
   return std::ldexp(1.0, exponent - digits + 1);
@@ -27,7 +29,7 @@ void compare(KernelErrors& e, const View& got, const double* want, DType dtype) 
     largest = std::max(largest, std::abs(want[i]));
     const bool alike = value == want[i] || (std::isnan(value) && std::isnan(want[i]));
     const double error = alike ? 0 : std::abs(value - want[i]);
-    // Not finite where the reference is finite: as wrong as can be.
+    // The value is not finite and the reference is.
     worst = std::isnan(error) ? HUGE_VAL : std::max(worst, error);
     const double ulps = error == 0 || want[i] == 0 ? 0 : error / ulp(want[i], got.dtype);
     e.largest_ulps = std::isnan(ulps) ? HUGE_VAL : std::max(e.largest_ulps, ulps);

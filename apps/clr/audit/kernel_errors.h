@@ -1,4 +1,4 @@
-// How far every kernel is from ref in double, call by call on the same inputs.
+// Measures how far every kernel is from ref in double, call by call on the same inputs.
 #pragma once
 
 #include <cstdint>
@@ -10,20 +10,23 @@
 
 namespace reprise::clr {
 
-// Of all calls of one kernel in one place ("cpu f32 avx2").
+// The errors of all calls of one kernel on one device, dtype and instruction set.
 struct KernelErrors {
-  std::string name, ran_on;
+  std::string name, ran_on;  // ran_on: "cpu f32 avx2"
   std::int64_t calls = 0, values = 0;
-  double largest_ulps = 0, sum_ulps = 0;  // of each element's own size; 0 has none
-  double relative = 0;                    // largest error over the largest value of its output
-  double share = 0;                       // of the allowance
+  // In units in the last place of the reference's element;
+  // an element whose reference is 0 is left out.
+  double largest_ulps = 0, sum_ulps = 0;
+  double relative = 0;  // the largest error divided by the largest value of the same output
+  double share = 0;     // the largest relative error divided by kernel_allowance(dtype)
 };
 
+// Collects the errors of every kernel call in this process while it is set as the probe.
 class ErrorProbe : public KernelProbe {
  public:
   bool wants_reference() const override { return true; }
   void after(const KernelCall& call) override;
-  std::map<std::pair<std::string, std::string>, KernelErrors> kernels;  // by name and place
+  std::map<std::pair<std::string, std::string>, KernelErrors> kernels;  // by {name, ran_on}
 };
 
 }  // namespace reprise::clr

@@ -1,4 +1,4 @@
-// clr audit layers: activations and gradients of every module, beside those of ref in double.
+// clr audit layers: compares activations and gradients of every module with those of ref in double.
 #include "apps/clr/audit/cost.h"
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/audit/statistics.h"
@@ -21,12 +21,13 @@ struct LayersOptions {
   bool eval = false;
 };
 
-// One module's part of a pass. Tensors are on the host, in the dtype computed.
+// One module in a pass: its tensors on the host, in the dtype of the pass.
 struct Seen {
   std::string name, type;
-  Tensor input, output, gradient;  // gradient: undefined where none flows
+  Tensor input, output, gradient;  // gradient: of the output; undefined if none reaches it
 };
 
+// A forward and a backward pass of a network on one device.
 struct Pass {
   std::string name;  // "cpu f32"
   std::vector<Seen> layers;
@@ -37,13 +38,13 @@ struct Pass {
 struct ComparedLayer {
   std::string name, type;
   Shape shape;
-  double own_error = std::nan("");  // of this module alone, from the same input
+  double own_error = std::nan("");  // this module's error when both get the same input
   double error = 0, gradient_error = std::nan("");
   Statistics output, gradient;
   bool has_gradient = false;
 };
 
-// So many of the folder's images, evenly spread over it in the order of their names.
+// Reads o.count images of the folder, evenly spread over it in the order of their names.
 Tensor read_images(const LayersOptions& o, int size, std::vector<std::string>& paths) {
   const data::ClassFiles files = data::Walker(data::SetOptions{}.max_files).walk(o.images);
   REPRISE_CHECK(!files.images.empty(), "--images {}: no image lies in this folder", o.images);
@@ -129,7 +130,8 @@ class LayersAudit {
   int size_ = 0;
 };
 
-// The error that enters in this module: ref in double on the very input that it had.
+// Returns the error that arises in this module: compares its
+// output with that of ref in double on the same input.
 double own_error(layers::Network& reference, const Seen& seen) {
   layers::Module* module = reference.find(seen.name);
   if (module == nullptr || !seen.input.defined()) return std::nan("");
@@ -137,7 +139,7 @@ double own_error(layers::Network& reference, const Seen& seen) {
   try {
     return relative_error(seen.output, module->forward(seen.input.to(DType::f64).to(ref_device)));
   } catch (const Error&) {
-    return std::nan("");  // a layer of two inputs, of which only one was seen
+    return std::nan("");  // a module with two inputs: the observer saw only one
   }
 }
 
@@ -229,7 +231,7 @@ void print_rows(const std::vector<ComparedLayer>& rows, const Pass& pass, const 
   print(
       fmt::format("{} against {}, loss {} against {}\nerrors are |a - b| / |b| over a tensor's elements "
                   "(root of the sum of "
-                  "squares); own error: of the module alone, given the same input\n",
+                  "squares); own error: that of the module when both get the same input\n",
                   pass.name, reference.name, exact(pass.loss), exact(reference.loss)));
 }
 
@@ -243,9 +245,10 @@ void run_layers(const LayersOptions& o, Common& common) {
   std::vector<std::string> paths;
   const Tensor images = read_images(o, audit.size(), paths);
   const double flops = flops_of_image(*network, audit.size()) * static_cast<double>(images.dim(0));
-  // Forward and backward, and each module's forward again, in nested modules up to three times.
+  // ref: forward and backward, and each module's forward
+  // again, up to three times in nested modules.
   tell_cost(common,
-            fmt::format("{} images of {}x{} forward and back, and at most 6 times that by ref in double: "
+            fmt::format("{} images of {}x{} forward and backward, and at most 6 times that by ref in double: "
                         "about {}",
                         images.dim(0), audit.size(), audit.size(), duration_text(seconds_on_ref(6 * flops))));
   const Pass pass = audit.run(*network, images), truth = audit.run(*reference, images);
@@ -262,7 +265,7 @@ void run_layers(const LayersOptions& o, Common& common) {
 
 void add_audit_layers(CLI::App& audit, Common& common) {
   CLI::App& c = add_command(audit, common, "layers",
-                            "activations and gradients module by module, beside those of ref in double");
+                            "compare activations and gradients of every module with those of ref in double");
   const auto o = std::make_shared<LayersOptions>();
   c.add_option("--backbone", o->backbone,
                "the pretrained network's weight file; none for the method scratch");
@@ -270,13 +273,14 @@ void add_audit_layers(CLI::App& audit, Common& common) {
   auto* task = c.add_option("--task", o->task, "a learned task: its network instead of the backbone's own");
   c.add_option("--method", o->method, "the backbone in a method's form, as before the first step")
       ->excludes(task);
-  c.add_option("--images", o->images, "folder of images, looked for in its subfolders too")->required();
-  c.add_option("--count", o->count, "how many of them, evenly spread; their labels are 0, 1, 2, ... in turn")
+  c.add_option("--images", o->images, "folder of images, with its subfolders")->required();
+  c.add_option("--count", o->count, "how many of them, evenly spread; their labels are 0, 1, 2, ... in order")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   c.add_option("--size", o->size, "height and width (default: what the task or backbone records)")
       ->check(CLI::Range(1, 8192));
-  c.add_flag("--eval", o->eval, "batch norm by its running statistics, instead of as the method trains");
+  c.add_flag("--eval", o->eval,
+             "evaluation mode: batch norm uses its running statistics (default: the mode of training)");
   c.add_option("--dump", o->dump,
                "safetensors to write: all activations and gradients of both, [N, C, H, W]");
   c.callback([o, &common] { run_layers(*o, common); });

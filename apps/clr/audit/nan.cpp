@@ -1,4 +1,4 @@
-// clr audit nan: trains a few steps in anomaly mode.
+// clr audit nan: trains in anomaly mode until the first value that is not finite.
 #include "apps/clr/audit/cost.h"
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/audit/trial.h"

@@ -1,4 +1,4 @@
-// clr audit ops: every kernel beside ref in double, from the same inputs.
+// clr audit ops: compares every kernel with ref in double, on the same inputs.
 #include <set>
 
 #include "apps/clr/audit/cost.h"
@@ -12,8 +12,9 @@
 namespace reprise::clr {
 namespace {
 
-// Runs the op cases forward and back, but for those on whole numbers, which have no errors, those in which
-// terms cancel, which are allowed more than others, and the few that take as long as all the rest.
+// Runs the op cases forward and backward. Leaves out three kinds of cases: those on whole numbers,
+// which have no errors; those whose terms cancel, which are allowed larger errors; and the few that
+// take as long as all the rest.
 void call_every_op(Device device, DType dtype) {
   for (const cases::OpCases& op : cases::all())
     for (const std::string& parameters : op.cases) {
@@ -75,14 +76,15 @@ void print_result(const Common& common, const ErrorProbe& probe, const std::stri
 void run_ops(const TrialOptions& o, Common& common) {
   const SignalGuard signals;
   ErrorProbe probe;
-  std::string from = "from a call of every op, forward and back";
+  std::string from = "from a call of every op, forward and backward";
   if (o.data.empty()) {
-    if (!o.backbone.empty()) throw UsageError("--backbone: with --data, whose first steps are then examined");
+    if (!o.backbone.empty())
+      throw UsageError("--backbone: needs --data, whose first training steps are then examined");
     common.begin();
     constexpr double flops_of_all_cases = 1.5e9;
     tell_cost(
         common,
-        fmt::format("{} ops forward and back, and each of their kernels again by ref in double: about {}",
+        fmt::format("{} ops forward and backward, and each of their kernels again by ref in double: about {}",
                     cases::all().size(), duration_text(seconds_on_ref(flops_of_all_cases))));
     const ProbeScope scope(probe);
     call_every_op(common.resolved_device(), common.resolved_dtype());
@@ -105,8 +107,8 @@ void run_ops(const TrialOptions& o, Common& common) {
 void add_audit_ops(CLI::App& audit, Common& common) {
   CLI::App& c =
       add_command(audit, common, "ops",
-                  "every kernel's error beside ref in double, by a call of every op, or with --data "
-                  "by training steps");
+                  "compare every kernel with ref in double, in calls of every op, or with --data in "
+                  "training steps");
   const auto o = std::make_shared<TrialOptions>();
   add_trial_options(c, *o, 1)->required(false);
   c.callback([o, &common] { run_ops(*o, common); });

@@ -1,4 +1,5 @@
-// clr audit repeat: the same steps several times, with other numbers of threads, compared to the bit.
+// clr audit repeat: does the same steps several times, with
+// several numbers of threads, and compares all bits.
 #include "apps/clr/audit/cost.h"
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/audit/trace.h"
@@ -91,7 +92,7 @@ void add_audit_repeat(CLI::App& audit, Common& common) {
                             "do the same training steps several times and compare what every kernel writes");
   const auto o = std::make_shared<RepeatOptions>();
   add_trial_options(c, o->trial, 5);
-  c.add_option("--thread-counts", o->counts, "repeat with these numbers of threads, divided by commas")
+  c.add_option("--thread-counts", o->counts, "repeat with these numbers of threads, separated by commas")
       ->delimiter(',')
       ->check(CLI::Range(1, most_threads))
       ->capture_default_str();

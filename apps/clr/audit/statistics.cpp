@@ -83,7 +83,7 @@ std::optional<Difference> first_difference(const View& before, const View& now) 
       found.now = element_text(now, i);
     }
   }
-  // Values that print alike may still differ, as NaNs do.
+  // Values with the same text may still differ in their bits, as NaNs do.
   if (found.before == found.now) found.now += " (other bits)";
   return found;
 }

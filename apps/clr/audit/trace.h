@@ -1,4 +1,5 @@
-// What every kernel wrote, in order, and the first bit in which a second run of the same steps differs.
+// Compares everything that every kernel writes in several runs
+// of the same steps, and finds the first difference.
 #pragma once
 
 #include <functional>
@@ -12,30 +13,33 @@
 
 namespace reprise::clr {
 
-// Tensors by the address of their elements ("layer1.0.bn1.weight"), for results of kernels that change them.
+// Names of tensors ("layer1.0.bn1.weight") by the address of their elements. They name the outputs
+// of kernels that change these tensors.
 using NamesByAddress = std::map<const void*, std::string>;
 
+// The first difference between a run and the first run.
 struct TraceFinding {
-  std::int64_t step = 0, call = 0;    // both counted from 1; the kernel's place in its step
-  std::string kernel, layer, tensor;  // layer, tensor: empty where there is none, or no name
-  int output = 0;                     // of the kernel's outputs, counted from 0
-  Shape shape;
+  std::int64_t step = 0, call = 0;       // counted from 1; call: the kernel call within the step
+  std::string kernel, layer, tensor;     // layer, tensor: empty if unknown
+  int output = 0;                        // index of the kernel's output, counted from 0
+  Shape shape;                           // of that output
   std::optional<Difference> difference;  // none: the runs called other kernels, or on other shapes
   std::string text() const;
 };
 
-// A way of doing the same steps.
+// One way to do the same steps, such as with another number of threads.
 struct TracedRun {
   std::string name;
-  std::function<void()> step;
+  std::function<void()> step;  // does the next step
 };
 struct TracedResult {
   std::string name;
-  std::int64_t steps = 0, kernels = 0, values = 0;  // that were compared; of the first run: done
+  // Numbers of what was compared; for the first run, of what was done.
+  std::int64_t steps = 0, kernels = 0, values = 0;
   std::optional<TraceFinding> finding;
 };
-// Does step by step what each run does, and compares every output of every kernel with that of the first run.
-// A run that differs is left off there. Keeps the outputs of one step.
+// Does each step with every run and compares every output of every kernel with that of the first
+// run. A run that differs does no further steps. Holds the outputs of one step in memory.
 std::vector<TracedResult> compare_runs(const std::vector<TracedRun>& runs, std::int64_t steps,
                                        const NamesByAddress& names = {});
 

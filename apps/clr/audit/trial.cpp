@@ -16,13 +16,13 @@ CLI::Option* add_trial_options(CLI::App& c, TrialOptions& o, int steps) {
   CLI::Option* data = c.add_option("--data", o.data, data_help)->required();
   c.add_option("--task", o.task, "train on this task of the data (default: the first)");
   add_recipe_options(c, o.recipe,
-                     {{"method", "as of `clr train`"},
+                     {{"method", "the method, as for `clr train`"},
                       {"size", "height and width of the images (default: what the backbone was made for)"},
                       {"batch", "images a step"},
                       {"lr", "learning rate"},
                       {"optimizer", "adam, sgd (momentum 0.9)"},
                       {"penalty", "norms added to the loss: l2, l1, l12, none"},
-                      {"steps", "how many steps"}});
+                      {"steps", "number of steps"}});
   return data;
 }
 

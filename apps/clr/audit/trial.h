@@ -1,4 +1,5 @@
-// A few steps of training on one task, to be watched: the very steps that `clr train` would begin with.
+// A few steps of training on one task, to be examined:
+// the steps with which `clr train` would begin.
 #pragma once
 
 #include "apps/clr/commands/command.h"
@@ -8,17 +9,18 @@
 namespace reprise::clr {
 
 struct TrialOptions {
-  std::string backbone, arch = "auto", data, task;  // task: empty for the first
-  Recipe recipe;                                    // its `steps` is how many
+  std::string backbone, arch = "auto", data, task;  // task: empty for the first one
+  Recipe recipe;                                    // recipe.steps: the number of steps
 };
-// --backbone, --arch, --data, --task, --method, --size, --batch, --lr, --optimizer, --penalty, --steps.
-// Returns that of --data, which is required.
+// Adds --backbone, --arch, --data, --task, --method, --size, --batch, --lr,
+// --optimizer, --penalty and --steps (default: `steps`). Returns the option
+// --data, which is required unless the caller changes that.
 CLI::Option* add_trial_options(CLI::App& command, TrialOptions& options, int steps);
 
-// The backbone and the images, shared by all trainings of a trial.
+// The backbone and the images that all trainings of a trial share.
 class Trial {
  public:
-  // Reads and checks; prints the first line that every command prints.
+  // Reads and checks them. Prints the line with device and dtype that every command prints first.
   Trial(TrialOptions options, const Common& common);
   const Recipe& recipe() const { return options_.recipe; }
   const Backbone& backbone() const { return backbone_; }
@@ -26,8 +28,8 @@ class Trial {
   const std::string& task() const { return data_->task.name; }
   // "5 steps of 8 images of 32x32, resnet20, method clr, task dots"
   std::string describe() const;
-  std::int64_t memory() const { return memory_; }  // bytes that one training takes
-  double flops() const { return flops_; }          // of all steps of one training, forward and back
+  std::int64_t memory() const { return memory_; }  // bytes that one training takes, as estimated
+  double flops() const { return flops_; }          // of all steps of one training, forward and backward
 
  private:
   friend class TrialTraining;
@@ -38,11 +40,12 @@ class Trial {
   std::unique_ptr<TaskData> data_;
 };
 
-// One training from the start; several of a trial do not disturb each other.
+// One training from the start. Several trainings of one trial
+// are independent. The trial must outlive it.
 class TrialTraining {
  public:
   explicit TrialTraining(const Trial& trial);
-  // The next step; the learning rate stays what it is. An Error carries the task and the step's number.
+  // Does the next step, with a constant learning rate. An Error names the task and the step.
   StepResult step();
   layers::Network& network() { return *network_; }
 
@@ -51,7 +54,7 @@ class TrialTraining {
   std::unique_ptr<layers::Network> network_;
   Learner learner_;
   Inputs inputs_;
-  std::vector<std::vector<std::int64_t>> batches_;  // what is left of the epoch, last first
+  std::vector<std::vector<std::int64_t>> batches_;  // the epoch's remaining batches, the next one last
   int epoch_ = 0;
   std::int64_t steps_ = 0;
 };

@@ -1,4 +1,4 @@
-// clr audit verify: trains a run again from its own run.json and compares the task files byte for byte.
+// clr audit verify: retrains a run from its own run.json and compares the task files byte for byte.
 #include <unistd.h>
 
 #include <set>
@@ -24,7 +24,8 @@ struct VerifyOptions {
   bool anyway = false;
 };
 
-// What the run recorded and what is here. `needed`: where the two differ, the bits may differ.
+// A condition as the run recorded it, and as it is here.
+// `needed`: only if it is met, the same bits are promised.
 struct Condition {
   std::string name, recorded, here;
   bool needed = true;
@@ -37,7 +38,7 @@ struct Verdict {
   std::uintmax_t bytes = 0;
 };
 
-// A folder of its own, removed at the end.
+// A new temporary folder, removed at the end.
 struct ScratchFolder {
   explicit ScratchFolder(const std::string& parent) {
     std::error_code error;
@@ -100,7 +101,7 @@ class Verification {
  private:
   std::string recorded_path(const char* option, std::string Invocation::*field) const {
     std::set<std::string> values;
-    std::string missing;  // also a relative path that was meant in another folder
+    std::string missing;  // a path that does not exist; it may be relative to another folder
     for (const Invocation& i : record_.invocations) {
       std::error_code error;
       const fs::path path = fs::canonical(i.*field, error);
@@ -123,13 +124,13 @@ class Verification {
                     finished.empty() ? "none" : fmt::format("{}", fmt::join(finished, ", ")));
   }
 
-  // The run's own device and dtype; of a GPU --device may choose another number.
+  // Takes the run's own device and dtype. --device may only choose another GPU.
   void choose_device() {
     const std::string kind = common_.device.substr(0, common_.device.find(':'));
     if (!kind.empty() && kind != recipe_.device)
       throw UsageError(
-          fmt::format("--device {}: this run was trained on {}, and only there its bits can be "
-                      "expected again",
+          fmt::format("--device {}: this run was trained on {}; the same bits can only be "
+                      "expected there",
                       common_.device, recipe_.device));
     if (kind.empty()) common_.device = recipe_.device;
     common_.dtype = recipe_.dtype;
@@ -157,7 +158,7 @@ class Verification {
     conditions_.push_back({name, recorded.empty() ? "(not recorded)" : recorded, here, needed});
   }
 
-  // What one of the run's invocations says, where all say the same; else all of it.
+  // Returns what the run's invocations recorded; different values are joined by " and ".
   std::string recorded_fact(std::string Invocation::*field) const {
     std::set<std::string> values;
     for (const Invocation& i : record_.invocations) values.insert(i.*field);
@@ -166,7 +167,7 @@ class Verification {
 
   void check_surroundings() {
     const Invocation here = invocation_on(common_.resolved_device(), common_.resolved_dtype());
-    // Another build or decoder may well give the same bits; if not, here is a reason.
+    // Another build or decoder may give the same bits. If it does not, this is a possible reason.
     for (const auto& [name, field, needed] :
          {std::tuple("instruction set", &Invocation::instruction_set, true),
           {"winograd", &Invocation::winograd, true},
@@ -193,7 +194,7 @@ class Verification {
 
   Backbone load() {
     const RecordedBackbone& b = record_.backbone;
-    TaskFile wanted;  // what find_backbone goes by
+    TaskFile wanted;  // backbone_of reads only these members
     wanted.path = folder_.task_file(tasks_.front());
     wanted.method = recipe_.method;
     wanted.arch = b.arch;
@@ -224,7 +225,8 @@ class Verification {
     return s;
   }
 
-  // Whether the images are those that the task was learned from.
+  // Returns true if the images are those that the task was
+  // learned from (or --anyway). Notes each difference.
   bool check_data(const std::string& task, const Plan& plan) {
     bool same = true;
     for (const char* split : {"train", "val", "test"}) {
@@ -248,13 +250,14 @@ class Verification {
   RunRecord record_;
   Recipe recipe_;
   std::vector<std::string> tasks_;
-  std::string data_, init_, order_;  // the last two: only where the recipe has them
+  std::string data_, init_, order_;  // init_, order_: empty unless the recipe has them
   Progress progress_{Progress::style_for(common_.quiet)};
   std::vector<Condition> conditions_;
   std::vector<Verdict> verdicts_;
 };
 
-// Empty where the files have the same bytes, else the first tensor that differs, or what else does.
+// Compares two task files. Returns nothing for the same bytes,
+// else the first tensor or metadata that differs.
 std::string Verification::compare(const std::string& first, const std::string& again) {
   if (data::read_file(first) == data::read_file(again)) return {};
   data::WeightFile before;
@@ -318,20 +321,21 @@ void Verification::print_result() const {
       print(fmt::format("{}: {}\n  recorded  {}\n  here      {}\n",
                         c.needed ? "condition not met" : "differs, and may be the reason", c.name, c.recorded,
                         c.here));
-  if (refused()) print("nothing was compared under other conditions; --anyway does it all the same\n");
+  if (refused())
+    print("nothing was compared, because a condition is not met; --anyway compares nevertheless\n");
 }
 
 }  // namespace
 
 void add_audit_verify(CLI::App& audit, Common& common) {
   CLI::App& c = add_command(audit, common, "verify",
-                            "train a run again from its own record and compare task files byte for byte");
+                            "retrain a run from its own record and compare task files byte for byte");
   const auto o = std::make_shared<VerifyOptions>();
   c.add_option("run", o->run, "run folder")->required();
-  c.add_option("--data", o->data, "its images (default: where the run found them)");
-  c.add_option("--backbone", o->backbone, "its backbone (default: the one the run names)");
-  c.add_option("--tasks", o->tasks, "only these, divided by commas")->delimiter(',');
-  c.add_option("--scratch", o->scratch, "folder to train in (default: the system's temporary one)");
+  c.add_option("--data", o->data, "the run's images (default: where the run found them)");
+  c.add_option("--backbone", o->backbone, "the run's backbone (default: the file that the run names)");
+  c.add_option("--tasks", o->tasks, "only these tasks, separated by commas")->delimiter(',');
+  c.add_option("--scratch", o->scratch, "folder to train in (default: the system's temporary folder)");
   c.add_flag("--anyway", o->anyway, "compare also where a recorded condition is not met here");
   c.callback([o, &common] {
     const SignalGuard signals;
@@ -339,7 +343,7 @@ void add_audit_verify(CLI::App& audit, Common& common) {
     try {
       verification.run();
     } catch (const Interrupted&) {
-      throw Interrupted("interrupted; the scratch folder is gone, the run as it was");
+      throw Interrupted("interrupted; the scratch folder is removed, the run is unchanged");
     }
     verification.print_result();
     if (!verification.same()) common.exit_status = 1;

@@ -1,4 +1,5 @@
-// clr audit: the tool for people who examine numerical behaviour.
+// clr audit: examines the numbers of kernels, gradients,
+// layers and runs. Its parts are in apps/clr/audit.
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/commands/commands.h"
 
@@ -12,11 +13,12 @@ void add_audit(CLI::App& app, Common& common) {
     std::string parts;
     for (const CLI::App* part : audit.get_subcommands({}))
       parts += (parts.empty() ? "" : ", ") + part->get_name();
-    throw UsageError("audit: which part? There are " + parts);
+    throw UsageError("audit: expected a part, one of " + parts);
   });
   audit.footer(
-      "Each part says on standard error what it will cost, and prints a table or, with --json, one object.\n"
-      "Exit status 1: something was found. `clr audit PART --help` lists a part's options.");
+      "Each part first prints on standard error what it will cost, then a table or, with --json, one "
+      "object.\n"
+      "Exit status 1: it found something. `clr audit PART --help` lists a part's options.");
   for (const auto add : {add_audit_verify, add_audit_repeat, add_audit_layers, add_audit_nan, add_audit_drift,
                          add_audit_ops, add_audit_grad})
     add(audit, common);

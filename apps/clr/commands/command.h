@@ -1,5 +1,5 @@
-// What every command and every part of the audit includes: the few files that need CLI11 and JSON share it,
-// and builds with REPRISE_PCH compile it once for all of them.
+// The header that every command and every part of the audit includes. It contains CLI11 and JSON,
+// which are slow to compile: builds with REPRISE_PCH compile it once for all of them.
 #pragma once
 
 #include <CLI/CLI.hpp>

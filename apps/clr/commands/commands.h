@@ -1,15 +1,17 @@
-// The commands of clr, one a file: each adds its subcommand with options, and what to do when it is called.
+// The commands of clr, one a file.
 #pragma once
 
 #include "apps/clr/commands/command.h"
 
 namespace reprise::clr {
 
+// Adds a subcommand with its options, and the function that runs it when it is called.
 using AddCommand = void(CLI::App& app, Common& common);
 AddCommand add_train, add_eval, add_predict, add_forward, add_pretrain, add_tasks, add_info, add_convert,
     add_report, add_reproduce, add_audit, add_demo_data;
 
-// Prints the cost of a task by a method, or by "all", on an architecture; size 0: the architecture's own.
+// Prints what a task with so many classes costs with a method, or with "all", on an architecture.
+// `size`: image height and width in pixels; 0: the architecture's default.
 void print_costs(const Common& common, const std::string& arch, const std::string& method, int classes,
                  int size);
 

@@ -19,7 +19,8 @@
 namespace reprise::clr {
 namespace {
 
-// Why no memory can be had there, as on a machine or in a build without a GPU; empty where it can.
+// Returns why the device cannot be used, as on a machine or
+// in a build without a GPU; empty if it can.
 std::string why_not(Device device) {
   try {
     empty({1}, DType::f32, device);
@@ -57,7 +58,7 @@ Device Common::resolved_device() const {
     throw UsageError(fmt::format("--device: {}", e.what()));
   }
   if (wants_f64 && chosen != ref_device)
-    throw UsageError(fmt::format("--dtype f64 computes on ref alone, not on --device {}", device));
+    throw UsageError(fmt::format("--dtype f64 computes only on ref, not on --device {}", device));
   const std::string reason = why_not(chosen);
   REPRISE_CHECK(reason.empty(), "--device {} cannot be used\n  {}", device, reason);
   return chosen;
@@ -70,7 +71,7 @@ DType Common::resolved_dtype() const {
   try {
     ops::relu(zeros({1}, chosen, on));
   } catch (const Error&) {
-    throw_error("--dtype {}: {} does not compute in it in this build", dtype, to_string(on));
+    throw_error("--dtype {}: in this build {} cannot compute in this dtype", dtype, to_string(on));
   }
   return chosen;
 }
@@ -109,12 +110,12 @@ CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, co
       ->check(CLI::Range(1, most_threads));
   option("--seed", common.seed, "seed of every random stream (default: 0)")->check(not_a_seed);
   flag("--tf32", common.tf32,
-       "on cuda, let products of f32 round their operands to TF32: faster, other results");
+       "on cuda, round the operands of f32 products to TF32: faster, with other results");
   option("--winograd", common.winograd,
-         "on or off: 3x3 convolutions with frozen filters on cpu in Winograd's form (default: on)")
+         "on or off: whether 3x3 convolutions with frozen filters use Winograd's form on cpu (default: on)")
       ->check(CLI::IsMember({"on", "off"}));
   option("--bf16-order", common.bf16_order,
-         "pairs or blocks: how bf16 convolutions sum on cpu (default: blocks where it has AMX)")
+         "pairs or blocks: the order of sums in bf16 convolutions on cpu (default: blocks where it has AMX)")
       ->check(CLI::IsMember({"pairs", "blocks"}));
   flag("--quiet", common.quiet, "no progress on standard error");
   flag("--json", common.json, "one JSON object on standard output instead of tables");

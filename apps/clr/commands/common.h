@@ -1,4 +1,4 @@
-// What every command of clr shares: the common options, the kinds of failure, and how results are printed.
+// What every command of clr shares: the common options, wrong usage, and printing of results.
 #pragma once
 
 #include <cstdint>
@@ -31,24 +31,26 @@ struct Common {
   std::string winograd;    // "on", "off"; empty: what REPRISE_WINOGRAD says
   std::string bf16_order;  // "pairs", "blocks"; empty: what REPRISE_BF16_ORDER says, else what is fast here
   bool tf32 = false, quiet = false, json = false;
-  int exit_status = 0;  // what main returns when the command comes to its end
+  int exit_status = 0;  // returned by main when the command ends without an exception
 
-  // Throw UsageError where the text is no device or dtype, or the two do not go together (f64 is for ref
-  // alone and implies it), and Error where this machine or build cannot.
+  // Return the device and the dtype. Throw UsageError if the text names none,
+  // or if the two exclude each other (f64 works only on ref, and implies it).
+  // Throw Error if this machine or build lacks them.
   Device resolved_device() const;
   DType resolved_dtype() const;
   // Sets the engine's switches and, unless quiet, prints device, dtype, instruction set and threads.
   void begin() const;
 };
 
-// A subcommand with the common options on it.
+// Adds a subcommand with the common options. `what`: its line in the help.
 CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, const std::string& what);
 
-// Text on standard output; throws Error where that fails (a full disk, a closed pipe).
+// Writes the text to standard output and flushes it.
+// Throws Error if that fails (a full disk, a closed pipe).
 void print(std::string_view text);
-// One JSON object on standard output.
+// Writes one JSON object, indented, to standard output.
 void print_json(const Json& json);
-// The command line of this process, as the system knows it.
+// Returns the command line of this process, the program first.
 std::vector<std::string> arguments_of_process();
 
 }  // namespace reprise::clr

@@ -1,4 +1,4 @@
-// clr convert: weight files from one form to another, tensors and names untouched.
+// clr convert: writes a weight file in another form, with the same tensors and names.
 #include "apps/clr/commands/commands.h"
 #include "apps/clr/original/original_state_dict.h"
 
@@ -17,7 +17,7 @@ bool is_safetensors(const std::string& path) {
   throw UsageError(fmt::format("convert: OUT must end with .safetensors, .pth, .th or .pt, got '{}'", path));
 }
 
-// A whole network that the original program wrote, reduced to what the task itself learned.
+// Reduces a whole network, as the original writes it, to what the task learned on the backbone.
 void convert_to_task(const Common& common, const ConvertOptions& o) {
   if (!is_safetensors(o.out))
     throw UsageError(fmt::format(
@@ -42,7 +42,7 @@ void convert_to_task(const Common& common, const ConvertOptions& o) {
 
 void run_convert(const Common& common, const ConvertOptions& o) {
   if (!o.backbone.empty()) return convert_to_task(common, o);
-  if (!o.classes.empty()) throw UsageError("convert: --classes goes with --backbone");
+  if (!o.classes.empty()) throw UsageError("convert: --classes needs --backbone");
   const bool safetensors = is_safetensors(o.out);
   const data::WeightFile file = data::read_weights(o.in);
   std::error_code ignored;
@@ -78,14 +78,15 @@ void run_convert(const Common& common, const ConvertOptions& o) {
 
 void add_convert(CLI::App& app, Common& common) {
   const auto o = std::make_shared<ConvertOptions>();
-  CLI::App& c = add_command(app, common, "convert", "weight files between .pth, .th, .pt and .safetensors");
-  c.add_option("IN", o->in, "the file to read, recognised by its content")->required();
-  c.add_option("OUT", o->out, "the file to write; its extension says the form")->required();
+  CLI::App& c =
+      add_command(app, common, "convert", "convert weight files between .pth, .th, .pt and .safetensors");
+  c.add_option("IN", o->in, "the file to read; its form is recognised by its content")->required();
+  c.add_option("OUT", o->out, "the file to write; its extension decides its form")->required();
   c.add_option("--backbone", o->backbone,
                "IN is a whole network as `clr reproduce` and the original program write it: OUT gets what "
                "the task learned on this backbone");
   c.add_option("--classes", o->classes,
-               "names of the classes of such a task, divided by commas (default: 0, 1, ...)")
+               "with --backbone: names of the task's classes, separated by commas (default: 0, 1, ...)")
       ->delimiter(',');
   c.callback([o, &common] { run_convert(common, *o); });
 }

@@ -1,4 +1,4 @@
-// clr eval: evaluates every learned task of a run again, to show what was forgotten.
+// clr eval: evaluates every learned task of a run again and shows what was forgotten.
 #include "apps/clr/commands/commands.h"
 #include "apps/clr/commands/training.h"
 #include "apps/clr/learn/step.h"
@@ -18,12 +18,13 @@ struct Row {
   std::optional<double> learned;
   double now = 0;
   bool same_data = true;
-  std::string other_dtype;  // that it was learned in, if it is not evaluated so
+  std::string other_dtype;  // the dtype it was learned in, if it is evaluated in another; else empty
   std::string predictions;  // lines of predictions.csv
   std::optional<double> forgetting() const { return learned ? std::optional(*learned - now) : std::nullopt; }
 };
 
-// The labels that the task learned, for images whose classes are found by name.
+// Replaces the labels of the data folder by those that the task learned, by the name of the class.
+// Throws Error for a class that the task never learned.
 void relabel(std::vector<data::Sample>& samples, const data::Task& found, const TaskFile& file) {
   for (auto& sample : samples) {
     const std::string& name = found.classes[static_cast<std::size_t>(sample.label)];
@@ -75,7 +76,7 @@ Row evaluate_task(const Backbone& backbone, const TaskFile& file, data::Task tas
   return row;
 }
 
-// The mean over the rows that have the value.
+// Returns the mean over the rows that have the value; nothing if none has.
 template <class Value>
 std::optional<double> mean(const std::vector<Row>& rows, Value value) {
   double sum = 0;
@@ -98,14 +99,15 @@ void write_matrix(const RunFolder& folder, const std::vector<Row>& rows) {
   data::write_file_atomically(folder.path() + "/matrix.csv", text);
 }
 
-// One line an image: what it is, what the network takes it for, and how probable it finds that.
+// Writes predictions.csv, one line for each image.
 void write_predictions(const RunFolder& folder, const std::vector<Row>& rows) {
   std::string text = "task,split,class,predicted,probability,path\n";
   for (const auto& row : rows) text += row.predictions;
   data::write_file_atomically(folder.path() + "/predictions.csv", text);
 }
 
-// Why a row's forgetting may be none.
+// Returns why a row's accuracies may differ although nothing
+// was forgotten; empty if nothing suggests it.
 std::string remark(const Row& row) {
   if (!row.same_data) return "other data than learned from";
   return row.other_dtype.empty() ? ""
@@ -143,7 +145,7 @@ void print_rows(const std::vector<Row>& rows, const std::vector<std::string>& ab
   table.rule();
   table.row({"average", "", "", shown(learned), shown(now), shown(forgetting), ""});
   print(table.text());
-  if (val) print("* this split also chose the epoch, which flatters it\n");
+  if (val) print("* this split also chose the epoch, so its accuracy is optimistic\n");
 }
 
 void run_eval(const EvalOptions& options, Common& common) {
@@ -190,7 +192,7 @@ void add_eval(CLI::App& app, Common& common) {
   auto options = std::make_shared<EvalOptions>();
   c.add_option("--run", options->run, "run folder")->required();
   c.add_option("--data", options->data, data_help)->required();
-  c.add_option("--backbone", options->backbone, "its weight file (default: the one the run names)");
+  c.add_option("--backbone", options->backbone, "the run's backbone (default: the file that the run names)");
   c.add_option("--split", options->split, "test, val or train (default: test where there is one, else val)")
       ->check(CLI::IsMember({"test", "val", "train"}));
   c.callback([options, &common] { run_eval(*options, common); });

@@ -1,4 +1,5 @@
-// clr forward: what the network computes from given images, for laying beside other programs.
+// clr forward: runs a network on given images and writes
+// tensors, to compare them with other programs'.
 #include "apps/clr/commands/commands.h"
 #include "apps/clr/learn/run_network.h"
 #include "data/weights/layout.h"
@@ -30,7 +31,8 @@ const Tensor& wanted(const data::WeightFile& file, const std::string& name, cons
   return *t;
 }
 
-// Features and logits of all images in evaluation mode, and every module's output where that is asked for.
+// Computes features and logits of all images in evaluation mode,
+// with --layers also every module's output.
 Written run_eval(layers::Network& network, const Tensor& images, const ForwardOptions& o, bool has_head) {
   const EvaluationMode mode(network);
   const NoGrad no_grad;
@@ -61,7 +63,8 @@ Written run_eval(layers::Network& network, const Tensor& images, const ForwardOp
   return written;
 }
 
-// Adds one step's cross-entropy, gradients and batch statistics. Moves the network's running statistics.
+// Adds cross-entropy, gradients and batch statistics of one training step to `written`.
+// Changes the network's running statistics.
 void run_train_step(layers::Network& network, const Tensor& images, const Tensor& labels, Written& written) {
   REPRISE_CHECK(labels.dtype() == DType::i64 && labels.shape() == Shape{images.dim(0)},
                 "labels: expected i64 {}, got {} {}", to_string(Shape{images.dim(0)}),
@@ -129,7 +132,7 @@ void run_forward(const Common& common, const ForwardOptions& o) {
                        : o.classes > 0 ? backbone.instantiate(method, o.classes, common.seed, "forward")
                                        : backbone.pretrained(method, common.seed);
   const bool has_head = task || o.classes > 0 || backbone.classes > 0;
-  if (!has_head && !common.quiet) log_line("no head of its own: no logits");
+  if (!has_head && !common.quiet) log_line("the backbone has no head of its own: no logits are written");
   REPRISE_CHECK(has_head || !o.train_step,
                 "--train-step: {} has no head; give --task, or --method and --classes",
                 backbone.is_none() ? backbone.arch : backbone.path);
@@ -153,8 +156,7 @@ void run_forward(const Common& common, const ForwardOptions& o) {
 
 void add_forward(CLI::App& app, Common& common) {
   const auto o = std::make_shared<ForwardOptions>();
-  CLI::App& c =
-      add_command(app, common, "forward", "what the network computes from given images, as tensors");
+  CLI::App& c = add_command(app, common, "forward", "run a network on given images and write its tensors");
   c.add_option("--backbone", o->backbone,
                "the pretrained network's weight file; none for the method scratch");
   c.add_option("--arch", o->arch, "its architecture (default: auto)");
@@ -162,7 +164,7 @@ void add_forward(CLI::App& app, Common& common) {
   auto* method =
       c.add_option("--method", o->method, "the backbone in a method's form, as before the first step")
           ->excludes(task);
-  c.add_option("--classes", o->classes, "with a new head of so many classes, drawn from --seed")
+  c.add_option("--classes", o->classes, "with a new head of so many classes, sampled from --seed")
       ->needs(method)
       ->check(CLI::Range(1, 1'000'000));
   c.add_option("--input", o->input,
@@ -170,7 +172,7 @@ void add_forward(CLI::App& app, Common& common) {
       ->required();
   c.add_option("--output", o->output, "safetensors to write: `features`, `logits`")->required();
   c.add_flag("--layers", o->layers, "also every module's output, [N, C, H, W]");
-  c.add_option("--until", o->until, "stop behind this module; `features` is then its spatial mean");
+  c.add_option("--until", o->until, "stop after this module; `features` is then its output's spatial mean");
   c.add_flag(
       "--train-step", o->train_step,
       "also `loss`, `grad.<parameter>`, `batch_mean.<layer>`, `batch_var.<layer>` of one step; nothing is "

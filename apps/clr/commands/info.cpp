@@ -1,4 +1,4 @@
-// clr info: what a weight file holds.
+// clr info: prints what a weight file or task file holds.
 #include "apps/clr/commands/commands.h"
 #include "layers/summary.h"
 
@@ -13,12 +13,12 @@ struct InfoOptions {
   int size = 0, classes = 10;
 };
 
-// What is known of a file, gathered before any of it is printed.
+// The facts about a file, collected before any of them is printed.
 struct Facts {
   data::WeightFile file;
   std::optional<TaskFile> task;
-  std::optional<ArchitectureMatch> match;  // of a file that is not a task
-  std::string identity;                    // of the body, where the architecture is known
+  std::optional<ArchitectureMatch> match;  // only for a file that is not a task
+  std::string identity;                    // of the body, if the architecture is known
   int classes = 0, size = 0;
   std::int64_t body_parameters = 0, head_parameters = 0;
   std::vector<layers::LayerRow> layers;
@@ -42,7 +42,7 @@ void look_at_network(Facts& f, const InfoOptions& o) {
       (e.name.starts_with(head) ? f.head_parameters : f.body_parameters) += e.tensor->numel();
 }
 
-// The table of the network that the file belongs to; its weights play no part in it.
+// Fills in the table of the network's layers. It depends on the architecture, not on the weights.
 void look_at_layers(Facts& f, const InfoOptions& o) {
   const std::string arch = f.task ? f.task->arch : f.match ? f.match->arch : "";
   REPRISE_CHECK(!arch.empty(), "{}: --table needs a network that clr knows; known are {}", f.file.path,
@@ -201,7 +201,7 @@ Json json_of(const Facts& f) {
   return json;
 }
 
-// --method: the question is what tasks cost, on --arch or on the network that a file holds.
+// Prints what a task costs with --method, on --arch or on the network of a file.
 void answer_cost(const Common& common, const InfoOptions& o) {
   if (o.files.empty() && o.arch == "auto") throw UsageError("--method needs --arch or a FILE");
   if (o.files.size() > 1) throw UsageError("--method is about one network: give one FILE");
@@ -233,7 +233,6 @@ void run_info(Common& common, const InfoOptions& o) {
         print((first ? "" : "\n") + text_of(facts));
       first = false;
     } catch (const Error& e) {
-      // The other files are still worth a look.
       log_line(std::string("clr: ") + e.what());
       common.exit_status = 1;
     }
@@ -245,19 +244,21 @@ void run_info(Common& common, const InfoOptions& o) {
 
 void add_info(CLI::App& app, Common& common) {
   const auto o = std::make_shared<InfoOptions>();
-  CLI::App& c = add_command(app, common, "info", "what a weight file or a task file holds");
+  CLI::App& c = add_command(app, common, "info", "print what a weight file or task file holds");
   c.add_option("FILE", o->files, "weight files, of a known architecture or not");
   c.add_option("--arch", o->arch, "compare with this architecture (default: the one that fits best)");
   c.add_flag("--table", o->table, "also the layers: output shapes, parameters, FLOPs");
   auto* method =
       c.add_option("--method", o->method,
-                   "instead: what a task costs with this method, or with `all`, on --arch or on the "
+                   "print instead what a task costs with this method, or with `all`, on --arch or on the "
                    "FILE's network");
-  c.add_option("--classes", o->classes, "of that task")
+  c.add_option("--classes", o->classes, "with --method: number of the task's classes")
       ->needs(method)
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  c.add_option("--size", o->size, "image size of both (default: what the network is made for)")
+  c.add_option(
+       "--size", o->size,
+       "with --table or --method: height and width of the images (default: what the network is made for)")
       ->check(CLI::Range(1, 8192));
   c.callback([o, &common] { run_info(common, *o); });
 }

@@ -1,4 +1,4 @@
-// clr info --method: what a task would cost, by method, without any file.
+// clr info --method: prints what a task would cost, without any task file.
 #include "apps/clr/commands/commands.h"
 #include "layers/reprogramming/cost.h"
 
@@ -6,7 +6,7 @@ namespace reprise::clr {
 namespace {
 
 struct MethodCost {
-  std::string method, error;  // error: why the method does not go with the architecture
+  std::string method, error;  // error: why the method cannot be used on the architecture
   layers::TaskCost cost;
   layers::MultiplyAdds work;
 };

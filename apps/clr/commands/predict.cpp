@@ -1,4 +1,4 @@
-// clr predict: the classes of images, by one learned task.
+// clr predict: predicts the classes of images by one learned task.
 #include <cstring>
 #include <numeric>
 
@@ -23,7 +23,8 @@ struct Prediction {
   std::vector<double> probabilities;  // by label
 };
 
-// Reads paths[begin, end) as u8 (N,size,size,3); `read` gets the readable ones, standard error the others.
+// Reads the images paths[begin, end) as u8 (N,size,size,3). Adds the path of each readable one to
+// `read`, and prints why the others cannot be read.
 Tensor read_images(const std::vector<std::string>& paths, std::size_t begin, std::size_t end, int size,
                    std::vector<std::string>& read) {
   std::vector<std::uint8_t> pixels;
@@ -60,7 +61,8 @@ std::vector<Prediction> predict(layers::Network& network, const PredictOptions& 
   return all;
 }
 
-// The labels of the largest probabilities, largest first; of equal ones the smaller label first.
+// Returns the labels of the `top` largest probabilities,
+// largest first; of equal ones the smaller label first.
 std::vector<std::size_t> top_labels(const std::vector<double>& probabilities, int top) {
   std::vector<std::size_t> labels(probabilities.size());
   std::iota(labels.begin(), labels.end(), std::size_t{0});
@@ -113,11 +115,13 @@ void run_predict(Common& common, const PredictOptions& o) {
 
 void add_predict(CLI::App& app, Common& common) {
   const auto o = std::make_shared<PredictOptions>();
-  CLI::App& c = add_command(app, common, "predict", "the classes of images, by one learned task");
+  CLI::App& c = add_command(app, common, "predict", "predict the classes of images by one learned task");
   c.add_option("--task", o->task, "the task's file, such as RUN/tasks/NAME.safetensors")->required();
-  c.add_option("--backbone", o->backbone,
-               "its backbone (default: the one of the run that the task lies in, else one beside the task)");
-  c.add_option("--top", o->top, "how many classes an image (default: 5)")->check(CLI::Range(1, 1'000'000));
+  c.add_option(
+      "--backbone", o->backbone,
+      "the task's backbone (default: the one that the task's run names, else a file beside the task)");
+  c.add_option("--top", o->top, "how many classes to print for each image (default: 5)")
+      ->check(CLI::Range(1, 1'000'000));
   c.add_option("IMAGE", o->images, "image files")->required();
   c.callback([o, &common] { run_predict(common, *o); });
 }

@@ -18,12 +18,12 @@ TaskData load_one_task(const PretrainOptions& options, bool quiet) {
   if (!options.task.empty()) data.sets.tasks = {options.task};
   auto tasks = load_tasks(data);
   if (tasks.size() != 1)
-    throw UsageError(fmt::format("--task: {} has {} tasks; a backbone is trained on one of them",
-                                 options.data, tasks.size()));
+    throw UsageError(
+        fmt::format("--task: {} has {} tasks; name the one to train on", options.data, tasks.size()));
   return std::move(tasks[0]);
 }
 
-// The recipe of what was asked for, checked.
+// Returns the recipe with its missing values filled in, checked.
 Recipe recipe_of(const PretrainOptions& options, const Common& common) {
   Recipe recipe = options.recipe;
   checked_architecture(options.arch);
@@ -93,7 +93,8 @@ void run_pretrain(const PretrainOptions& given, Common& common) {
 }  // namespace
 
 void add_pretrain(CLI::App& app, Common& common) {
-  CLI::App& c = add_command(app, common, "pretrain", "train a whole network on one task, as a backbone");
+  CLI::App& c =
+      add_command(app, common, "pretrain", "train a whole network on one task, to be used as a backbone");
   auto options = std::make_shared<PretrainOptions>();
   Recipe& r = options->recipe;
   r.epochs = 15;
@@ -104,17 +105,17 @@ void add_pretrain(CLI::App& app, Common& common) {
   r.penalty = "none";
   r.patience = 1000000;
   c.add_option("--data", options->data, data_help)->required();
-  c.add_option("--task", options->task, "the task to train on (may be left out where there is only one)");
+  c.add_option("--task", options->task, "the task to train on (not needed if there is only one)");
   c.add_option("--arch", options->arch, "architecture")->capture_default_str();
-  c.add_option("--output", options->output, "the backbone's file, safetensors")->required();
+  c.add_option("--output", options->output, "the backbone's file to write, safetensors")->required();
   add_recipe_options(c, r,
                      {{"size", "height and width of the images (default: what the architecture is made for)"},
-                      {"epochs", ""},
+                      {"epochs", "number of epochs"},
                       {"batch", "images a step"},
                       {"lr", "learning rate"},
                       {"optimizer", "adam, sgd"},
-                      {"momentum", "of sgd"},
-                      {"weight-decay", ""},
+                      {"momentum", "momentum of sgd"},
+                      {"weight-decay", "this multiple of each parameter is added to its gradient"},
                       {"schedule", "of the learning rate: cosine, step"}});
   add_split_options(c, r.val_fraction, r.max_images, r.skip_bad);
   c.callback([options, &common] { run_pretrain(*options, common); });

@@ -1,4 +1,4 @@
-// What the person at the terminal sees while a task trains, on standard error.
+// Shows the progress of a training on standard error.
 #pragma once
 
 #include <chrono>
@@ -9,11 +9,11 @@
 
 namespace reprise::clr {
 
-// 75 -> "1m15s", 5400 -> "1h30m".
+// Returns a duration as text: 75 -> "1m15s", 5400 -> "1h30m".
 std::string duration_text(double seconds);
 
-// A live bar on a terminal; elsewhere a plain line an epoch, and one every 30 seconds of a long epoch. Prints
-// nothing if quiet. A signal stops the training.
+// Shows a live bar on a terminal; elsewhere a plain line for each epoch, and one every 30 seconds
+// of a long epoch. Prints nothing if quiet. Asks the training to stop after a signal.
 class Progress : public TrainingObserver {
  public:
   enum class Style { quiet, plain, live };
@@ -39,7 +39,7 @@ class Progress : public TrainingObserver {
   Style style_;
   std::int64_t total_ = 0, done_ = 0, epoch_images_ = 0;
   int epochs_ = 0, steps_ = 0;
-  double busy_ = 0;  // seconds spent in what done_ counts
+  double busy_ = 0;  // seconds spent on the images that done_ counts
   std::string label_;
   std::chrono::steady_clock::time_point last_step_, last_print_;
   bool bar_ = false, announced_ = false;

@@ -1,4 +1,4 @@
-// clr report: runs beside each other as one table, and as a page.
+// clr report: compares runs in one table, and on one page.
 #include "apps/clr/commands/commands.h"
 #include "apps/clr/report/page.h"
 #include "data/io/file.h"
@@ -135,11 +135,11 @@ void run_report(const ReportOptions& options, Common& common) {
 }  // namespace
 
 void add_report(CLI::App& app, Common& common) {
-  CLI::App& c = add_command(app, common, "report", "compare runs in one table");
+  CLI::App& c = add_command(app, common, "report", "compare runs in one table, with --html also on a page");
   auto options = std::make_shared<ReportOptions>();
   c.add_option("RUN", options->runs, "run folders")->required();
   c.add_option("--html", options->html,
-               "also write one page to look at: curves, confusions, mistakes, filters (needs no network)");
+               "also write this page: curves, confusions, mistakes, filters; it needs no network");
   c.add_flag("--require-better", options->require_better,
              "exit with 1 unless the first run's average is the highest");
   c.add_flag("--require-no-forgetting", options->require_no_forgetting,

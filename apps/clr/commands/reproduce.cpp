@@ -1,4 +1,4 @@
-// clr reproduce: the original program's run, with its constants, its order of tasks and its files.
+// clr reproduce: repeats the original's run, with its constants, its order of tasks and its files.
 #include "apps/clr/commands/commands.h"
 #include "apps/clr/commands/training.h"
 #include "apps/clr/learn/session.h"
@@ -45,15 +45,15 @@ void run_reproduce(const ReproduceOptions& given, Common& common) {
   work.prepare();
   const auto outcomes = work.run();
   print_outcomes(outcomes, common.json);
-  log_line(fmt::format("{}\n{}: state dicts; logs beside the CSV; {}: the run folder", outputs.csv(),
-                       given.weight, session.run));
+  log_line(fmt::format("accuracies   {} (the logs lie beside it)\nstate dicts  {}\nrun folder   {}",
+                       outputs.csv(), given.weight, session.run));
 }
 
 }  // namespace
 
 void add_reproduce(CLI::App& app, Common& common) {
-  CLI::App& c =
-      add_command(app, common, "reproduce", "the original program's run: its constants, order and files");
+  CLI::App& c = add_command(app, common, "reproduce",
+                            "repeat the original program's run: its constants, order and files");
   const auto o = std::make_shared<ReproduceOptions>();
   SessionOptions& s = o->session;
   s.recipe.size = 224;
@@ -63,14 +63,14 @@ void add_reproduce(CLI::App& app, Common& common) {
   c.add_option("--method", o->method, "as the original names it: Ghost_reduced_v1, Ghost, Linear, ...")
       ->capture_default_str();
   c.add_option("--weights-dir", o->weights_dir,
-               "where the pretrained networks are, under their public file names")
+               "folder of the pretrained networks, under their public file names")
       ->capture_default_str();
-  c.add_option("--backbone", o->backbone, "this pretrained network instead");
+  c.add_option("--backbone", o->backbone, "use this pretrained network instead");
   c.add_option("--result", o->result, "folder of the CSV and the logs")->capture_default_str();
   c.add_option("--weight", o->weight, "folder of the state dicts")->capture_default_str();
-  c.add_option("--run", s.run, "run folder: what a resume needs (default: RESULT/METHOD)");
+  c.add_option("--run", s.run, "run folder, which a resume continues (default: RESULT/METHOD)");
   c.add_option("--tasks", s.tasks,
-               "only these, by id or name, divided by commas; paper53: those of the paper")
+               "only these tasks, by id or name, separated by commas; paper53: the paper's")
       ->delimiter(',');
   add_recipe_options(c, s.recipe,
                      {{"epochs", "for a trial; the original trains 60"},

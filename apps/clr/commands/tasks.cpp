@@ -1,4 +1,4 @@
-// clr tasks: what is found under a data folder.
+// clr tasks: lists the tasks found in a data folder, or one task's images.
 #include "apps/clr/commands/commands.h"
 #include "apps/clr/commands/training.h"
 #include "data/loader/order.h"
@@ -9,12 +9,12 @@ namespace {
 struct TasksOptions {
   std::string data, list;
   data::SetOptions sets;
-  int epoch = -1;         // counted from 0; -1: the order of the files
-  bool no_check = false;  // open no image
+  int epoch = -1;         // counted from 0; -1: not given, the order of the files
+  bool no_check = false;  // do not open the images
   std::string rng = "streams", backbone, arch = "auto", method = "clr";
 };
 
-// Names, classes and paths may hold anything that a file system allows.
+// Replaces tabs and line ends, which names, classes and paths may contain, by spaces.
 std::string one_line(std::string text) {
   for (char& c : text)
     if (c == '\t' || c == '\n' || c == '\r') c = ' ';
@@ -26,7 +26,8 @@ std::string line_of(const data::Task& task, const char* split, const data::Sampl
                      one_line(task.classes[static_cast<std::size_t>(sample.label)]), sample.path);
 }
 
-// The training images in the order of an epoch, and with PyTorch's random numbers the validation images too.
+// Prints the training images in the order of an epoch;
+// with --rng torch then the validation images, too.
 void list_epoch(const data::Task& task, const TasksOptions& options, const Common& common) {
   std::string text;
   const auto add = [&](const char* split, const std::vector<data::Sample>& samples,
@@ -85,13 +86,13 @@ void print_tasks(const std::vector<data::Task>& tasks, const Common& common) {
 void run_tasks(const TasksOptions& given, Common& common) {
   TasksOptions options = given;
   if (options.epoch >= 0 && options.list.empty())
-    throw UsageError("--epoch: is for --list TASK, the order of that task's images");
+    throw UsageError("--epoch: needs --list TASK, whose images it puts into order");
   if (!options.list.empty() && !options.sets.tasks.empty())
     throw UsageError("--tasks: --list names the task already");
   if (options.rng == "torch" && options.epoch < 0)
-    throw UsageError("--rng torch: is for --list TASK --epoch E");
+    throw UsageError("--rng torch: needs --list TASK --epoch E");
   if (options.rng != "torch" && !options.backbone.empty())
-    throw UsageError("--backbone: is for --rng torch, whose order depends on the network");
+    throw UsageError("--backbone: needs --rng torch; only then the order depends on the network");
   options.method = checked_method(options.method);
   if (!options.list.empty()) options.sets.tasks = {options.list};
   const SignalGuard signals;
@@ -112,18 +113,19 @@ void add_tasks(CLI::App& app, Common& common) {
   CLI::App& c = add_command(app, common, "tasks", "list the tasks found in a folder");
   auto options = std::make_shared<TasksOptions>();
   c.add_option("--data", options->data, data_help)->required();
-  c.add_option("--list", options->list, "print this task's images, a line each: split, label, class, path");
+  c.add_option("--list", options->list,
+               "print one line for each image of this task: split, label, class, path");
   c.add_option("--epoch", options->epoch,
                "with --list: the training images in the order of this epoch, from 0")
       ->check(CLI::Range(0, 1 << 30));
   c.add_option("--tasks", options->sets.tasks,
-               "only these, by name or id, divided by commas; paper53: those of the paper")
+               "only these tasks, by name or id, separated by commas; paper53: the paper's")
       ->delimiter(',');
   c.add_flag("--no-check", options->no_check, "do not decode the images to see whether they can be read");
-  c.add_option("--rng", options->rng, "with --epoch: whose random numbers, as of train")
+  c.add_option("--rng", options->rng, "with --epoch: streams or torch, as for `clr train`")
       ->check(CLI::IsMember({"streams", "torch"}))
       ->capture_default_str();
-  c.add_option("--backbone", options->backbone, "with --rng torch: what will be trained on");
+  c.add_option("--backbone", options->backbone, "with --rng torch: the backbone to train on");
   c.add_option("--arch", options->arch, "with --rng torch: architecture of the backbone")
       ->capture_default_str();
   c.add_option("--method", options->method, "with --rng torch: the method of training")

@@ -57,19 +57,21 @@ void add_train(CLI::App& app, Common& common) {
   c.add_option("--data", s.data, data_help)->required();
   c.add_option("--run", s.run, "run folder, made if needed")->required();
   c.add_option("--tasks", s.tasks,
-               "only these, by name or id, in this order, divided by commas; paper53: those of the paper")
+               "only these tasks, by name or id, in this order, separated by commas; paper53: the paper's")
       ->delimiter(',');
   c.add_option("--arch", options->arch, "architecture of the backbone (auto: the one that fits its file)")
       ->capture_default_str();
   Recipe& r = s.recipe;
   add_recipe_options(c, r,
-                     {{"method", "what is put behind the frozen convolutions and trained"},
+                     {{"method",
+                       "clr, clr-full, clr-mixed, clr-residual, side-conv, linear, bn-only, finetune or "
+                       "scratch: what is added to the network, and what is trained"},
                       {"size", "height and width of the images (default: what the backbone was made for)"},
-                      {"epochs", "0 writes initial task files"},
+                      {"epochs", "number of epochs; 0 only writes the initial task files"},
                       {"batch", "images a step"},
                       {"lr", "learning rate"},
                       {"lr-step", "epochs between two decays (default: a third of the epochs)"},
-                      {"gamma", "factor of a decay"},
+                      {"gamma", "factor of each decay of the learning rate"},
                       {"penalty", "norms added to the loss: l2, l1, l12, none"},
                       {"lambda", "factor of the penalty"},
                       {"patience", "stop when the best epoch is more than so many epochs old"},
@@ -78,14 +80,15 @@ void add_train(CLI::App& app, Common& common) {
                       {"steps", "at most so many steps a task"}});
   add_split_options(c, r.val_fraction, r.max_images, r.skip_bad);
   c.add_option("--init", s.init, "start values by name, from a task file (one task only)");
-  c.add_option("--order", s.order, "file with one epoch's image indices a line (one task only)");
+  c.add_option("--order", s.order, "file with image indices, one line for each epoch (one task only)");
   c.add_option("--log-steps", s.log_steps, "CSV with the loss of every step (one task only)");
-  c.add_flag("--anomaly", s.anomaly,
-             "read what every kernel writes and stop at the first value that is not finite, naming kernel, "
-             "layer, element and the inputs' ranges (half as slow again; the results are the same)");
+  c.add_flag(
+      "--anomaly", s.anomaly,
+      "stop at the first value that is not finite, and name the kernel, layer, element and the inputs' "
+      "ranges (slower, with the same results)");
   c.add_flag("--dry-run", options->dry_run, "check everything, train nothing, write nothing");
   c.add_flag("--copy-backbone", s.copy_backbone, "put a copy of the backbone into the run folder");
-  c.add_flag("--restart", options->restart, "remove what clr wrote into the run folder before");
+  c.add_flag("--restart", options->restart, "first remove what clr wrote into the run folder");
   c.callback([options, &common] { run_train(*options, common); });
 }
 

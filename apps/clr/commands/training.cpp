@@ -5,7 +5,8 @@
 namespace reprise::clr {
 namespace {
 
-// The largest value of an option that takes none below 1, and without which there is another default than 0.
+// Returns the largest value of an option that must be at least 1 but has the default 0 ("choose for
+// me"); 0 for any other option.
 int most_of(std::string_view field) {
   return field == "size" ? 8192 : field == "lr-step" ? 1000000 : field == "steps" ? 1 << 30 : 0;
 }
@@ -31,7 +32,7 @@ void add_recipe_options(CLI::App& c, Recipe& recipe,
 }
 
 void add_split_options(CLI::App& c, double& val_fraction, std::int64_t& max_images, bool& skip_bad) {
-  c.add_option("--val-fraction", val_fraction, "of each class that validates, where there is no val split")
+  c.add_option("--val-fraction", val_fraction, "share of each class that validates, if there is no val split")
       ->check([](const std::string& text) {
         char* end = nullptr;
         const double value = std::strtod(text.c_str(), &end);
@@ -39,7 +40,7 @@ void add_split_options(CLI::App& c, double& val_fraction, std::int64_t& max_imag
                                                       : "expected a number between 0 and 1, got " + text;
       })
       ->capture_default_str();
-  c.add_option("--max-images", max_images, "training images of a task, equally per class")
+  c.add_option("--max-images", max_images, "at most so many training images a task, equally per class")
       ->check(CLI::Range(1, 1 << 30));
   c.add_flag("--skip-bad", skip_bad, "leave out files that cannot be read");
 }

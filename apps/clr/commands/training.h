@@ -1,4 +1,4 @@
-// What the commands that train share: options, the recipe's missing values, and how tasks ended.
+// What the commands that train share: the recipe's options, and the table of how each task ended.
 #pragma once
 
 #include <initializer_list>
@@ -9,20 +9,21 @@
 
 namespace reprise::clr {
 
-// What --data takes.
+// The help of --data.
 inline constexpr const char* data_help =
     "class folders, a list of images, or the folder of a SKILL/DCT database";
 
-// Adds options for fields of the recipe: each a field's name, and what the help says.
+// Adds options for fields of the recipe. Each pair: the field's name, and the option's help.
 void add_recipe_options(CLI::App& command, Recipe& recipe,
                         std::initializer_list<std::pair<const char*, const char*>> options);
 // Adds --val-fraction, --max-images and --skip-bad, for a Recipe or for data::SetOptions.
 void add_split_options(CLI::App& command, double& val_fraction, std::int64_t& max_images, bool& skip_bad);
 
-// Puts in what the common options say and checks the whole.
+// Copies device, dtype and seed from the common options into the recipe, then checks every value.
+// Throws UsageError, Error or BadValue.
 void complete(Recipe& recipe, const Common& common);
 
-// Prints a table, or one JSON object, on standard output.
+// Prints how each task ended: a table, or one JSON object, on standard output.
 void print_outcomes(const std::vector<TaskOutcome>& outcomes, bool json);
 
 }  // namespace reprise::clr

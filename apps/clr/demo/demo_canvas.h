@@ -1,4 +1,5 @@
-// A small drawing surface: anti-aliased shapes given by signed distances, colours, noise.
+// A small drawing surface: anti-aliased shapes, given by
+// their signed distances, with colours and noise.
 #pragma once
 
 #include <array>
@@ -10,16 +11,17 @@
 
 namespace reprise::clr {
 
-using Color = std::array<double, 3>;  // red, green, blue, 0 to 1
+using Color = std::array<double, 3>;  // red, green, blue, each from 0 to 1
 
 struct Point {
   double x = 0, y = 0;
 };
 
-// A colour of the given hue (0 to 1, cyclic), saturation and brightness.
+// Returns the colour of the given hue (0 to 1, cyclic), saturation and brightness.
 Color hsv(double hue, double saturation, double value);
 Color mix(const Color& a, const Color& b, double share_of_b);
-// Two colours that tell apart: their brightness differs by at least 0.35.
+// Returns two random colours that are easy to distinguish:
+// their brightness differs by at least 0.35.
 std::array<Color, 2> contrasting_colors(RandomStream& random);
 
 double distance_to_segment(Point p, Point a, Point b);
@@ -30,12 +32,14 @@ class Canvas {
   Canvas(int size, const Color& background);
 
   int size() const { return size_; }
-  // `color` of every pixel, as a function of its centre in the unit square.
+  // Sets every pixel to color(p), where p is the pixel's centre in the unit square.
   void paint(const std::function<Color(Point)>& color);
-  // Blends `color` in where the signed distance (in units of the side, negative inside) is below 0.
+  // Fills the shape where the signed distance (in units of the
+  // side, negative inside) is below 0; blends its edge.
   void fill(const std::function<double(Point)>& distance, const std::function<Color(Point)>& color);
   void fill(const std::function<double(Point)>& distance, const Color& color);
-  // What was drawn, with a soft, large-scale variation of brightness and noise of every value.
+  // Returns the picture with a smooth variation of brightness of
+  // strength `light` and with noise on every value.
   data::Image image(RandomStream& random, double light, double noise) const;
 
  private:

@@ -13,7 +13,8 @@ constexpr double light = 0.3, noise = 0.06;
 
 using Distance = std::function<double(Point)>;
 
-// A place, size and turn of a thing in the picture; local() gives a point in its own frame, its size being 1.
+// The place, size and rotation of an object in the picture. local() gives a point in the object's
+// own frame, in which its size is 1.
 struct Pose {
   Point center;
   double size = 0, angle = 0;
@@ -52,7 +53,7 @@ double shape_distance(int shape, Point p) {
                       : polygon_distance(p, 3);                                           // triangle
 }
 
-// Shapes, filled plainly or with stripes, in any colours, place, size and turn.
+// Draws a shape, plain or striped, with random colours, place, size and rotation.
 data::Image draw_shape(int label, int size, RandomStream& random) {
   const auto [back, front] = contrasting_colors(random);
   Canvas canvas(size, back);
@@ -68,7 +69,7 @@ data::Image draw_shape(int label, int size, RandomStream& random) {
   return canvas.image(random, light, noise);
 }
 
-// Patterns over the whole picture, differing in form and not in colour or scale.
+// Draws a pattern over the whole picture. Classes differ in form, not in colour or scale.
 data::Image draw_texture(int label, int size, RandomStream& random) {
   const auto [back, front] = contrasting_colors(random);
   Canvas canvas(size, back);
@@ -90,7 +91,7 @@ data::Image draw_texture(int label, int size, RandomStream& random) {
   return canvas.image(random, light, noise);
 }
 
-// One line drawn with a pen.
+// Returns the point at t in [0,1] of a line of the given class, as drawn with a pen.
 Point stroke_point(int label, double t, double bend) {
   if (label == 0) return {std::cos(pi * t) * 0.9, std::sin(pi * t) * (0.7 + 0.3 * bend) - 0.4};    // arc
   if (label == 1) return {2 * t - 1, 0.0};                                                         // line
@@ -121,7 +122,7 @@ data::Image draw_stroke(int label, int size, RandomStream& random) {
   return canvas.image(random, light, noise);
 }
 
-// One to five spots that do not touch.
+// Draws one to five spots that do not touch.
 data::Image draw_count(int label, int size, RandomStream& random) {
   const auto [back, front] = contrasting_colors(random);
   Canvas canvas(size, back);
@@ -140,7 +141,7 @@ data::Image draw_count(int label, int size, RandomStream& random) {
   return canvas.image(random, light, noise);
 }
 
-// A soft grating at one of six angles.
+// Draws a soft grating at one of six angles.
 data::Image draw_orientation(int label, int size, RandomStream& random) {
   const auto [back, front] = contrasting_colors(random);
   Canvas canvas(size, back);
@@ -152,7 +153,7 @@ data::Image draw_orientation(int label, int size, RandomStream& random) {
   return canvas.image(random, light, 2 * noise);
 }
 
-// Letters on a grid of 5 x 7, a little turned and slanted.
+// Draws a letter on a grid of 5 x 7, a little rotated and slanted.
 data::Image draw_glyph(int label, int size, RandomStream& random) {
   static constexpr std::string_view glyphs[] = {
       "01110100011000111111100011000110001", "11111100001000011110100001000011111",
@@ -180,7 +181,7 @@ data::Image draw_glyph(int label, int size, RandomStream& random) {
   return canvas.image(random, light, noise);
 }
 
-// How one colour passes into another.
+// Draws a gradient from one colour to another.
 data::Image draw_gradient(int label, int size, RandomStream& random) {
   const auto [a, b] = contrasting_colors(random);
   Canvas canvas(size, a);
@@ -199,7 +200,8 @@ data::Image draw_gradient(int label, int size, RandomStream& random) {
   return canvas.image(random, 0.1, 1.5 * noise);
 }
 
-// Random fields of equal brightness and spread, differing in how neighbouring values are related.
+// Draws a random field. Classes have the same brightness and spread; they differ in how
+// neighbouring values are related.
 data::Image draw_noise(int label, int size, RandomStream& random) {
   const auto [a, b] = contrasting_colors(random);
   Canvas canvas(size, a);
@@ -231,7 +233,8 @@ data::Image draw_noise(int label, int size, RandomStream& random) {
   return canvas.image(random, light, 0.02);
 }
 
-// Where the small square lies, seen from the large disc.
+// Draws a small square beside or inside a large disc.
+// The class is the square's place, as seen from the disc.
 data::Image draw_relation(int label, int size, RandomStream& random) {
   const auto [back, front] = contrasting_colors(random);
   Canvas canvas(size, back);
@@ -249,7 +252,7 @@ data::Image draw_relation(int label, int size, RandomStream& random) {
   return canvas.image(random, light, noise);
 }
 
-// The hue of a thing among things of no colour.
+// Draws one coloured object among three nearly grey ones. The class is its hue.
 data::Image draw_color(int label, int size, RandomStream& random) {
   Canvas canvas(size, hsv(random.uniform(), random.uniform(0.0, 0.25), random.uniform(0.2, 0.9)));
   for (int i = 0; i < 4; ++i) {

@@ -1,4 +1,5 @@
-// The example tasks: each a name, its classes, and a function that draws one image of a class.
+// The example tasks: for each its name, its classes, and a
+// function that draws one image of a class.
 #pragma once
 
 #include <string>
@@ -14,7 +15,7 @@ struct DemoTask {
   data::Image (*draw)(int label, int size, RandomStream& random);
 };
 
-// The first is the one to pretrain on: many shapes, fillings and colours.
+// Returns all tasks. The first is the one to pretrain on: many shapes, fillings and colours.
 const std::vector<DemoTask>& demo_tasks();
 
 }  // namespace reprise::clr

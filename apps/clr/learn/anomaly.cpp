@@ -31,7 +31,8 @@ Range range_of(const View& v) {
   return r;
 }
 
-// Whether no exponent has all its bits (`mask`) set, as only infinities and NaNs have.
+// Returns true if every value is finite. Only infinities and
+// NaNs have all bits of the exponent (`mask`) set.
 template <class Bits>
 bool all_finite(const View& v, Bits mask) {
   std::atomic<bool> finite{true};

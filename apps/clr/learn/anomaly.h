@@ -1,4 +1,5 @@
-// The anomaly mode: a computation stops at the first value that is not finite, where it arose.
+// The anomaly mode: stops a computation in the kernel that
+// writes the first value that is not finite.
 #pragma once
 
 #include <cstdint>
@@ -10,22 +11,25 @@
 
 namespace reprise::clr {
 
-// While it lives, reads every kernel's floating outputs. The first infinity or NaN is an Error that names the
-// kernel, the element, the range of every operand, and the layer (in backward too), task and step.
+// Reads every kernel's floating-point outputs while it lives. At the first infinity or NaN it
+// throws an Error that names the kernel, the element, the range of every operand, the layer (in
+// backward too), the task and the step.
 class AnomalyWatch : public KernelProbe {
  public:
-  // Of the network's own tensors (on the host) the message says the names. `ranges`: keep read() too, slower.
+  // Remembers the names of the network's tensors on the host, for the message.
+  // With `ranges`, read() also counts values and their range, which is slower.
   explicit AnomalyWatch(layers::Network& network, bool ranges = false);
   ~AnomalyWatch() override;
   AnomalyWatch(const AnomalyWatch&) = delete;
   AnomalyWatch& operator=(const AnomalyWatch&) = delete;
   void after(const KernelCall& call) override;
 
-  // What was read so far, by kernel.
+  // What was read of one kernel's outputs so far. All but `calls` stays 0 without `ranges`.
   struct Read {
     std::int64_t calls = 0, values = 0;
-    double min = 0, max = 0;  // of all its outputs
+    double min = 0, max = 0;
   };
+  // Returns what was read, by the kernel's name.
   const std::map<std::string, Read>& read() const { return read_; }
 
  private:

@@ -19,7 +19,8 @@
 namespace reprise::clr {
 namespace {
 
-// The tensors of the modules after the one at `until`: children are registered in the order they run in.
+// Returns the names of the tensors of all modules after `until`. Modules are registered in the
+// order in which they run.
 std::set<std::string> names_behind(const layers::Network& network, const std::string& until) {
   const layers::Module* last = network.find(until);
   REPRISE_CHECK(last != nullptr && !until.empty(), "--until: {} has no module named '{}'; it has {}",
@@ -41,7 +42,7 @@ std::set<std::string> names_behind(const layers::Network& network, const std::st
   return behind;
 }
 
-// Error unless every tensor of the body is there as it should be, but for those that nothing needs.
+// Throws Error unless every tensor of the body fits, except those of modules after `until`.
 void check_complete(const std::string& path, const LoadReport& report, const layers::Network& network,
                     const std::string& until) {
   std::set<std::string> needless;
@@ -56,7 +57,8 @@ void check_complete(const std::string& path, const LoadReport& report, const lay
   throw_error("{}: the tensors do not fit {}\n  {}", path, network.arch(), wrong.text());
 }
 
-// The architecture that was asked for, or recorded, or fits.
+// Returns the architecture that was asked for, else the one
+// that the file records, else the one that fits.
 std::string choose_architecture(const std::string& asked, const data::WeightFile& file,
                                 const std::vector<data::NamedTensor>& tensors) {
   if (asked != "auto") return checked_architecture(asked);
@@ -103,7 +105,8 @@ Backbone load_backbone(const std::string& path, const std::string& arch, Device 
   if (b.classes > 1) network->replace_head(b.classes, 0);
   b.report = compare(tensors, *network);
   check_complete(path, b.report, *network, until);
-  // A smaller network may find all its tensors in a larger one's file: not what anybody wants.
+  // The file of a larger network may contain all tensors of a
+  // smaller one; the smaller one is then not meant.
   if (const auto match = b.report.extra.empty() ? std::nullopt : recognise(tensors); match)
     REPRISE_CHECK(match->arch == b.arch || match->report.extra.size() >= b.report.extra.size(),
                   "{}: the tensors do not fit {}: they are those of {}\n  {}", path, b.arch, match->arch,
@@ -150,7 +153,8 @@ Backbone backbone_for(const std::string& method, const std::string& path, const 
   return load_backbone(path, arch, device, dtype, until);
 }
 
-// Puts values into a network in a method's form: the sealed memory where it is frozen, copies elsewhere.
+// Puts the weights into a network in a method's form: frozen tensors share the sealed memory,
+// trained ones are copies.
 void Backbone::put_weights(layers::Network& network, const layers::Method& method) const {
   for (const layers::Entry& e : network.named_tensors()) {
     const auto w = weights.find(e.name);

@@ -20,98 +20,114 @@ struct Method;
 
 namespace reprise::clr {
 
-// How a file's tensors met a network's, by name. Missing and of another shape are errors unless the head's.
+// How the tensors of a file fit a network, by name. For a backbone, a missing tensor or another
+// shape is an error, except in the head.
 struct LoadReport {
   std::vector<std::string> matched;
-  std::vector<std::string> missing;        // from the file: "layer4.0.conv1.weight [512, 512, 3, 3]"
-  std::vector<std::string> extra;          // of the file, not of the network
-  std::vector<std::string> shape_differs;  // "fc.weight: [1000, 512] in the file, [10, 512] in the network"
-  std::string text() const;                // a few lines for a person; long lists are cut
+  std::vector<std::string> missing;  // not in the file: "layer4.0.conv1.weight [512, 512, 3, 3]"
+  std::vector<std::string> extra;    // in the file, but not in the network
+  std::vector<std::string>
+      shape_differs;         // "fc.weight: [1000, 512] f32 in the file, [10, 512] in the network"
+  std::string text() const;  // a few lines for a person; long lists are cut
 };
 
+// A pretrained network, or only an architecture (see architecture_alone). Networks made from it
+// share its sealed weights, and may outlive it.
 struct Backbone {
   std::string path, file_sha256;
   std::string identity;                   // SHA-256 over the body's tensors; see data::backbone_identity
   std::string arch;                       // "resnet20"
   std::map<std::string, Tensor> weights;  // torchvision's names, memory layout, on `device`, all sealed
-  // Batches that each batch norm has seen, as PyTorch counts them, by its path; absent where unknown.
+  // The number of batches that each batch norm has seen
+  // (num_batches_tracked), by its path; absent where unknown.
   std::map<std::string, std::int64_t> batches_tracked;
-  int classes = 0;  // of its own head; 0 where the file has none that fits
-  int size = 0;     // image size that the file records, else the architecture's usual
+  int classes = 0;  // of the file's own head; 0 if it has none that fits
+  int size = 0;     // image height and width in pixels: the file's, else the architecture's default
   LoadReport report;
   Device device;
   DType dtype = DType::f32;
 
-  // Whether it is an architecture alone, without weights (see architecture_alone).
+  // True if this is only an architecture, without weights.
   bool is_none() const { return weights.empty(); }
 
-  // Makes a new network for a task, in the mode in which the method trains. Frozen tensors are the sealed
-  // ones, trained ones copies; new layers and the head are sampled from the streams
-  // "init/<task>/<parameter>". BadValue where the method needs a backbone and this is none, or the other way
-  // round.
+  // Makes a new network for a task, in the mode (training or evaluation) in which the method
+  // trains. Frozen tensors are the sealed ones, trained tensors are copies. New layers and the head
+  // are sampled from the streams "init/<task>/<parameter>". Throws BadValue if the method needs a
+  // backbone and this is none, or if it starts at random and this is one.
   std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
                                                std::uint64_t seed, const std::string& task) const;
   std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
                                                const layers::InitStreams& streams) const;
-  // Samples in the order of a PyTorch program after torch.manual_seed: the pretrained network's constructor,
-  // the reprogramming layers, the new head. Leaves the generator where training begins.
+  // Does the same, but samples in the order of a PyTorch program after torch.manual_seed:
+  // the pretrained network's constructor, the reprogramming layers, the new head.
+  // Leaves the generator where training begins.
   std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
                                                TorchGenerator& generator) const;
-  // The network as loaded, with its own head, in evaluation mode, nothing trained; or in a method's form, as
-  // before the first step. Without a head of its own (classes is 0) the logits mean nothing.
+  // Makes the network as loaded, with its own head, in evaluation mode and
+  // with nothing trained. With a method: in that method's form before the
+  // first step. If `classes` is 0, the logits mean nothing.
   std::unique_ptr<layers::Network> pretrained(const std::string& method = {}, std::uint64_t seed = 0) const;
 
-  // Hashes all sealed memory again, derived forms too; throws Error naming what has changed.
+  // Hashes all sealed memory again, derived forms too. Throws an Error that names a changed tensor.
   void verify() const;
-  std::int64_t parameters() const;  // numbers in the body's and head's parameters, statistics not counted
-  std::int64_t bytes() const;       // of all its tensors
-  std::string describe() const;     // for a person: what it is, and what of the file did not fit
+  std::int64_t parameters() const;  // count of the body's and head's parameters, without statistics
+  std::int64_t bytes() const;       // of all tensors
+  std::string describe() const;     // for a person: the backbone, and what in the file did not fit
 
  private:
   int constructed_classes() const;
   void put_weights(layers::Network& network, const layers::Method& method) const;
 };
 
-// Reads the file, finds the architecture ("auto": the one recorded, else the one that fits), checks, seals.
-// Throws BadValue for an unknown architecture, Error where tensors of the body are missing or mis-shaped;
-// those of modules after the one at the path `until` may be missing.
+// Reads the file, chooses the architecture ("auto": the recorded one, else the one that fits),
+// checks the tensors and seals them. Throws BadValue for an unknown architecture, and Error if the
+// file cannot be read, is a task file, or lacks tensors of the body in the right shape.
+// With `until` (a module's path), tensors of later modules may be missing.
 Backbone load_backbone(const std::string& path, const std::string& arch, Device device, DType dtype,
                        const std::string& until = {});
 
-// Stands for the backbone of methods that start at random. BadValue for an unknown architecture or "auto".
+// Returns a Backbone without weights, for methods that start at random. Throws BadValue for an
+// unknown architecture and for "auto".
 Backbone architecture_alone(const std::string& arch, Device device, DType dtype);
 inline constexpr const char* no_identity = "none";
-// The method's backbone: the file's, or only an architecture. BadValue where the wrong one of them is given.
+// Returns architecture_alone(…) for a method that starts at random, else load_backbone(…).
+// Throws BadValue if a path is given for the former or missing for the latter.
 Backbone backbone_for(const std::string& method, const std::string& path, const std::string& arch,
                       Device device, DType dtype, const std::string& until = {});
 
-// The names without the prefixes "module." and "model." that wrappers leave, where all tensors have them.
+// Removes the prefixes "module." and "model." that wrappers leave, if all names have them.
 std::vector<data::NamedTensor> without_prefix(std::vector<data::NamedTensor> tensors);
 
-// What a set of tensors (names without prefix) says of its network: the architecture that fits best, with the
-// report against it. Nothing where no known architecture shares half of its tensors.
+// The architecture that a set of tensors fits best, and how well it fits.
 struct ArchitectureMatch {
   std::string arch;
   LoadReport report;
 };
+// Returns the architecture that fits the tensors best (names without prefix), or nothing if fewer
+// than half of its tensors match.
 std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>& tensors);
-// The report against a network, whose head may have any number of classes.
+// Compares the tensors with those of a network, by name, shape and dtype.
 LoadReport compare(const std::vector<data::NamedTensor>& tensors, const layers::Network& network);
-// The number of classes of the head that the tensors hold and the network could have; 0 where there is none.
+// Returns the number of classes of a head among the tensors that
+// fits the network's features; 0 if there is none.
 int classes_of(const std::vector<data::NamedTensor>& tensors, const layers::Network& network);
 
-// The same name, or BadValue with a list. The original's name of a method becomes ours.
+// Return the name, or throw BadValue with a list of the known names.
+// The original's name of a method becomes ours.
 std::string checked_architecture(const std::string& arch);
 std::string checked_method(const std::string& method);
 
-// The identity of the tensors that make up the body of this architecture.
+// Returns the identity (data::backbone_identity) of those
+// tensors that belong to the body of this architecture.
 std::string identity_of(const std::vector<data::NamedTensor>& tensors, const std::string& arch);
 
-// Metadata of a backbone file that clr writes.
+// Returns the metadata of a backbone file that clr writes.
 std::map<std::string, std::string> backbone_metadata(const std::string& arch, int size,
                                                      const std::vector<std::string>& class_names);
-// How images become numbers, as metadata has it; and the size in such a text, 0 where there is none.
+// Returns how images become numbers (size, resizing, mean,
+// standard deviation) as JSON for metadata.
 std::string preprocessing_text(int size);
+// Reads the size back from such a text; 0 if it has none from 1 to 8192.
 int preprocessed_size(const std::string& text);
 
 }  // namespace reprise::clr

@@ -1,4 +1,4 @@
-// Which network a file's tensors are, and how well they fit.
+// Finds the architecture that a file's tensors fit, and how well they fit.
 #include <algorithm>
 #include <set>
 

@@ -1,4 +1,4 @@
-// Finds the backbone of a learned task when nobody says where it is.
+// Finds the backbone of a learned task if its path is not given.
 #include <algorithm>
 #include <filesystem>
 
@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Empty if the file holds the backbone, else why it does not.
+// Returns why the file does not hold the task's backbone; empty if it does.
 std::string why_not(const std::string& path, const TaskFile& task) {
   try {
     data::WeightFile file = data::read_weights(path);

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::int64_t unlimited = std::numeric_limits<std::int64_t>::max();
 
-// The number in a file of one number ("max" and an absent file: unlimited).
+// Reads a file that holds one number; `unlimited` for "max" and for an absent file.
 std::int64_t number_in(const std::string& path) {
   std::ifstream in(path);
   std::int64_t value = unlimited;
@@ -51,8 +51,8 @@ bool is_batch_norm(const layers::Network& network, const layers::LayerRow& row) 
   return dynamic_cast<const layers::BatchNorm2d*>(network.find(row.name)) != nullptr;
 }
 
-// Whether a batch norm's output need not be kept: where it is fused with its convolution, and no later
-// convolution that is trained keeps it as its input.
+// Returns true if backward keeps no output of a batch norm: blocks are fused, and no trained
+// convolution keeps the output as its input.
 bool drops_batch_norms(const layers::Network& network) {
   if (!layers::fuses_blocks()) return false;
   for (const layers::Module* m : network.modules()) {  // another layer keeps more than its output
@@ -76,10 +76,10 @@ MemoryEstimate estimate_memory(layers::Network& network, int size, DType dtype) 
     if (!drops || !is_batch_norm(network, row)) outputs += row.output.numel();
     largest = std::max(largest, row.output.numel());
   }
-  // Backward keeps nearly every output and two gradients; an image comes in as bytes and as numbers.
+  // Backward keeps nearly every output and two gradients; an image is held as bytes and as numbers.
   estimate.per_image = (outputs + 2 * largest) * unit + 3 * size * size * (1 + unit);
-  // Beside each frozen filter lie its packed forms for both directions; where a 3x3 one is transformed (36
-  // numbers for 9), four times its bytes for each.
+  // Each frozen filter also has a packed form for forward and one for backward; a transformed 3x3
+  // filter (36 numbers for 9) takes four times its bytes in each.
   const Device device = network.head().weight.device();
   const bool transforms = winograd_state(device) == "on" && bf16_order_state(device, dtype) != "blocks";
   for (const auto& entry : network.named_tensors()) {

@@ -1,4 +1,4 @@
-// What can be said before the first step: memory, and batches that cannot work.
+// Checks before the first step: expected memory, and batches that cannot work.
 #pragma once
 
 #include <cstdint>
@@ -10,25 +10,29 @@
 
 namespace reprise::clr {
 
+// Expected memory of a training step, in bytes.
 struct MemoryEstimate {
   std::int64_t fixed = 0;      // weights, their packed forms, gradients, the optimizer's tensors, best values
-  std::int64_t per_image = 0;  // activations kept for backward, and the gradients on their way
+  std::int64_t per_image = 0;  // activations kept for backward, gradients of activations, the image itself
   std::int64_t of_batch(std::int64_t batch) const { return fixed + batch * per_image; }
 };
-// For training steps on images of size x size.
+// Estimates the memory of training steps on images of size x size pixels.
 MemoryEstimate estimate_memory(layers::Network& network, int size, DType dtype);
 
-// Bytes that this process may still take there: what the system and the cgroup leave, or a GPU's free memory.
+// Returns the bytes that this process may still take on the device: the least that the system and
+// the cgroup leave, or a GPU's free memory.
 std::int64_t available_memory(Device device);
 
-// Error, naming the largest batch that fits, if this one does not.
+// Throws an Error that names the largest batch that fits, if this one does not.
 void check_memory(const MemoryEstimate& estimate, std::int64_t batch, std::int64_t available);
 
-// The fewest values per channel that a batch norm in training mode gets of one image; 0 where there is none.
+// Returns the fewest values per channel that one image of size x size pixels gives a batch norm
+// (its smallest map); 0 if no batch norm is in training mode.
 std::int64_t least_batch_norm_values(layers::Network& network, int size);
 
-// Error, naming a batch that works, if a task's last batch would give batch norm one value per channel.
-using TaskImages = std::pair<std::string, std::int64_t>;  // a task, and how many train
+using TaskImages = std::pair<std::string, std::int64_t>;  // a task, and the number of its training images
+// Throws an Error that names a batch that works, if a task's last batch would give batch norm one
+// value per channel. `values_per_image`: from least_batch_norm_values.
 void check_last_batch(const std::vector<TaskImages>& tasks, std::int64_t batch,
                       std::int64_t values_per_image);
 

@@ -22,7 +22,8 @@ std::optional<FileLock> FileLock::lock(const std::string& path, bool wait) {
     } while (result != 0 && errno == EINTR);
     if (result != 0 && !wait && errno == EWOULDBLOCK) return std::nullopt;
     REPRISE_CHECK(result == 0, "{}: cannot be locked: {}", path, std::strerror(errno));
-    // The owner before may have deleted the file between our open and our lock: then this lock is on nothing.
+    // If the previous owner deleted the file between our open and
+    // our lock, this lock is on no file: try again.
     struct stat mine = {}, there = {};
     if (::fstat(descriptor, &mine) == 0 && ::stat(path.c_str(), &there) == 0 && mine.st_ino == there.st_ino &&
         mine.st_dev == there.st_dev)

@@ -10,7 +10,8 @@ namespace reprise::clr {
 using Json = nlohmann::ordered_json;
 
 Json number_or_null(const std::optional<double>& value);
-// JSON on one line with sorted keys: equal values give equal bytes. Numbers read back exactly.
+// Returns the JSON on one line with sorted keys:
+// equal values give equal bytes, and numbers read back exactly.
 std::string canonical(const Json& json);
 
 }  // namespace reprise::clr

@@ -9,8 +9,8 @@
 
 namespace reprise::clr {
 
-// Puts object[key] into `value` and does not change `value` where the key is absent. Returns false where a field
-// has another type: no number is cut to a whole one, none taken for true or false.
+// Copies object[key] into `value`; leaves `value` unchanged if the key is absent. Returns false if
+// the field has another type: no number is cut to a whole one or taken for true or false.
 template <class T>
 bool read_field(const Json& object, const std::string& key, T& value) {
   const auto found = object.find(key);

@@ -1,4 +1,4 @@
-// Who watches a training: learns how far it is, and may ask it to stop.
+// The interface through which a training reports its progress and is asked to stop.
 #pragma once
 
 #include <cstdint>
@@ -8,23 +8,28 @@
 
 namespace reprise::clr {
 
-// Does nothing with what it is told, and lets every training go on.
+// Ignores every report and never asks a training to stop; a subclass overrides what it needs.
 class TrainingObserver {
  public:
   virtual ~TrainingObserver() = default;
-  // Asked before each step and each image; the training then saves and throws Interrupted.
+  // Called before each step and before each image is read.
+  // If it returns true, the training saves and throws Interrupted.
   virtual bool wants_stop() const { return false; }
 
-  // images: to train on in the whole run, all epochs.
+  // Called once. images: how many the whole run will train on, each counted once an epoch.
   virtual void begin(std::int64_t /*images*/) {}
   virtual void begin_task(const std::string& /*task*/, int /*epochs*/, std::int64_t /*images_per_epoch*/) {}
-  // After each step. loss: the mean over this epoch's steps so far; accuracy likewise, in [0,1].
+  // Called after each step. epoch counts from 1, images_done is within it. loss and accuracy (in
+  // [0,1]): the means over this epoch so far.
   virtual void step(int /*epoch*/, std::int64_t /*images_done*/, int /*batch*/, double /*loss*/,
                     double /*accuracy*/) {}
+  // Called after each epoch. train_loss: the sum over the epoch's steps; val_accuracy:
+  // NaN without validation images.
   virtual void epoch(int /*epoch*/, double /*train_loss*/, double /*train_accuracy*/, double /*val_accuracy*/,
                      bool /*best*/, double /*seconds*/) {}
-  // Images that will not be trained on after all (early stop, a task left to another process).
+  // Called for images that will not be trained on after all (early stop).
   virtual void skip(std::int64_t /*images*/) {}
+  // A message for a person.
   virtual void line(const std::string& /*text*/) {}
   virtual void end() {}
 };

@@ -97,7 +97,7 @@ Recipe complete_recipe(const std::string& recorded, const std::string& where) {
     throw_error("{}: damaged: '{}' of the recipe is {}: expected {}", where, e.field,
                 e.value.empty() ? "empty" : e.value, e.expected);
   }
-  // What this version does not know would be trained otherwise than the run was.
+  // A value that this version does not know cannot be trained as the run was.
   const Json known = to_json(r);
   for (const auto& [key, value] : json.items())
     REPRISE_CHECK(known.contains(key), "{}: this clr does not know '{}' of the recipe", where, key);

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A task's name as a file name: what a folder or a hidden file could be mistaken for is written as %XX.
+// Returns a task's name as a file name. Writes '/', '%', control characters and a first '.' as %XX.
 std::string file_name(const std::string& task) {
   std::string name;
   for (std::size_t i = 0; i < task.size(); ++i) {
@@ -158,7 +158,7 @@ void RunFolder::restart() const {
   std::vector<std::string> files;
   for (const RecordedTask& task : record.tasks) {
     const std::string& name = task.name;
-    // Also a task that another process is just learning.
+    // The lock also finds a task that another process is learning at this moment.
     REPRISE_CHECK(!fs::exists(path_ + "/state") || claim(name), "{}: another process is learning {} here",
                   path_, name);
     for (const auto& file : {task_file(name), state_file(name), log_file(name)}) files.push_back(file);
@@ -175,7 +175,7 @@ void RunFolder::restart() const {
     REPRISE_CHECK(!error, "{}: cannot be removed: {}", file, error.message());
   }
   data::remove_abandoned_files(path_);
-  // Only those that are empty now.
+  // Folders that hold other files stay.
   for (const auto& folder : {path_ + "/tasks", path_ + "/state", path_ + "/log", cache_dir()}) {
     data::remove_abandoned_files(folder);
     fs::remove(folder, error);

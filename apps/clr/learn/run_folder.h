@@ -11,17 +11,19 @@
 
 namespace reprise::clr {
 
-// An exclusive lock on a file (flock): gone when its owner is, however it ends.
+// An exclusive lock on a file (flock). The system releases it
+// when its owner ends, however that happens.
 class FileLock {
  public:
-  // Nothing if another process (or another FileLock of this one) holds it.
+  // Returns nothing if another process, or another FileLock of this process, holds the lock.
+  // Both functions make the file if needed and throw Error if it cannot be opened.
   static std::optional<FileLock> try_lock(const std::string& path) { return lock(path, false); }
   static FileLock wait(const std::string& path) { return *lock(path, true); }
   ~FileLock();
   FileLock(FileLock&& other) noexcept
       : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
   FileLock& operator=(FileLock&&) = delete;
-  void remove();  // deletes the file and lets go
+  void remove();  // deletes the file, then releases the lock
 
  private:
   FileLock(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
@@ -37,33 +39,39 @@ class RunFolder {
   std::string task_file(const std::string& task) const { return file_in("tasks", task, ".safetensors"); }
   std::string state_file(const std::string& task) const { return file_in("state", task, ".state"); }
   std::string log_file(const std::string& task) const { return file_in("log", task, ".csv"); }
-  std::string cache_dir() const { return path_ + "/cache"; }  // decoded pixels that memory cannot hold
+  std::string cache_dir() const { return path_ + "/cache"; }  // for decoded pixels that memory cannot hold
 
   bool exists() const { return std::filesystem::exists(path_ + "/run.json"); }
-  // Error where there is none or it is damaged.
+  // Reads run.json. Throws Error if it is missing or damaged.
   RunRecord record() const;
-  // Error, naming the option, if the folder was begun with another backbone or recipe (JSON text).
+  // Throws an Error that names the option if the folder was
+  // begun with another backbone or recipe (JSON text).
   void check_same(const RecordedBackbone& backbone, const std::string& recipe) const;
-  // Makes the folders and run.json, or checks it, and adds an invocation; returns its place.
+  // Makes the folders and removes what killed processes left in them. Makes run.json or checks it
+  // (check_same), adds the invocation to it and returns its index there.
   std::size_t begin(const RecordedBackbone& backbone, const std::string& recipe, Invocation invocation);
+  // Records how an invocation ended: "done", "interrupted" or "failed".
   void end(std::size_t invocation, const std::string& how);
+  // Adds the task to run.json, or replaces what is recorded of it.
   void add_task(const RecordedTask& task);
 
   bool is_finished(const std::string& task) const { return std::filesystem::exists(task_file(task)); }
-  // The right to learn this task, or nothing while another process has it.
+  // Claims the task for this process while the lock lives;
+  // returns nothing if another process is learning it.
   std::optional<FileLock> claim(const std::string& task) const { return FileLock::try_lock(lock_file(task)); }
-  // Removes what the owner of a finished task has left, if it was ended before it could.
+  // Removes the state and lock file that a killed owner left beside its finished task.
   void tidy(const std::string& task) const;
-  // Names of the learned tasks: those of run.json that have a task file, in the order they were added.
+  // Returns the names of the tasks in run.json that have a task file, in the order they were added.
   std::vector<std::string> finished_tasks() const;
 
-  // results.csv, from run.json, the task files and the logs.
+  // Writes results.csv from run.json, the task files and the logs.
   void rebuild_results() const;
-  // Removes only what clr wrote. Error if this is no run folder or another process works in it.
+  // Removes what clr wrote, and nothing else. Throws Error if this is no run folder or another
+  // process learns a task in it. Does nothing if the folder is absent or empty.
   void restart() const;
 
  private:
-  // `change` returns whether run.json is to be written.
+  // Calls change(record) under the lock of run.json, and writes the file if `change` returns true.
   template <class Change>
   void update(Change change);
   std::string lock_file(const std::string& task) const { return file_in("state", task, ".lock"); }
@@ -71,7 +79,7 @@ class RunFolder {
   std::string path_;
 };
 
-// Seconds since the epoch as "2026-01-31T12:00:00Z".
+// Returns the present time in UTC as "2026-01-31T12:00:00Z".
 std::string timestamp();
 
 }  // namespace reprise::clr

@@ -1,4 +1,4 @@
-// Running a network over more images than fit at once.
+// Runs a network in evaluation mode over many images, in batches.
 #pragma once
 
 #include <cstdint>
@@ -8,15 +8,16 @@
 
 namespace reprise::clr {
 
-// How many images a pass in evaluation mode takes; no result depends on it.
+// The number of images in a batch; no result depends on it.
 inline constexpr std::int64_t eval_batch = 32;
 
-// Throws Error unless they are u8 (N,H,W,3), one at least.
+// Throws Error unless the images are u8 (N,H,W,3) and at least one.
 void check_images(const Tensor& images);
-// u8 (N,H,W,3) on the host -> normalised, in the dtype of the network's images and on the device of its head.
+// Normalises u8 images (N,H,W,3) on the host. The result has the
+// dtype of the network's images and the device of its head.
 Tensor normalised(layers::Network& network, const Tensor& images);
 
-// While it lives, the network is in evaluation mode.
+// Keeps the network in evaluation mode while it lives, then restores the mode before.
 class EvaluationMode {
  public:
   explicit EvaluationMode(layers::Network& network)
@@ -35,17 +36,19 @@ class EvaluationMode {
 struct Outputs {
   Tensor features, logits;  // (N,F), (N,classes), on the network's device
 };
-// In evaluation mode, recording no gradient; the mode is put back.
+// Computes features and logits of u8 images (N,H,W,3) in
+// evaluation mode, without recording gradients.
 Outputs outputs_of(layers::Network& network, const Tensor& images, std::int64_t batch = eval_batch);
-// Makes every parameter a trained one, in memory of its own.
+// Copies every tensor of the network into memory of its
+// own and makes every parameter a trained one.
 void thaw(layers::Network& network);
 
-// One output of the network, batch after batch.
+// Collects one output of the network batch by batch.
 class Gathered {
  public:
   void add(const Tensor& part);
   const Tensor& last() const { return parts_.back(); }
-  Tensor joined() const;  // along the leading dimension
+  Tensor joined() const;  // all parts, joined along the leading dimension
 
  private:
   std::vector<Tensor> parts_;

@@ -20,7 +20,7 @@ Json parsed(const std::string& path) {
   return Json::parse(text, text + bytes.size(), nullptr, /*allow_exceptions=*/false);
 }
 
-// The value of an option in a command line; empty where it is not there.
+// Returns the value of an option in a command line; empty if the option is absent.
 std::string option_of(const std::vector<std::string>& argv, const std::string& option) {
   for (std::size_t i = 0; i < argv.size(); ++i) {
     if (argv[i] == option && i + 1 < argv.size()) return argv[i + 1];
@@ -29,7 +29,7 @@ std::string option_of(const std::vector<std::string>& argv, const std::string& o
   return {};
 }
 
-// Each calls f(key, member) for every field that is written.
+// Call f(key, member) for every field of the record that files hold.
 template <class F>
 void for_each_field(RecordedBackbone& b, F f) {
   f("path", b.path), f("file_sha256", b.file_sha256), f("identity", b.identity), f("arch", b.arch);
@@ -49,7 +49,7 @@ void for_each_field(Invocation& i, F f) {
   f("started", i.started), f("ended", i.ended), f("how", i.how);
 }
 
-// Returns false where the object is damaged.
+// Reads all fields. Returns false if `json` is no object or a field has another type.
 template <class Part>
 bool read(const Json& json, Part& part) {
   bool ok = json.is_object();
@@ -64,7 +64,7 @@ void take_from_command_line(Invocation& i) {
   i.clip_grey16 = i.argv.size() > 1 && i.argv[1] == "reproduce";
 }
 
-// Only what is no object is damaged here: a field of another type counts as absent.
+// Reads all fields; one of another type counts as absent. Returns false if `json` is no object.
 bool read(const Json& json, Invocation& i) {
   if (!json.is_object()) return false;
   for_each_field(i, [&](const char* key, auto& value) { read_field(json, key, value); });
@@ -72,7 +72,7 @@ bool read(const Json& json, Invocation& i) {
   return true;
 }
 
-// Leaves out the empty texts of a call, and an empty "copy".
+// Returns the fields as JSON, without the empty texts of a call and without an empty "copy".
 template <class Part>
 Json written(Part part) {
   Json json;
@@ -84,7 +84,7 @@ Json written(Part part) {
   return json;
 }
 
-// Writes into `json` what differs from what is read there: fields that this clr does not know stay.
+// Writes the fields that differ from those in `json`. Fields that this clr does not know stay.
 template <class Part>
 void write_into(Json& json, const Part& part) {
   Part before;
@@ -93,9 +93,10 @@ void write_into(Json& json, const Part& part) {
     if (!old.contains(key) || old[key] != value) json[key] = value;
 }
 
-// Reads the record; returns what is wrong with it, or nothing.
+// Reads the record. Returns the part that is damaged, or nothing.
 std::string damage_of(const Json& json, RunRecord& record) {
-  if (!json.is_object() || json.value("format", Json()) != run_format) return "or of another version";
+  if (!json.is_object() || json.value("format", Json()) != run_format)
+    return fmt::format("its format is not '{}'; it may be of another version of clr", run_format);
   for (const char* key : {"backbone", "recipe", "tasks", "invocations"})
     if (!json.contains(key)) return fmt::format("no {}", key);
   if (!read(json["backbone"], record.backbone)) return "its backbone";
@@ -157,7 +158,7 @@ RecordedBackbone read_recorded_backbone(const std::string& path) {
     const Json json = parsed(path);
     if (json.is_object() && json.contains("backbone")) read(json["backbone"], backbone);
   } catch (const Error&) {
-    // No such file.
+    // There is no such file.
   }
   return backbone;
 }

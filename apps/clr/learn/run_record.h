@@ -1,4 +1,4 @@
-// What a run folder's run.json says: what was trained, on which backbone, from which data, by which calls.
+// The content of run.json: what was trained, on which backbone, from which data, by which calls.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 namespace reprise::clr {
 
 struct RecordedBackbone {
-  std::string path;  // as it lay when the run began; empty where there is none
-  std::string copy;  // its file's name beside run.json, if it was copied
+  std::string path;  // the weight file when the run began; empty if the method has no backbone
+  std::string copy;  // name of the copy beside run.json (--copy-backbone); empty: none
   std::string file_sha256, identity, arch;
   std::int64_t parameters = 0, bytes = 0;
 };
@@ -23,35 +23,37 @@ struct RecordedTask {
   std::map<std::string, std::string> digests;  // "train", "val", "test"
 };
 
-// One call of a command that trained. A text that was not recorded is empty.
+// One call of a command that trains. A text that was not recorded is empty.
 struct Invocation {
   std::vector<std::string> argv;
   std::string version, compiler, flags, device, instruction_set, winograd, bf16_order, decoders;
   bool tf32 = false;
   int threads = 0;
-  std::string data, init, order;    // the folder of images; the files of --init and --order, empty for none
+  std::string data, init, order;    // paths given as --data, --init and --order; empty: not given
   bool clip_grey16 = false;         // of data::SetOptions
-  std::string started, ended, how;  // UTC; "done", "interrupted" or "failed"
+  std::string started, ended, how;  // times in UTC; how: "done", "interrupted" or "failed"
 };
 
 struct RunRecord {
   RecordedBackbone backbone;
-  std::string recipe;               // JSON: see recipe.h; an old one may lack fields
+  std::string recipe;               // JSON text (see recipe.h); an old one may lack fields
   std::vector<RecordedTask> tasks;  // in the order they were added
   std::vector<Invocation> invocations;
   const RecordedTask* find(const std::string& task) const;
 };
 
-// Throws Error where the file is damaged or of another version, naming the part. The data, --init and --order
-// of calls by an older clr, which did not record them, are taken from their command lines. A call's field of
-// another type counts as absent.
+// Reads run.json. Throws an Error that names the part which is damaged or of another version.
+// A call's field of another type counts as absent. Calls by an older clr did not record --data,
+// --init and --order: these are taken from the recorded command line.
 RunRecord read_run_record(const std::string& path);
-// Keeps what the file at `path` has beyond the record, as a newer clr may have written it.
+// Writes the record. Keeps the fields in the file at `path` that this clr does not know:
+// a newer one may have written them.
 void write_run_record(const std::string& path, const RunRecord& record);
-// The backbone of that file, whatever else is damaged; nothing is set where the file says nothing.
+// Reads only the backbone, whatever else is damaged;
+// its members stay empty if the file is missing or says nothing.
 RecordedBackbone read_recorded_backbone(const std::string& path);
 
-// The members by name; a task without its name.
+// Return the members by name; the task's name is left out.
 Json to_json(const RecordedBackbone& backbone);
 Json to_json(const RecordedTask& task);
 

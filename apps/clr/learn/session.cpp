@@ -54,7 +54,8 @@ void Session::prepare() {
   estimate();
 }
 
-// --init, --order and --log-steps are about one task.
+// Checks that there is one task if --init, --order or
+// --log-steps is given, and reads the first two files.
 void Session::check_single_task() {
   const std::pair<const char*, const std::string&> single[] = {
       {"init", options_.init}, {"order", options_.order}, {"log-steps", options_.log_steps}};
@@ -169,7 +170,8 @@ std::vector<TaskOutcome> Session::run() {
 
   std::vector<TaskOutcome> outcomes(tasks_.size());
   try {
-    // A task that another process has is asked for once more at the end: its owner may be gone by then.
+    // A task that another process is learning is tried again
+    // at the end: its owner may have been killed.
     std::vector<std::size_t> waiting;
     for (std::size_t i = 0; i < tasks_.size(); ++i) {
       outcomes[i] = learn_and_tell(tasks_[i]);
@@ -216,7 +218,7 @@ TaskOutcome Session::learn(const TaskData& data) {
     observer_.line(fmt::format("{}: another process is learning it", name));
     return {name, left_to_another, {}, {}, {}};
   }
-  // Its owner may have finished it between our look and our lock.
+  // Another process may have finished it between the check above and our lock.
   if (folder_.is_finished(name)) {
     check_finished(data);
     lock->remove();
@@ -228,7 +230,6 @@ TaskOutcome Session::learn(const TaskData& data) {
   return outcome;
 }
 
-// What a half-learned task must find unchanged.
 StateContext Session::context_of(const TaskData& data) const {
   StateContext context;
   context.task = data.task.name;

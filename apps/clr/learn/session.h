@@ -1,4 +1,5 @@
-// One call of `clr train`: all tasks of a folder, one after the other, into a run folder.
+// One call of `clr train`: learns all tasks of a data
+// folder, one after the other, into a run folder.
 #pragma once
 
 #include <functional>
@@ -17,14 +18,14 @@ namespace reprise::clr {
 
 struct SessionOptions {
   Recipe recipe;
-  std::string data, run;
-  std::vector<std::string> tasks;      // empty: all
-  std::string init, order, log_steps;  // files; empty: none
+  std::string data, run;               // the data folder and the run folder
+  std::vector<std::string> tasks;      // names or ids; empty: all
+  std::string init, order, log_steps;  // files of these options; empty: none
   bool quiet = false, copy_backbone = false;
   bool clip_grey16 = false;       // of data::SetOptions
   bool anomaly = false;           // stop at the first value that is not finite: see AnomalyWatch
-  std::vector<std::string> argv;  // for run.json
-  // Called for each task that is finished, now or before, with its file and the path of its log.
+  std::vector<std::string> argv;  // recorded in run.json
+  // Called for each finished task, also one finished before, with its file and the path of its log.
   std::function<void(const data::Task&, const TaskFile&, const std::string& log)> on_finished;
 };
 
@@ -32,28 +33,32 @@ inline constexpr const char *finished_before = "finished before",
                             *left_to_another = "left to another process";
 
 struct TaskOutcome {
-  std::string task, status;  // "learned", "resumed" or one of the two above
+  std::string task, status;  // status: "learned", "resumed", finished_before or left_to_another
   std::optional<double> val_accuracy, test_accuracy;
   std::optional<int> best_epoch;
 };
 
-// What will be done.
+// What a session will do: for --dry-run and for `clr audit verify`.
 struct Plan {
   RecordedBackbone backbone;
-  std::string recipe;  // JSON
+  std::string recipe;  // JSON text
   std::vector<RecordedTask> tasks;
-  std::vector<bool> finished;  // each task, before
-  std::int64_t memory = 0;     // expected bytes
+  std::vector<bool> finished;  // of each task: whether it was finished before
+  std::int64_t memory = 0;     // expected, in bytes
 };
 
 class Session {
  public:
-  // Both must outlive the session. Where the observer wants a stop, prepare and run throw Interrupted.
+  // `backbone` and `observer` must outlive the session. If the observer asks for a stop, prepare
+  // and run throw Interrupted.
   Session(const Backbone& backbone, SessionOptions options, TrainingObserver& observer);
-  // Finds, decodes and checks everything; writes only, where memory is short, a cache of pixels.
+  // Finds, decodes and checks everything. Writes nothing,
+  // except a cache of pixels if memory is short.
   void prepare();
-  Plan plan() const;  // what prepare found
-  // Trains what is not finished, and saves what was done before it throws.
+  // Returns what prepare found.
+  Plan plan() const;
+  // Trains the tasks that are not finished;
+  // call prepare first. Saves what was done before it throws.
   std::vector<TaskOutcome> run();
 
  private:

@@ -23,7 +23,7 @@ Snapshot take(const data::WeightFile& file, const std::string& prefix) {
   return snapshot;
 }
 
-// Calls f(key, member) for each member that the file has as JSON.
+// Calls f(key, member) for each member that the file holds as JSON.
 template <class State, class F>
 void for_each_number(State& s, F f) {
   f("epoch", s.epoch), f("step", s.step), f("steps", s.steps), f("loss_sum", s.loss_sum);
@@ -89,7 +89,7 @@ void restore_snapshot(const std::vector<layers::Entry>& entries, const Snapshot&
     const auto found = by_name.find(entry.name);
     REPRISE_CHECK(found != by_name.end() && found->second->shape() == entry.tensor->shape() &&
                       found->second->dtype() == entry.tensor->dtype(),
-                  "state: tensor {} is missing or another", entry.name);
+                  "state: tensor {} is missing, or has another shape or dtype", entry.name);
     copy_into(*entry.tensor, found->second->to(entry.tensor->device()));
   }
 }

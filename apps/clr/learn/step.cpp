@@ -16,7 +16,8 @@
 namespace reprise::clr {
 namespace {
 
-// An image's result does not depend on its batch, so this is a matter of speed and memory alone.
+// Returns the batch for evaluation. It decides only speed and
+// memory: an image's result does not depend on its batch.
 std::int64_t evaluation_batch(int size) {
   return size <= 64 ? 64 : 16;
 }
@@ -27,7 +28,8 @@ std::vector<std::int64_t> range(std::int64_t begin, std::int64_t end) {
   return indices;
 }
 
-// Calls f(indices, logits) for all images, in evaluation mode and without recording.
+// Calls f(indices, logits) for all images, batch by batch, in
+// evaluation mode and without recording gradients.
 template <class F>
 void for_each_batch(layers::Network& network, Inputs& inputs, F f) {
   const EvaluationMode mode(network);
@@ -39,7 +41,7 @@ void for_each_batch(layers::Network& network, Inputs& inputs, F f) {
   }
 }
 
-// Rows of a host matrix.
+// Copies rows of a matrix on the host.
 Tensor gather_rows(const Tensor& matrix, std::span<const std::int64_t> indices) {
   Tensor rows = empty(matrix.shape().with(0, static_cast<std::int64_t>(indices.size())), matrix.dtype(),
                       matrix.device());
@@ -98,7 +100,8 @@ Inputs::Inputs(layers::Network& network, const data::ImageStore& store, Device d
   features_ = ops::concat(parts, 0);
 }
 
-// Into at most a quarter of what is free, for the training needs room of its own.
+// Copies all images to the GPU if they take at most a quarter of its free memory:
+// the training needs the rest.
 void Inputs::put_on_gpu() {
   const std::int64_t n = store_.count(), size = store_.size(), part = evaluation_batch(store_.size());
   if (device_.is_host() || n * size * size * 3 > available_memory(device_) / 4) return;

@@ -1,4 +1,4 @@
-// One step of training, and evaluation: the whole of the algorithm's arithmetic.
+// One training step and evaluation: all arithmetic of the algorithm.
 #pragma once
 
 #include <cstdint>
@@ -14,16 +14,17 @@
 
 namespace reprise::clr {
 
-// Where logits come from: the images through the whole network; or, where only the head is trained and batch
-// norm uses its running statistics, features computed once: both give the same bits.
+// Computes logits of images by their index. Runs the whole network, or only its head on features
+// that were computed once. The latter gives the same bits if only the head is trained and batch
+// norm uses its running statistics.
 class Inputs {
  public:
-  // `store` must outlive this. Computes the features now if `features_once`; else a GPU with room gets all
-  // images now, and batches are gathered there.
+  // `network` and `store` must outlive this. With `features_once`, computes all features now.
+  // Otherwise copies all images to a GPU that has room, where batches are then gathered.
   Inputs(layers::Network& network, const data::ImageStore& store, Device device, DType dtype,
          bool features_once);
-  Tensor logits(std::span<const std::int64_t> indices);  // (N,classes)
-  Tensor labels(std::span<const std::int64_t> indices) const;
+  Tensor logits(std::span<const std::int64_t> indices);        // (N,classes), on `device`
+  Tensor labels(std::span<const std::int64_t> indices) const;  // (N) i64, on `device`
   std::int64_t count() const { return store_.count(); }
   int size() const { return store_.size(); }  // pixels
 
@@ -34,42 +35,44 @@ class Inputs {
   const data::ImageStore& store_;
   Device device_;
   DType dtype_;
-  Tensor features_;  // (count,F) on the host; undefined where the whole network runs
-  Tensor on_gpu_;    // all images, u8, where they were put there
+  Tensor features_;  // (count,F) on the host; undefined if the whole network runs
+  Tensor on_gpu_;    // all images, u8 (count,H,W,3); undefined if they stay on the host
 };
 
 struct Evaluation {
-  double accuracy = 0, loss = 0;  // loss: the mean cross-entropy
+  double accuracy = 0, loss = 0;  // accuracy in [0,1]; loss: the mean cross-entropy
 };
-// In evaluation mode, without recording; the mode is put back.
+// Evaluates all images in evaluation mode, without recording gradients.
 Evaluation evaluate(layers::Network& network, Inputs& inputs);
 
-// What the network takes an image for, and how probable it finds that (softmax of the logits).
+// The label with the largest logit, and its softmax.
 struct PredictedLabel {
   std::int64_t label = 0;
   double probability = 0;
 };
-// Of every image, likewise in evaluation mode.
+// Predicts every image's label in evaluation mode, in the order of the images.
 std::vector<PredictedLabel> predicted_labels(layers::Network& network, Inputs& inputs);
 
 struct StepResult {
-  double loss = 0;           // cross-entropy and penalty, the constant of the frozen tensors in it
-  double cross_entropy = 0;  // the mean over the batch
-  std::int64_t correct = 0;
+  double loss = 0;           // cross-entropy + penalty; the frozen tensors' penalty is included
+  double cross_entropy = 0;  // mean over the batch
+  std::int64_t correct = 0;  // images whose largest logit is their label's
 };
 
+// Trains a network step by step by the recipe's optimizer and penalty.
 class Learner {
  public:
   Learner(layers::Network& network, const Recipe& recipe);
-  // Forward, backward, update. Error if the loss is not finite.
+  // Computes the loss and gradients of a batch and updates the
+  // parameters. Throws Error if the loss is not finite.
   StepResult step(Inputs& inputs, std::span<const std::int64_t> indices);
   optim::Optimizer& optimizer() { return *optimizer_; }
 
  private:
   std::unique_ptr<optim::Optimizer> optimizer_;
   std::optional<NormKind> penalty_;
-  double lambda_, frozen_penalty_ = 0;
-  std::vector<Tensor> regularised_;
+  double lambda_, frozen_penalty_ = 0;  // frozen_penalty_: the frozen tensors' part of the loss, a constant
+  std::vector<Tensor> regularised_;     // the trained tensors in the penalty
 };
 
 }  // namespace reprise::clr

@@ -1,4 +1,5 @@
-// What of the program and the machine decides a result's bits, or may explain a difference.
+// The facts about the program and the machine that decide a
+// result's bits, or may explain a difference.
 #pragma once
 
 #include <string>
@@ -9,15 +10,18 @@
 
 namespace reprise::clr {
 
-// Whether frozen 3x3 convolutions run in Winograd's form there: "on", "off"; "-" where there is no such form.
+// Returns whether frozen 3x3 convolutions run in Winograd's form
+// on the device: "on" or "off"; "-" on ref and cuda.
 std::string winograd_state(Device device);
-// How bf16 convolutions sum there: "pairs" or "blocks"; "-" in another dtype or on ref and cuda.
+// Returns the order in which bf16 convolutions sum:
+// "pairs" or "blocks"; "-" in another dtype or on ref and cuda.
 std::string bf16_order_state(Device device, DType dtype);
-// The instruction set whose bits the device's results have: "avx2"; for ref and cuda "-". (avx512bf16 and amx
-// have those of avx512 in the same order.)
+// Returns the instruction-set level that decides the bits of the device's results:
+// "portable", "avx2" or "avx512"; "-" on ref and cuda. With avx512bf16 and amx that is "avx512":
+// in the same order of sums they give its bits.
 std::string instruction_set(Device device);
 
-// All of it, and threads, TF32 and image decoders, as a run's record has it.
+// Returns all these facts, with version, compiler, threads, TF32 and image decoders, for run.json.
 Invocation invocation_on(Device device, DType dtype);
 
 }  // namespace reprise::clr

@@ -9,7 +9,7 @@
 namespace reprise::clr {
 namespace {
 
-// Columns that a UTF-8 text takes, for scripts of one column a character.
+// Returns the columns that a UTF-8 text takes, if each character takes one.
 std::size_t width_of(const std::string& text) {
   return static_cast<std::size_t>(std::count_if(
       text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));

@@ -1,4 +1,4 @@
-// Tables of text, and how numbers look in them.
+// Tables as text, and numbers as text.
 #pragma once
 
 #include <cstdint>
@@ -9,13 +9,13 @@
 
 namespace reprise::clr {
 
-// Aligns the first column to the left, the others to the right unless `left` says otherwise.
+// A table with aligned columns. `left` says which ones are
+// aligned to the left; by default the first.
 class Table {
  public:
   explicit Table(std::vector<std::string> titles, std::vector<bool> left = {});
-  // As many cells as titles.
-  void row(std::vector<std::string> cells);
-  void rule();  // a line across
+  void row(std::vector<std::string> cells);  // as many cells as titles
+  void rule();                               // a line across all columns
   std::string text() const;
 
  private:
@@ -26,9 +26,9 @@ class Table {
 std::string percent(double fraction, int digits = 1);  // 0.917 -> "91.7 %"; NaN -> "-"
 std::string grouped(std::int64_t number);              // 1234567 -> "1,234,567"
 std::string bytes_text(std::int64_t bytes);            // "12.3 KiB"
-// "[2, 0, 14]": the place of element `flat` of a tensor of that shape.
+// Returns the indices of element `flat` of a tensor of that shape: "[2, 0, 14]".
 std::string place_text(const Shape& shape, std::int64_t flat);
-// The shortest text that reads back as the same number: for files.
+// Returns the shortest text that reads back as the same number, for files.
 template <class Number>  // double or float
 std::string exact(Number number);
 

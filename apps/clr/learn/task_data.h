@@ -1,4 +1,4 @@
-// A task's images, found, checked and decoded before anything trains on them.
+// Finds, checks and decodes the images of all tasks before the first task trains.
 #pragma once
 
 #include <functional>
@@ -13,27 +13,30 @@ namespace reprise::clr {
 struct TaskData {
   data::Task task;
   data::TaskImages images;
-  std::map<std::string, std::string> digests;  // per split that has images: labels and pixels
-  // "train", "val" or "test"; null where the split has no images.
+  std::map<std::string, std::string> digests;  // SHA-256 of labels and pixels, by split with images
+  // Returns the images of "train", "val" or "test"; null if the split has none.
   const data::ImageStore* split(const std::string& name) const;
 };
 
 struct DataOptions {
-  std::string dir;
+  std::string dir;  // the data folder
   data::SetOptions sets;
-  int size = 0;           // pixels
+  int size = 0;           // image height and width in pixels
   std::string cache_dir;  // for decoded pixels that memory cannot hold
   bool quiet = false;
-  std::function<bool()> wants_stop;  // asked before every image; empty: never
+  std::function<bool()> wants_stop;  // called before every image; empty: never stop
 };
-// What data/loader is to call between two images: throws Interrupted where a stop is wanted.
+// Returns the function that data/loader calls between two
+// images: it throws Interrupted if wants_stop() is true.
 data::Progress stopping(std::function<bool()> wants_stop);
 
-// All tasks, every image decoded once. What cannot be read is listed on standard error with its reason; then
-// Error, or with skip_bad it is left out. Throws Interrupted between two images where a stop is wanted.
+// Finds all tasks and decodes every image once. Lists each unreadable file with its reason on
+// standard error; then throws Error, or with skip_bad leaves these files out. Throws Interrupted
+// between two images if a stop is wanted.
 std::vector<TaskData> load_tasks(const DataOptions& options);
 
-// Lists a task's notes (unless quiet) and what cannot be read; returns how many files that are.
+// Prints the task's unreadable files and (unless quiet) its notes on standard error.
+// Returns the number of these files.
 std::size_t report_task(const data::Task& task, bool skip_bad, bool quiet);
 
 }  // namespace reprise::clr

@@ -25,7 +25,7 @@ Json accuracies(const TaskFile& t) {
   return json;
 }
 
-// The file's metadata, read with messages that name the file and the key.
+// Reads the file's metadata. Its errors name the file and the key.
 class Reader {
  public:
   Reader(const Metadata& metadata, const std::string& path) : metadata_(metadata), path_(path) {}

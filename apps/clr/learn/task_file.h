@@ -1,4 +1,5 @@
-// A learned task's file: its own tensors, and everything that tells what they are.
+// The file of a learned task: the tensors that the task
+// trained, and metadata that says what they are.
 #pragma once
 
 #include <cstdint>
@@ -16,48 +17,50 @@
 namespace reprise::clr {
 
 struct TaskFile {
-  std::string path;         // where it was read from; not written
-  std::string file_sha256;  // likewise
+  std::string path;         // the file it was read from; not written
+  std::string file_sha256;  // of that file; not written
   std::string task, method, arch, backbone_identity, backbone_file_sha256;
   std::vector<std::string> classes;  // in the order of the labels
-  int size = 0;                      // of the images, in pixels, square
-  std::string recipe;                // JSON: see recipe.h; empty where nobody knows it
+  int size = 0;                      // image height and width in pixels
+  std::string recipe;                // JSON text (see recipe.h); empty or "{}": unknown
   std::uint64_t seed = 0;
   std::map<std::string, std::string> data_digests;  // "train", "val", "test"
   int best_epoch = 0;
   std::optional<double> train_accuracy, val_accuracy, test_accuracy;  // in [0,1]
-  std::string device, dtype;                                          // kind alone: "cpu", "f32"
-  std::vector<data::NamedTensor> tensors;                             // in the file's layout
+  std::string device, dtype;               // the device's kind and the dtype: "cpu", "f32"
+  std::vector<data::NamedTensor> tensors;  // in the file's layout (PyTorch's)
 };
 
-// Safetensors; equal tasks give equal bytes. Written whole or not at all.
+// Writes the task as safetensors, whole or not at all. Equal tasks give equal bytes.
 void write_task_file(const std::string& path, const TaskFile& task);
-// Throws Error where it is no task file, of another version, or its metadata is damaged.
+// Throws Error if the file is no task file, is of another version, or has damaged metadata.
 TaskFile read_task_file(const std::string& path);
 bool is_task_file(const data::WeightFile& file);
 
-// Copies of a network's tensors, in the file's layout.
+// Copies the tensors to the host, in the file's layout.
 std::vector<data::NamedTensor> in_file_layout(const std::vector<layers::ConstEntry>& entries);
-// The tensors that the network's method stores, in the file's layout, names sorted.
+// Copies the tensors that the network's method stores, in the file's layout, sorted by name.
 std::vector<data::NamedTensor> task_tensors_of(const layers::Network& network);
-// Puts the task's tensors into a network of the same method and number of classes; throws Error listing what
-// is missing, too many, or of another shape.
+// Copies the tensors into a network of the same method and number of classes. Throws an Error that
+// lists which tensors are missing, unknown or of another shape; the network is then unchanged.
 void apply_task(layers::Network& network, const std::vector<data::NamedTensor>& tensors);
 inline void apply_task(layers::Network& network, const TaskFile& task) {
   apply_task(network, task.tensors);
 }
-// The task's network in evaluation mode. Throws Error where the file was learned on another backbone.
+// Makes the task's network in evaluation mode.
+// Throws Error if the task was learned on another backbone.
 std::unique_ptr<layers::Network> restore_network(const Backbone& backbone, const TaskFile& task);
 
-// The path of a file that holds the task's backbone: the one that the run's run.json names, else one beside
-// the task file or in its run folder. Throws Error listing the places looked at, and why each was not it.
+// Returns the path of a weight file with the task's backbone: the copy or the path in the run's
+// run.json, else a file beside the task file or in its run folder. Throws an Error that lists every
+// place and why it did not fit.
 std::string find_backbone(const TaskFile& task);
 
-// The task's backbone, of the file at `path` or, where that is empty, of the one found. For a task that was
-// learned without a backbone it has only the architecture.
+// Loads the task's backbone from the file at `path`; if that is empty, from find_backbone(task).
+// For a task learned without a backbone returns only the architecture.
 Backbone backbone_of(const TaskFile& task, const std::string& path, Device device, DType dtype);
 
-// What the task costs, from its architecture, method and number of classes.
+// Computes what the task costs, from its architecture, method and number of classes.
 layers::TaskCost cost_of(const TaskFile& task);
 
 }  // namespace reprise::clr

@@ -27,12 +27,13 @@ double learning_rate(const Recipe& recipe, int epoch) {
   return optim::StepLr{recipe.lr, recipe.decay_every(), recipe.gamma}.at(epoch);
 }
 
-// Whether only the head learns, on features that no longer change.
+// Returns true if only the head is trained and batch norm uses its running statistics:
+// the features then never change.
 bool features_once(layers::Network& network) {
   return !network.is_training() && network.trained_parameters().size() == 2 && network.head().bias.defined();
 }
 
-// The file of --log-steps; after a resume it keeps the lines of the steps that were done.
+// Writes the file of --log-steps. After a resume it keeps the lines of the finished steps.
 class StepLog {
  public:
   StepLog(const std::string& path, std::int64_t steps_done) {
@@ -76,7 +77,7 @@ class Trainer {
         train_(network, *job.train, job.device, job.dtype, features_once(network)),
         steps_log_(job.steps_file, state_.steps) {
     if (job.val != nullptr) val_.emplace(network, *job.val, job.device, job.dtype, features_once(network));
-    state_.seconds += seconds_between(made_, Clock::now());  // features computed once are part of the work
+    state_.seconds += seconds_between(made_, Clock::now());  // computing the features counts as training time
   }
 
   TrainingResult run() {
@@ -106,7 +107,8 @@ class Trainer {
 
   void start() {
     state_.best = take_snapshot(job_.kept);
-    // Without an epoch the start itself is the result; otherwise any epoch is better than none.
+    // With 0 epochs the start is the result. Otherwise the first
+    // epoch counts as better, whatever its accuracy.
     if (job_.recipe.epochs == 0 && val_) state_.best_val = evaluate(network_, *val_).accuracy;
   }
 
@@ -148,7 +150,7 @@ class Trainer {
     const double accuracy =
         state_.seen > 0 ? static_cast<double>(state_.correct) / static_cast<double>(state_.seen) : 0;
     state_.epoch += 1;
-    // In PyTorch one loader shuffled the training images, and one the validation images.
+    // In PyTorch both loaders, of training and of validation images, have sampled from it.
     if (generator_) generator_->discard((val_ ? 2 : 1) * data::torch_loader_draws);
     const bool best = !val_ || !state_.best_val || val.accuracy > *state_.best_val;
     if (best) {
@@ -165,7 +167,7 @@ class Trainer {
                     seconds);
     state_.step = state_.correct = state_.seen = 0;
     state_.loss_sum = state_.seconds = 0;
-    // A crash loses a few seconds of work, and nothing of the result.
+    // A crash then loses at most the work of a few seconds.
     if (seconds_between(saved_, Clock::now()) > save_seconds_) save();
   }
 
@@ -187,7 +189,6 @@ class Trainer {
     saved_ = Clock::now();
   }
 
-  // The log, for those who watch.
   void write_log() {
     if (job_.log_file.empty()) return;
     std::string text = std::string(task_log_header) + "\n";

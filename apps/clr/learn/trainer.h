@@ -1,4 +1,4 @@
-// The loop over the epochs of one task.
+// The training of one task: the loop over its epochs.
 #pragma once
 
 #include <optional>
@@ -21,12 +21,12 @@ struct TrainingJob {
   DType dtype = DType::f32;
   const data::ImageStore* train = nullptr;
   const data::ImageStore* val = nullptr;  // null: the last epoch counts as the best
-  std::vector<layers::Entry> kept;        // the tensors that are the result: saved, restored, returned
+  std::vector<layers::Entry> kept;        // the result's tensors, in the network: saved and restored
   std::vector<std::vector<std::int64_t>>
-      order;                                // image indices, one epoch a row; empty: shuffled by the seed
-  std::optional<TorchGenerator> generator;  // shuffles instead, as PyTorch does; stands where training begins
-  std::string state_file, log_file;         // log_file may be empty: none
-  std::string steps_file;                   // for --log-steps; empty: none
+      order;  // image indices, a row for each epoch; empty: shuffled by the seed
+  std::optional<TorchGenerator> generator;  // shuffles as PyTorch does; its state where training begins
+  std::string state_file, log_file;         // log_file may be empty: none is written
+  std::string steps_file;                   // of --log-steps; empty: none
   StateContext context;
 };
 
@@ -37,12 +37,13 @@ struct TrainingResult {
   bool resumed = false;
 };
 
-// Trains to the end, going on from a state file, and leaves the best epoch's values in `kept`. The caller
-// removes the state file when the result is safe. Where the observer wants a stop: saves, then throws
-// Interrupted.
+// Trains to the end and leaves the best epoch's values in `kept`. If the state file exists,
+// continues from it. The caller removes that file when the result is safe. If the observer asks for
+// a stop, saves the state and throws Interrupted.
 TrainingResult train(layers::Network& network, const TrainingJob& job, TrainingObserver& observer);
 
-// The image indices of an epoch's batches. `generator`: as it stands when the epoch begins, if there is one.
+// Returns the image indices of an epoch's batches; `epoch` counts from 0. `generator`:
+// its state when the epoch begins.
 std::vector<std::vector<std::int64_t>> batches_of_epoch(const TrainingJob& job, int epoch,
                                                         std::optional<TorchGenerator> generator = {});
 

@@ -37,7 +37,8 @@ std::int64_t correct_of(double accuracy, std::size_t images) {
   return std::llround(accuracy * static_cast<double>(images));
 }
 
-// The original's figures of each epoch: the sum of the batch losses, the accuracies, and the best so far.
+// Returns the original's log: for each epoch the sum of the
+// batch losses, the accuracies, and the best so far.
 std::string log_text(const OriginalOutputs& outputs, const TaskFile& task, const data::Task& data,
                      const std::string& log) {
   std::string text =
@@ -57,7 +58,8 @@ std::string log_text(const OriginalOutputs& outputs, const TaskFile& task, const
   return text + fmt::format("best epoch {}\n", task.best_epoch);
 }
 
-// Batches that each batch norm has seen at the best epoch; only a trained one has seen new ones.
+// Returns how many batches each batch norm has seen at the best epoch. Only a batch norm in
+// training mode has seen more than the backbone's.
 std::map<std::string, std::int64_t> batches_tracked(const Backbone& backbone, const TaskFile& task,
                                                     std::size_t train_images) {
   const std::int64_t batch = partial_recipe(task.recipe, task.path).batch;

@@ -44,7 +44,7 @@ const OriginalProgram& find_original_program(const std::string& method) {
     if (p.method == method) return p;
     known += (known.empty() ? "" : ", ") + std::string(p.method);
   }
-  // A name of ours: the first program with that method.
+  // It may be our name of a method: the first entry with that method.
   for (const OriginalProgram& p : programs)
     if (layers::find_method(p.method).name == method) return p;
   throw BadValue("method", method, "one of the original program's: " + known);
@@ -59,8 +59,8 @@ std::string find_published_backbone(const OriginalProgram& program, const std::s
     if (std::filesystem::exists(path, ignored)) return path.string();
     wanted += fmt::format("\n  {:<28} {}", file.name, file.address);
   }
-  throw_error("{}: no backbone for {} ({}) here; any of these will do, or --backbone FILE{}", folder,
-              program.method, program.arch, wanted);
+  throw_error("{}: no backbone for {} ({}) here; put one of these files there, or give --backbone FILE{}",
+              folder, program.method, program.arch, wanted);
 }
 
 }  // namespace reprise::clr

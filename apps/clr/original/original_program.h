@@ -1,4 +1,4 @@
-// The original program's methods by its own names, and the pretrained network that each starts from.
+// The original's methods by its own names, and the pretrained network of each.
 #pragma once
 
 #include <span>
@@ -15,13 +15,15 @@ struct PublishedFile {
 struct OriginalProgram {
   std::string_view method;               // "Ghost_reduced_v1"
   std::string_view arch;                 // "resnet18"
-  std::span<const PublishedFile> files;  // any of these; empty: it starts from nothing
+  std::span<const PublishedFile> files;  // any one of these will do; empty: no pretrained network
 };
 
-// By the original name or by ours, where it stands for one of them. BadValue, with the list, otherwise.
+// Finds an entry by the original's name of the method, or by
+// ours. Throws BadValue, with a list, for another name.
 const OriginalProgram& find_original_program(const std::string& method);
 
-// The first of the program's files in the folder; "" where it needs none. Error names each and its address.
+// Returns the path of the first of these files that is in the folder; "" if the method needs none.
+// Throws an Error that names each file and its address if none is there.
 std::string find_published_backbone(const OriginalProgram& program, const std::string& folder);
 
 }  // namespace reprise::clr

@@ -15,7 +15,7 @@ namespace {
 
 const std::string original_prefix = "model.", batches_suffix = "num_batches_tracked";
 
-// What stands in a wrapped convolution: our ending, and the original program's.
+// The ending of a tensor's name in a convolution that a method wraps: ours, and the original's.
 struct OriginalEnding {
   std::string_view ours, theirs;
 };
@@ -59,10 +59,12 @@ Tensor scalar(std::int64_t value) {
   return tensor(Shape{}, std::span<const std::int64_t>(&value, 1));
 }
 
-// How a state dict differs from a network in the form of a method; empty where the method explains it.
+// How a state dict differs from a network in a method's form;
+// all 0 if the method explains the state dict.
 struct Mismatch {
-  std::size_t names = 0, values = 0;
-  std::string first;
+  std::size_t names = 0;   // tensors that are missing, unknown or of another shape
+  std::size_t values = 0;  // frozen tensors with other values than the backbone's
+  std::string first;       // the first difference, for the message
 };
 
 Mismatch mismatch_of(layers::Network& network, const std::map<std::string, const Tensor*>& given) {
@@ -151,7 +153,7 @@ TaskFile task_of_state_dict(const Backbone& backbone, const std::vector<data::Na
                 "state dict: no head: expected {}.weight (classes,features)", head);
   const std::int64_t count = weight->second->dim(0);
   REPRISE_CHECK(classes.empty() || static_cast<std::int64_t>(classes.size()) == count,
-                "state dict: its head has {} classes, and {} names were given", count, classes.size());
+                "state dict: its head has {} classes, but {} class names were given", count, classes.size());
 
   TaskFile task;
   std::int64_t fewest = 0;
@@ -176,12 +178,12 @@ TaskFile task_of_state_dict(const Backbone& backbone, const std::vector<data::Na
     task.tensors.clear();
     for (const layers::Entry& e : own) task.tensors.push_back({e.name, *given.at(e.name)});
   }
-  REPRISE_CHECK(!task.method.empty(),
-                "state dict: no method makes it of this backbone\n  nearest   {}: {} names and {} frozen "
-                "tensors differ\n"
-                "  first     {}\n  backbone  {} ({})",
-                nearest_method, nearest->names, nearest->values, nearest->first, backbone.path,
-                backbone.arch);
+  REPRISE_CHECK(
+      !task.method.empty(),
+      "state dict: it was not trained on this backbone by any known method\n  nearest   {}: {} names "
+      "and {} frozen tensors differ\n"
+      "  first     {}\n  backbone  {} ({})",
+      nearest_method, nearest->names, nearest->values, nearest->first, backbone.path, backbone.arch);
   std::ranges::sort(task.tensors, {}, &data::NamedTensor::name);
   task.arch = backbone.arch;
   task.backbone_identity = backbone.identity;

@@ -19,7 +19,7 @@ std::string colour_of(std::size_t series) {
   return fmt::format("var(--series{})", series % series_styles);
 }
 
-// An SVG that is as wide as it says, or as its place where that is narrower.
+// An SVG of the given width, or of the width of its place if that is narrower.
 class Picture {
  public:
   Picture(Html& html, const std::string& title, double width, double height)
@@ -46,7 +46,7 @@ void rule(Html& html, double x1, double y1, double x2, double y2, const char* ki
       {{"x1", pixels(x1)}, {"y1", pixels(y1)}, {"x2", pixels(x2)}, {"y2", pixels(y2)}, {"class", kind}});
 }
 
-// At most so many characters (UTF-8), the end cut away.
+// Returns at most `most` characters (UTF-8) of the text; a longer text ends with "…".
 std::string shortened(const std::string& text, std::size_t most) {
   std::size_t characters = 0;
   for (std::size_t i = 0; i < text.size(); ++i)

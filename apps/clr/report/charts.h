@@ -1,4 +1,5 @@
-// Charts as inline SVG, with titles for those who cannot see them; colours are CSS variables of the page.
+// Charts as inline SVG. Each has a title for those who cannot
+// see it. Colours are CSS variables of the page.
 #pragma once
 
 #include <optional>
@@ -10,41 +11,44 @@
 
 namespace reprise::clr {
 
-// How the series with this number is drawn everywhere: colour, dash, and a marker of its own shape.
+// The number of series with a style of their own (colour, dash
+// and marker); further series repeat the styles.
 inline constexpr std::size_t series_styles = 6;
 void draw_marker(Html& html, std::size_t series, double x, double y, double radius);
 
-// A line from 0 to 100 % with a tick at chance and a marker for every value that is there.
+// Draws a line from 0 to 100 %, with a tick at chance and a marker for each value that is present.
 struct StripValue {
   std::string name;
-  std::optional<double> value;  // 0..1
+  std::optional<double> value;  // in [0,1]
 };
 void draw_strip(Html& html, const std::string& title, double chance, const std::vector<StripValue>& values);
 
-// Curves over epochs, values 0..1; a dot where the best epoch is.
+// A curve over epochs, with a marker at the best one.
 struct Curve {
   std::string name;
   std::size_t series = 0;
   bool faint = false;
-  std::vector<std::optional<double>> values;
-  int best = 0;  // counted from 1; 0: none
+  std::vector<std::optional<double>> values;  // of each epoch, in [0,1]
+  int best = 0;                               // the best epoch, counted from 1; 0: none
 };
 void draw_curves(Html& html, const std::string& title, const std::vector<Curve>& curves, double chance,
                  int width, int height);
 
-// A matrix of shares 0..1 with a number in each cell; rows and columns bear names. NaN: not measured.
+// Draws a matrix of shares in [0,1] with the percentage in each cell, and names of rows and
+// columns. `values`: row by row; a NaN is shown as the text `unmeasured`.
 void draw_matrix(Html& html, const std::string& title, const std::vector<std::string>& rows,
                  const std::vector<std::string>& columns, const std::vector<double>& values,
                  const std::string& unmeasured);
 
-// Bars with their names and values written beside them.
+// Draws bars with their names and labels beside them.
 struct Bar {
   std::string name, label;
   double value = 0;
 };
 void draw_bars(Html& html, const std::string& title, const std::vector<Bar>& bars);
 
-// The chosen filters of (C,K,K): negative cells blue and with a minus, positive ones orange.
+// Draws the chosen filters of a tensor (C,K,K), each scaled to its largest tap. Positive taps are
+// orange, negative ones blue with a minus. `numbered`: with the number of the channel below.
 void draw_filters(Html& html, const std::string& title, const Tensor& filters,
                   const std::vector<std::int64_t>& chosen, bool numbered);
 

@@ -11,7 +11,7 @@ namespace {
 constexpr std::array void_elements = {"meta", "img",  "br",       "rect", "circle",
                                       "path", "line", "polyline", "use"};
 
-// The length of the UTF-8 sequence at the start of text, 0 where there is none.
+// Returns the length of the UTF-8 sequence at the start of the text; 0 if there is none.
 std::size_t sequence(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const std::size_t n = byte(0) < 0x80       ? 1

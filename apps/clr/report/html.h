@@ -1,4 +1,4 @@
-// HTML and SVG, element by element. All text and all attribute values are escaped.
+// Writes HTML and SVG, element by element. Escapes all text and all attribute values.
 #pragma once
 
 #include <initializer_list>
@@ -9,22 +9,25 @@
 
 namespace reprise::clr {
 
-// Bytes that are not UTF-8, and control characters, become U+FFFD.
+// Escapes &, <, > and quotes. Bytes that are not UTF-8, and control characters, become U+FFFD.
 std::string html_escaped(std::string_view text);
 
 class Html {
  public:
   using Attributes = std::initializer_list<std::pair<std::string_view, std::string>>;
   Html& open(std::string_view tag, Attributes attributes = {});
-  Html& close();  // the innermost
+  Html& close();  // closes the innermost open element
   Html& text(std::string_view text);
-  // An element with text alone; of a void element, or an SVG one without text, the tag alone.
+  // Writes an element that contains only text. For a void
+  // element, such as <img> or <rect>, only the tag.
   Html& leaf(std::string_view tag, Attributes attributes = {}, std::string_view text = {});
-  // Heads of columns: those named, and then those of numbers.
+  // Writes heads of columns: first those of words, then those
+  // of numbers, which are aligned to the right.
   Html& heads(std::initializer_list<std::string_view> words,
               std::initializer_list<std::string_view> numbers = {});
-  Html& raw(std::string_view markup);  // ours, never a stranger's
-  // What was written. An internal error while an element is open.
+  // Writes markup as it is. It must be our own, never a stranger's.
+  Html& raw(std::string_view markup);
+  // Returns what was written. An open element is an internal error.
   const std::string& markup() const;
 
  private:
@@ -33,7 +36,7 @@ class Html {
   std::vector<std::string> open_;
 };
 
-// Opens an element, and closes it when it goes.
+// Opens an element; its destructor closes it.
 class Opened {
  public:
   Opened(Html& html, std::string_view tag, Html::Attributes attributes = {}) : html_(html) {

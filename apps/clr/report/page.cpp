@@ -146,8 +146,8 @@ void write_forgetting(Html& html, const Runs& runs) {
       }
       const Opened figure(html, "figure");
       html.leaf("figcaption", {},
-                "Accuracy in percent on each task (columns) after learning one more (rows, downwards). "
-                "Measured when a task was learned and after the last one; what lies between was not (·).");
+                "Accuracy in percent on each task (columns) after learning one more task (rows, downwards). "
+                "It was measured when a task was learned and after the last task, not in between (·).");
       draw_matrix(html, "Accuracy matrix of " + run.label, names, names, cells, "·");
       continue;
     }
@@ -166,12 +166,12 @@ void write_cost(Html& html, const Runs& runs) {
   const Opened section(html, "section");
   html.leaf("h2", {}, "What a task costs");
   html.leaf("p", {},
-            "A task stores its own numbers beside the backbone, which is shared. The share is of the whole "
-            "network, which the task would need by itself.");
+            "A task stores only its own numbers; all tasks share the backbone. The share is a task's bytes "
+            "divided by those of the whole network, which the task would need by itself.");
   const Opened scroll(html, "div", {{"class", "scroll"}});
   const Opened table(html, "table");
   {
-    const Opened row(html, "tr");
+    const Opened head(html, "thead"), row(html, "tr");
     html.heads({"method"}, {"filters", "convolutions", "batch norm", "statistics", "head", "a task",
                             "whole network", "share"});
   }
@@ -188,7 +188,7 @@ void write_cost(Html& html, const Runs& runs) {
       html.leaf("td", {{"class", "number"}}, grouped(v));
     html.leaf("td", {{"class", "number"}}, bytes_text(bytes / n))
         .leaf("td", {{"class", "number"}}, bytes_text(whole / n));
-    html.leaf("td", {{"class", "number"}},
+    html.leaf("td", {{"class", "number share"}},
               fmt::format("{} / {} = {}", grouped(bytes / n), grouped(whole / n),
                           percent(static_cast<double>(bytes) / static_cast<double>(whole), 2)));
   }
@@ -198,7 +198,7 @@ void fact(Html& html, const char* name, const std::string& value) {
   if (!value.empty()) html.leaf("dt", {}, name).leaf("dd", {}, value);
 }
 
-// An argument as a shell takes it back.
+// Quotes an argument for a shell, if it needs quotes.
 std::string shell_word(const std::string& word) {
   if (!word.empty() &&
       word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-") ==
@@ -221,8 +221,8 @@ void write_origin(Html& html, const Runs& runs) {
       const Opened list(html, "dl");
       fact(html, "run", run.path);
       fact(html, "backbone", fmt::format("{}, {} parameters", backbone.arch, grouped(backbone.parameters)));
-      fact(html, "its identity", backbone.identity);
-      fact(html, "its file's SHA-256", backbone.file_sha256);
+      fact(html, "backbone's identity", backbone.identity);
+      fact(html, "SHA-256 of its file", backbone.file_sha256);
       std::string recipe;
       for (const auto& [name, value] : recorded_fields(run.record.recipe))
         if (!value.empty()) recipe += fmt::format("{}{} {}", recipe.empty() ? "" : ", ", name, value);
@@ -245,7 +245,9 @@ void write_origin(Html& html, const Runs& runs) {
         commands.push_back(std::move(command));
     }
     if (!commands.empty()) {
-      html.leaf("p", {}, "The same task files again, to the byte, on a machine with this instruction set:");
+      html.leaf(
+          "p", {},
+          "These commands give the same task files, to the byte, on a machine with this instruction set:");
       html.leaf("pre", {}, fmt::format("{}", fmt::join(commands, "\n")));
     }
     html.open("details").leaf("summary", {}, "Digests of the data");
@@ -289,7 +291,7 @@ std::string report_page(const Runs& runs) {
       html.leaf("h2", {}, tasks.size() == 1 ? "The task" : "Task by task");
       TaskSectionOptions options;
       options.open = tasks.size() == 1;
-      // Few enough pictures that the page stays a few megabytes.
+      // Few enough pictures to keep the page at a few megabytes.
       if (tasks.size() > 20) options.thumbnail_size = 48;
       options.pictures = std::clamp<std::size_t>(480 / (2 * tasks.size() * runs.size()), 1, 6);
       for (std::size_t t = 0; t < tasks.size(); ++t) {

@@ -9,16 +9,17 @@
 
 namespace reprise::clr {
 
-// Self-contained. The same runs give the same bytes, as long as the images lie where they were evaluated.
+// Returns the page, which needs no other file. The same runs give the same bytes if the images
+// still lie where they were evaluated.
 std::string report_page(const std::vector<ReportedRun>& runs);
 
 struct TaskSectionOptions {
-  int number = 1;           // of the task, for its anchor
-  bool open = false;        // unfolded
-  int thumbnail_size = 64;  // pixels
-  std::size_t pictures = 6;
+  int number = 1;            // of the task, for the anchor "task<number>"
+  bool open = false;         // unfolded
+  int thumbnail_size = 64;   // height and width in pixels
+  std::size_t pictures = 6;  // at most so many images, and so many mistakes, of each run
 };
-// A folded section with the task in every run that learned it.
+// Writes a section that can be folded, with the task in every run that learned it.
 void write_task_section(Html& html, const std::string& task, const std::vector<ReportedRun>& runs,
                         const TaskSectionOptions& options);
 

@@ -38,7 +38,7 @@ void read_evaluation(ReportedRun& run) {
   for (const auto& row : csv_rows(run.path + "/matrix.csv", 4))
     if (ReportedTask* task = task_of(row[1])) {
       if (row[0] == row[1] && !task->learned) task->learned = number(row[3]);
-      task->now = number(row[3]);  // the last line of a task is the state after the last task
+      task->now = number(row[3]);  // a task's last line is its accuracy after the last task
     }
   for (const auto& row : csv_rows(run.path + "/predictions.csv", 6))
     if (ReportedTask* task = task_of(row[0])) {

@@ -1,4 +1,4 @@
-// What a run folder tells about its tasks, for the report.
+// Reads from run folders what the report shows.
 #pragma once
 
 #include <optional>
@@ -13,49 +13,51 @@
 
 namespace reprise::clr {
 
-// A line of predictions.csv, which `clr eval` writes.
+// The prediction of one image: a line of predictions.csv, which `clr eval` writes.
 struct Guess {
-  std::string truth, guess, path;
-  double probability = 0;  // that the network gives its guess
+  std::string truth, guess, path;  // the class, the predicted class, and the image's path
+  double probability = 0;          // softmax of the predicted class
 };
-// A reprogramming filter of a layer, (C,K,K) f32, K odd; it began as the identity.
+// The learned reprogramming filters of one convolution. They start as the identity.
 struct LearnedFilter {
-  std::string layer;
-  Tensor weight;
-  double distance = 0;  // mean over the channels of the norm of (filter - identity)
+  std::string layer;    // the convolution's path: "layer1.0.conv1"
+  Tensor weight;        // (C,K,K) f32, K odd
+  double distance = 0;  // mean over the channels of |filter - identity|
 };
 
 struct ReportedTask {
   TaskFile file;  // without its tensors
   layers::TaskCost cost;
-  std::optional<double> accuracy;  // of the test split where there is one, else of val
+  std::optional<double> accuracy;  // when learned, on the test split if there is one, else on val
   std::string split;
   double chance = 0;
   std::vector<LoggedEpoch> log;
-  std::optional<double> learned, now;  // matrix.csv: right after it was learned, and after the last task
+  std::optional<double> learned, now;  // accuracies in matrix.csv: when learned, and after the last task
   std::vector<Guess> guesses;
   std::string guessed_split;
   std::vector<LearnedFilter> filters;
 };
 
 struct ReportedRun {
-  std::string path, method, label;  // label: the method, with the folder where a method comes twice
+  std::string path, method, label;  // label: the method, with the folder if two runs have one method
   RunRecord record;
   std::vector<ReportedTask> tasks;  // in the order they were learned
   const ReportedTask* find(const std::string& task) const;
-  // What was right when learned, less what is right after the last task: the mean over the tasks, and the
-  // largest in size. Nothing, and 0, where clr eval has not been run.
+  // Return the accuracy when learned minus the accuracy after the last task: its mean over the
+  // tasks, and its largest absolute value. Nothing, and 0, if clr eval has not been run.
   std::optional<double> forgetting() const;
   double worst_forgetting() const;
 };
 
-// Error where a folder is no run or nothing was learned there. What else is absent is left empty.
+// Reads the runs. Throws Error if a folder is no run or nothing was learned there.
+// Members for which there is no file stay empty.
 std::vector<ReportedRun> read_reported_runs(const std::vector<std::string>& paths);
-// The tasks of all runs, in the order of the first that has them; and one of those that learned a task.
+// Returns the names of all runs' tasks, in the order of their first appearance.
 std::vector<std::string> all_tasks(const std::vector<ReportedRun>& runs);
+// Returns the task as the first run that learned it has it.
 const ReportedTask& any_of(const std::vector<ReportedRun>& runs, const std::string& task);
 
-// Mean accuracies over the tasks that every run has one of.
+// Mean accuracies over the tasks for which every run has an accuracy.
 struct MeanAccuracy {
   int tasks = 0;
   double chance = 0;
@@ -63,7 +65,7 @@ struct MeanAccuracy {
 };
 MeanAccuracy mean_accuracy(const std::vector<ReportedRun>& runs);
 
-// The filters among a task's tensors, in the order of the names.
+// Returns the reprogramming filters among a task's tensors, in the order of the tensors.
 std::vector<LearnedFilter> learned_filters(const std::vector<data::NamedTensor>& tensors);
 
 }  // namespace reprise::clr

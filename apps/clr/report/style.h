@@ -15,8 +15,8 @@ h1{font-size:1.8rem;line-height:1.2;margin:0 0 .3rem}h2{font-size:1.25rem;margin
 p{margin:.4rem 0 .8rem;max-width:46rem}.quiet,figcaption{color:var(--quiet);font-size:.875rem}.lead{font-size:1.1rem}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:middle;overflow-wrap:anywhere}
-th{font-weight:600}.number{text-align:right;white-space:nowrap}tfoot td,tfoot th{border-bottom:0;border-top:2px solid var(--line);font-weight:600}
-figure{margin:.6rem 0 1.2rem;overflow-x:auto}svg{max-width:100%;height:auto;display:block;overflow:visible}td svg{min-width:10rem}tbody th,tfoot th{min-width:7.5rem}
+th{font-weight:600}.number{text-align:right;white-space:nowrap}th.number,.share{white-space:normal;overflow-wrap:break-word}tfoot td,tfoot th{border-bottom:0;border-top:2px solid var(--line);font-weight:600}
+figure{margin:.6rem 0 1.2rem;overflow-x:auto}svg{max-width:100%;height:auto;display:block;overflow:visible}td svg{min-width:10rem}th[scope=row]{min-width:7.5rem}
 svg text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;fill:var(--ink)}svg text.small{font-size:10px;fill:var(--quiet)}svg text.on-shade{fill:var(--on-shade)}
 .grid{stroke:var(--line);stroke-width:1}.chance{stroke:var(--quiet);stroke-width:1.5;stroke-dasharray:2 3}.minus{stroke:var(--page);stroke-width:1.5}
 .legend{display:flex;flex-wrap:wrap;gap:.3rem 1.2rem;padding:0;margin:.4rem 0 .8rem;list-style:none;font-size:.9rem}.legend li{display:flex;align-items:center;gap:.4rem}

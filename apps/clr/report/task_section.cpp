@@ -1,4 +1,4 @@
-// What the report says of one task: curves, confusion, mistakes, filters.
+// The report's section of one task: curves, confusions, mistakes, filters.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -59,10 +59,10 @@ void write_confusion(Html& html, const ReportedTask& task) {
   if (n <= most_classes_in_a_matrix) {
     for (std::size_t i = 0; i < n * n; ++i) counts[i] = rows[i / n] > 0 ? counts[i] / rows[i / n] : 0;
     const Opened figure(html, "figure");
-    html.leaf(
-        "figcaption", {},
-        fmt::format("Of the {} images of each class (rows) so many percent were given each name (columns).",
-                    task.guessed_split));
+    html.leaf("figcaption", {},
+              fmt::format(
+                  "How many percent of each class's {} images (rows) were predicted as each class (columns).",
+                  task.guessed_split));
     draw_matrix(html, fmt::format("Confusion matrix of {}", task.file.task), classes, classes, counts, "");
     return;
   }
@@ -127,8 +127,8 @@ void write_filters(Html& html, const ReportedTask& task) {
   if (task.filters.empty()) return;
   html.leaf("h4", {}, "What was reprogrammed");
   html.leaf("p", {},
-            "How far the filters behind each convolution have moved from the identity, with which they "
-            "began: the mean over the channels of the norm of the difference.");
+            "How far the filters after each convolution have moved from the identity, from which they "
+            "started: the mean over the channels of the norm of the difference.");
   std::vector<Bar> bars;
   for (const LearnedFilter& f : task.filters)
     bars.push_back({f.layer, fmt::format("{:.3f}", f.distance), f.distance});
@@ -136,7 +136,7 @@ void write_filters(Html& html, const ReportedTask& task) {
     const Opened figure(html, "figure");
     draw_bars(html, fmt::format("Distance from the identity, by layer, of {}", task.file.task), bars);
   }
-  // The layer that moved most, its filters that moved most; then the first layer.
+  // The layer whose filters moved most, then the first layer; of each the filters that moved most.
   const auto far = std::max_element(task.filters.begin(), task.filters.end(),
                                     [](const auto& a, const auto& b) { return a.distance < b.distance; });
   std::vector<const LearnedFilter*> drawn{&*far};
@@ -158,11 +158,12 @@ void write_filters(Html& html, const ReportedTask& task) {
     });
     order.resize(std::min<std::size_t>(order.size(), 10));
     const Opened figure(html, "figure");
-    html.leaf("figcaption", {},
-              fmt::format("{}: the {} of {} filters that moved most, with their channels; below each its "
-                          "difference from the identity. Each is scaled to its largest tap; a minus marks "
-                          "negative ones.",
-                          f->layer, order.size(), channels));
+    html.leaf(
+        "figcaption", {},
+        fmt::format("{}: the {} of {} filters that moved most, with the numbers of their channels; below "
+                    "each its difference from the identity. Each filter is scaled to its largest tap; a "
+                    "minus marks negative taps.",
+                    f->layer, order.size(), channels));
     draw_filters(html, fmt::format("Filters of {}", f->layer), f->weight, order, true);
     draw_filters(html, fmt::format("Filters of {}, less the identity", f->layer), moved, order, false);
   }
