@@ -1,4 +1,5 @@
 // clr: learns any number of image classification tasks on one immutable backbone.
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -59,7 +60,7 @@ int run(int argc, char** argv) {
       "print the environment variables that clr reads");
   for (const auto add : {add_train, add_eval, add_predict, add_forward, add_pretrain, add_tasks, add_info,
                          add_convert, add_report, add_reproduce, add_audit, add_demo_data})
-    add(app, common);
+    add(Command(&app), common);
   app.footer("`clr COMMAND --help` lists a command's options.");
   if (const std::string unknown = unknown_env_variables(); !unknown.empty())
     log_warning(fmt::format("unknown environment variable {}; `clr --env` lists the known ones", unknown));

@@ -153,9 +153,10 @@ void run_drift(const DriftOptions& o, Common& common) {
 
 }  // namespace
 
-void add_audit_drift(CLI::App& audit, Common& common) {
-  CLI::App& c = add_command(audit, common, "drift",
-                            "compare the loss of the first steps on every device, dtype and instruction set");
+void add_audit_drift(Command audit, Common& common) {
+  const Command c =
+      add_command(audit, common, "drift",
+                  "compare the loss of the first steps on every device, dtype and instruction set");
   const auto o = std::make_shared<DriftOptions>();
   add_trial_options(c, o->trial, 50);
   c.add_flag("--only", o->only, "only one column: that of --device and --dtype");

@@ -150,19 +150,19 @@ void run_grad(const GradOptions& o, Common& common) {
 
 }  // namespace
 
-void add_audit_grad(CLI::App& audit, Common& common) {
-  CLI::App& c = add_command(audit, common, "grad",
-                            "check gradients of every op and of a whole network by differences, in double");
+void add_audit_grad(Command audit, Common& common) {
+  const Command c = add_command(
+      audit, common, "grad", "check gradients of every op and of a whole network by differences, in double");
   const auto o = std::make_shared<GradOptions>();
-  c.add_option("--arch", o->arch, "the network's architecture")->capture_default_str();
+  c.add_option("--arch", o->arch, "the network's architecture").shows_default();
   c.add_option("--method", o->method, "the network's method: the tensors that it trains are checked")
-      ->capture_default_str();
+      .shows_default();
   c.add_option("--size", o->size, "height and width of the network's three images")
-      ->check(CLI::Range(8, 512))
-      ->capture_default_str();
+      .range(8, 512)
+      .shows_default();
   c.add_option("--elements", o->elements, "check so many elements of each tensor of the network")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
+      .range(1, 1 << 20)
+      .shows_default();
   c.callback([o, &common] { run_grad(*o, common); });
 }
 

@@ -263,22 +263,24 @@ void run_layers(const LayersOptions& o, Common& common) {
 
 }  // namespace
 
-void add_audit_layers(CLI::App& audit, Common& common) {
-  CLI::App& c = add_command(audit, common, "layers",
-                            "compare activations and gradients of every module with those of ref in double");
+void add_audit_layers(Command audit, Common& common) {
+  const Command c =
+      add_command(audit, common, "layers",
+                  "compare activations and gradients of every module with those of ref in double");
   const auto o = std::make_shared<LayersOptions>();
   c.add_option("--backbone", o->backbone,
                "the pretrained network's weight file; none for the method scratch");
-  c.add_option("--arch", o->arch, "its architecture")->capture_default_str();
-  auto* task = c.add_option("--task", o->task, "a learned task: its network instead of the backbone's own");
+  c.add_option("--arch", o->arch, "its architecture").shows_default();
+  const Option task =
+      c.add_option("--task", o->task, "a learned task: its network instead of the backbone's own");
   c.add_option("--method", o->method, "the backbone in a method's form, as before the first step")
-      ->excludes(task);
-  c.add_option("--images", o->images, "folder of images, with its subfolders")->required();
+      .excludes(task);
+  c.add_option("--images", o->images, "folder of images, with its subfolders").required();
   c.add_option("--count", o->count, "how many of them, evenly spread; their labels are 0, 1, 2, ... in order")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+      .range(1, 1024)
+      .shows_default();
   c.add_option("--size", o->size, "height and width (default: what the task or backbone records)")
-      ->check(CLI::Range(1, 8192));
+      .range(1, 8192);
   c.add_flag("--eval", o->eval,
              "evaluation mode: batch norm uses its running statistics (default: the mode of training)");
   c.add_option("--dump", o->dump,

@@ -60,8 +60,8 @@ void run_nan(const TrialOptions& o, Common& common) {
 
 }  // namespace
 
-void add_audit_nan(CLI::App& audit, Common& common) {
-  CLI::App& c =
+void add_audit_nan(Command audit, Common& common) {
+  const Command c =
       add_command(audit, common, "nan",
                   "train a few steps and stop at the first value that is not finite, where it arose");
   const auto o = std::make_shared<TrialOptions>();

@@ -104,13 +104,13 @@ void run_ops(const TrialOptions& o, Common& common) {
 
 }  // namespace
 
-void add_audit_ops(CLI::App& audit, Common& common) {
-  CLI::App& c =
+void add_audit_ops(Command audit, Common& common) {
+  const Command c =
       add_command(audit, common, "ops",
                   "compare every kernel with ref in double, in calls of every op, or with --data in "
                   "training steps");
   const auto o = std::make_shared<TrialOptions>();
-  add_trial_options(c, *o, 1)->required(false);
+  add_trial_options(c, *o, 1).required(false);
   c.callback([o, &common] { run_ops(*o, common); });
 }
 

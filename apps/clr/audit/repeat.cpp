@@ -87,15 +87,16 @@ void run_repeat(const RepeatOptions& o, Common& common) {
 
 }  // namespace
 
-void add_audit_repeat(CLI::App& audit, Common& common) {
-  CLI::App& c = add_command(audit, common, "repeat",
-                            "do the same training steps several times and compare what every kernel writes");
+void add_audit_repeat(Command audit, Common& common) {
+  const Command c =
+      add_command(audit, common, "repeat",
+                  "do the same training steps several times and compare what every kernel writes");
   const auto o = std::make_shared<RepeatOptions>();
   add_trial_options(c, o->trial, 5);
   c.add_option("--thread-counts", o->counts, "repeat with these numbers of threads, separated by commas")
-      ->delimiter(',')
-      ->check(CLI::Range(1, most_threads))
-      ->capture_default_str();
+      .comma_separated()
+      .range(1, most_threads)
+      .shows_default();
   c.callback([o, &common] { run_repeat(*o, common); });
 }
 

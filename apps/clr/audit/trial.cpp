@@ -6,14 +6,13 @@
 #include "data/loader/order.h"
 
 namespace reprise::clr {
-CLI::Option* add_trial_options(CLI::App& c, TrialOptions& o, int steps) {
+Option add_trial_options(Command c, TrialOptions& o, int steps) {
   o.recipe.batch = 8;
   o.recipe.steps = steps;
   c.add_option("--backbone", o.backbone,
                "weight file of the pretrained network; none for the method scratch");
-  c.add_option("--arch", o.arch, "its architecture (auto: the one that fits its file)")
-      ->capture_default_str();
-  CLI::Option* data = c.add_option("--data", o.data, data_help)->required();
+  c.add_option("--arch", o.arch, "its architecture (auto: the one that fits its file)").shows_default();
+  const Option data = c.add_option("--data", o.data, data_help).required();
   c.add_option("--task", o.task, "train on this task of the data (default: the first)");
   add_recipe_options(c, o.recipe,
                      {{"method", "the method, as for `clr train`"},

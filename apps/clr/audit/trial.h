@@ -15,7 +15,7 @@ struct TrialOptions {
 // Adds --backbone, --arch, --data, --task, --method, --size, --batch, --lr,
 // --optimizer, --penalty and --steps (default: `steps`). Returns the option
 // --data, which is required unless the caller changes that.
-CLI::Option* add_trial_options(CLI::App& command, TrialOptions& options, int steps);
+Option add_trial_options(Command command, TrialOptions& options, int steps);
 
 // The backbone and the images that all trainings of a trial share.
 class Trial {

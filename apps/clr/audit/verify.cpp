@@ -327,14 +327,14 @@ void Verification::print_result() const {
 
 }  // namespace
 
-void add_audit_verify(CLI::App& audit, Common& common) {
-  CLI::App& c = add_command(audit, common, "verify",
-                            "retrain a run from its own record and compare task files byte for byte");
+void add_audit_verify(Command audit, Common& common) {
+  const Command c = add_command(audit, common, "verify",
+                                "retrain a run from its own record and compare task files byte for byte");
   const auto o = std::make_shared<VerifyOptions>();
-  c.add_option("run", o->run, "run folder")->required();
+  c.add_option("run", o->run, "run folder").required();
   c.add_option("--data", o->data, "the run's images (default: where the run found them)");
   c.add_option("--backbone", o->backbone, "the run's backbone (default: the file that the run names)");
-  c.add_option("--tasks", o->tasks, "only these tasks, separated by commas")->delimiter(',');
+  c.add_option("--tasks", o->tasks, "only these tasks, separated by commas").comma_separated();
   c.add_option("--scratch", o->scratch, "folder to train in (default: the system's temporary folder)");
   c.add_flag("--anyway", o->anyway, "compare also where a recorded condition is not met here");
   c.callback([o, &common] {

@@ -1,12 +1,15 @@
 // clr audit: examines the numbers of kernels, gradients,
 // layers and runs. Its parts are in apps/clr/audit.
+#include <CLI/CLI.hpp>
+
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/commands/commands.h"
 
 namespace reprise::clr {
 
-void add_audit(CLI::App& app, Common& common) {
-  CLI::App& audit = *app.add_subcommand("audit", "examine the numbers: kernels, gradients, layers, runs");
+void add_audit(Command app, Common& common) {
+  CLI::App& audit =
+      *app.app()->add_subcommand("audit", "examine the numbers: kernels, gradients, layers, runs");
   audit.require_subcommand(0, 1);
   audit.callback([&audit] {
     if (!audit.get_subcommands().empty()) return;
@@ -21,7 +24,7 @@ void add_audit(CLI::App& app, Common& common) {
       "Exit status 1: it found something. `clr audit PART --help` lists a part's options.");
   for (const auto add : {add_audit_verify, add_audit_repeat, add_audit_layers, add_audit_nan, add_audit_drift,
                          add_audit_ops, add_audit_grad})
-    add(audit, common);
+    add(Command(&audit), common);
 }
 
 }  // namespace reprise::clr

@@ -1,8 +1,7 @@
-// The header that every command and every part of the audit includes. It contains CLI11 and JSON,
-// which are slow to compile: builds with REPRISE_PCH compile it once for all of them.
+// The header that every command and every part of the audit includes.
+// Builds with REPRISE_PCH compile it once for all of them.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <filesystem>

@@ -6,7 +6,7 @@
 namespace reprise::clr {
 
 // Adds a subcommand with its options, and the function that runs it when it is called.
-using AddCommand = void(CLI::App& app, Common& common);
+using AddCommand = void(Command app, Common& common);
 AddCommand add_train, add_eval, add_predict, add_forward, add_pretrain, add_tasks, add_info, add_convert,
     add_report, add_reproduce, add_audit, add_demo_data;
 

@@ -1,6 +1,5 @@
 #include "apps/clr/commands/common.h"
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -95,28 +94,28 @@ void Common::begin() const {
                        thread_count() == 1 ? "" : "s"));
 }
 
-CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, const std::string& what) {
-  CLI::App& c = *app.add_subcommand(name, what);
+Command add_command(Command app, Common& common, const std::string& name, const std::string& what) {
+  const Command c = app.add_subcommand(name, what);
   const auto option = [&](const char* words, auto& value, const char* help) {
-    return c.add_option(words, value, help)->group("Common options");
+    return c.add_option(words, value, help).group("Common options");
   };
   const auto flag = [&](const char* words, bool& value, const char* help) {
-    c.add_flag(words, value, help)->group("Common options");
+    c.add_flag(words, value, help).group("Common options");
   };
   option("--device", common.device, "ref, cpu or cuda[:N] (default: cuda where one works, else cpu)");
   option("--dtype", common.dtype, "f32, bf16 or f64; f64 implies ref (default: f32)");
   option("--threads", common.threads,
          "number of threads (default: REPRISE_THREADS, or what the machine allows)")
-      ->check(CLI::Range(1, most_threads));
-  option("--seed", common.seed, "seed of every random stream (default: 0)")->check(not_a_seed);
+      .range(1, most_threads);
+  option("--seed", common.seed, "seed of every random stream (default: 0)").check(not_a_seed);
   flag("--tf32", common.tf32,
        "on cuda, round the operands of f32 products to TF32: faster, with other results");
   option("--winograd", common.winograd,
          "on or off: whether 3x3 convolutions with frozen filters use Winograd's form on cpu (default: on)")
-      ->check(CLI::IsMember({"on", "off"}));
+      .one_of({"on", "off"});
   option("--bf16-order", common.bf16_order,
          "pairs or blocks: the order of sums in bf16 convolutions on cpu (default: blocks where it has AMX)")
-      ->check(CLI::IsMember({"pairs", "blocks"}));
+      .one_of({"pairs", "blocks"});
   flag("--quiet", common.quiet, "no progress on standard error");
   flag("--json", common.json, "one JSON object on standard output instead of tables");
   return c;

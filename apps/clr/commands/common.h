@@ -6,14 +6,11 @@
 #include <string_view>
 #include <vector>
 
+#include "apps/clr/commands/options.h"
 #include "apps/clr/learn/json.h"
 #include "engine/base/error.h"
 #include "engine/core/device.h"
 #include "engine/core/dtype.h"
-
-namespace CLI {
-class App;
-}
 
 namespace reprise::clr {
 
@@ -43,7 +40,7 @@ struct Common {
 };
 
 // Adds a subcommand with the common options. `what`: its line in the help.
-CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, const std::string& what);
+Command add_command(Command app, Common& common, const std::string& name, const std::string& what);
 
 // Writes the text to standard output and flushes it.
 // Throws Error if that fails (a full disk, a closed pipe).

@@ -76,18 +76,18 @@ void run_convert(const Common& common, const ConvertOptions& o) {
 
 }  // namespace
 
-void add_convert(CLI::App& app, Common& common) {
+void add_convert(Command app, Common& common) {
   const auto o = std::make_shared<ConvertOptions>();
-  CLI::App& c =
+  const Command c =
       add_command(app, common, "convert", "convert weight files between .pth, .th, .pt and .safetensors");
-  c.add_option("IN", o->in, "the file to read; its form is recognised by its content")->required();
-  c.add_option("OUT", o->out, "the file to write; its extension decides its form")->required();
+  c.add_option("IN", o->in, "the file to read; its form is recognised by its content").required();
+  c.add_option("OUT", o->out, "the file to write; its extension decides its form").required();
   c.add_option("--backbone", o->backbone,
                "IN is a whole network as `clr reproduce` and the original program write it: OUT gets what "
                "the task learned on this backbone");
   c.add_option("--classes", o->classes,
                "with --backbone: names of the task's classes, separated by commas (default: 0, 1, ...)")
-      ->delimiter(',');
+      .comma_separated();
   c.callback([o, &common] { run_convert(common, *o); });
 }
 

@@ -25,18 +25,18 @@ void run_demo_data(const Common& common, const std::string& dir, DemoDataOptions
 
 }  // namespace
 
-void add_demo_data(CLI::App& app, Common& common) {
+void add_demo_data(Command app, Common& common) {
   const auto o = std::make_shared<DemoDataOptions>();
   const auto dir = std::make_shared<std::string>();
   const int most = static_cast<int>(demo_task_names().size());
-  CLI::App& c = add_command(app, common, "demo-data", "draw small example tasks into class folders");
-  c.add_option("DIR", *dir, "a folder that is empty or does not exist yet")->required();
+  const Command c = add_command(app, common, "demo-data", "draw small example tasks into class folders");
+  c.add_option("DIR", *dir, "a folder that is empty or does not exist yet").required();
   c.add_option("--count", o->count, fmt::format("number of tasks, 1 to {} (default: {})", most, o->count))
-      ->check(CLI::Range(1, most));
+      .range(1, most);
   c.add_option("--images", o->images, fmt::format("number of images in a class (default: {})", o->images))
-      ->check(CLI::Range(1, 3333));
+      .range(1, 3333);
   c.add_option("--size", o->size, fmt::format("height and width in pixels (default: {})", o->size))
-      ->check(CLI::Range(16, 512));
+      .range(16, 512);
   c.callback([o, dir, &common] { run_demo_data(common, *dir, *o); });
 }
 

@@ -187,14 +187,14 @@ void run_eval(const EvalOptions& options, Common& common) {
 
 }  // namespace
 
-void add_eval(CLI::App& app, Common& common) {
-  CLI::App& c = add_command(app, common, "eval", "evaluate all learned tasks of a run again");
+void add_eval(Command app, Common& common) {
+  const Command c = add_command(app, common, "eval", "evaluate all learned tasks of a run again");
   auto options = std::make_shared<EvalOptions>();
-  c.add_option("--run", options->run, "run folder")->required();
-  c.add_option("--data", options->data, data_help)->required();
+  c.add_option("--run", options->run, "run folder").required();
+  c.add_option("--data", options->data, data_help).required();
   c.add_option("--backbone", options->backbone, "the run's backbone (default: the file that the run names)");
   c.add_option("--split", options->split, "test, val or train (default: test where there is one, else val)")
-      ->check(CLI::IsMember({"test", "val", "train"}));
+      .one_of({"test", "val", "train"});
   c.callback([options, &common] { run_eval(*options, common); });
 }
 

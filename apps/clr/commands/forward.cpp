@@ -154,23 +154,25 @@ void run_forward(const Common& common, const ForwardOptions& o) {
 
 }  // namespace
 
-void add_forward(CLI::App& app, Common& common) {
+void add_forward(Command app, Common& common) {
   const auto o = std::make_shared<ForwardOptions>();
-  CLI::App& c = add_command(app, common, "forward", "run a network on given images and write its tensors");
+  const Command c =
+      add_command(app, common, "forward", "run a network on given images and write its tensors");
   c.add_option("--backbone", o->backbone,
                "the pretrained network's weight file; none for the method scratch");
   c.add_option("--arch", o->arch, "its architecture (default: auto)");
-  auto* task = c.add_option("--task", o->task, "a learned task: its network instead of the backbone's own");
-  auto* method =
+  const Option task =
+      c.add_option("--task", o->task, "a learned task: its network instead of the backbone's own");
+  const Option method =
       c.add_option("--method", o->method, "the backbone in a method's form, as before the first step")
-          ->excludes(task);
+          .excludes(task);
   c.add_option("--classes", o->classes, "with a new head of so many classes, sampled from --seed")
-      ->needs(method)
-      ->check(CLI::Range(1, 1'000'000));
+      .needs(method)
+      .range(1, 1'000'000);
   c.add_option("--input", o->input,
                "safetensors with `images` u8 [N, H, W, 3]; `labels` i64 [N] for --train-step")
-      ->required();
-  c.add_option("--output", o->output, "safetensors to write: `features`, `logits`")->required();
+      .required();
+  c.add_option("--output", o->output, "safetensors to write: `features`, `logits`").required();
   c.add_flag("--layers", o->layers, "also every module's output, [N, C, H, W]");
   c.add_option("--until", o->until, "stop after this module; `features` is then its output's spatial mean");
   c.add_flag(

@@ -242,24 +242,24 @@ void run_info(Common& common, const InfoOptions& o) {
 
 }  // namespace
 
-void add_info(CLI::App& app, Common& common) {
+void add_info(Command app, Common& common) {
   const auto o = std::make_shared<InfoOptions>();
-  CLI::App& c = add_command(app, common, "info", "print what a weight file or task file holds");
+  const Command c = add_command(app, common, "info", "print what a weight file or task file holds");
   c.add_option("FILE", o->files, "weight files, of a known architecture or not");
   c.add_option("--arch", o->arch, "compare with this architecture (default: the one that fits best)");
   c.add_flag("--table", o->table, "also the layers: output shapes, parameters, FLOPs");
-  auto* method =
+  const Option method =
       c.add_option("--method", o->method,
                    "print instead what a task costs with this method, or with `all`, on --arch or on the "
                    "FILE's network");
   c.add_option("--classes", o->classes, "with --method: number of the task's classes")
-      ->needs(method)
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
+      .needs(method)
+      .range(1, 1'000'000)
+      .shows_default();
   c.add_option(
        "--size", o->size,
        "with --table or --method: height and width of the images (default: what the network is made for)")
-      ->check(CLI::Range(1, 8192));
+      .range(1, 8192);
   c.callback([o, &common] { run_info(common, *o); });
 }
 

@@ -113,16 +113,15 @@ void run_predict(Common& common, const PredictOptions& o) {
 
 }  // namespace
 
-void add_predict(CLI::App& app, Common& common) {
+void add_predict(Command app, Common& common) {
   const auto o = std::make_shared<PredictOptions>();
-  CLI::App& c = add_command(app, common, "predict", "predict the classes of images by one learned task");
-  c.add_option("--task", o->task, "the task's file, such as RUN/tasks/NAME.safetensors")->required();
+  const Command c = add_command(app, common, "predict", "predict the classes of images by one learned task");
+  c.add_option("--task", o->task, "the task's file, such as RUN/tasks/NAME.safetensors").required();
   c.add_option(
       "--backbone", o->backbone,
       "the task's backbone (default: the one that the task's run names, else a file beside the task)");
-  c.add_option("--top", o->top, "how many classes to print for each image (default: 5)")
-      ->check(CLI::Range(1, 1'000'000));
-  c.add_option("IMAGE", o->images, "image files")->required();
+  c.add_option("--top", o->top, "how many classes to print for each image (default: 5)").range(1, 1'000'000);
+  c.add_option("IMAGE", o->images, "image files").required();
   c.callback([o, &common] { run_predict(common, *o); });
 }
 

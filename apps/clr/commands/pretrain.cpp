@@ -92,8 +92,8 @@ void run_pretrain(const PretrainOptions& given, Common& common) {
 
 }  // namespace
 
-void add_pretrain(CLI::App& app, Common& common) {
-  CLI::App& c =
+void add_pretrain(Command app, Common& common) {
+  const Command c =
       add_command(app, common, "pretrain", "train a whole network on one task, to be used as a backbone");
   auto options = std::make_shared<PretrainOptions>();
   Recipe& r = options->recipe;
@@ -104,10 +104,10 @@ void add_pretrain(CLI::App& app, Common& common) {
   r.schedule = "cosine";
   r.penalty = "none";
   r.patience = 1000000;
-  c.add_option("--data", options->data, data_help)->required();
+  c.add_option("--data", options->data, data_help).required();
   c.add_option("--task", options->task, "the task to train on (not needed if there is only one)");
-  c.add_option("--arch", options->arch, "architecture")->capture_default_str();
-  c.add_option("--output", options->output, "the backbone's file to write, safetensors")->required();
+  c.add_option("--arch", options->arch, "architecture").shows_default();
+  c.add_option("--output", options->output, "the backbone's file to write, safetensors").required();
   add_recipe_options(c, r,
                      {{"size", "height and width of the images (default: what the architecture is made for)"},
                       {"epochs", "number of epochs"},

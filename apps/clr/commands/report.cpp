@@ -134,10 +134,11 @@ void run_report(const ReportOptions& options, Common& common) {
 
 }  // namespace
 
-void add_report(CLI::App& app, Common& common) {
-  CLI::App& c = add_command(app, common, "report", "compare runs in one table, with --html also on a page");
+void add_report(Command app, Common& common) {
+  const Command c =
+      add_command(app, common, "report", "compare runs in one table, with --html also on a page");
   auto options = std::make_shared<ReportOptions>();
-  c.add_option("RUN", options->runs, "run folders")->required();
+  c.add_option("RUN", options->runs, "run folders").required();
   c.add_option("--html", options->html,
                "also write this page: curves, confusions, mistakes, filters; it needs no network");
   c.add_flag("--require-better", options->require_better,

@@ -51,27 +51,27 @@ void run_reproduce(const ReproduceOptions& given, Common& common) {
 
 }  // namespace
 
-void add_reproduce(CLI::App& app, Common& common) {
-  CLI::App& c = add_command(app, common, "reproduce",
-                            "repeat the original program's run: its constants, order and files");
+void add_reproduce(Command app, Common& common) {
+  const Command c = add_command(app, common, "reproduce",
+                                "repeat the original program's run: its constants, order and files");
   const auto o = std::make_shared<ReproduceOptions>();
   SessionOptions& s = o->session;
   s.recipe.size = 224;
   s.clip_grey16 = true;
   c.add_option("--data", s.data, "folder with rolling_releases/database_2.sqlite and original_images/")
-      ->required();
+      .required();
   c.add_option("--method", o->method, "as the original names it: Ghost_reduced_v1, Ghost, Linear, ...")
-      ->capture_default_str();
+      .shows_default();
   c.add_option("--weights-dir", o->weights_dir,
                "folder of the pretrained networks, under their public file names")
-      ->capture_default_str();
+      .shows_default();
   c.add_option("--backbone", o->backbone, "use this pretrained network instead");
-  c.add_option("--result", o->result, "folder of the CSV and the logs")->capture_default_str();
-  c.add_option("--weight", o->weight, "folder of the state dicts")->capture_default_str();
+  c.add_option("--result", o->result, "folder of the CSV and the logs").shows_default();
+  c.add_option("--weight", o->weight, "folder of the state dicts").shows_default();
   c.add_option("--run", s.run, "run folder, which a resume continues (default: RESULT/METHOD)");
   c.add_option("--tasks", s.tasks,
                "only these tasks, by id or name, separated by commas; paper53: the paper's")
-      ->delimiter(',');
+      .comma_separated();
   add_recipe_options(c, s.recipe,
                      {{"epochs", "for a trial; the original trains 60"},
                       {"size", "for a trial; the original's images are 224 pixels high and wide"},

@@ -109,27 +109,25 @@ void run_tasks(const TasksOptions& given, Common& common) {
 
 }  // namespace
 
-void add_tasks(CLI::App& app, Common& common) {
-  CLI::App& c = add_command(app, common, "tasks", "list the tasks found in a folder");
+void add_tasks(Command app, Common& common) {
+  const Command c = add_command(app, common, "tasks", "list the tasks found in a folder");
   auto options = std::make_shared<TasksOptions>();
-  c.add_option("--data", options->data, data_help)->required();
+  c.add_option("--data", options->data, data_help).required();
   c.add_option("--list", options->list,
                "print one line for each image of this task: split, label, class, path");
   c.add_option("--epoch", options->epoch,
                "with --list: the training images in the order of this epoch, from 0")
-      ->check(CLI::Range(0, 1 << 30));
+      .range(0, 1 << 30);
   c.add_option("--tasks", options->sets.tasks,
                "only these tasks, by name or id, separated by commas; paper53: the paper's")
-      ->delimiter(',');
+      .comma_separated();
   c.add_flag("--no-check", options->no_check, "do not decode the images to see whether they can be read");
   c.add_option("--rng", options->rng, "with --epoch: streams or torch, as for `clr train`")
-      ->check(CLI::IsMember({"streams", "torch"}))
-      ->capture_default_str();
+      .one_of({"streams", "torch"})
+      .shows_default();
   c.add_option("--backbone", options->backbone, "with --rng torch: the backbone to train on");
-  c.add_option("--arch", options->arch, "with --rng torch: architecture of the backbone")
-      ->capture_default_str();
-  c.add_option("--method", options->method, "with --rng torch: the method of training")
-      ->capture_default_str();
+  c.add_option("--arch", options->arch, "with --rng torch: architecture of the backbone").shows_default();
+  c.add_option("--method", options->method, "with --rng torch: the method of training").shows_default();
   data::SetOptions& sets = options->sets;
   add_split_options(c, sets.val_fraction, sets.max_images, sets.skip_bad);
   c.callback([options, &common] { run_tasks(*options, common); });

@@ -48,19 +48,19 @@ void run_train(const TrainOptions& options, Common& common) {
 
 }  // namespace
 
-void add_train(CLI::App& app, Common& common) {
-  CLI::App& c = add_command(app, common, "train", "learn every task of a folder on a frozen backbone");
+void add_train(Command app, Common& common) {
+  const Command c = add_command(app, common, "train", "learn every task of a folder on a frozen backbone");
   auto options = std::make_shared<TrainOptions>();
   SessionOptions& s = options->session;
   c.add_option("--backbone", options->backbone,
                "weight file of the pretrained network; none for the method scratch");
-  c.add_option("--data", s.data, data_help)->required();
-  c.add_option("--run", s.run, "run folder, made if needed")->required();
+  c.add_option("--data", s.data, data_help).required();
+  c.add_option("--run", s.run, "run folder, made if needed").required();
   c.add_option("--tasks", s.tasks,
                "only these tasks, by name or id, in this order, separated by commas; paper53: the paper's")
-      ->delimiter(',');
+      .comma_separated();
   c.add_option("--arch", options->arch, "architecture of the backbone (auto: the one that fits its file)")
-      ->capture_default_str();
+      .shows_default();
   Recipe& r = s.recipe;
   add_recipe_options(c, r,
                      {{"method",

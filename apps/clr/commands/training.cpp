@@ -13,7 +13,7 @@ int most_of(std::string_view field) {
 
 }  // namespace
 
-void add_recipe_options(CLI::App& c, Recipe& recipe,
+void add_recipe_options(Command c, Recipe& recipe,
                         std::initializer_list<std::pair<const char*, const char*>> options) {
   const auto fields = recipe_fields();
   for (const auto& [name, help] : options) {
@@ -23,25 +23,25 @@ void add_recipe_options(CLI::App& c, Recipe& recipe,
     std::visit(
         [&, option = fmt::format("--{}", name), text = std::string(help)](auto member) {
           auto& value = recipe.*member;
-          CLI::Option* made = c.add_option(option, value, text);
-          if (most > 0) made->check(CLI::Range(1, most));
-          if (most == 0 || value != std::remove_reference_t<decltype(value)>{}) made->capture_default_str();
+          const Option made = c.add_option(option, value, text);
+          if (most > 0) made.range(1, most);
+          if (most == 0 || value != std::remove_reference_t<decltype(value)>{}) made.shows_default();
         },
         field->member);
   }
 }
 
-void add_split_options(CLI::App& c, double& val_fraction, std::int64_t& max_images, bool& skip_bad) {
+void add_split_options(Command c, double& val_fraction, std::int64_t& max_images, bool& skip_bad) {
   c.add_option("--val-fraction", val_fraction, "share of each class that validates, if there is no val split")
-      ->check([](const std::string& text) {
+      .check([](const std::string& text) {
         char* end = nullptr;
         const double value = std::strtod(text.c_str(), &end);
         return *end == '\0' && value > 0 && value < 1 ? std::string()
                                                       : "expected a number between 0 and 1, got " + text;
       })
-      ->capture_default_str();
+      .shows_default();
   c.add_option("--max-images", max_images, "at most so many training images a task, equally per class")
-      ->check(CLI::Range(1, 1 << 30));
+      .range(1, 1 << 30);
   c.add_flag("--skip-bad", skip_bad, "leave out files that cannot be read");
 }
 

@@ -14,10 +14,10 @@ inline constexpr const char* data_help =
     "class folders, a list of images, or the folder of a SKILL/DCT database";
 
 // Adds options for fields of the recipe. Each pair: the field's name, and the option's help.
-void add_recipe_options(CLI::App& command, Recipe& recipe,
+void add_recipe_options(Command command, Recipe& recipe,
                         std::initializer_list<std::pair<const char*, const char*>> options);
 // Adds --val-fraction, --max-images and --skip-bad, for a Recipe or for data::SetOptions.
-void add_split_options(CLI::App& command, double& val_fraction, std::int64_t& max_images, bool& skip_bad);
+void add_split_options(Command command, double& val_fraction, std::int64_t& max_images, bool& skip_bad);
 
 // Copies device, dtype and seed from the common options into the recipe, then checks every value.
 // Throws UsageError, Error or BadValue.
