@@ -54,7 +54,7 @@ bool slow_start() {
   return close;
 }
 
-// 3. In evaluation batch norm is one linear function of each channel, so it can be folded into the convolution
+// 3. In evaluation batch norm is one linear function of each channel. It can be folded into the convolution
 // before it:
 //   w' = w gamma / s,   b' = (b - mean) gamma / s + beta   with s = sqrt(var + eps)
 bool folded() {
