@@ -1,5 +1,5 @@
-// Times whole steps on random images: a CLR training step or inference. Prints images/s and the share of
-// the machine's limit.
+// Times whole steps on random images: a CLR training step or
+// inference. Prints images/s and the share of the machine's limit.
 #include <sys/resource.h>
 
 #include <fmt/format.h>
@@ -36,8 +36,8 @@ void finish(Device device) {
   if (!device.is_host()) gpu::synchronize(device.index);
 }
 
-// Returns the rates of a large product (f32) and a large copy on a GPU, by the same ops that a step runs:
-// the best of six each.
+// Returns the rates of a large product (f32) and a large copy on
+// a GPU, by the same ops that a step runs: the best of six each.
 Machine measure_gpu(Device device) {
   const NoGrad no_grad;
   const std::int64_t n = 8192;
@@ -74,8 +74,8 @@ Tensor random_images(int batch, int size, DType dtype) {
   return ops::normalize_images(images, dtype);
 }
 
-// Returns the operations of forward for one image of (size,size,3), by the layer table: two for each
-// multiply-add of the convolutions and the head.
+// Returns the operations of forward for one image of (size,size,3), by the
+// layer table: two for each multiply-add of the convolutions and the head.
 double forward_flop(layers::Network& network, int size) {
   double total = 0;
   for (const auto& row : layers::summarize(network, size, size)) total += static_cast<double>(row.flops);

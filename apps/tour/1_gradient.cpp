@@ -1,4 +1,5 @@
-// A tensor and a gradient: shows what ops record while they run, and what backward does with the record.
+// A tensor and a gradient: shows what ops record while they
+// run, and what backward does with the record.
 #include <cmath>
 #include <cstdio>
 
@@ -11,8 +12,8 @@ using namespace reprise;
 
 namespace {
 
-// Returns f(w) = mean(tanh(x w^T + b)^2), a scalar, for x (3 points, 2 numbers each), w (4 units, 2 inputs)
-// and b (4).
+// Returns f(w) = mean(tanh(x w^T + b)^2), a scalar, for x (3
+// points, 2 numbers each), w (4 units, 2 inputs) and b (4).
 Tensor f(const Tensor& x, const Tensor& w, const Tensor& b) {
   const Tensor hidden = ops::tanh(ops::linear(x, w, b));
   return ops::mean(hidden * hidden);

@@ -1,5 +1,5 @@
-// A network in a page: a multi-layer perceptron learns the three arms of a spiral, which no straight line
-// separates, and draws its answer for every place in the plane.
+// A network in a page: a multi-layer perceptron learns the three arms of a spiral,
+// which no straight line separates, and draws its answer for every place in the plane.
 #include <cmath>
 #include <cstdio>
 #include <vector>
@@ -61,8 +61,8 @@ double accuracy(layers::Module& network, const Points& points) {
   return right / static_cast<double>(guess.numel());
 }
 
-// Draws the square [-1,1]^2 into a PNG file. The colour of a place mixes the arms' colours by the network's
-// probabilities; each point has the colour of its own arm.
+// Draws the square [-1,1]^2 into a PNG file. The colour of a place mixes the arms'
+// colours by the network's probabilities; each point has the colour of its own arm.
 void draw(layers::Module& network, const Points& points, const char* file) {
   constexpr int side = 300;
   constexpr float colour[arms][3] = {{0, 114, 178}, {240, 228, 66}, {213, 94, 0}};

@@ -1,5 +1,5 @@
-// One convolution, three ways: by the formula, as a product of matrices, and by the engine. The results agree
-// up to rounding; the speeds differ widely.
+// One convolution, three ways: by the formula, as a product of matrices, and
+// by the engine. The results agree up to rounding; the speeds differ widely.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -54,8 +54,8 @@ Tensor by_loops(const Tensor& x, const Tensor& filters) {
   return y;
 }
 
-// 2. A product: copies every output pixel's window into a row of 3*3*C numbers (im2col), then multiplies the
-// rows by the filters.
+// 2. A product: copies every output pixel's window into a row of
+// 3*3*C numbers (im2col), then multiplies the rows by the filters.
 Tensor by_product(const Tensor& x, const Tensor& filters) {
   Tensor windows = zeros({n * h * w, taps * taps * c});
   const float* px = x.data<float>();

@@ -1,5 +1,5 @@
-// Batch normalisation: shows what it does in training and in evaluation, and the mistakes that everyone makes
-// once.
+// Batch normalisation: shows what it does in training and
+// in evaluation, and the mistakes that everyone makes once.
 #include <cmath>
 #include <cstdio>
 #include <string>
@@ -19,8 +19,8 @@ double at(const Tensor& t, std::int64_t i) {
   return static_cast<double>(t.data<float>()[i]);
 }
 
-// 1. In training an image's result depends on the other images of the batch. An image here is one number,
-// (N,1,1,1).
+// 1. In training an image's result depends on the other images
+// of the batch. An image here is one number, (N,1,1,1).
 bool neighbours() {
   layers::BatchNorm2d norm(1);
   const NoGrad nothing_to_record;
@@ -33,8 +33,9 @@ bool neighbours() {
   return at(a, 0) != at(b, 0) && at(c, 0) == at(d, 0);
 }
 
-// 2. The batch is normalised with its biased variance (divided by n). The running variance, which evaluation
-// uses, moves a tenth of the way towards the unbiased one (divided by n - 1) in each step.
+// 2. The batch is normalised with its biased variance (divided by
+// n). The running variance, which evaluation uses, moves a tenth of
+// the way towards the unbiased one (divided by n - 1) in each step.
 bool variances() {
   layers::BatchNorm2d norm(1);
   const NoGrad nothing_to_record;
@@ -66,8 +67,8 @@ bool last_batch_of_one() {
   return false;
 }
 
-// 4. Measures a network with batch norm in the wrong mode. In training mode a batch must look like those that
-// the network learned from; a batch of one digit does not.
+// 4. Measures a network with batch norm in the wrong mode. In training mode a batch
+// must look like those that the network learned from; a batch of one digit does not.
 bool wrong_mode() {
   const tour::Drawings train = tour::draw(tour::digits, 800, 1, "tour/norm/train");
   const tour::Drawings test = tour::draw(tour::digits, 400, 1, "tour/norm/test");

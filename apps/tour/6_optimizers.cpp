@@ -19,8 +19,8 @@ namespace {
 
 constexpr int batch = 32, steps = 150, window = 10;
 
-// Returns a network of two convolutions, each followed by a pooling that halves the image, and a linear layer
-// for ten scores: 16 x 16 x 1 -> 8 x 8 x 8 -> 4 x 4 x 16 -> 10.
+// Returns a network of two convolutions, each followed by a pooling that halves the
+// image, and a linear layer for ten scores: 16 x 16 x 1 -> 8 x 8 x 8 -> 4 x 4 x 16 -> 10.
 std::unique_ptr<layers::Sequential> small_cnn() {
   auto network = std::make_unique<layers::Sequential>();
   network->add<layers::Conv2d>(1, 8, 3, layers::Conv2dOptions{.padding = 1});

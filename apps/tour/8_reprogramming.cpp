@@ -1,5 +1,6 @@
-// Reprogramming: one network, three tasks. Fine-tuning overwrites old tasks with new ones; channel-wise
-// lightweight reprogramming (CLR) freezes the backbone and gives each task a few small tensors of its own.
+// Reprogramming: one network, three tasks. Fine-tuning overwrites old
+// tasks with new ones; channel-wise lightweight reprogramming (CLR)
+// freezes the backbone and gives each task a few small tensors of its own.
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -47,9 +48,9 @@ struct Life {
   std::vector<Memory> memory;                 // the tensors that task i keeps
 };
 
-// Pretrains a network on the first task, then learns the others one after the other. With fine-tuning all
-// tasks share the network, and a task keeps only its head. With any other method a task keeps the tensors that
-// the method trains.
+// Pretrains a network on the first task, then learns the others one after the
+// other. With fine-tuning all tasks share the network, and a task keeps only its
+// head. With any other method a task keeps the tensors that the method trains.
 Life live(const std::string& method, const std::vector<tour::Task>& tasks) {
   tour::SmallBackbone network(tasks[0].classes);
   network.initialize(/*seed=*/0);

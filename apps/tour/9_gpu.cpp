@@ -1,5 +1,6 @@
-// The same on a GPU: the epilogue of a convolution in evaluation, from three plain CUDA kernels to one, each
-// compared with the reference. Without a GPU the program says so and computes only the reference.
+// The same on a GPU: the epilogue of a convolution in evaluation, from
+// three plain CUDA kernels to one, each compared with the reference.
+// Without a GPU the program says so and computes only the reference.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

@@ -1,5 +1,5 @@
-// Batch norm in evaluation, a residual and a ReLU on a GPU: as three plain kernels, as one kernel, and as one that
-// moves four numbers at a time.
+// Batch norm in evaluation, a residual and a ReLU on a GPU: as three plain
+// kernels, as one kernel, and as one that moves four numbers at a time.
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -45,7 +45,8 @@ struct Operands {
   int count, channels;
 };
 
-// 1. One thread for each number, one kernel for each step, as in a chain of ops. Seven passes over memory.
+// 1. One thread for each number, one kernel for each step,
+// as in a chain of ops. Seven passes over memory.
 __global__ void normalise(Operands o) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= o.count) return;  // the last block has more threads than elements
@@ -65,15 +66,15 @@ __device__ float formula(const Operands& o, int c, float x, float residual) {
   return fmaxf((x - o.mean[c]) / sqrtf(o.var[c] + o.eps) * o.gamma[c] + o.beta[c] + residual, 0);
 }
 
-// 2. The same in one kernel: intermediate values stay in registers. Three passes: read x, read the residual,
-// write y.
+// 2. The same in one kernel: intermediate values stay in
+// registers. Three passes: read x, read the residual, write y.
 __global__ void fused(Operands o) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i < o.count) o.y[i] = formula(o, i % o.channels, o.x[i], o.residual[i]);
 }
 
-// 3. Four neighbouring channels for each thread: 16 bytes a load, a quarter of the address arithmetic and of the
-// requests.
+// 3. Four neighbouring channels for each thread: 16 bytes a
+// load, a quarter of the address arithmetic and of the requests.
 __global__ void four_wide(Operands o) {
   const int i = 4 * (blockIdx.x * blockDim.x + threadIdx.x);
   if (i >= o.count) return;

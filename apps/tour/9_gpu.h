@@ -18,8 +18,8 @@ struct GpuAnswer {
   std::vector<float> y;
   double milliseconds = 0;  // the fastest of 20 runs, without copies from and to the host
 };
-// Computes y on the GPU. Throws std::runtime_error with CUDA's own message. four_wide needs a number of
-// channels that is a multiple of 4.
+// Computes y on the GPU. Throws std::runtime_error with CUDA's own
+// message. four_wide needs a number of channels that is a multiple of 4.
 GpuAnswer on_gpu(Version version, const NormProblem& problem);
 
 }  // namespace tour

@@ -55,9 +55,9 @@ inline double distance_to_stroke(Point p, Point a, Point b) {
 }
 }  // namespace detail
 
-// Returns `count` drawings: sign 0, 1, 2, ... and again from 0. Each is turned, slanted, stretched and moved at
-// random, with a thin or thick pen and noise on every pixel. Drawing i depends only on (seed, purpose, i), so
-// consecutive rows are as good a batch as rows chosen at random.
+// Returns `count` drawings: sign 0, 1, 2, ... and again from 0. Each is turned, slanted, stretched
+// and moved at random, with a thin or thick pen and noise on every pixel. Drawing i depends only
+// on (seed, purpose, i), so consecutive rows are as good a batch as rows chosen at random.
 inline Drawings draw(const Signs& signs, int count, std::uint64_t seed, std::string_view purpose,
                      const Style& style = {}) {
   std::vector<float> pixels;

@@ -8,8 +8,8 @@
 
 namespace tour {
 
-// Three blocks of convolution, batch norm and ReLU: 16 x 16 x 1 -> 16 x 16 x 16 -> 8 x 8 x 32 -> 4 x 4 x 32;
-// then the mean over the image, and a head with one score for each class.
+// Three blocks of convolution, batch norm and ReLU: 16 x 16 x 1 -> 16 x 16 x 16 -> 8 x 8 x
+// 32 -> 4 x 4 x 32; then the mean over the image, and a head with one score for each class.
 class SmallBackbone : public reprise::layers::Network {
   using Conv2d = reprise::layers::Conv2d;
   using BatchNorm2d = reprise::layers::BatchNorm2d;

@@ -56,8 +56,8 @@ T product(const float* x, const float* w, int from, int to) {
   return sum;
 }
 
-// Returns the distance from the exact value in units in the last place (ulp). An ulp is the gap between two
-// neighbouring floats there.
+// Returns the distance from the exact value in units in the last place
+// (ulp). An ulp is the gap between two neighbouring floats there.
 inline double ulps(double value, double exact) {
   const float near = std::abs(static_cast<float>(exact));
   const float next = std::nextafter(near, std::numeric_limits<float>::infinity());

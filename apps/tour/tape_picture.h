@@ -63,7 +63,8 @@ inline void draw_tape_dot(const reprise::Tensor& root, const std::string& file) 
   reprise::data::write_file_atomically(file, out.str());
 }
 
-// Draws the boxes row under row. Solid arrows show how values flow, dashed ones how gradients flow back.
+// Draws the boxes row under row. Solid arrows show how
+// values flow, dashed ones how gradients flow back.
 inline void draw_tape_svg(const reprise::Tensor& root, const std::string& file) {
   constexpr int wide = 150, high = 76, box_wide = 126, box_high = 34;
   const TapeGraph graph = graph_of(root);

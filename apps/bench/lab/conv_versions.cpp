@@ -8,7 +8,8 @@ namespace {
 
 using lab::ConvCase;
 
-// The formula as it stands. Each addition waits for the one before, and no compiler may reorder them.
+// The formula as it stands. Each addition waits for the one
+// before, and no compiler may reorder them.
 void plain(const ConvCase& k, const float* x, const float* w, float* y) {
   const std::int64_t row = (k.w + 2) * k.c;
   for (std::int64_t i = 0; i < k.h; ++i)
@@ -23,9 +24,9 @@ void plain(const ConvCase& k, const float* x, const float* w, float* y) {
       }
 }
 
-// Loops over output channels innermost. Their sums are independent, so a vector computes as many at once as
-// it has lanes. But every multiply-add loads a weight, loads a sum and stores it: three memory accesses for
-// one operation.
+// Loops over output channels innermost. Their sums are independent, so a vector
+// computes as many at once as it has lanes. But every multiply-add loads a
+// weight, loads a sum and stores it: three memory accesses for one operation.
 void channels(const ConvCase& k, const float* x, const float* w, float* y) {
   const std::int64_t row = (k.w + 2) * k.c;
   for (std::int64_t i = 0; i < k.h; ++i)
@@ -42,8 +43,9 @@ void channels(const ConvCase& k, const float* x, const float* w, float* y) {
     }
 }
 
-// Keeps the sums of a tile, several pixels times two vectors of channels, in registers. A loaded weight
-// serves every pixel of the tile, a loaded pixel serves both vectors, and each sum is stored once.
+// Keeps the sums of a tile, several pixels times two vectors of
+// channels, in registers. A loaded weight serves every pixel of the
+// tile, a loaded pixel serves both vectors, and each sum is stored once.
 void tile(const ConvCase& k, const float* x, const float* w, float* y) {
   constexpr int pixels = lanes == 16 ? 14 : 4;  // as many as the registers hold
   const std::int64_t row = (k.w + 2) * k.c;

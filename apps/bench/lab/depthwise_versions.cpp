@@ -8,8 +8,8 @@ namespace {
 
 using lab::DepthwiseCase;
 
-// Computes channel by channel, as the formula is written for (C,H,W). In (H,W,C) the values of a channel are
-// C numbers apart: each load brings a cache line of which one number is used.
+// Computes channel by channel, as the formula is written for (C,H,W). In (H,W,C) the values of
+// a channel are C numbers apart: each load brings a cache line of which one number is used.
 void plain(const DepthwiseCase& k, const float* x, const float* w, float* y) {
   const std::int64_t row = (k.w + 2) * k.c;
   for (std::int64_t c = 0; c < k.c; ++c)
@@ -23,8 +23,8 @@ void plain(const DepthwiseCase& k, const float* x, const float* w, float* y) {
       }
 }
 
-// Loops over channels innermost: they are neighbours in memory, one vector at a time. Loads nine inputs and
-// nine weights for nine multiply-adds.
+// Loops over channels innermost: they are neighbours in memory, one vector
+// at a time. Loads nine inputs and nine weights for nine multiply-adds.
 void channels(const DepthwiseCase& k, const float* x, const float* w, float* y) {
   const std::int64_t row = (k.w + 2) * k.c;
   for (std::int64_t i = 0; i < k.h; ++i)
@@ -38,9 +38,10 @@ void channels(const DepthwiseCase& k, const float* x, const float* w, float* y) 
       }
 }
 
-// Keeps fourteen neighbouring sums in registers. Their windows overlap, so sixteen inputs and three weights
-// of a row serve 42 multiply-adds. `prefetched`: also prefetches the last input row and the output pixels of
-// the next row of outputs. The hardware prefetches along one line, not these short runs in three rows.
+// Keeps fourteen neighbouring sums in registers. Their windows overlap, so sixteen
+// inputs and three weights of a row serve 42 multiply-adds. `prefetched`: also
+// prefetches the last input row and the output pixels of the next row of outputs.
+// The hardware prefetches along one line, not these short runs in three rows.
 template <bool prefetched>
 void blocks(const DepthwiseCase& k, const float* x, const float* w, float* y) {
   constexpr int pixels = 14;

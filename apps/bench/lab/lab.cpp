@@ -1,5 +1,5 @@
-// Prints the story of the hot kernels: a plain version, faster versions, why each is faster, and its error
-// against ref in double.
+// Prints the story of the hot kernels: a plain version, faster
+// versions, why each is faster, and its error against ref in double.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-// The versions of two hot kernels that led to those in engine/kernels/cpu. Each function computes one image.
-// They work only for whole tiles, 3x3 filters, stride 1, and inputs with a border of zeros; the winners in
-// the engine work for every shape.
+// The versions of two hot kernels that led to those in engine/kernels/cpu. Each
+// function computes one image. They work only for whole tiles, 3x3 filters, stride 1,
+// and inputs with a border of zeros; the winners in the engine work for every shape.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ namespace reprise::lab {
 struct ConvCase {
   std::int64_t h, w, c, o;
 };
-// The sizes of a depthwise convolution of x (H+2,W+2,C) with w (3,3,C) into y (H,W,C). C is a multiple of
-// 16, W of 14.
+// The sizes of a depthwise convolution of x (H+2,W+2,C) with
+// w (3,3,C) into y (H,W,C). C is a multiple of 16, W of 14.
 struct DepthwiseCase {
   std::int64_t h, w, c;
 };

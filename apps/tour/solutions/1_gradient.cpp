@@ -14,7 +14,8 @@ float value(const Tensor& t, std::int64_t i = 0) {
   return t.data<float>()[i];
 }
 
-// 1. By hand: f(x) = x * x * x has df/dx = 3 x^2. Three uses of x give three contributions, which are summed.
+// 1. By hand: f(x) = x * x * x has df/dx = 3 x^2. Three
+// uses of x give three contributions, which are summed.
 bool three_uses() {
   const Tensor x = tensor({1}, {2});
   set_requires_grad(x);

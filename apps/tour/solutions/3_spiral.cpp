@@ -18,7 +18,8 @@ double with_hidden_units(int hidden, const Points& train, const Points& test) {
 
 // 2. Two layers without the ReLU are one layer:
 //   W2 (W1 x + b1) + b2 = (W2 W1) x + (W2 b1 + b2)
-// Returns the largest difference between both sides' scores; `reached` becomes the accuracy on `train`.
+// Returns the largest difference between both sides'
+// scores; `reached` becomes the accuracy on `train`.
 double largest_difference_to_one_layer(const Points& train, double& reached) {
   layers::Sequential network;
   const auto& first = network.add<layers::Linear>(2, 64);

@@ -40,8 +40,9 @@ double largest_difference(const Tensor& a, const Tensor& b) {
   return worst;
 }
 
-// 1. A 1x1 convolution is a product already: its windows are the image itself. With outputs innermost it is
-// several times as fast as with one sum at a time; the operations are the same, in another order.
+// 1. A 1x1 convolution is a product already: its windows are the image
+// itself. With outputs innermost it is several times as fast as with
+// one sum at a time; the operations are the same, in another order.
 bool loops_turned_round() {
   const Tensor x = random_tensor({4, 28, 28, channels}, "tour/x"),
                w = random_tensor({channels, 1, 1, channels}, "tour/w");

@@ -24,7 +24,8 @@ Tensor noise(std::int64_t n, double mean, std::uint64_t index) {
   return tensor({n, 4, 4, 2}, values);
 }
 
-// 1. Batch norm subtracts the bias again with the mean. So the bias gets no gradient but rounding errors.
+// 1. Batch norm subtracts the bias again with the mean. So
+// the bias gets no gradient but rounding errors.
 bool bias_is_useless() {
   layers::Conv2d conv(2, 3, 3, {.padding = 1});
   layers::BatchNorm2d norm(3);
@@ -54,8 +55,8 @@ bool slow_start() {
   return close;
 }
 
-// 3. In evaluation batch norm is one linear function of each channel. It can be folded into the convolution
-// before it:
+// 3. In evaluation batch norm is one linear function of each
+// channel. It can be folded into the convolution before it:
 //   w' = w gamma / s,   b' = (b - mean) gamma / s + beta   with s = sqrt(var + eps)
 bool folded() {
   const NoGrad nothing_to_record;

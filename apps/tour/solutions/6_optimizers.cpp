@@ -22,8 +22,8 @@ class HandMade : public optim::Optimizer {
   }
 };
 
-// 3. Trains the lesson's network, with a batch norm after each convolution, by plain SGD. Returns its
-// accuracy on `test`.
+// 3. Trains the lesson's network, with a batch norm after each
+// convolution, by plain SGD. Returns its accuracy on `test`.
 double with_batch_norm(const tour::Drawings& train, const tour::Drawings& test) {
   layers::Sequential network;
   network.add<layers::Conv2d>(1, 8, 3, layers::Conv2dOptions{.padding = 1});

@@ -13,8 +13,8 @@ bool same_bits(const Memory& a, const Memory& b) {
   });
 }
 
-// 4. Fine-tunes on the letters, then puts all tensors but the convolutions back as the digits had them. Returns
-// the accuracy on the digits.
+// 4. Fine-tunes on the letters, then puts all tensors but the convolutions
+// back as the digits had them. Returns the accuracy on the digits.
 double digits_with_their_own_batch_norms(const std::vector<tour::Task>& tasks) {
   tour::SmallBackbone network(tasks[0].classes);
   network.initialize(/*seed=*/0);

@@ -19,7 +19,8 @@ bool passes() {
 
 // 2. The root and the division, done once a channel:
 //   y = relu(x a + b + residual)   with a = gamma / sqrt(var + eps) and b = beta - mean a
-// It rounds differently, so the last digits differ; it is as near to the exact result as the first form.
+// It rounds differently, so the last digits differ; it is
+// as near to the exact result as the first form.
 bool scale_and_shift() {
   reprise::RandomStream stream(0, "tour/gpu/solution");
   double first_form = 0, second_form = 0;
@@ -42,8 +43,8 @@ bool scale_and_shift() {
   return first_form < 2e-6 && second_form < 2e-6;
 }
 
-// 3. A grid-stride loop works for any number of blocks: each thread goes on in steps of the whole grid. Run on
-// the host, it visits every element once.
+// 3. A grid-stride loop works for any number of blocks: each thread goes on
+// in steps of the whole grid. Run on the host, it visits every element once.
 bool grid_stride() {
   constexpr int count = 1000, blocks = 3, threads = 64;
   std::vector<int> visits(count);
