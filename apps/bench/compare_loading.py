@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Our loading of images (read, decode, resize) beside Pillow's with PyTorch's DataLoader, interleaved; a Markdown table.
+"""Compares the loading of images (read, decode, resize) with Pillow in PyTorch's DataLoader, interleaved; prints a Markdown table.
 
     python3 apps/bench/compare_loading.py --bench build/release/apps/bench/bench_load FOLDER... [--size 224] [--rounds 3]
 """
@@ -50,8 +50,8 @@ def main():
           + "| --- " * 7 + "|")
     for folder in args.folders:
         images = Images(folder, args.size)
-        rate(images, 0)  # the files come into the page cache
-        ours, alone, workers = [], [], []
+        rate(images, 0)  # brings the files into the page cache
+        ours, one_process, workers = [], [], []
         for _ in range(args.rounds):
             done = subprocess.run([args.bench, folder, "--size", str(args.size), "--rounds", "1", "--json"], capture_output=True, text=True)
             if done.returncode != 0:
@@ -60,11 +60,11 @@ def main():
             if result["images"] != len(images):
                 sys.exit(f"{folder}: bench_load reads {result['images']} images, Pillow {len(images)}")
             ours.append(result["images_per_second"])
-            alone.append(rate(images, 0))
+            one_process.append(rate(images, 0))
             workers.append(rate(images, args.workers))
         ratios = sorted(a / b for a, b in zip(ours, workers))
         kib = statistics.fmean(p.stat().st_size for p in images.files) / 1024
-        print(f"| {pathlib.Path(folder).name} | {len(images)} | {kib:.0f} | {statistics.median(ours):.0f} | {statistics.median(alone):.0f} "
+        print(f"| {pathlib.Path(folder).name} | {len(images)} | {kib:.0f} | {statistics.median(ours):.0f} | {statistics.median(one_process):.0f} "
               f"| {statistics.median(workers):.0f} | {statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}) |")
 
 

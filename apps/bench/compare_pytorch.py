@@ -1,12 +1,17 @@
 #!/usr/bin/env python3
-"""Our CLR training step and inference beside PyTorch's, interleaved in one run; prints a Markdown table.
+"""Compares a CLR training step and inference with PyTorch, interleaved in one run; prints a Markdown table.
 
     python3 apps/bench/compare_pytorch.py --bench build/release/apps/bench/bench_step [--dtype bf16] [--rounds 3] [--quick]
     python3 apps/bench/compare_pytorch.py --bench build/cuda/apps/bench/bench_step --device cuda [--tf32] [--rounds 3]
 
-PyTorch gets its fair best. On a GPU: channels_last, cudnn.benchmark, eager and torch.compile (max-autotune). On a CPU: the faster of contiguous and channels_last, with --compiled torch.compile beside them, memory reused between steps (glibc told
-not to return it). Both sides use the same number of threads, the same shapes, random weights, Adam, the L2-norm penalty. Ratios are of medians, round by round, and of the fastest step of all rounds: other programs on the machine only ever slow one down.
-With --dtype bf16 PyTorch computes under autocast. The method is written here from its description; nothing of this is used by Reprise itself.
+PyTorch runs at its best. On a GPU: channels_last, cudnn.benchmark, eager and torch.compile (max-autotune).
+On a CPU: contiguous and channels_last, with --compiled also torch.compile; glibc keeps freed memory between steps.
+With --dtype bf16 PyTorch computes under autocast.
+
+Both sides use the same shapes, random weights, Adam and the L2-norm penalty, and their default number of threads.
+A round's ratio is of the medians of its steps. A second ratio is of the fastest step of all rounds, because other
+programs on the machine only ever slow a step down. The method is written here from its description; Reprise
+itself uses nothing of this file.
 """
 import argparse
 import json
@@ -16,7 +21,7 @@ import subprocess
 import sys
 import time
 
-# Keeps freed memory, as a training loop wants it; must be set before the process starts.
+# Tells glibc to keep freed memory, as a training loop wants it. Must be set before the process starts.
 TUNED = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "2147483647", "MALLOC_TOP_PAD_": "268435456"}
 
 CASES = [  # arch, method, mode, size, batch
@@ -39,7 +44,7 @@ GPU_CASES = [(arch, method, mode, 224, batch)
 
 
 def torch_side(arch, method, mode, size, batch, channels_last, steps, device, tf32, compiled, dtype):
-    """Runs in a process of its own and prints seconds a step."""
+    """Times PyTorch's step in a process of its own. Prints JSON: seconds a step, the fastest, peak memory, version."""
     import torch
     from torch import nn
     import torch.nn.functional as F
@@ -55,7 +60,7 @@ def torch_side(arch, method, mode, size, batch, channels_last, steps, device, tf
         def forward(self, x):
             return self.depthwise(self.conv(x))
 
-    class Block(nn.Module):  # of a CIFAR ResNet, shortcut without parameters
+    class Block(nn.Module):  # a block of a CIFAR ResNet; its shortcut has no parameters
         def __init__(self, cin, cout, stride):
             super().__init__()
             self.conv1, self.bn1 = nn.Conv2d(cin, cout, 3, stride, 1, bias=False), nn.BatchNorm2d(cout)
@@ -141,8 +146,8 @@ def main():
     parser.add_argument("--dtype", default="f32", choices=["f32", "bf16"], help="bf16: PyTorch by autocast")
     parser.add_argument("--tf32", action="store_true", help="on cuda: both sides may round products to TF32")
     parser.add_argument("--compiled", action="store_true", help="on cpu: torch.compile too (it takes a minute a case)")
-    parser.add_argument("--quick", action="store_true", help="the first case alone")
-    parser.add_argument("--cases", help="some cases by their number from 0, with commas between them")
+    parser.add_argument("--quick", action="store_true", help="only the first case")
+    parser.add_argument("--cases", help="numbers of the cases to run, from 0, with commas between them")
     parser.add_argument("--torch-case", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.torch_case:
@@ -159,7 +164,7 @@ def main():
 
     on_gpu = args.device == "cuda"
     cases = GPU_CASES if on_gpu else CASES
-    # What PyTorch may choose from, by name: (channels_last, compiled).
+    # PyTorch's variants by name: (channels_last, compiled).
     variants = ({"eager": (True, False), "compiled": (True, True)} if on_gpu
                 else {"contiguous": (False, False), "channels_last": (True, False)} | ({"compiled": (True, True)} if args.compiled else {}))
     rows = []
@@ -186,7 +191,7 @@ def main():
     print(f"PyTorch {torch_name}, {args.rounds} rounds interleaved, medians; {args.dtype}{' with TF32' if args.tf32 else ''}; "
           f"peak {first['machine_gflops']:.0f} GFLOP/s and {first['machine_gbs']:.0f} GB/s measured in this run\n")
     names = list(variants)
-    # On a CPU what the whole process held at most, libraries included; on a GPU what its tensors did.
+    # The most memory held: on a CPU by the whole process, libraries included; on a GPU by its tensors.
     memory = "peak_bytes" if on_gpu else "resident_bytes"
     print("| network | step | size | batch | Reprise images/s | of peak | MiB | "
           + " | ".join(f"PyTorch {n} | MiB | ratio (min-max) | of fastest steps" for n in names) + " |")

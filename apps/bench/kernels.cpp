@@ -1,5 +1,5 @@
-// Ops on the shapes of real networks, from the op cases: forward, and the gradient of each input by itself,
-// with GFLOP/s and GB/s.
+// Times ops on the shapes of real networks, made from the op cases: forward,
+// and the gradient of each input by itself. Prints GFLOP/s and GB/s.
 #include <benchmark/benchmark.h>
 
 #include <chrono>
@@ -11,7 +11,8 @@ using namespace reprise;
 
 namespace {
 
-// Batches of 32: the convolutions of ResNets, then what is bound by memory, on their activations.
+// Ops and their case parameters, for batches of 32: the convolutions of
+// ResNets, then ops that memory limits, on the activations of ResNets.
 const std::pair<const char*, std::vector<std::string>> timed[] = {
     {"conv2d",
      {"x=32x224x224x3 w=64x7x7x3 stride=2 pad=3",
@@ -41,15 +42,16 @@ const std::pair<const char*, std::vector<std::string>> timed[] = {
      {"x=32x112x112x64", "x=32x56x56x64", "x=32x7x7x512", "x=32x56x56x256", "x=32x14x14x1024",
       "x=32x7x7x2048"}}};
 
-// The case made last: several benchmarks share its inputs.
+// Returns the case with these parameters. It keeps the last one, because several
+// benchmarks share its inputs; the reference is valid until the next call.
 const cases::Case& case_of(const cases::OpCases& op, const std::string& parameters) {
   static cases::Case made("");
   if (made.name != op.op + " " + parameters) made = op.make(parameters);
   return made;
 }
 
-// Times forward (wanted = -1), or the backward that computes the gradient of one input. The other parameters
-// are sealed, as in a frozen network.
+// Times forward (wanted = -1), or the backward that computes the gradient of
+// input `wanted` only. The other parameters are sealed, as in a frozen network.
 void time_case(benchmark::State& state, const cases::OpCases& op, const std::string& parameters, int wanted) {
   using Clock = std::chrono::steady_clock;
   const cases::Case& c = case_of(op, parameters);

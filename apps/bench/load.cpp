@@ -1,4 +1,5 @@
-// Loading: every image of a data folder read, decoded and resized on all threads, images/s.
+// Times loading: reads, decodes and resizes every image of a data folder on all threads, and prints
+// images/s.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -46,7 +47,7 @@ int main(int argc, char** argv) {
   int size = 224, rounds = 3;
   bool json = false;
   CLI::App app("Times the loading of images");
-  app.add_option("folder", folder, "class folders, or a folder of such")->required();
+  app.add_option("folder", folder, "class folders, or a folder that holds several tasks")->required();
   app.add_option("--size", size);
   app.add_option("--rounds", rounds)->check(CLI::Range(1, 1000));
   app.add_flag("--json", json);

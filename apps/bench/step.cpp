@@ -1,4 +1,5 @@
-// Whole steps: a CLR training step and inference on random images, with the fraction of the machine's limit.
+// Times whole steps on random images: a CLR training step or
+// inference. Prints images/s and the share of the machine's limit.
 #include <sys/resource.h>
 
 #include <fmt/format.h>
@@ -30,12 +31,13 @@ struct Options {
   bool json = false, tf32 = false;
 };
 
-// Waits for a GPU; on the host a kernel is done when it returns.
+// Waits until the device has done its work. On the host a kernel is done when it returns.
 void finish(Device device) {
   if (!device.is_host()) gpu::synchronize(device.index);
 }
 
-// What a GPU reaches in a large product and a large copy, as our own steps would get them.
+// Returns the rates of a large product (f32) and a large copy on
+// a GPU, by the same ops that a step runs: the best of six each.
 Machine measure_gpu(Device device) {
   const NoGrad no_grad;
   const std::int64_t n = 8192;
@@ -57,7 +59,7 @@ Machine measure_gpu(Device device) {
   return machine;
 }
 
-// The most memory that this process has held at any time.
+// Returns the most memory that this process has held at any time, in bytes.
 std::size_t peak_resident_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -72,7 +74,8 @@ Tensor random_images(int batch, int size, DType dtype) {
   return ops::normalize_images(images, dtype);
 }
 
-// Multiply-adds of the convolutions and the head for one image, twice; from the layer table.
+// Returns the operations of forward for one image of (size,size,3), by the
+// layer table: two for each multiply-add of the convolutions and the head.
 double forward_flop(layers::Network& network, int size) {
   double total = 0;
   for (const auto& row : layers::summarize(network, size, size)) total += static_cast<double>(row.flops);
@@ -142,7 +145,7 @@ int main(int argc, char** argv) {
   const double median = seconds[seconds.size() / 2];
   const std::size_t peak = memory_stats(device).peak, resident = peak_resident_bytes();
   const Machine machine = device.is_host() ? measure_machine() : measure_gpu(device);
-  // A step with frozen convolutions is a forward and a gradient of as many operations.
+  // With frozen convolutions, backward has as many operations as forward.
   const double total = o.mode == "train" ? 2 * flop : flop;
   if (o.json) {
     fmt::print(

@@ -1,4 +1,5 @@
-// A tensor and a gradient: what is recorded while an expression runs, and what backward does with it.
+// A tensor and a gradient: shows what ops record while they
+// run, and what backward does with the record.
 #include <cmath>
 #include <cstdio>
 
@@ -11,7 +12,8 @@ using namespace reprise;
 
 namespace {
 
-// f(w) = mean(tanh(x w^T + b)^2), a scalar. x (3 points, 2 numbers each), w (4 units, 2 inputs), b (4).
+// Returns f(w) = mean(tanh(x w^T + b)^2), a scalar, for x (3
+// points, 2 numbers each), w (4 units, 2 inputs) and b (4).
 Tensor f(const Tensor& x, const Tensor& w, const Tensor& b) {
   const Tensor hidden = ops::tanh(ops::linear(x, w, b));
   return ops::mean(hidden * hidden);
@@ -25,7 +27,7 @@ int main() try {
   const Tensor b = zeros({4});
   std::printf("x  %s\nw  %s\n\n", describe(x).c_str(), describe(w).c_str());
 
-  // A marked leaf: from here on, every op that touches w is recorded.
+  // Marks a leaf: from here on, every op that uses w is recorded.
   set_requires_grad(w);
   const Tensor loss = f(x, w, b);
   std::printf("f = %.6f\n\nThe tape, last op first. `hidden` is used twice, so two edges lead to tanh:\n%s\n",
@@ -33,12 +35,11 @@ int main() try {
   tour::draw_tape_dot(loss, "tape.dot");
   tour::draw_tape_svg(loss, "tape.svg");
 
-  // Backward walks the tape from its end. What each op needs from its forward was saved, and is freed on the
-  // way.
+  // Backward walks the tape from its end. On the way it frees what the ops saved for it.
   backward(loss);
   const Tensor gradient = grad(w);
 
-  // The same by differences: nudge one weight, run f again, see how the result moves.
+  // The same by differences: moves one weight up and down, and sees how f changes.
   std::printf("df/dw     by backward   by differences\n");
   double worst = 0;
   const float step = 1e-2f;
@@ -59,12 +60,12 @@ int main() try {
   }
   std::printf("\nlargest difference %.1e\n", worst);
 
-  // One step against the gradient makes f smaller.
+  // A step against the gradient makes f smaller.
   Tensor moved = (w.detach() - 0.5 * gradient);
   std::printf("after one step downhill f = %.6f\n", f(x, moved, b).item());
   std::printf("drawn: tape.dot, tape.svg\n");
   return worst < 1e-4 && f(x, moved, b).item() < loss.item() ? 0 : 1;
-} catch (const Error& error) {  // a picture that cannot be written
+} catch (const Error& error) {  // for example a picture that cannot be written
   std::fprintf(stderr, "%s\n", error.what());
   return 1;
 }

@@ -1,6 +1,6 @@
-// An op of your own: a kernel in plain loops, a function that puts it on the tape, and the gradient check
-// that finds a forgotten factor. The op is SiLU, y = x s with s = 1 / (1 + exp(-x)) (Elfwing, Uchibe and
-// Doya, 2017).
+// An op of your own: a kernel in plain loops, a function that puts it on the tape, and the
+// gradient check that finds a forgotten factor. The op is SiLU (Elfwing, Uchibe and Doya, 2017):
+//   y = x s   with s = 1 / (1 + exp(-x))
 #include <cmath>
 #include <cstdio>
 #include <vector>
@@ -15,8 +15,8 @@ using namespace reprise;
 
 namespace {
 
-// 1. The kernels, as they would stand in engine/kernels/ref/silu.cpp: the formula in plain loops, for float
-// and for double. Each fills its whole output.
+// 1. The kernels, as they would stand in engine/kernels/ref/silu.cpp: the
+// formula in plain loops, for float and for double. Each fills its whole output.
 template <class T>
 T logistic(T x) {
   return 1 / (1 + std::exp(-x));
@@ -27,8 +27,8 @@ void silu_fwd(View x, MutView y) {
   for (std::int64_t i = 0; i < x.numel(); ++i) y.data<T>()[i] = x.data<T>()[i] * logistic(x.data<T>()[i]);
 }
 
-// dy/dx = s + x s (1 - s). `forgetful` leaves out the s of the second term: the mistake that we make on
-// purpose.
+// dy/dx = s + x s (1 - s). `forgetful` leaves out the s of
+// the second term, the mistake made on purpose.
 template <class T>
 void silu_bwd(bool forgetful, View x, View dy, MutView dx) {
   for (std::int64_t i = 0; i < x.numel(); ++i) {
@@ -37,8 +37,8 @@ void silu_bwd(bool forgetful, View x, View dy, MutView dx) {
   }
 }
 
-// 2. The choice of a kernel by dtype: in the engine one line of engine/kernels/kernels.def for each of the
-// two.
+// 2. The choice of a kernel by dtype. In the engine each of these two functions is one line of
+// engine/kernels/kernels.def.
 void run_fwd(View x, MutView y) {
   x.dtype == DType::f64 ? silu_fwd<double>(x, y) : silu_fwd<float>(x, y);
 }
@@ -46,8 +46,9 @@ void run_bwd(bool forgetful, View x, View dy, MutView dx) {
   x.dtype == DType::f64 ? silu_bwd<double>(forgetful, x, dy, dx) : silu_bwd<float>(forgetful, x, dy, dx);
 }
 
-// 3. The op, as in engine/ops/silu.cpp: check, make the output, run, record. What backward needs is saved; a
-// Saved notices if somebody changes it in between.
+// 3. The op, as it would stand in engine/ops/silu.cpp: it checks, makes
+// the output, runs the kernel and records. `Saved` keeps the input for
+// backward; backward throws Error if somebody changed it in between.
 Tensor silu(const Tensor& x, bool forgetful = false) {
   if (!is_floating(x.dtype()) || !x.device().is_host())
     throw Error("silu: expected f32 or f64 in the host's memory\n  input   " + describe(x));
@@ -62,7 +63,8 @@ Tensor silu(const Tensor& x, bool forgetful = false) {
   return y;
 }
 
-// 4. The test, as in engine/cases/silu.cpp: the gradient against central differences, in double.
+// 4. The test, as it would stand in engine/cases/silu.cpp:
+// compares the gradient with central differences, in double.
 GradCheckResult check(bool forgetful) {
   const std::vector<double> values = {-4, -1.5, -0.25, 0, 0.5, 2, 5};
   const Tensor x = tensor({7}, values, ref_device);
@@ -73,7 +75,7 @@ GradCheckResult check(bool forgetful) {
 }  // namespace
 
 int main() {
-  // Values first: the same as the composition of ops that the engine has.
+  // First the values: the same as those of two ops that the engine has, one after the other.
   Tensor x = tensor({5}, {-2, -0.5f, 0, 1, 3});
   set_requires_grad(x);
   const Tensor own = silu(x), composed = x * ops::sigmoid(x);
@@ -88,8 +90,8 @@ int main() {
   std::printf("\nIts tape is one op, the composition's two:\n%s%s", describe_tape(own).c_str(),
               describe_tape(composed).c_str());
 
-  // The forgetful version has the same values. Only the gradient is wrong, and nothing but a check of the
-  // gradient can see it: a network with it would still learn something.
+  // The forgetful version has the same values. Only its gradient is wrong, and only a
+  // check of the gradient can see that: a network with it would still learn something.
   const GradCheckResult wrong = check(true), right = check(false);
   std::printf("\nwith the factor forgotten: %s\n%s", wrong.passed ? "passed" : "FAILED",
               wrong.report.c_str());

@@ -1,5 +1,5 @@
-// A network in a page: a multi-layer perceptron learns the three arms of a spiral, which no straight line
-// separates, and draws what it thinks of every place in the plane.
+// A network in a page: a multi-layer perceptron learns the three arms of a spiral,
+// which no straight line separates, and draws its answer for every place in the plane.
 #include <cmath>
 #include <cstdio>
 #include <vector>
@@ -23,6 +23,7 @@ struct Points {
   Tensor labels;  // (N) i64: the arm
 };
 
+// Returns points on the three arms, with noise in the angle. The same seed gives the same points.
 Points spiral(std::uint64_t seed) {
   RandomStream noise(seed, "tour/spiral");
   std::vector<float> x;
@@ -38,7 +39,7 @@ Points spiral(std::uint64_t seed) {
   return {tensor({arms * per_arm, 2}, x), tensor({arms * per_arm}, labels)};
 }
 
-// 400 steps of Adam, each on all points.
+// Trains the network for 400 steps of Adam, each on all points, and prints some of the losses.
 void learn(layers::Module& network, const Points& points) {
   optim::Adam adam(network.trained_parameters(), {.lr = 0.02});
   for (int step = 1; step <= 400; ++step) {
@@ -50,6 +51,7 @@ void learn(layers::Module& network, const Points& points) {
   }
 }
 
+// Returns the share of the points whose arm the network names.
 double accuracy(layers::Module& network, const Points& points) {
   const NoGrad nothing_to_record;
   const Tensor guess = ops::argmax_rows(network(points.x));
@@ -59,8 +61,8 @@ double accuracy(layers::Module& network, const Points& points) {
   return right / static_cast<double>(guess.numel());
 }
 
-// The square [-1,1]^2 as a picture: each place in a mixture of the arms' colours, as the network is sure of
-// them, and the points it learned from in their own colour.
+// Draws the square [-1,1]^2 into a PNG file. The colour of a place mixes the arms'
+// colours by the network's probabilities; each point has the colour of its own arm.
 void draw(layers::Module& network, const Points& points, const char* file) {
   constexpr int side = 300;
   constexpr float colour[arms][3] = {{0, 114, 178}, {240, 228, 66}, {213, 94, 0}};
@@ -82,7 +84,7 @@ void draw(layers::Module& network, const Points& points, const char* file) {
     const auto pixel = [](float v) { return static_cast<int>((v + 1) / 2 * (side - 5)); };
     const int column = pixel(points.x.data<float>()[2 * i]), row = pixel(-points.x.data<float>()[2 * i + 1]);
     const float* own = colour[points.labels.data<std::int64_t>()[i]];
-    for (int k = 0; k < 25 * 3; ++k) {  // five by five pixels, the outer ones black
+    for (int k = 0; k < 25 * 3; ++k) {  // five by five pixels, the outer ones are black
       const int y = k / 15, x = k / 3 % 5;
       const float light = x % 4 != 0 && y % 4 != 0 ? own[k % 3] : 0;
       image.rgb[static_cast<std::size_t>(((row + y) * side + column + x) * 3 + k % 3)] =
@@ -119,7 +121,7 @@ int main() try {
   draw(network, train, "spiral.png");
   std::printf("drawn: spiral_lines.png, spiral.png\n");
   return by_lines < 0.7 && seen > 0.95 && unseen > 0.9 ? 0 : 1;
-} catch (const Error& error) {  // a picture that cannot be written
+} catch (const Error& error) {  // for example a picture that cannot be written
   std::fprintf(stderr, "%s\n", error.what());
   return 1;
 }

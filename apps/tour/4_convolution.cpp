@@ -1,5 +1,5 @@
-// One convolution, three ways: as the formula says, as a product of matrices, and as the engine does it. The
-// same numbers, very different speeds.
+// One convolution, three ways: by the formula, as a product of matrices, and
+// by the engine. The results agree up to rounding; the speeds differ widely.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -54,8 +54,8 @@ Tensor by_loops(const Tensor& x, const Tensor& filters) {
   return y;
 }
 
-// 2. A product: every output pixel's window becomes a row of 3*3*C numbers (im2col), and y is rows times
-// filters.
+// 2. A product: copies every output pixel's window into a row of
+// 3*3*C numbers (im2col), then multiplies the rows by the filters.
 Tensor by_product(const Tensor& x, const Tensor& filters) {
   Tensor windows = zeros({n * h * w, taps * taps * c});
   const float* px = x.data<float>();
@@ -71,11 +71,12 @@ Tensor by_product(const Tensor& x, const Tensor& filters) {
   return ops::reshape(ops::linear(windows, ops::reshape(filters, {o, taps * taps * c})), {n, h, w, o});
 }
 
-// 3. The engine: tiles of outputs in registers, fed from packed filters; no window is ever written out.
+// 3. The engine: keeps tiles of outputs in registers and reads packed filters; it writes no window.
 Tensor by_engine(const Tensor& x, const Tensor& filters) {
   return ops::conv2d(x, filters, {.padding = {1, 1}});
 }
 
+// Returns the fastest time of f in seconds; it repeats f for 0.3 seconds.
 double best_seconds(const std::function<void()>& f) {
   double best = 1e30;
   for (double spent = 0; spent < 0.3;) {

@@ -1,4 +1,5 @@
-// Batch normalisation: what it does in training and in evaluation, and the mistakes that everyone makes once.
+// Batch normalisation: shows what it does in training and
+// in evaluation, and the mistakes that everyone makes once.
 #include <cmath>
 #include <cstdio>
 #include <string>
@@ -18,7 +19,8 @@ double at(const Tensor& t, std::int64_t i) {
   return static_cast<double>(t.data<float>()[i]);
 }
 
-// 1. In training an image's result depends on its neighbours in the batch. (N,1,1,1): one number an image.
+// 1. In training an image's result depends on the other images
+// of the batch. An image here is one number, (N,1,1,1).
 bool neighbours() {
   layers::BatchNorm2d norm(1);
   const NoGrad nothing_to_record;
@@ -31,8 +33,9 @@ bool neighbours() {
   return at(a, 0) != at(b, 0) && at(c, 0) == at(d, 0);
 }
 
-// 2. The batch is normalised with its biased variance (divided by n); what is kept for evaluation is the
-// unbiased one (divided by n - 1), a tenth of it a step.
+// 2. The batch is normalised with its biased variance (divided by
+// n). The running variance, which evaluation uses, moves a tenth of
+// the way towards the unbiased one (divided by n - 1) in each step.
 bool variances() {
   layers::BatchNorm2d norm(1);
   const NoGrad nothing_to_record;
@@ -52,7 +55,7 @@ bool variances() {
   return std::abs(at(y, 3) - 3 / std::sqrt(3.5)) < 1e-4 && std::abs(at(norm.running_var, 0) - 14.0 / 3) < 0.1;
 }
 
-// 3. One value per channel: its distance from its own mean is 0, whatever it is. The engine refuses.
+// 3. A batch with one value per channel has no variance: the engine refuses it.
 bool last_batch_of_one() {
   layers::BatchNorm2d norm(1);
   try {
@@ -64,8 +67,8 @@ bool last_batch_of_one() {
   return false;
 }
 
-// 4. A network with batch norm, measured in the wrong mode: in training mode the batch must look like those
-// it learned from, and a batch of one digit does not.
+// 4. Measures a network with batch norm in the wrong mode. In training mode a batch
+// must look like those that the network learned from; a batch of one digit does not.
 bool wrong_mode() {
   const tour::Drawings train = tour::draw(tour::digits, 800, 1, "tour/norm/train");
   const tour::Drawings test = tour::draw(tour::digits, 400, 1, "tour/norm/test");
@@ -87,7 +90,7 @@ bool wrong_mode() {
     backward(loss);
     adam.step();
   }
-  // All drawings of one digit, gathered: the test set sorted by class, as files on a disk are.
+  // Accuracy in percent on batches of one digit each, as in a test set sorted by class.
   const auto sorted_accuracy = [&] {
     double sum = 0;
     for (std::size_t digit = 0; digit < 10; ++digit) {

@@ -1,4 +1,4 @@
-// Three optimizers, one network, one start: a small convolutional network learns to read drawn digits.
+// Three optimizers, one network, one start: a small convolutional network learns to read digits.
 #include <cstdio>
 #include <functional>
 #include <memory>
@@ -19,8 +19,8 @@ namespace {
 
 constexpr int batch = 32, steps = 150, window = 10;
 
-// Two convolutions, a pooling behind each that halves the image: 16 x 16 x 1 -> 8 x 8 x 8 -> 4 x 4 x 16; then
-// ten scores.
+// Returns a network of two convolutions, each followed by a pooling that halves the
+// image, and a linear layer for ten scores: 16 x 16 x 1 -> 8 x 8 x 8 -> 4 x 4 x 16 -> 10.
 std::unique_ptr<layers::Sequential> small_cnn() {
   auto network = std::make_unique<layers::Sequential>();
   network->add<layers::Conv2d>(1, 8, 3, layers::Conv2dOptions{.padding = 1});
@@ -42,6 +42,7 @@ struct Result {
 
 using MakeOptimizer = std::function<std::unique_ptr<optim::Optimizer>(std::vector<Tensor>)>;
 
+// Trains a new small_cnn with the optimizer that `make` returns, then measures it on `test`.
 Result learn(const std::string& name, const MakeOptimizer& make, const tour::Drawings& train,
              const tour::Drawings& test) {
   tour::Curve curve{name, {}};
@@ -92,15 +93,14 @@ int main() try {
                     "optimizers.svg");
   std::printf("\n\ndrawn: optimizers.svg\n");
 
-  // One start and one first batch: the first loss is the same number, to the bit. What differs is what each
-  // optimizer makes of the gradients.
+  // With one start and one first batch the first losses are the same number, to the bit.
   const bool one_start = results[0].curve.losses[0] == results[1].curve.losses[0] &&
                          results[0].curve.losses[0] == results[2].curve.losses[0];
   const double slow = results[0].curve.smooth(60, window);
   const bool both_ahead =
       results[1].curve.smooth(60, window) < slow / 2 && results[2].curve.smooth(60, window) < slow / 2;
   return one_start && both_ahead && results[1].accuracy > 0.93 && results[2].accuracy > 0.93 ? 0 : 1;
-} catch (const Error& error) {  // a picture that cannot be written
+} catch (const Error& error) {  // for example a picture that cannot be written
   std::fprintf(stderr, "%s\n", error.what());
   return 1;
 }

@@ -1,5 +1,5 @@
-// Numbers: what float32 and bf16 hold, what the order of a sum changes, how to tell rounding from a bug, and
-// how a result comes to depend on the number of threads.
+// Numbers: shows what float32 and bf16 hold, what the order of a sum changes, how to
+// tell rounding from a bug, and how a result comes to depend on the number of threads.
 #include <algorithm>
 #include <bit>
 #include <cstdio>
@@ -20,7 +20,8 @@ void claim(bool holds, const char* what) {
   all_true = all_true && holds;
 }
 
-// bf16 by hand: the upper half of a float, rounded to the nearest, a tie to the even one.
+// Returns the bits of a bf16: the upper half of a float,
+// rounded to the nearest, a tie to the even one.
 std::uint16_t upper_half(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   return static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
@@ -57,7 +58,8 @@ void orders() {
   }
 }
 
-// Two correct programs and one that forgets the last element; two of them in single and in double.
+// Prints the errors of two correct programs and of one that forgets
+// the last element; the second and the third in single and in double.
 void rounding_or_bug() {
   std::printf("\n3. rounding or bug? error / sum of |products|, the worst of 50 inner products\n");
   std::printf("%9s%12s%12s%12s%12s%12s\n", "n", "engine f32", "halves f32", "halves f64", "bug f32",
@@ -88,7 +90,7 @@ void rounding_or_bug() {
   }
 }
 
-// A sum of the chunks' sums. How long a chunk is decides what the last digits are.
+// Returns the sum of the chunks' sums. The length of a chunk decides the last digits.
 float chunked_sum(const std::vector<float>& x, std::int64_t chunk) {
   const auto n = static_cast<std::int64_t>(x.size());
   std::vector<float> sums(static_cast<std::size_t>((n + chunk - 1) / chunk));

@@ -1,5 +1,6 @@
-// Reprogramming: one network, three tasks. Fine-tuning learns the new by overwriting the old; channel-wise
-// lightweight reprogramming (CLR) freezes the backbone and gives each task a few small tensors of its own.
+// Reprogramming: one network, three tasks. Fine-tuning overwrites old
+// tasks with new ones; channel-wise lightweight reprogramming (CLR)
+// freezes the backbone and gives each task a few small tensors of its own.
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -11,7 +12,7 @@ using namespace reprise;
 
 namespace {
 
-// What a task keeps: copies of some of the network's tensors.
+// Copies of those tensors of the network that a task keeps.
 using Memory = std::vector<Tensor>;
 
 Memory remember(const std::vector<layers::Entry>& entries) {
@@ -33,7 +34,7 @@ std::int64_t numbers_in(const Memory& memory) {
   return numbers;
 }
 
-// All convolutions' bits in one short word: other weights, another digest.
+// Returns a short fingerprint of the bits of all convolutions: other weights have another one.
 std::string digest(const layers::Network& network) {
   Sha256 sha;
   for (const layers::ConstEntry& e : network.body())
@@ -42,13 +43,14 @@ std::string digest(const layers::Network& network) {
 }
 
 struct Life {
-  std::vector<std::vector<double>> accuracy;  // after learning task i, of each task 0..i
-  std::vector<std::string> digests;           // after learning task i
-  std::vector<Memory> memory;                 // what task i keeps
+  std::vector<std::vector<double>> accuracy;  // of each task 0..i, after learning task i
+  std::vector<std::string> digests;           // of the convolutions, after learning task i
+  std::vector<Memory> memory;                 // the tensors that task i keeps
 };
 
-// Pretrains a network on the first task, then learns the others one after the other. Fine-tuning has one
-// network for all, and a task keeps its head; a task of any other method keeps what the method trains.
+// Pretrains a network on the first task, then learns the others one after the
+// other. With fine-tuning all tasks share the network, and a task keeps only its
+// head. With any other method a task keeps the tensors that the method trains.
 Life live(const std::string& method, const std::vector<tour::Task>& tasks) {
   tour::SmallBackbone network(tasks[0].classes);
   network.initialize(/*seed=*/0);
@@ -63,7 +65,7 @@ Life live(const std::string& method, const std::vector<tour::Task>& tasks) {
   Life life;
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     if (i > 0) {
-      recall(kept(), life.memory[0]);  // begin as the pretrained network did, whatever came since
+      recall(kept(), life.memory[0]);  // begins with the pretrained values, whatever was learned since
       network.replace_head(tasks[i].classes, {/*seed=*/0, tasks[i].name + "/"});
       network.train(train_mode);
       tour::learn(network, tasks[i], 200);

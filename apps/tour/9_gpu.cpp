@@ -1,5 +1,6 @@
-// The same on a GPU: what stands behind a convolution in evaluation, from three plain CUDA kernels to one,
-// each against the reference. Where there is no GPU it says so, and computes the reference alone.
+// The same on a GPU: the epilogue of a convolution in evaluation, from
+// three plain CUDA kernels to one, each compared with the reference.
+// Without a GPU the program says so and computes only the reference.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -22,7 +23,7 @@ std::vector<float> numbers(int count, double low, double high, const char* purpo
   return values;
 }
 
-// The definition, op by op, in double on the reference backend.
+// Computes the definition, op by op, in double on the reference backend.
 Tensor reference(const tour::NormProblem& p) {
   const auto exact = [](const Shape& shape, const std::vector<float>& v) {
     return tensor(shape, v, ref_device).to(DType::f64);
@@ -65,7 +66,7 @@ int main() try {
       error = std::max(error, std::abs(static_cast<double>(answer.y[static_cast<std::size_t>(i)]) -
                                        exact.data<double>()[i]));
     worst = std::max(worst, error);
-    // What has to move at least: x and the residual in, y out.
+    // GB/s count the least that has to move: x and the residual in, y out.
     std::printf("%-18s %8.3f %6.0f %15.1e\n", name, answer.milliseconds,
                 12.0 * count / answer.milliseconds * 1e-6, error);
   };

@@ -1,5 +1,5 @@
-// Batch norm in evaluation, a residual and a ReLU on a GPU: three plain kernels, one, and one that moves four
-// numbers at a time.
+// Batch norm in evaluation, a residual and a ReLU on a GPU: as three plain
+// kernels, as one kernel, and as one that moves four numbers at a time.
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -37,7 +37,7 @@ class Array {
   float* p_ = nullptr;
 };
 
-// What every kernel gets: pointers into device memory.
+// The operands of every kernel: pointers into device memory.
 struct Operands {
   const float *x, *residual, *mean, *var, *gamma, *beta;
   float *y, *scratch;
@@ -45,11 +45,11 @@ struct Operands {
   int count, channels;
 };
 
-// 1. One thread for each number, one kernel for each step: what a chain of ops does. Seven passes over
-// memory.
+// 1. One thread for each number, one kernel for each step,
+// as in a chain of ops. Seven passes over memory.
 __global__ void normalise(Operands o) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= o.count) return;  // the last block sticks out
+  if (i >= o.count) return;  // the last block has more threads than elements
   const int c = i % o.channels;
   o.scratch[i] = (o.x[i] - o.mean[c]) / sqrtf(o.var[c] + o.eps) * o.gamma[c] + o.beta[c];
 }
@@ -66,15 +66,15 @@ __device__ float formula(const Operands& o, int c, float x, float residual) {
   return fmaxf((x - o.mean[c]) / sqrtf(o.var[c] + o.eps) * o.gamma[c] + o.beta[c] + residual, 0);
 }
 
-// 2. The same in one: intermediate values stay in registers. Three passes: read x, read the residual, write
-// y.
+// 2. The same in one kernel: intermediate values stay in
+// registers. Three passes: read x, read the residual, write y.
 __global__ void fused(Operands o) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i < o.count) o.y[i] = formula(o, i % o.channels, o.x[i], o.residual[i]);
 }
 
-// 3. Four neighbouring channels a thread: 16 bytes a load, a quarter of the address arithmetic and of the
-// requests.
+// 3. Four neighbouring channels for each thread: 16 bytes a
+// load, a quarter of the address arithmetic and of the requests.
 __global__ void four_wide(Operands o) {
   const int i = 4 * (blockIdx.x * blockDim.x + threadIdx.x);
   if (i >= o.count) return;
@@ -101,8 +101,8 @@ void launch(Version version, const Operands& o) {
       four_wide<<<blocks(4), threads>>>(o);
       break;
   }
-  check(
-      cudaGetLastError());  // a launch that was refused; an error inside a kernel shows when one waits for it
+  // Reports a launch that was refused. An error inside a kernel shows when somebody waits for it.
+  check(cudaGetLastError());
 }
 
 }  // namespace

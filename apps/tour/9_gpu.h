@@ -1,12 +1,13 @@
-// What lesson 9 asks of the GPU, without any CUDA header: 9_gpu.cu answers.
+// What lesson 9 computes on a GPU, declared without any CUDA header; 9_gpu.cu defines it.
 #pragma once
 
 #include <vector>
 
 namespace tour {
 
-// y = relu((x - mean) / sqrt(var + eps) * gamma + beta + residual): x, residual and y (rows, channels), the
-// rest (channels).
+// The input of
+//   y = relu((x - mean) / sqrt(var + eps) * gamma + beta + residual)
+// with x, residual and y (rows, channels), and the other arrays (channels).
 struct NormProblem {
   int rows = 0, channels = 0;
   float eps = 1e-5f;
@@ -15,9 +16,10 @@ struct NormProblem {
 enum class Version { three_kernels, fused, four_wide };
 struct GpuAnswer {
   std::vector<float> y;
-  double milliseconds = 0;  // the fastest of many, without copies from and to the host
+  double milliseconds = 0;  // the fastest of 20 runs, without copies from and to the host
 };
-// Throws std::runtime_error with CUDA's own words. four_wide: channels is a multiple of 4.
+// Computes y on the GPU. Throws std::runtime_error with CUDA's own
+// message. four_wide needs a number of channels that is a multiple of 4.
 GpuAnswer on_gpu(Version version, const NormProblem& problem);
 
 }  // namespace tour

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Every path of the project that a how-to page names in backticks exists, every link leads to a page, and no page is longer than a screen or two.
+# Checks that every path of the project which a how-to page names in backticks exists, that every link leads to a page, and
+# that no page is longer than 65 lines.
 set -eu
 cd "$(dirname "$0")/howto"
 fail=0

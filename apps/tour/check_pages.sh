@@ -1,6 +1,6 @@
 #!/bin/sh
-# check_pages.sh LESSON...: every lesson has its page, program and solutions; the page names both programs, and every file in
-# backticks or behind a link exists.
+# check_pages.sh LESSON... checks that every lesson has its page, program and solutions, that the page names both programs,
+# and that every file exists which a page names in backticks. (tests/prose.sh checks the links.)
 set -eu
 cd "$(dirname "$0")"
 fail=0
@@ -14,7 +14,7 @@ for lesson in "$@"; do
     grep -q "$program" "$lesson.md" || say "$lesson.md does not name $program"
   done
   grep -q "$lesson.md" README.md || say "README.md does not lead to $lesson.md"
-  # Words in backticks that look like a path of the project.
+  # Checks words in backticks that look like a path of the project.
   for path in $(grep -o '`[a-z_0-9/]*[a-z_0-9]/[a-z_0-9./]*`' "$lesson.md" | tr -d '`' | grep -v '^build/' || true); do
     [ -e "$path" ] || [ -e "../../$path" ] || say "$lesson.md names $path, which is not there"
   done

@@ -12,9 +12,10 @@ namespace tour {
 
 struct Curve {
   std::string name;
-  std::vector<double> losses;  // of every step
+  std::vector<double> losses;  // one for every step
 
-  // The mean loss of the `window` steps that end with this one: single batches jump about.
+  // Returns the mean loss of the `window` steps that end
+  // with this one, because single batches vary much.
   double smooth(int step, int window) const {
     double sum = 0;
     for (int i = step - window; i < step; ++i) sum += losses[static_cast<std::size_t>(i)];
@@ -22,8 +23,9 @@ struct Curve {
   }
 };
 
-// Up to three smoothed curves of `steps` steps as an SVG file; losses up to `top`. Solid, dashed, dotted:
-// they tell apart without colour. Error where the file cannot be written.
+// Draws up to three smoothed curves of `steps` steps, with losses up to
+// `top`, into an SVG file. The lines are solid, dashed and dotted, so that
+// they differ without colour. Throws Error if the file cannot be written.
 inline void draw_curves(const std::vector<Curve>& curves, int steps, int window, double top,
                         const std::string& file) {
   constexpr std::array dashes = {"none", "8 4", "2 3"}, colours = {"#0072B2", "#D55E00", "#000000"};

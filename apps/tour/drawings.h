@@ -1,4 +1,4 @@
-// Small drawn images to learn from: signs made of straight strokes, each drawing a little different.
+// Small pictures to learn from: signs made of straight strokes, each drawing a little different.
 #pragma once
 
 #include <algorithm>
@@ -15,13 +15,13 @@
 
 namespace tour {
 
-// A sign's strokes go through points on a grid, lettered row by row:
+// A sign is a word whose letters are points of a grid; its strokes go from letter to letter:
 //   a b c
 //   d e f
 //   g h i
 //   j k l
 //   m n o
-// "agi co" is one stroke a-g-i and another c-o: a 4.
+// "agi co" has the strokes a-g-i and c-o: a 4.
 using Signs = std::vector<std::string_view>;
 inline const Signs digits = {"acoma",  "dbn",    "acigmo", "acom gi",  "agi co",
                              "cagiom", "camoig", "acn",    "acoma gi", "igacom"};
@@ -37,7 +37,7 @@ struct Drawings {
 
 struct Style {
   double ink = 1, paper = -1;
-  double noise = 0.4;  // standard deviation, of every pixel
+  double noise = 0.4;  // the standard deviation of every pixel
 };
 
 namespace detail {
@@ -55,9 +55,9 @@ inline double distance_to_stroke(Point p, Point a, Point b) {
 }
 }  // namespace detail
 
-// `count` drawings, the signs in turn; turned, slanted, stretched and moved by chance, the pen thin or thick,
-// noise on every pixel. Drawing i depends on (seed, purpose, i) alone, so rows in their order are as good a
-// batch as rows drawn by lot.
+// Returns `count` drawings: sign 0, 1, 2, ... and again from 0. Each is turned, slanted, stretched
+// and moved at random, with a thin or thick pen and noise on every pixel. Drawing i depends only
+// on (seed, purpose, i), so consecutive rows are as good a batch as rows chosen at random.
 inline Drawings draw(const Signs& signs, int count, std::uint64_t seed, std::string_view purpose,
                      const Style& style = {}) {
   std::vector<float> pixels;
@@ -69,7 +69,7 @@ inline Drawings draw(const Signs& signs, int count, std::uint64_t seed, std::str
     const double width = chance.uniform(3, 5), height = chance.uniform(4.5, 6.5);  // half of it, in pixels
     const double right = chance.uniform(-1.5, 1.5), down = chance.uniform(-1.5, 1.5);
     const double pen = chance.uniform(0.7, 1.3);
-    // Where each corner lies in the image, in pixels from the middle.
+    // Each corner's place in the image, in pixels from the middle.
     std::vector<detail::Point> corners;
     for (const char letter : sign) {
       const detail::Point p = detail::grid_point(letter);
@@ -92,7 +92,7 @@ inline Drawings draw(const Signs& signs, int count, std::uint64_t seed, std::str
   return {reprise::tensor({count, side, side, 1}, pixels), reprise::tensor({count}, labels)};
 }
 
-// The share of the drawings that the network names rightly.
+// Returns the share of the drawings whose sign the network names.
 inline double accuracy(reprise::layers::Module& network, const Drawings& drawings) {
   const reprise::NoGrad nothing_to_record;
   const reprise::Tensor guess = reprise::ops::argmax_rows(network(drawings.images));
@@ -102,7 +102,7 @@ inline double accuracy(reprise::layers::Module& network, const Drawings& drawing
   return right / static_cast<double>(guess.numel());
 }
 
-// The first `count` drawings, five in a row, dark where the value is high.
+// Prints the first `count` drawings, five in a row, with denser characters where the value is high.
 inline void print(const Drawings& drawings, int count) {
   for (int first = 0; first < count; first += 5)
     for (int y = 0; y < side; ++y) {

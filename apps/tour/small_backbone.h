@@ -1,4 +1,4 @@
-// A small network to pretrain and to reprogram, and a task for it to learn.
+// A small network to pretrain and to reprogram, and tasks for it to learn.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace tour {
 
-// Three blocks of convolution, batch norm and ReLU, 16 x 16 x 1 -> 16 x 16 x 16 -> 8 x 8 x 32 -> 4 x 4 x 32;
-// the mean over the image; a head with one score a class.
+// Three blocks of convolution, batch norm and ReLU: 16 x 16 x 1 -> 16 x 16 x 16 -> 8 x 8 x
+// 32 -> 4 x 4 x 32; then the mean over the image, and a head with one score for each class.
 class SmallBackbone : public reprise::layers::Network {
   using Conv2d = reprise::layers::Conv2d;
   using BatchNorm2d = reprise::layers::BatchNorm2d;
@@ -26,7 +26,7 @@ class SmallBackbone : public reprise::layers::Network {
     head_ = &child<reprise::layers::Linear>("head", 32, classes);
   }
 
-  // conv_bn is convolution, what a method put behind it, batch norm and ReLU.
+  // conv_bn computes the convolution, the layer that a method put after it, batch norm and ReLU.
   reprise::Tensor features(const reprise::Tensor& x) override {
     using reprise::layers::conv_bn;
     return reprise::ops::global_avg_pool(
@@ -56,7 +56,7 @@ inline Task make_task(const std::string& name, const Signs& signs, const Style& 
           draw(signs, 480, /*seed=*/1, "test/" + name, style)};
 }
 
-// Adam, batches of 32, all parameters that require a gradient.
+// Trains all parameters that require a gradient with Adam, in batches of 32.
 inline void learn(reprise::layers::Network& network, const Task& task, int steps) {
   reprise::optim::Adam adam(network.trained_parameters(), {.lr = 0.01});
   for (int step = 0; step < steps; ++step) {

@@ -1,4 +1,4 @@
-// The same numbers added in several orders, in float32; and how far a result is from the exact one.
+// Sums of the same numbers in several orders, in float32, and their distance from the exact sum.
 #pragma once
 
 #include <cmath>
@@ -16,6 +16,7 @@ inline double wide(float x) {
   return static_cast<double>(x);
 }
 
+// Returns n numbers from [low, high). Equal arguments give equal numbers.
 inline std::vector<float> uniform(int n, double low, double high, std::string_view purpose) {
   reprise::RandomStream random(/*seed=*/1, purpose);
   std::vector<float> values;
@@ -35,19 +36,19 @@ inline float backwards(const float* x, std::int64_t n) {
   return sum;
 }
 
-// Halves, and halves of halves: every number goes through about log2(n) additions.
+// Adds the sums of both halves, and so on: every number goes through about log2(n) additions.
 inline float in_pairs(const float* x, std::int64_t n) {
   return n < 4 ? forwards(x, n) : in_pairs(x, n / 2) + in_pairs(x + n / 2, n - n / 2);
 }
 
-// In double; the error of that is far below a float's last place.
+// Returns the sum in double, whose error is far below a float's last place.
 inline double exactly(const std::vector<float>& x) {
   double sum = 0;
   for (const float v : x) sum += wide(v);
   return sum;
 }
 
-// The inner product of the elements [from, to), in the arithmetic of T.
+// Returns the inner product of the elements [from, to), in the arithmetic of T.
 template <class T>
 T product(const float* x, const float* w, int from, int to) {
   T sum = 0;
@@ -55,7 +56,8 @@ T product(const float* x, const float* w, int from, int to) {
   return sum;
 }
 
-// How far off, in units in the last place (ulp): the gap between two neighbouring floats there.
+// Returns the distance from the exact value in units in the last place
+// (ulp). An ulp is the gap between two neighbouring floats there.
 inline double ulps(double value, double exact) {
   const float near = std::abs(static_cast<float>(exact));
   const float next = std::nextafter(near, std::numeric_limits<float>::infinity());

@@ -1,4 +1,4 @@
-// The tape as a picture: DOT for Graphviz, and SVG for a browser.
+// Draws the tape as a picture: DOT for Graphviz, SVG for a browser.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 
 namespace tour {
 
-// A box for every leaf, constant and op; `row` grows from the leaves to the result.
+// A box of the picture: a leaf, a constant or an op. `row` grows from the leaves to the result.
 struct TapeBox {
   std::string name, label;
   bool is_op = false;
@@ -63,7 +63,8 @@ inline void draw_tape_dot(const reprise::Tensor& root, const std::string& file) 
   reprise::data::write_file_atomically(file, out.str());
 }
 
-// Row under row; solid arrows as values flow, dashed ones beside them as gradients flow back.
+// Draws the boxes row under row. Solid arrows show how
+// values flow, dashed ones how gradients flow back.
 inline void draw_tape_svg(const reprise::Tensor& root, const std::string& file) {
   constexpr int wide = 150, high = 76, box_wide = 126, box_high = 34;
   const TapeGraph graph = graph_of(root);

@@ -1,3 +1,4 @@
+// Versions of a 3x3 convolution (versions.h):
 // y(h,w,o) = sum over r, s, c of x(h+r,w+s,c) * w(o,r,s,c)
 #include "apps/bench/lab/versions.h"
 #include "engine/kernels/cpu/leaf/vec.h"
@@ -7,7 +8,8 @@ namespace {
 
 using lab::ConvCase;
 
-// The formula. One sum at a time: each addition waits for the one before, and no compiler may reorder them.
+// The formula as it stands. Each addition waits for the one
+// before, and no compiler may reorder them.
 void plain(const ConvCase& k, const float* x, const float* w, float* y) {
   const std::int64_t row = (k.w + 2) * k.c;
   for (std::int64_t i = 0; i < k.h; ++i)
@@ -22,8 +24,9 @@ void plain(const ConvCase& k, const float* x, const float* w, float* y) {
       }
 }
 
-// Output channels innermost: they are independent sums, so a vector does as many at once as it has lanes. But
-// every multiply-add now loads a weight, loads a sum and stores it: three memory accesses for one operation.
+// Loops over output channels innermost. Their sums are independent, so a vector
+// computes as many at once as it has lanes. But every multiply-add loads a
+// weight, loads a sum and stores it: three memory accesses for one operation.
 void channels(const ConvCase& k, const float* x, const float* w, float* y) {
   const std::int64_t row = (k.w + 2) * k.c;
   for (std::int64_t i = 0; i < k.h; ++i)
@@ -40,8 +43,9 @@ void channels(const ConvCase& k, const float* x, const float* w, float* y) {
     }
 }
 
-// A tile of pixels times two vectors of channels stays in registers through the whole sum: a weight that was
-// loaded serves every pixel of the tile, a pixel both vectors, and a sum is stored once.
+// Keeps the sums of a tile, several pixels times two vectors of
+// channels, in registers. A loaded weight serves every pixel of the
+// tile, a loaded pixel serves both vectors, and each sum is stored once.
 void tile(const ConvCase& k, const float* x, const float* w, float* y) {
   constexpr int pixels = lanes == 16 ? 14 : 4;  // as many as the registers hold
   const std::int64_t row = (k.w + 2) * k.c;

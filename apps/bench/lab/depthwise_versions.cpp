@@ -1,3 +1,4 @@
+// Versions of a depthwise 3x3 convolution (versions.h):
 // y(h,w,c) = sum over r, s of x(h+r,w+s,c) * w(r,s,c)
 #include "apps/bench/lab/versions.h"
 #include "engine/kernels/cpu/leaf/vec.h"
@@ -7,8 +8,8 @@ namespace {
 
 using lab::DepthwiseCase;
 
-// Channel by channel, as the formula is written in (C,H,W): here the values of a channel lie C apart, and
-// every one of them brings a cache line of which one number is used.
+// Computes channel by channel, as the formula is written for (C,H,W). In (H,W,C) the values of
+// a channel are C numbers apart: each load brings a cache line of which one number is used.
 void plain(const DepthwiseCase& k, const float* x, const float* w, float* y) {
   const std::int64_t row = (k.w + 2) * k.c;
   for (std::int64_t c = 0; c < k.c; ++c)
@@ -22,8 +23,8 @@ void plain(const DepthwiseCase& k, const float* x, const float* w, float* y) {
       }
 }
 
-// Channels innermost: neighbours in memory, one vector at a time. Nine inputs and nine weights are loaded for
-// nine multiply-adds.
+// Loops over channels innermost: they are neighbours in memory, one vector
+// at a time. Loads nine inputs and nine weights for nine multiply-adds.
 void channels(const DepthwiseCase& k, const float* x, const float* w, float* y) {
   const std::int64_t row = (k.w + 2) * k.c;
   for (std::int64_t i = 0; i < k.h; ++i)
@@ -37,10 +38,10 @@ void channels(const DepthwiseCase& k, const float* x, const float* w, float* y) 
       }
 }
 
-// Fourteen neighbouring sums in registers: their windows overlap, so a row of sixteen inputs and three
-// weights serve 42 multiply-adds. `prefetched`: also asks for what the next row of outputs needs, its last
-// inputs and its own place; the machine guesses steps along one line, not this pattern of short runs in three
-// rows.
+// Keeps fourteen neighbouring sums in registers. Their windows overlap, so sixteen
+// inputs and three weights of a row serve 42 multiply-adds. `prefetched`: also
+// prefetches the last input row and the output pixels of the next row of outputs.
+// The hardware prefetches along one line, not these short runs in three rows.
 template <bool prefetched>
 void blocks(const DepthwiseCase& k, const float* x, const float* w, float* y) {
   constexpr int pixels = 14;

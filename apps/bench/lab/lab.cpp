@@ -1,5 +1,5 @@
-// The story of the hot kernels: a plain version, faster ones, why each is faster, every one against ref in
-// double.
+// Prints the story of the hot kernels: a plain version, faster
+// versions, why each is faster, and its error against ref in double.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -34,7 +34,7 @@ Tensor random_tensor(const Shape& shape, const char* stream_name) {
   return t;
 }
 
-// (N,H,W,C) with a border of zeros written around each image.
+// Returns a copy of x (N,H,W,C) with a border of one zero pixel around each image: (N,H+2,W+2,C).
 Tensor padded(const Tensor& x) {
   Tensor p = zeros({x.dim(0), x.dim(1) + 2, x.dim(2) + 2, x.dim(3)});
   const std::int64_t row = x.dim(2) * x.dim(3);
@@ -57,14 +57,14 @@ double error_of(const Tensor& result, const Tensor& exact) {
 
 double time_each = 0.4;  // seconds for the measurement of one version
 
-// One kernel's table. `work`: operations (of the direct form) or bytes that must move, against `limit` a
-// second.
+// The table of one kernel.
 struct Story {
-  double work, limit;
-  const char* unit;
-  Tensor exact;  // f64: what ref computes for the first image, or the whole
-  double first = 0;
+  double work, limit;  // operations of the direct form or bytes that must move; the limit of them per second
+  const char* unit;    // of 1e9 of them per second
+  Tensor exact;        // the result of ref in f64, for the first image or for all
+  double first = 0;    // seconds of the first version
 
+  // Runs one version, checks y against `exact`, times it and prints its row. Error if y is wrong.
   void tell(const char* name, const char* why, const Tensor& y, const std::function<void()>& run_once) {
     run_once();
     const double error = error_of(y, exact);
@@ -146,7 +146,7 @@ void convolution(const Machine& machine) {
              y16, engine(x16, y16));
   kernels::cpu::set_winograd(true);
   story.tell("engine, Winograd", "F(4x4,3x3): 36 products where the direct form has 144", y, engine(x, y));
-  if (blocks) return;  // never in this form
+  if (blocks) return;  // this order of sums never uses Winograd's form
   story.tell("engine, Winograd, bf16",
              "f32 inside, or the rounding of its transforms would show; half the bytes", y16,
              engine(x16, y16));
@@ -197,14 +197,14 @@ void block(const Machine& machine) {
         at(beta).view(), normal.mut_view());
     run(kernels::relu_fwd, device, dtype, normal.view(), y.mut_view());
   };
-  // ref in double, then the same tensors again for the cpu.
+  // First the parts on ref in double, then new tensors for the CPU.
   for (Tensor* t : {&b, &normal, &y, &mean, &var}) *t = empty(t->shape(), DType::f64, ref_device);
   parts(ref_device, DType::f64, [](const Tensor& t) { return t.to(ref_device).to(DType::f64); });
   const Tensor exact = y;
   for (Tensor* t : {&b, &normal, &y, &mean, &var}) *t = empty(t->shape());
 
   heading("The epilogue of a convolution in training: filter, batch norm, ReLU, on (32,56,56,64)");
-  // Read x, write b; read b, write y: what no version can do without.
+  // The bytes that every version moves: it reads x, writes b, reads b and writes y.
   Story story{4.0 * static_cast<double>(x.bytes()), machine.bytes, "GB/s", exact};
   story.tell("op by op", "seven passes over memory: 2 filter, 1 statistics, 2 normalise, 2 ReLU", y,
              [&] { parts(cpu_device, DType::f32, [](const Tensor& t) { return t; }); });

@@ -1,6 +1,6 @@
-// The versions of a hot kernel that led to the one in engine/kernels/cpu, on one image each. Only the winner
-// works for every shape; these are for one: whole tiles, filters 3x3, stride 1, the border of zeros written
-// out.
+// The versions of two hot kernels that led to those in engine/kernels/cpu. Each
+// function computes one image. They work only for whole tiles, 3x3 filters, stride 1,
+// and inputs with a border of zeros; the winners in the engine work for every shape.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +9,12 @@
 
 namespace reprise::lab {
 
-// x (H+2,W+2,C), y (H,W,O). O is a multiple of 32, W of 28.
+// The sizes of a convolution of x (H+2,W+2,C) into y (H,W,O). O is a multiple of 32, W of 28.
 struct ConvCase {
   std::int64_t h, w, c, o;
 };
-// x (H+2,W+2,C), w (3,3,C), y (H,W,C). C is a multiple of 16.
+// The sizes of a depthwise convolution of x (H+2,W+2,C) with
+// w (3,3,C) into y (H,W,C). C is a multiple of 16, W of 14.
 struct DepthwiseCase {
   std::int64_t h, w, c;
 };

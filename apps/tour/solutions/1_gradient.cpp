@@ -1,4 +1,4 @@
-// Exercises of lesson 1, one way to do them.
+// One way to do the exercises of lesson 1.
 #include <cmath>
 #include <cstdio>
 
@@ -14,7 +14,8 @@ float value(const Tensor& t, std::int64_t i = 0) {
   return t.data<float>()[i];
 }
 
-// 1. f(x) = x * x * x by hand: df/dx = 3 x^2. Three uses of x, three contributions, summed.
+// 1. By hand: f(x) = x * x * x has df/dx = 3 x^2. Three
+// uses of x give three contributions, which are summed.
 bool three_uses() {
   const Tensor x = tensor({1}, {2});
   set_requires_grad(x);
@@ -25,7 +26,7 @@ bool three_uses() {
   return value(grad(x)) == 12;
 }
 
-// 2. Gradients add up over calls of backward; forgetting to clear them is a classic mistake.
+// 2. Gradients add up over calls of backward. To forget clearing them is a classic mistake.
 bool not_cleared() {
   const Tensor x = tensor({1}, {2});
   set_requires_grad(x);
@@ -40,7 +41,7 @@ bool not_cleared() {
   return once == 4 && twice == 8 && value(grad(x)) == 4;
 }
 
-// 3. The engine keeps what backward will need, and notices when it changes.
+// 3. The engine keeps what backward will need, and notices a change.
 bool changed_in_between() {
   Tensor x = tensor({1}, {2});
   set_requires_grad(x);

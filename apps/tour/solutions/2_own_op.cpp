@@ -1,4 +1,4 @@
-// Exercises of lesson 2, one way to do them.
+// One way to do the exercises of lesson 2.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -19,8 +19,9 @@ Tensor doubles(const std::vector<double>& values) {
   return tensor({static_cast<std::int64_t>(values.size())}, values, ref_device);
 }
 
-// 1. Two inputs: y = sqrt(a^2 + b^2).   da = dy a / y, db = dy b / y. Only the gradients that are needed are
-// made.
+// 1. Two inputs:
+//   y = sqrt(a^2 + b^2),   da = dy a / y,   db = dy b / y
+// Backward computes only the gradients that are needed.
 int gradients_made = 0;
 
 Tensor hypotenuse(const Tensor& a, const Tensor& b) {
@@ -62,7 +63,7 @@ bool two_inputs() {
   return made_for_one == 1 && result.passed;
 }
 
-// 2. At a kink the difference quotient straddles two slopes, and no gradient agrees with it.
+// 2. At a kink the difference quotient spans two slopes, and no gradient agrees with it.
 bool at_the_kink() {
   const auto check_at = [](double where) {
     const Tensor x = doubles({where});

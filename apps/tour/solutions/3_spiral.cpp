@@ -1,12 +1,11 @@
-// Solutions to the exercises of 3_spiral. They start from the lesson's program; its main has another name
-// here.
+// One way to do the exercises of lesson 3. It includes the lesson's program and renames its main.
 #define main lesson
 #include "apps/tour/3_spiral.cpp"
 #undef main
 
 namespace {
 
-// 1. How few hidden units do?
+// 1. Returns the accuracy on new points of a network with so few hidden units.
 double with_hidden_units(int hidden, const Points& train, const Points& test) {
   layers::Sequential network;
   network.add<layers::Linear>(2, hidden);
@@ -17,7 +16,10 @@ double with_hidden_units(int hidden, const Points& train, const Points& test) {
   return accuracy(network, test);
 }
 
-// 2. Two layers without the ReLU are one layer: x -> W2 (W1 x + b1) + b2 = (W2 W1) x + (W2 b1 + b2).
+// 2. Two layers without the ReLU are one layer:
+//   W2 (W1 x + b1) + b2 = (W2 W1) x + (W2 b1 + b2)
+// Returns the largest difference between both sides'
+// scores; `reached` becomes the accuracy on `train`.
 double largest_difference_to_one_layer(const Points& train, double& reached) {
   layers::Sequential network;
   const auto& first = network.add<layers::Linear>(2, 64);
@@ -36,7 +38,7 @@ double largest_difference_to_one_layer(const Points& train, double& reached) {
   return largest;
 }
 
-// 3. Every twentieth point alone.
+// 3. Returns only every twentieth point.
 Points few(const Points& points) {
   std::vector<float> x;
   std::vector<std::int64_t> labels;

@@ -1,4 +1,4 @@
-// Exercises of lesson 4, one way to do them.
+// One way to do the exercises of lesson 4.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -40,8 +40,9 @@ double largest_difference(const Tensor& a, const Tensor& b) {
   return worst;
 }
 
-// 1. A 1x1 convolution is a product already: its windows are the image itself. The outputs innermost make it
-// several times as fast as a sum at a time, with the same operations in another order.
+// 1. A 1x1 convolution is a product already: its windows are the image
+// itself. With outputs innermost it is several times as fast as with
+// one sum at a time; the operations are the same, in another order.
 bool loops_turned_round() {
   const Tensor x = random_tensor({4, 28, 28, channels}, "tour/x"),
                w = random_tensor({channels, 1, 1, channels}, "tour/w");
@@ -77,7 +78,7 @@ bool loops_turned_round() {
   return first < 1e-4 && second < 1e-4;
 }
 
-// 2. Memory of the way by a product: nine times the image.
+// 2. The windows of the product take nine times the memory of the image.
 bool memory_of_windows() {
   const double image = 32.0 * 56 * 56 * 64 * 4, windows = 9 * image;
   std::printf("2. (32,56,56,64): the image %.1f MB, its windows %.1f MB, written once and read once more\n",
@@ -85,7 +86,7 @@ bool memory_of_windows() {
   return windows / image == 9;
 }
 
-// 3. Winograd's form of a frozen filter: faster, and a little further from the exact result.
+// 3. Winograd's form of a frozen filter is faster, and a little further from the exact result.
 bool frozen() {
   const Tensor x = random_tensor({4, 28, 28, channels}, "tour/x"),
                w = random_tensor({channels, 3, 3, channels}, "tour/w");

@@ -1,4 +1,4 @@
-// Exercises of lesson 5, one way to do them.
+// One way to do the exercises of lesson 5.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -16,7 +16,7 @@ double at(const Tensor& t, std::int64_t i = 0) {
   return static_cast<double>(t.data<float>()[i]);
 }
 
-// (N,4,4,2), normally distributed around `mean`.
+// Returns images (N,4,4,2) of normally distributed numbers with this mean and deviation 1.
 Tensor noise(std::int64_t n, double mean, std::uint64_t index) {
   RandomStream stream(0, "tour/norm/solution", index);
   std::vector<float> values(static_cast<std::size_t>(n * 4 * 4 * 2));
@@ -24,7 +24,8 @@ Tensor noise(std::int64_t n, double mean, std::uint64_t index) {
   return tensor({n, 4, 4, 2}, values);
 }
 
-// 1. A bias in front of batch norm is subtracted with the mean again: it gets no gradient, only rounding.
+// 1. Batch norm subtracts the bias again with the mean. So
+// the bias gets no gradient but rounding errors.
 bool bias_is_useless() {
   layers::Conv2d conv(2, 3, 3, {.padding = 1});
   layers::BatchNorm2d norm(3);
@@ -38,7 +39,7 @@ bool bias_is_useless() {
   return bias < 1e-3 * weight;
 }
 
-// 2. The running mean of batches around 5 begins at 0 and has 0.9^k of that left after k of them.
+// 2. The running mean begins at 0. After k batches around 5 it is near 5 (1 - 0.9^k).
 bool slow_start() {
   layers::BatchNorm2d norm(2);
   const NoGrad nothing_to_record;
@@ -54,8 +55,9 @@ bool slow_start() {
   return close;
 }
 
-// 3. In evaluation batch norm is one linear function of each channel, so it can be folded into the
-// convolution in front: w' = w gamma / s and b' = (b - mean) gamma / s + beta, with s = sqrt(var + eps).
+// 3. In evaluation batch norm is one linear function of each
+// channel. It can be folded into the convolution before it:
+//   w' = w gamma / s,   b' = (b - mean) gamma / s + beta   with s = sqrt(var + eps)
 bool folded() {
   const NoGrad nothing_to_record;
   layers::Conv2d conv(2, 3, 3, {.padding = 1});

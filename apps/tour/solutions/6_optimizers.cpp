@@ -1,5 +1,4 @@
-// Solutions to the exercises of 6_optimizers. They start from the lesson's program; its main has another name
-// here.
+// One way to do the exercises of lesson 6. It includes the lesson's program and renames its main.
 #define main lesson
 #include "apps/tour/6_optimizers.cpp"
 #undef main
@@ -8,7 +7,8 @@
 
 namespace {
 
-// 2. Momentum by hand: buffer = 0.9 buffer + gradient, parameter -= lr buffer.
+// 2. Momentum by hand:
+//   buffer = 0.9 buffer + gradient,   parameter -= lr buffer
 class HandMade : public optim::Optimizer {
  public:
   HandMade(std::vector<Tensor> parameters, double lr) : Optimizer(std::move(parameters), lr, {"momentum"}) {}
@@ -22,7 +22,8 @@ class HandMade : public optim::Optimizer {
   }
 };
 
-// 3. The lesson's network with batch norm behind both convolutions, learned by plain SGD.
+// 3. Trains the lesson's network, with a batch norm after each
+// convolution, by plain SGD. Returns its accuracy on `test`.
 double with_batch_norm(const tour::Drawings& train, const tour::Drawings& test) {
   layers::Sequential network;
   network.add<layers::Conv2d>(1, 8, 3, layers::Conv2dOptions{.padding = 1});

@@ -1,4 +1,4 @@
-// Solutions to the exercises of 7_numbers.
+// One way to do the exercises of lesson 7.
 #include <cstdio>
 
 #include "apps/tour/sums.h"
@@ -9,7 +9,7 @@ using tour::wide;
 
 namespace {
 
-// 1. Kahan's sum carries along what the last addition lost.
+// 1. Kahan's sum: `lost` carries to the next addition what the last one rounded away.
 float kahan(const std::vector<float>& x) {
   float sum = 0, lost = 0;
   for (const float v : x) {
@@ -20,14 +20,14 @@ float kahan(const std::vector<float>& x) {
   return sum;
 }
 
-// 2. Ones, added up in bf16.
+// 2. Adds n ones and rounds to bf16 after each.
 float sum_of_ones_in_bf16(int n) {
   BFloat16 sum = to_bfloat16(0);
   for (int i = 0; i < n; ++i) sum = to_bfloat16(to_float(sum) + 1);
   return to_float(sum);
 }
 
-// 3. Two ways to a variance, in the arithmetic of T.
+// 3. Two ways to compute a variance, in the arithmetic of T.
 template <class T>
 T mean_of_squares_less_squared_mean(const std::vector<float>& x) {
   T sum = 0, squares = 0;

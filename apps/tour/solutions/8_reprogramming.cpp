@@ -1,5 +1,4 @@
-// Solutions to the exercises of 8_reprogramming. They start from the lesson's program; its main has another
-// name here.
+// One way to do the exercises of lesson 8. It includes the lesson's program and renames its main.
 #define main lesson
 #include "apps/tour/8_reprogramming.cpp"
 #undef main
@@ -14,7 +13,8 @@ bool same_bits(const Memory& a, const Memory& b) {
   });
 }
 
-// 4. Fine-tuned on letters; then all but the convolutions put back as the digits had it.
+// 4. Fine-tunes on the letters, then puts all tensors but the convolutions
+// back as the digits had them. Returns the accuracy on the digits.
 double digits_with_their_own_batch_norms(const std::vector<tour::Task>& tasks) {
   tour::SmallBackbone network(tasks[0].classes);
   network.initialize(/*seed=*/0);
@@ -36,10 +36,10 @@ double digits_with_their_own_batch_norms(const std::vector<tour::Task>& tasks) {
 int main() {
   const std::vector<tour::Task> tasks = three_tasks();
 
-  // 1. The head alone.
+  // 1. Only the head.
   const Life clr = live("clr", tasks), linear = live("linear", tasks);
   print("CLR", tasks, clr);
-  print("the head alone", tasks, linear);
+  print("only the head", tasks, linear);
 
   // 2. What a task costs with torchvision's ResNet-18.
   const auto network = layers::make_network("resnet18", /*classes=*/10);

@@ -1,4 +1,4 @@
-// Exercises of lesson 9, one way to do them; none of them needs a GPU.
+// One way to do the exercises of lesson 9. None of them needs a GPU.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -8,7 +8,7 @@
 
 namespace {
 
-// 1. Bytes: memory decides, so the times should be as the passes are.
+// 1. Memory decides, so the times should have the ratio of the passes.
 bool passes() {
   const double array = 32.0 * 56 * 56 * 64 * 4;
   const int three = 2 + 3 + 2, one = 3;  // normalise: x, scratch; add: scratch, residual, y; relu: y, y
@@ -17,9 +17,10 @@ bool passes() {
   return three * 3 == one * 7;
 }
 
-// 2. The root and the division, done once a channel: y = relu(x a + b + residual) with a = gamma / sqrt(var +
-// eps) and b = beta - mean a. Other roundings, so other last digits; as near to the exact result as the first
-// form.
+// 2. The root and the division, done once a channel:
+//   y = relu(x a + b + residual)   with a = gamma / sqrt(var + eps) and b = beta - mean a
+// It rounds differently, so the last digits differ; it is
+// as near to the exact result as the first form.
 bool scale_and_shift() {
   reprise::RandomStream stream(0, "tour/gpu/solution");
   double first_form = 0, second_form = 0;
@@ -42,8 +43,8 @@ bool scale_and_shift() {
   return first_form < 2e-6 && second_form < 2e-6;
 }
 
-// 3. A grid-stride loop: any number of blocks, each thread goes on in steps of the whole grid. Played on the
-// host: every element is visited once.
+// 3. A grid-stride loop works for any number of blocks: each thread goes on
+// in steps of the whole grid. Run on the host, it visits every element once.
 bool grid_stride() {
   constexpr int count = 1000, blocks = 3, threads = 64;
   std::vector<int> visits(count);
