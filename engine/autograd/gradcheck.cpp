@@ -59,7 +59,7 @@ GradCheckResult check_gradients(const Function& f, const std::vector<Tensor>& in
   RandomStream random(0, "gradcheck weights");
   for (std::int64_t i = 0; i < y.numel(); ++i) weights.mutable_data<double>()[i] = random.normal();
   backward(y, weights);
-  // The error of a difference that rounding the outputs alone may cause.
+  // The error of a difference that the rounding of the outputs may cause.
   double rounding = 0;
   for (std::int64_t i = 0; i < y.numel(); ++i)
     rounding = std::max(rounding,

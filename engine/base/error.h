@@ -9,7 +9,7 @@
 
 namespace reprise {
 
-// A mistake of a user, a file or the data. what() says what came, what was expected, and where.
+// A mistake of a user, a file or the data. what() names the argument, what was expected of it, and where.
 class REPRISE_API Error : public std::runtime_error {
  public:
   explicit Error(const std::string& message) : std::runtime_error(message) {}

@@ -7,7 +7,7 @@ namespace reprise::layers {
 // every convolution larger than 1x1, the stem included.
 const Method clr_method = {
     .name = "clr",
-    .seed_names = {"Ghost_reduced_v1"},
+    .original_names = {"Ghost_reduced_v1"},
     .what = "depthwise 3x3 after every convolution larger than 1x1; batch norm and head trained",
     .trains_batch_norm = true,
     .train_mode = true,

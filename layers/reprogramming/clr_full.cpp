@@ -7,7 +7,7 @@ namespace reprise::layers {
 // convolutions.
 const Method clr_full_method = {
     .name = "clr-full",
-    .seed_names = {"Ghost", "Xception_Ghost"},
+    .original_names = {"Ghost", "Xception_Ghost"},
     .what = "depthwise 3x3 after every convolution; batch norm and head trained",
     .trains_batch_norm = true,
     .train_mode = true,

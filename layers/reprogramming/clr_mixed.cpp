@@ -7,7 +7,7 @@ namespace reprise::layers {
 // (a depthwise 1x1) after pointwise ones.
 const Method clr_mixed_method = {
     .name = "clr-mixed",
-    .seed_names = {"Ghost_reduced_v2"},
+    .original_names = {"Ghost_reduced_v2"},
     .what =
         "depthwise 3x3 after larger convolutions, a scale per channel after 1x1; batch norm and head trained",
     .trains_batch_norm = true,

@@ -38,7 +38,7 @@ class ResidualReprogram : public Reprogram {
 // adds a depthwise 3x3 of each output, times a trained scale.
 const Method clr_residual_method = {
     .name = "clr-residual",
-    .seed_names = {"Ghost_a"},
+    .original_names = {"Ghost_a"},
     .what = "scale * depthwise 3x3 added to every convolution's output; batch norm and head trained",
     .trains_batch_norm = true,
     .train_mode = true,

@@ -5,7 +5,7 @@ namespace reprise::layers {
 // The upper bound in cost: every task trains a whole network, starting from the backbone's values.
 const Method finetune_method = {
     .name = "finetune",
-    .seed_names = {"Finetune"},
+    .original_names = {"Finetune"},
     .what = "everything trained, starting from the backbone's values; nothing added",
     .trains_batch_norm = true,
     .trains_convolutions = true,

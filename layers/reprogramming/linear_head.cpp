@@ -5,7 +5,7 @@ namespace reprise::layers {
 // The baseline: trains only a new head, on frozen features.
 const Method linear_method = {
     .name = "linear",
-    .seed_names = {"Linear", "Xception_Linear"},
+    .original_names = {"Linear", "Xception_Linear"},
     .what = "only the head is trained; the network runs in evaluation mode",
     .trains_batch_norm = false,
     .train_mode = false,

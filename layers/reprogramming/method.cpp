@@ -43,7 +43,7 @@ std::span<const Method* const> methods() {
 const Method& find_method(std::string_view name) {
   std::string known;
   for (const Method* m : methods()) {
-    const auto& seed = m->seed_names;
+    const auto& seed = m->original_names;
     if (!name.empty() && (name == m->name || std::find(seed.begin(), seed.end(), name) != seed.end()))
       return *m;
     known += fmt::format("{}{}", known.empty() ? "" : ", ", m->name);

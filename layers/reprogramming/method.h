@@ -18,7 +18,7 @@ namespace reprise::layers {
 struct Method {
   std::string_view name;  // such as "clr"
   // The original's names for the method, at most one per network ("li18", "li50"); "" if unused.
-  std::array<std::string_view, 2> seed_names;
+  std::array<std::string_view, 2> original_names;
   std::string_view what;             // a one-line description for help and reports
   bool trains_batch_norm;            // trains scale and shift, and moves the running statistics
   bool trains_convolutions = false;  // if so, the task stores the whole network

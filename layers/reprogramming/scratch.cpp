@@ -5,7 +5,7 @@ namespace reprise::layers {
 // finetune without a backbone. The difference shows what the pretrained weights contribute.
 const Method scratch_method = {
     .name = "scratch",
-    .seed_names = {"Resnet_Scratch"},
+    .original_names = {"Resnet_Scratch"},
     .what = "everything trained, starting from random values; needs no backbone",
     .trains_batch_norm = true,
     .trains_convolutions = true,

@@ -46,7 +46,7 @@ class SideConv : public Reprogram {
 // A baseline: a trained 1x1 convolution in parallel to every convolution of a frozen network.
 const Method side_conv_method = {
     .name = "side-conv",
-    .seed_names = {"li18", "li50"},
+    .original_names = {"li18", "li50"},
     .what = "conv 1x1 in parallel to every convolution; head trained; batch norm frozen, in evaluation mode",
     .trains_batch_norm = false,
     .train_mode = false,

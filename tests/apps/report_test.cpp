@@ -144,7 +144,7 @@ TEST(ReportPage, several_runs_that_learned_different_tasks) {
                    run_of("linear", {task_called("b", {"x", "y"}), task_called("c", {"x", "y"})})});
   EXPECT_EQ(faults_of(page), "");
   EXPECT_NE(page.find("3 tasks on one"), std::string::npos);
-  EXPECT_NE(page.find("mean of 1"), std::string::npos);  // b alone is in both
+  EXPECT_NE(page.find("mean of 1"), std::string::npos);  // only b is in both
   // More runs than styles.
   std::vector<ReportedRun> many;
   for (int i = 0; i < 9; ++i)

@@ -65,13 +65,14 @@ TEST(Methods, CountsOfResNet18) {
 TEST(Methods, SeedNamesAndUnknownOnes) {
   EXPECT_EQ(layers::find_method("Ghost_reduced_v1").name, "clr");
   EXPECT_EQ(layers::find_method("Linear").name, "linear");
-  const std::pair<const char*, const char*> seed_names[] = {
+  const std::pair<const char*, const char*> original_names[] = {
       {"Ghost", "clr-full"},         {"Ghost_reduced_v2", "clr-mixed"},
       {"Ghost_a", "clr-residual"},   {"li18", "side-conv"},
       {"li50", "side-conv"},         {"Finetune", "finetune"},
       {"Resnet_Scratch", "scratch"}, {"Xception_Ghost", "clr-full"},
       {"Xception_Linear", "linear"}};
-  for (const auto& [seed_name, name] : seed_names) EXPECT_EQ(layers::find_method(seed_name).name, name);
+  for (const auto& [original_name, name] : original_names)
+    EXPECT_EQ(layers::find_method(original_name).name, name);
   EXPECT_EQ(layers::methods()[0]->name, "clr");
   EXPECT_THROW(layers::find_method("lora"), Error);
   EXPECT_THROW(layers::find_method(""), Error);

@@ -83,7 +83,7 @@ void add_convert(Command app, Common& common) {
   c.add_option("IN", o->in, "the file to read; its form is recognised by its content").required();
   c.add_option("OUT", o->out, "the file to write; its extension decides its form").required();
   c.add_option("--backbone", o->backbone,
-               "IN is a whole network as `clr reproduce` and the original program write it: OUT gets what "
+               "IN is a whole network as `clr reproduce` and the original write it: OUT gets what "
                "the task learned on this backbone");
   c.add_option("--classes", o->classes,
                "with --backbone: names of the task's classes, separated by commas (default: 0, 1, ...)")

@@ -52,8 +52,8 @@ void run_reproduce(const ReproduceOptions& given, Common& common) {
 }  // namespace
 
 void add_reproduce(Command app, Common& common) {
-  const Command c = add_command(app, common, "reproduce",
-                                "repeat the original program's run: its constants, order and files");
+  const Command c =
+      add_command(app, common, "reproduce", "repeat the original's run: its constants, order and files");
   const auto o = std::make_shared<ReproduceOptions>();
   SessionOptions& s = o->session;
   s.recipe.size = 224;

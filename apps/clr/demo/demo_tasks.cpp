@@ -91,7 +91,7 @@ data::Image draw_texture(int label, int size, RandomStream& random) {
   return canvas.image(random, light, noise);
 }
 
-// Returns the point at t in [0,1] of a line of the given class, as drawn with a pen.
+// Returns the point at t in [0,1] of a line of the given class, as a pen would draw it.
 Point stroke_point(int label, double t, double bend) {
   if (label == 0) return {std::cos(pi * t) * 0.9, std::sin(pi * t) * (0.7 + 0.3 * bend) - 0.4};    // arc
   if (label == 1) return {2 * t - 1, 0.0};                                                         // line

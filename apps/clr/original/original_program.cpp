@@ -47,7 +47,7 @@ const OriginalProgram& find_original_program(const std::string& method) {
   // It may be our name of a method: the first entry with that method.
   for (const OriginalProgram& p : programs)
     if (layers::find_method(p.method).name == method) return p;
-  throw BadValue("method", method, "one of the original program's: " + known);
+  throw BadValue("method", method, "one of the original's: " + known);
 }
 
 std::string find_published_backbone(const OriginalProgram& program, const std::string& folder) {
