@@ -1,5 +1,5 @@
 // Named, counted random streams: every number is a function of (seed, purpose, index)
-// and its position in the stream. So no number depends on what else was sampled, or when.
+// and its position in the stream. So no number depends on other streams or on the order of calls.
 #pragma once
 
 #include <array>

@@ -20,8 +20,9 @@ namespace detail {
 
 using Operand = KernelCall::Operand;
 
-// Returns the backend that runs the kernel. Falls back from cpu to ref, which is counted, logged,
-// and an Error in strict mode. Throws Error, naming the kernel, if no backend has it.
+// Returns the backend that runs the kernel. `on_device` and `on_ref` say whether the device's
+// backend and ref have it. Falls back from cpu to ref: counts and logs the fallback, or throws
+// Error in strict mode. Throws Error, naming the kernel, if no backend has it.
 Device::Kind choose_backend(const char* name, Device device, DType dtype, bool on_device, bool on_ref);
 // Makes the GPU the current device, before one of its kernels.
 void select_gpu(Device device);
@@ -40,8 +41,8 @@ class Watch {
   Watch(const char* name, Device device, DType dtype, std::vector<Operand> operands);
   // Before the call: copies the operands in double for ref, if ref will repeat the call.
   void before();
-  // After the call: waits for a GPU, takes the time, lets repeat(copies)
-  // make the same call on ref in double with the copies as operands, and compares.
+  // After the call: waits for a GPU and takes the time. If ref repeats the call, repeat(copies)
+  // makes the same call on ref in double, with the copies as operands. Then compares.
   template <class F>
   void after(F&& repeat) {
     finish();

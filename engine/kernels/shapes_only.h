@@ -5,7 +5,8 @@
 
 namespace reprise {
 
-// While an instance lives, this thread runs no kernels: results have shapes, but no values.
+// While an instance lives, this thread runs no kernels: results have shapes, but
+// undefined elements.
 class REPRISE_API ShapesOnly {
  public:
   ShapesOnly();

@@ -1,4 +1,4 @@
-// All differentiable functions. Each checks its operands and throws Error, showing their shapes,
+// All functions of ops/ except optimizer_steps.h. Each checks its operands and throws Error, showing their shapes,
 // layouts, dtypes and devices, if they do not fit. Results lie on the operands' device.
 #pragma once
 
