@@ -16,8 +16,8 @@ REPRISE_API void set_requires_grad(const Tensor& leaf, bool on = true);
 // Returns whether gradients flow to t: a marked leaf, or the result of a recorded op.
 REPRISE_API bool requires_grad(const Tensor& t);
 
-// Returns the gradient that backward() left in a leaf, or in a result after retain_grad(); undefined
-// if there is none. Do not write to it: several leaves may share its memory.
+// Returns the gradient that backward() left in a leaf, or in a result after retain_grad().
+// Undefined if there is none. Do not write to it: several leaves may share its memory.
 REPRISE_API Tensor grad(const Tensor& leaf);
 // Drops the gradient. Without this call the next backward() adds to it.
 REPRISE_API void clear_grad(const Tensor& leaf);

@@ -22,8 +22,8 @@ class REPRISE_API InternalError : public std::logic_error {
   explicit InternalError(const std::string& message) : std::logic_error(message) {}
 };
 
-// While an instance lives, every error of check.h that this thread throws ends with a line of `what`
-// and `value`: `ErrorScope scope("layer", "layer2.1.conv1");`. Lines of inner scopes come first;
+// While an instance lives, every error of check.h that this thread throws ends with a line of
+// `what` and `value`: `ErrorScope scope("layer", "layer2.1.conv1");`. Inner scopes come first;
 // of several with the same `what` only the innermost is shown. Both texts must outlive the scope.
 class REPRISE_API ErrorScope {
  public:

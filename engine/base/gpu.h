@@ -1,6 +1,6 @@
 // The engine's interface to a GPU, without any CUDA header: devices, memory, copies.
 // kernels/cuda/ implements it, or gpu_absent.cpp in a build without CUDA: there count() is 0 and
-// all calls that need a device throw Error. Pointers are device addresses, which the host must not follow.
+// calls with an index throw Error. Pointers are device addresses, which the host must not follow.
 #pragma once
 
 #include <cstddef>

@@ -29,7 +29,7 @@ class REPRISE_API TorchGenerator {
   // As Tensor.normal_ in f32 (Box and Muller, 1958), from PyTorch's words.
   // Values differ from PyTorch's by the rounding of its vectorised logarithm and sine.
   void normal(std::span<float> values, double mean, double deviation);
-  // As torch.randperm(n): n - 1 words. Throws Error if n >= 2^32 / 20, where PyTorch does otherwise.
+  // As torch.randperm(n): n - 1 words. Throws Error from n = 2^32 / 20 on, where PyTorch differs.
   std::vector<std::int64_t> permutation(std::int64_t n);
 
   void discard(std::int64_t words) { engine_.discard(static_cast<unsigned long long>(words)); }

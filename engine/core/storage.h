@@ -40,7 +40,7 @@ class REPRISE_API Storage {
 
   // Returns a form derived from this sealed memory (packed, transposed, …). The form lives as long
   // as this storage. The first call with a key lets `fill` write all `bytes` of new memory on the
-  // same device, then seals it. Later calls return that memory. Throws InternalError for unsealed memory.
+  // same device, then seals it. Later calls return that memory. Throws InternalError if unsealed.
   const std::byte* derived(const std::string& key, std::size_t bytes,
                            const std::function<void(std::byte*)>& fill) const;
   // Hashes this memory and every derived form again. Throws Error, naming the form, if one has

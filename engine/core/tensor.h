@@ -49,7 +49,7 @@ class REPRISE_API Tensor {
   std::span<const std::byte> raw_bytes() const;  // throws Error on a GPU
   double item() const;  // the only element, of any dtype and device; throws Error unless there is one
 
-  // clone() to sealed_copy() record no gradient; the functions of engine/ops do.
+  // The functions from clone() to sealed_copy() record no gradient.
   // Returns a copy of the elements on the same device.
   Tensor clone() const;
   // Returns a tensor on the same storage that no gradient flows through.

@@ -90,7 +90,7 @@ struct ConcatArgs {
 };
 
 // l1: sum |w|.   l2: sqrt(sum w^2).
-// l12: the sum of the rows' l2 norms; a row is an index of the first axis (rank 1: one row).
+// l12: the sum of the rows' l2 norms; row i is w[i,...], and a tensor of rank 1 is one row.
 enum class NormKind : std::uint8_t { l1, l2, l12 };
 struct NormArgs {
   NormKind kind = NormKind::l2;

@@ -37,8 +37,8 @@ struct BlockFwdIn {
   View x, w, filter, mean, var, gamma, beta, residual;
   REPRISE_OPERANDS(x, w, filter, mean, var, gamma, beta, residual)
 };
-// `made` is memory for the convolution's output, present if both w and the filter are. If w is
-// present, `open` is absent. If both w and the filter are absent, y may be x's memory.
+// `made` is memory for the convolution's output, present if both w and the filter are. `open` may
+// be absent; if w is present, it must be. If w and the filter are both absent, y may be x's memory.
 struct BlockFwdOut {
   MutView made, y, open;
   REPRISE_OPERANDS(made, y, open)

@@ -41,8 +41,8 @@ class REPRISE_API KernelTable {
   explicit KernelTable(bool by_shapes) : by_shapes_(by_shapes) {}
   void add(const TimedKernel& kernel);
   // Returns the table: the `rows` longest kernels by time, the rest as one line, and a total.
-  // "of the limit", for cpu kernels only: the share of the machine's arithmetic or of its bandwidth,
-  // whichever is larger.
+  // "of the limit", for cpu kernels only: the share of the machine's arithmetic or of its
+  // bandwidth, whichever is larger.
   std::string text(const Machine& machine, std::size_t rows = 40) const;
 
  private:
@@ -69,7 +69,7 @@ class REPRISE_API KernelTrace {
 };
 
 namespace detail {
-int debug_level();  // REPRISE_DEBUG, read once
+int debug_level();  // REPRISE_DEBUG, read at the first call
 // Returns whether the environment asks for the table or the trace, which are written when
 // the process ends. Throws Error if REPRISE_TRACE names a file that cannot be written.
 bool profiling();

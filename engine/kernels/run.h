@@ -111,9 +111,9 @@ A substitute(A a, const std::vector<MutView>& copies, std::size_t& next) {
 
 }  // namespace detail
 
-// Calls the kernel for the device and dtype, or its fallback, with the arguments of kernels.def.
-// Throws Error, naming the kernel, if there is none. The host flushes denormals to zero during
-// the call. On a GPU the call may return before the kernel has run.
+// Calls the kernel for the device and dtype, or the same kernel of ref if cpu lacks it, with the
+// arguments of kernels.def. Throws Error, naming the kernel, if neither exists. The host flushes
+// denormals to zero during the call. On a GPU the call may return before the kernel has run.
 template <class... A, class... B>
 void run(const kernels::Kernel<void(A...)>& kernel, Device device, DType dtype, const B&... arguments) {
   const auto column = static_cast<int>(dtype);
@@ -160,7 +160,7 @@ void run(const kernels::Kernel<void(A...)>& kernel, Device device, DType dtype, 
 
 // Returns how often a cpu kernel fell back to ref since the process started.
 REPRISE_API std::int64_t fallback_count();
-// In strict mode a fallback is an Error. REPRISE_STRICT switches it on too.
+// Switches strict mode on or off, in which a fallback throws Error. REPRISE_STRICT=1 keeps it on.
 REPRISE_API void set_strict(bool on);
 // For tests: calls the observer before every kernel. nullptr: no observer.
 using KernelObserver = void (*)(const char* name, Device::Kind backend, DType dtype);

@@ -5,8 +5,7 @@
 
 namespace reprise {
 
-// While an instance lives, this thread runs no kernels: results have shapes, but
-// undefined elements.
+// While an instance lives, this thread runs no kernels: results have shapes, but no values.
 class REPRISE_API ShapesOnly {
  public:
   ShapesOnly();

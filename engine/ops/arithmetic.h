@@ -1,6 +1,5 @@
 // Element-wise arithmetic. b has a's shape, one element, or one value per channel (a's last
-// dimension). If a is bf16 and b has another shape, b is f32. Results have a's shape and
-// dtype.
+// dimension). If a is bf16, b is f32 unless it has a's shape. Results have a's shape and dtype.
 #pragma once
 
 #include "engine/core/tensor.h"

@@ -12,8 +12,8 @@ namespace reprise::ops {
 REPRISE_API void sgd_step(Tensor& parameter, const Tensor& gradient, Tensor& momentum, const SgdArgs& args);
 
 // Makes one step of Adam or AdamW (Kingma and Ba, 2015; Loshchilov and Hutter, 2019). All tensors
-// have the parameter's shape and dtype. Also updates m and v, the running
-// means of the gradient and its square.
+// have the parameter's shape and dtype. Also updates m and v, the running means of
+// the gradient and its square.
 REPRISE_API void adam_step(Tensor& parameter, const Tensor& gradient, Tensor& m, Tensor& v,
                            const AdamArgs& args);
 
