@@ -91,8 +91,9 @@ class SameUnit {
 // images. Returns the address after the last word.
 template <class T>
 float* copy_pixels(const TapConv<T>& t, const TapPlan& p, std::int64_t first, std::int64_t pixels, float* to);
-// Copies what a unit reads, images [first, last) from output row `row` on, into this thread's
-// Scratch::pixels, with zeros around the images. `slack` words of 0 follow the copy.
+// Copies the input of a unit (images [first, last), from output row `row` on) into this thread's
+// Scratch::pixels, with zeros around the images, and returns its address. `slack` words of 0
+// follow the copy.
 template <class T>
 float* copy_images(const TapConv<T>& t, const TapPlan& p, std::int64_t first, std::int64_t last,
                    std::int64_t row, std::int64_t slack);

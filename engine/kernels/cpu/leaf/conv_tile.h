@@ -18,7 +18,7 @@ inline constexpr int max_segments = 6;
 struct TileCall {
   const float* in[max_segments];  // words: each segment's first pixel, at the taps' origin
   void* out[max_segments];        // each segment's first output, float or BFloat16
-  int valid[max_segments];        // each segment's pixels that are stored; others may be anything
+  int valid[max_segments];        // how many pixels of each segment are stored
   std::int64_t in_stride;         // words from pixel to pixel
   std::int64_t out_stride;        // elements from pixel to pixel
   const std::int64_t* runs;       // where each run of inputs begins, relative to the pixel
