@@ -89,7 +89,7 @@ Backbone load_backbone(const std::string& path, const std::string& arch, Device 
 // Returns a Backbone without weights, for methods that start at random. Throws BadValue for an
 // unknown architecture and for "auto".
 Backbone architecture_alone(const std::string& arch, Device device, DType dtype);
-inline constexpr const char* no_identity = "none";
+inline constexpr const char* no_identity = "none";  // the identity of such a Backbone
 // Returns architecture_alone(…) for a method that starts at random, else load_backbone(…).
 // Throws BadValue if a path is given for the former or missing for the latter.
 Backbone backbone_for(const std::string& method, const std::string& path, const std::string& arch,
