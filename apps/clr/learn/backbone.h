@@ -65,14 +65,14 @@ struct Backbone {
                                                TorchGenerator& generator) const;
   // Makes the loaded network with its own head, in evaluation mode. No tensor requires a gradient.
   // With a method: adds the method's layers, with start values from `seed`, and marks the tensors
-  // that the method trains. If `classes` is 0, the file has no head, and the logits mean nothing.
+  // that the method trains. If `classes` is 0 (no head fits), the logits mean nothing.
   std::unique_ptr<layers::Network> pretrained(const std::string& method = {}, std::uint64_t seed = 0) const;
 
   // Hashes all sealed memory again, derived forms too. Throws an Error that names a changed tensor.
   void verify() const;
   std::int64_t parameters() const;  // count of the body's and head's parameters, without statistics
   std::int64_t bytes() const;       // of all tensors
-  std::string describe() const;     // for a person; names the file's tensors that did not fit
+  std::string describe() const;     // for a person; ends with the tensors that did not fit
 
  private:
   int constructed_classes() const;
