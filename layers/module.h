@@ -18,7 +18,7 @@ namespace reprise::layers {
 template <class T>
 struct EntryOf {
   std::string name;
-  T* tensor;          // the module's handle, valid as long as the module; the tensor can be replaced
+  T* tensor;          // in the module, valid as long as the module; the tensor can be replaced
   FileLayout layout;  // the order of the dimensions in weight files
   bool is_buffer;     // true for a tensor that the forward updates, false for a parameter
 };
