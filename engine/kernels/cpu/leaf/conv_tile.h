@@ -14,7 +14,7 @@ inline constexpr int max_segments = 6;
 //
 // Each output is one chain of multiply-adds, input * weight, in the order of the runs and of memory
 // within a run. So the tile's form never changes a bit. Of a pair the odd channel comes first, as
-// in vdpbf16ps; products of bf16 are exact in f32. Callers that widen bf16 to floats swap each pair.
+// in vdpbf16ps; products of bf16 are exact in f32. Callers that widen bf16 swap each pair.
 struct TileCall {
   const float* in[max_segments];  // words: each segment's first pixel, at the taps' origin
   void* out[max_segments];        // each segment's first output, float or BFloat16
