@@ -6,6 +6,7 @@
 
 #include "apps/clr/learn/surroundings.h"
 #include "apps/clr/learn/table.h"
+#include "engine/base/cgroup.h"
 #include "engine/base/check.h"
 #include "engine/base/gpu.h"
 #include "engine/core/storage.h"
@@ -96,10 +97,11 @@ MemoryEstimate estimate_memory(layers::Network& network, int size, DType dtype) 
 std::int64_t available_memory(Device device) {
   if (!device.is_host())
     return static_cast<std::int64_t>(gpu::room(device.index).free + memory_stats(device).cached);
-  return std::min({system_available(),
-                   cgroup_left("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-                   cgroup_left("/sys/fs/cgroup/memory/memory.limit_in_bytes",
-                               "/sys/fs/cgroup/memory/memory.usage_in_bytes")});
+  std::int64_t least = system_available();
+  for (const std::string& group : cgroup_folders("memory"))
+    least = std::min({least, cgroup_left(group + "/memory.max", group + "/memory.current"),
+                      cgroup_left(group + "/memory.limit_in_bytes", group + "/memory.usage_in_bytes")});
+  return least;
 }
 
 void check_memory(const MemoryEstimate& estimate, std::int64_t batch, std::int64_t available) {

@@ -14,6 +14,8 @@ class TrainingObserver {
   virtual ~TrainingObserver() = default;
   // Asked before each step and each image; the training then saves and throws Interrupted.
   virtual bool wants_stop() const { return false; }
+  // Names the signal that asked for it, "SIGTERM"; the run's record keeps it.
+  virtual std::string stop_reason() const { return {}; }
 
   // images: to train on in the whole run, all epochs.
   virtual void begin(std::int64_t /*images*/) {}

@@ -46,7 +46,7 @@ class RunFolder {
   void check_same(const RecordedBackbone& backbone, const std::string& recipe) const;
   // Makes the folders and run.json, or checks it, and adds an invocation; returns its place.
   std::size_t begin(const RecordedBackbone& backbone, const std::string& recipe, Invocation invocation);
-  void end(std::size_t invocation, const std::string& how);
+  void end(std::size_t invocation, const std::string& how, const std::string& signal = {});
   void add_task(const RecordedTask& task);
 
   bool is_finished(const std::string& task) const { return std::filesystem::exists(task_file(task)); }

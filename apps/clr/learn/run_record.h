@@ -32,6 +32,7 @@ struct Invocation {
   std::string data, init, order;    // the folder of images; the files of --init and --order, empty for none
   bool clip_grey16 = false;         // of data::SetOptions
   std::string started, ended, how;  // UTC; "done", "interrupted" or "failed"
+  std::string signal;               // which one interrupted it: "SIGTERM"
 };
 
 struct RunRecord {
