@@ -33,7 +33,7 @@ forbid engine/kernels/ref "engine/kernels/(cpu|cuda)/" "the reference knows no o
 core=$([ -d engine/base ] && echo 1650 || echo none)
 git ls-files '*.h' '*.cpp' '*.cu' '*.def' ':!tests/' | xargs wc -l | awk -v budgets="
   $core sum     ^engine/(core|autograd)/        -                                 core + autograd
-  16300 sum     ^engine/                        ^engine/cases/                    engine without cases
+  16340 sum     ^engine/                        ^engine/cases/                    engine without cases
   6800  sum     ^engine/kernels/cpu/            -                                 kernels/cpu
   1400  sum     ^engine/cases/                  -                                 cases
   7900  sum     ^data/                          -                                 data

@@ -1,6 +1,7 @@
-// Reads BMP: 1, 4 and 8 bits with a palette, plain or as run lengths; 16, 24 and 32 bits, plain or as bit
-// fields. stb_image is not used: it reads OS/2 palettes short, takes missing pixels for black, and knows no
-// run lengths. Where the format leaves something open, Pillow's reading decides.
+// Reads BMP: 1, 4 and 8 bits with a palette, plain or as run lengths; 16, 24 and 32 bits, plain or
+// as bit fields. stb_image is not used: it reads OS/2 palettes short, takes missing pixels for
+// black, and knows no run lengths. Where the format leaves something open, Pillow's reading
+// decides.
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -95,8 +96,8 @@ Bmp parse(Bytes bytes, const ImageLimits& limits) {
   return bmp;
 }
 
-// Returns the palette indices that run lengths stand for, a byte each, in the file's order of rows. A run ends
-// with its row. Literal indices go on in the next row. Skipped pixels have index 0.
+// Returns the palette indices that run lengths stand for, a byte each, in the file's order of rows.
+// A run ends with its row. Literal indices go on in the next row. Skipped pixels have index 0.
 std::vector<std::uint8_t> expand_run_lengths(const Bmp& bmp, HeaderReader in) {
   constexpr std::uint32_t end_of_row = 0, end_of_bitmap = 1, skip = 2;
   const bool nibbles = bmp.compression == run_lengths_4;

@@ -1,7 +1,8 @@
-// GIF, first frame. The blocks are walked here; stb_image gets a clean file of one opaque frame.
+// Reads the first frame of a GIF. The blocks are walked here, and stb_image decodes a clean file of
+// one opaque frame.
 //
-// Pixels are Pillow's: a transparent pixel keeps its palette colour, and what the frame does not cover has
-// the transparent colour, or colour 0 where there is none.
+// As in Pillow, a transparent pixel keeps its palette colour. Pixels outside the frame have the
+// transparent colour, or colour 0 where there is none.
 #include <algorithm>
 
 #include "data/image/decoders.h"
@@ -14,7 +15,7 @@ namespace {
 constexpr std::uint32_t extension = 0x21, image_descriptor = 0x2C, control_label = 0xF9, has_palette = 0x80;
 constexpr std::size_t palette_bytes = 768;
 
-// Data sub-blocks with their lengths and the closing zero.
+// Takes data sub-blocks with their lengths and the closing zero.
 Bytes take_blocks(HeaderReader& in, Bytes bytes) {
   const std::size_t start = in.position();
   while (const std::uint32_t length = in.u8()) in.take(length);

@@ -1,4 +1,4 @@
-// The way in: recognise the format, hand over to its reader.
+// Recognises a file's format and calls its reader.
 #include "data/image/image.h"
 
 #include "data/image/decoders.h"

@@ -13,7 +13,8 @@
 namespace reprise::data {
 namespace {
 
-// Fills image.rgb with the first frame on its canvas, which is black where the frame does not reach.
+// Fills image.rgb with the first frame on its canvas, which is black where the frame does not
+// reach.
 void read_first_frame(Bytes bytes, Image& image) {
   const WebPData file{reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
   const std::unique_ptr<WebPAnimDecoder, void (*)(WebPAnimDecoder*)> decoder(

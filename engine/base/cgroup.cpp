@@ -8,8 +8,8 @@
 namespace reprise {
 namespace {
 
-// Adds the group `path` below `top` and all that contain it. In a container Linux may list the path as the
-// host sees it: its longest end that is there counts.
+// Adds the group `path` below `top` and all that contain it. In a container Linux may list the path
+// as the host sees it: its longest end that is there counts.
 void add_folders(const std::string& top, std::string path, std::vector<std::string>& folders) {
   if (path == "/") path.clear();
   while (!path.empty() && ::access((top + path).c_str(), F_OK) != 0)

@@ -34,7 +34,7 @@ REPRISE_API void parallel_for(std::int64_t n, std::int64_t grain, RangeFunction 
 inline constexpr int most_threads = 1024;
 
 // How many threads parallel_for uses, the caller among them. The default is REPRISE_THREADS, or follows the
-// affinity mask and the cgroup's quota. set_thread_count(0) restores the default.
+// affinity mask and the quotas of the cgroups. set_thread_count(0) restores the default.
 REPRISE_API int thread_count();
 REPRISE_API void set_thread_count(int threads);
 

@@ -34,8 +34,9 @@ void remember(int signal) {
     std::signal(SIGPIPE, SIG_IGN);
     return;
   }
-  // Within a second it may be the same wish twice: `timeout` and closed terminals ask the process and its group.
-  // Past its limit of CPU time a process gets SIGXCPU every second, also while it saves.
+  // Within a second it may be the same wish twice: `timeout` and closed terminals ask the process
+  // and its group. Past its limit of CPU time a process gets SIGXCPU every second, also while it
+  // saves.
   if ((signal == SIGINT || signal == SIGTERM) && std::time(nullptr) > pending_since + 1) {
     std::signal(signal, SIG_DFL);
     raise(signal);

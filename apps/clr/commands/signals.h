@@ -1,4 +1,5 @@
-// Signals that end a program which can still save. They are remembered, and acted upon at the next step.
+// Signals that end a program which can still save. They are remembered, and acted upon at the next
+// step.
 #pragma once
 
 #include <string>
@@ -7,9 +8,9 @@
 
 namespace reprise::clr {
 
-// While it lives, the first SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 or SIGXCPU is only remembered. A further
-// SIGINT or SIGTERM more than a second later ends the process at once, even one that hangs. A signal that was
-// ignored before stays ignored, as under nohup.
+// While it lives, the first SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 or SIGXCPU is only
+// remembered. A further SIGINT or SIGTERM more than a second later ends the process at once, even
+// one that hangs. A signal that was ignored before stays ignored, as under nohup.
 class SignalGuard {
  public:
   SignalGuard();
