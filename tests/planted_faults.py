@@ -113,7 +113,7 @@ FAULTS = [
     ("data/loader/pixel_cache.cpp", "if (!all_rows_intact(*rows))", "if (!all_rows_intact(*rows) && false)", "data", ""),
     # The program.
     ("apps/clr/commands/signals.cpp", "before[i].sa_handler != SIG_IGN", "true", "apps", "--gtest_filter=Resume.an_ignored*"),
-    ("apps/clr/commands/signals.cpp", "std::signal(SIGPIPE, SIG_IGN);", "", "apps", "--gtest_filter=Resume.it_saves*"),
+    ("apps/clr/commands/signals.cpp", "::signal(SIGPIPE, SIG_IGN);", "", "apps", "--gtest_filter=Resume.it_saves*"),
     ("apps/clr/commands/progress.cpp", "std::fwrite(text.data(), 1, text.size(), stderr);", "fmt::print(stderr, \"{}\", text);", "apps", "--gtest_filter=Resume.it_saves*"),
     ("apps/clr/learn/task_file.cpp", "task.backbone_identity == backbone.identity", "true", "survive", "--gtest_filter=BackboneFile.*flipped*"),
     ("apps/clr/learn/session.cpp", "  backbone_.verify();\n", "", "survive", "--gtest_filter=BackboneFile.changed*"),

@@ -12,7 +12,8 @@
 namespace reprise::data {
 namespace {
 
-constexpr std::uint32_t extension = 0x21, image_descriptor = 0x2C, control_label = 0xF9, has_palette = 0x80;
+constexpr std::uint32_t extension = 0x21, image_descriptor = 0x2C, control_label = 0xF9, has_palette = 0x80,
+                        trailer = 0x3B;
 constexpr std::size_t palette_bytes = 768;
 
 // Takes data sub-blocks with their lengths and the closing zero.
@@ -57,7 +58,8 @@ Frame parse(Bytes bytes, const ImageLimits& limits, bool header_only) {
   for (;;) {
     const std::uint32_t kind = in.u8();
     if (kind == image_descriptor) break;
-    REPRISE_CHECK(kind == extension, "broken GIF: block {:#x} before the first frame", kind);
+    REPRISE_CHECK(kind != trailer, "broken GIF: it ends before the first frame");
+    if (kind != extension) continue;  // Pillow skips stray bytes
     if (in.u8() != control_label) {
       take_blocks(in, bytes);
       continue;
@@ -88,7 +90,7 @@ std::vector<std::byte> clean_file(const Frame& frame, Bytes original) {
   out.insert(out.end(), frame.position.begin(), frame.position.end());
   put({frame.interlaced});
   out.insert(out.end(), frame.data.begin(), frame.data.end());
-  put({0x3B});
+  put({trailer});
   return out;
 }
 
@@ -100,12 +102,19 @@ Image read_gif(Bytes bytes, const ImageLimits& limits, bool header_only) {
   if (header_only) return image;
   const auto rgba = stb_decode(clean_file(frame, bytes), ImageFormat::gif, frame.width, frame.height, 4);
   image.rgb.assign(rgba.size() / 4 * 3, 0);
+  std::size_t all_drawn = 0;
   for (std::size_t i = 0; i < rgba.size() / 4; ++i) {
     const bool drawn = rgba[4 * i + 3] != 0;
+    all_drawn += drawn ? 1 : 0;
     const std::uint8_t* color =
         drawn ? &rgba[4 * i] : &frame.palette[std::size_t{3} * frame.background_color];
     std::copy_n(color, 3, &image.rgb[3 * i]);
   }
+  // Missing pixels are no error to stb_image.
+  HeaderReader size(frame.position.subspan(4), "GIF");
+  const std::size_t expected = std::size_t{size.u16_le()} * size.u16_le();
+  REPRISE_CHECK(all_drawn == expected, "broken GIF: its first frame holds {} of {} pixels", all_drawn,
+                expected);
   return image;
 }
 

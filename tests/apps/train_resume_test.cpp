@@ -101,9 +101,9 @@ TEST_F(Resume, a_signal_that_comes_again_and_again_does_not_keep_it_from_saving)
 TEST_F(Resume, an_ignored_signal_stays_ignored) {
   std::unique_ptr<Running> run;
   {
-    const auto before = std::signal(SIGHUP, SIG_IGN);  // as under nohup: the program inherits it
+    const auto before = ::signal(SIGHUP, SIG_IGN);  // as under nohup: the program inherits it
     run = std::make_unique<Running>(one_task("nohup"));
-    std::signal(SIGHUP, before);
+    ::signal(SIGHUP, before);
   }
   ASSERT_TRUE(wait_for_lines(dir / "nohup.csv", 3));
   run->send(SIGHUP);

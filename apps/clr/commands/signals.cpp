@@ -26,20 +26,20 @@ std::atomic<std::time_t> pending_since = 0;
 std::array<struct sigaction, signals.size()> before;
 
 // Calls only what a handler may call.
-void remember(int signal) {
+void remember(int number) {
   int none = 0;
-  if (pending.compare_exchange_strong(none, signal)) {
+  if (pending.compare_exchange_strong(none, number)) {
     pending_since = std::time(nullptr);
     // What reads this program's output may be gone as well, and to save matters more.
-    std::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGPIPE, SIG_IGN);
     return;
   }
   // Within a second it may be the same wish twice: `timeout` and closed terminals ask the process
   // and its group. Past its limit of CPU time a process gets SIGXCPU every second, also while it
   // saves.
-  if ((signal == SIGINT || signal == SIGTERM) && std::time(nullptr) > pending_since + 1) {
-    std::signal(signal, SIG_DFL);
-    raise(signal);
+  if ((number == SIGINT || number == SIGTERM) && std::time(nullptr) > pending_since + 1) {
+    ::signal(number, SIG_DFL);
+    raise(number);
   }
 }
 
