@@ -47,7 +47,9 @@ void read_palette(Bmp& bmp, HeaderReader in, std::uint32_t colors, std::size_t e
     colors = 0;
   else if (colors == 0)
     colors = 1U << bmp.bits;
-  const std::size_t held = std::min({std::size_t{colors}, bmp.palette.size(), in.left() / entry_bytes});
+  REPRISE_CHECK(colors <= bmp.palette.size(), "broken BMP: a palette of {} colours, at most {} fit", colors,
+                bmp.palette.size());
+  const std::size_t held = std::min<std::size_t>(colors, in.left() / entry_bytes);
   for (std::size_t i = 0; i < held; ++i) {
     const Bytes entry = in.take(entry_bytes);  // blue, green, red
     for (std::size_t c = 0; c < 3; ++c) bmp.palette[i][c] = std::to_integer<std::uint8_t>(entry[2 - c]);
