@@ -115,7 +115,7 @@ TEST_F(Resume, an_ignored_signal_stays_ignored) {
 TEST_F(Resume, it_saves_though_nobody_reads_its_messages) {
   const std::string pipe = dir / "pipe";
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
-  const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   Running first(one_task("alone"), pipe);
   ASSERT_TRUE(wait_for_lines(dir / "alone.csv", 2));
   first.send(SIGHUP);
