@@ -157,6 +157,11 @@ TEST(Broken, BmpWhoseRunLengthsEndEarly) {
   EXPECT_NE(reason(read(golden + "rle24.bmp")).find("24 bits a pixel with compression 4"), std::string::npos);
 }
 
+TEST(Broken, GifWhoseFirstFrameLacksPixels) {
+  EXPECT_NE(reason(read(golden + "missing_pixels.gif")).find("of 221 pixels"), std::string::npos);
+  EXPECT_NE(reason(read(golden + "no_frame.gif")).find("before the first frame"), std::string::npos);
+}
+
 // A run of skips fills a large picture from a few bytes: no more than the limits allow.
 TEST(ImageLimits, BoundWhatRunLengthsExpandTo) {
   auto bytes = read(golden + "rle8.bmp");

@@ -225,6 +225,13 @@ files["partial.gif"] = wider(files["palette.gif"])
 files["partial_background.gif"] = wider(files["palette.gif"])[:11] + b"\x03" + files["palette.gif"][12:]
 files["partial_transparent.gif"] = wider(files["transparent.gif"])
 files["cut.gif"] = files["palette.gif"][:-50]
+whole = files["palette.gif"]
+at = whole.index(b"\x2c\0\0\0\0" + struct.pack("<HH", W, H))
+block = at + 11 + (3 << (whole[at + 9] % 8 + 1)) * (whole[at + 9] // 128)  # of the compressed pixels: its length, then so many bytes
+rest = block + 1 + whole[block]
+files["missing_pixels.gif"] = whole[:block] + bytes([whole[block] - 40]) + whole[block + 1 : rest - 40] + whole[rest:]
+files["stray_bytes.gif"] = whole[:at] + b"\0\x01\0" + whole[at:]
+files["no_frame.gif"] = whole[:at] + b";"
 
 # --- WebP
 save("lossy.webp", RGB, "WEBP", quality=70)
