@@ -28,7 +28,7 @@ inline std::uint8_t scale_to_8_bits(std::uint32_t v, std::uint32_t maximum) {
   return static_cast<std::uint8_t>((v * 255U * 2U + maximum) / (2U * maximum));
 }
 
-// Reads the numbers of a header. Throws Error, which says that the file is cut short, past the end.
+// Reads the numbers of a header. A read past the end throws Error: the file is cut short.
 class HeaderReader : public ByteReader {
  public:
   using ByteReader::ByteReader;

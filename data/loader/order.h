@@ -21,7 +21,7 @@ REPRISE_API std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t 
 REPRISE_API std::vector<std::vector<std::int64_t>> cut_batches(std::span<const std::int64_t> order,
                                                                std::int64_t batch);
 
-// Does both. Throws Error if batch < 1.
+// Returns the batches of one epoch. Throws Error if batch < 1.
 REPRISE_API std::vector<std::vector<std::int64_t>> epoch_batches(std::int64_t n, std::int64_t batch,
                                                                  std::uint64_t seed, std::string_view task,
                                                                  std::int64_t epoch, bool shuffle);
