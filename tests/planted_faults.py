@@ -75,6 +75,7 @@ FAULTS = [
     ("engine/kernels/cpu/conv/tap_conv.cpp", "outputs(2 * c + 1) : nullptr", "outputs(2 * c) : nullptr", "ops", "--op=conv2d"),
     ("engine/kernels/cpu/leaf/conv_block.cpp", "as_stored<T>(v) + load(residual", "v + load(residual", "ops", "--op=conv_block"),
     ("engine/base/parallel.cpp", "chunks((n_ + grain_ - 1) / grain_)", "chunks(n_ / grain_)", "engine", ""),
+    ("engine/base/cgroup.cpp", "std::min(least, cpus)", "cpus", "engine", ""),
     # Weight files.
     ("data/weights/identity.cpp", "for (std::int64_t d : tensor.shape().dims()) add_number(hash, static_cast<std::uint64_t>(d));", "", "data", ""),
     ("data/weights/identity.cpp", "hash.update(tensor.raw_bytes());", "", "data", ""),
@@ -91,9 +92,14 @@ FAULTS = [
     # Images.
     ("data/image/bmp.cpp", "std::find(depths.begin(), depths.end(), bmp.bits) != depths.end()", "!depths.empty()", "data", ""),
     ("data/image/bmp.cpp", "bmp.bottom_up ? height - 1 - y : y", "height - 1 - y", "data", ""),
+    ("data/image/bmp.cpp", "std::min(all, out.size() + right + rows * width)", "out.size() + right + rows * width", "data", ""),
+    ("data/image/bmp.cpp", "width - std::min(x, width)", "width", "data", ""),
+    ("data/image/bmp.cpp", "in.position() % 2 == 1 && in.left() > 0", "value % 2 == 1 && in.left() > 0", "data", ""),
+    ("data/image/webp.cpp", "features.has_animation != 0", "false", "data", ""),
     ("data/image/png.cpp", "pixels || chunk.intact", "true", "data", ""),
     ("data/image/png.cpp", "tail.u32_be() == adler32(raw)", "true", "data", ""),
     ("data/image/gif.cpp", "put({frame.interlaced});", "put({0});", "data", ""),
+    ("data/image/gif.cpp", "all_drawn == expected", "true", "data", ""),
     ("data/image/image.cpp", "width * height <= limits.max_pixels", "true", "data", ""),
     ("data/image/resize.cpp", "(i + 0.5) * scale", "i * scale", "data", ""),
     # Files, tasks, splits, orders.
@@ -107,6 +113,9 @@ FAULTS = [
     ("data/loader/order.cpp", "static_cast<std::uint64_t>(epoch))\n        .permutation", "0 * static_cast<std::uint64_t>(epoch))\n        .permutation", "data", ""),
     ("data/loader/pixel_cache.cpp", "if (!all_rows_intact(*rows))", "if (!all_rows_intact(*rows) && false)", "data", ""),
     # The program.
+    ("apps/clr/commands/signals.cpp", "before[i].sa_handler != SIG_IGN", "true", "apps", "--gtest_filter=Resume.an_ignored*"),
+    ("apps/clr/commands/signals.cpp", "::signal(SIGPIPE, SIG_IGN);", "", "apps", "--gtest_filter=Resume.it_saves*"),
+    ("apps/clr/commands/progress.cpp", "std::fwrite(text.data(), 1, text.size(), stderr);", "fmt::print(stderr, \"{}\", text);", "apps", "--gtest_filter=Resume.it_saves*"),
     ("apps/clr/learn/task_file.cpp", "task.backbone_identity == backbone.identity", "true", "survive", "--gtest_filter=BackboneFile.*flipped*"),
     ("apps/clr/learn/session.cpp", "  backbone_.verify();\n", "", "survive", "--gtest_filter=BackboneFile.changed*"),
     ("apps/clr/learn/session.cpp", "    folder_.tidy(name);\n", "", "survive", "--gtest_filter=Calls.killed*"),

@@ -1,5 +1,6 @@
-// The one place that compiles stb_image. Its warnings are off for this file (see data/CMakeLists.txt), its
-// asserts too: an assert would abort, and the structure of a file is checked before stb_image sees it.
+// Compiles stb_image, here only. Its warnings are off for this file (see data/CMakeLists.txt). Its
+// asserts are off as well: an assert would end the program, and callers check a file's structure
+// before.
 #include "data/image/stb_decode.h"
 
 #include <cstdlib>
@@ -9,7 +10,7 @@
 
 namespace {
 
-// Every block starts with its size, so that the budget gets back what is freed.
+// Every block starts with its size, so that freeing it restores the budget.
 constexpr std::size_t block_header = 16;
 thread_local std::int64_t budget_left = 0;
 
@@ -89,8 +90,8 @@ void check_result(const void* pixels, int w, int h, int width, int height, std::
 }  // namespace
 
 std::int64_t stb_budget(std::int64_t width, std::int64_t height, std::size_t file_bytes) {
-  // At most 8 bytes a pixel in the output, the same inflated, an 8-bit copy, and the compressed stream
-  // regrown.
+  // At most 8 bytes a pixel in the output, the same inflated, an 8-bit copy, and the compressed
+  // stream regrown.
   return width * height * 24 + 4 * static_cast<std::int64_t>(file_bytes) + (1 << 20);
 }
 

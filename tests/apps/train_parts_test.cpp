@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "apps/clr/commands/progress.h"
@@ -274,6 +275,27 @@ TEST(RunRecord, of_an_older_clr_is_read_from_its_command_lines) {
   EXPECT_EQ(record.invocations[1].data, "/new");
   EXPECT_EQ(record.invocations[1].init, "/i");
   EXPECT_FALSE(record.invocations[1].clip_grey16);
+}
+
+TEST(Estimate, memory_that_control_groups_leave) {
+  const TempDir dir;
+  const auto write = [&](const std::string& group,
+                         const std::vector<std::pair<std::string, std::string>>& files) {
+    std::filesystem::create_directories(dir / group);
+    for (const auto& [name, text] : files) write_text(dir / (group + "/" + name), text);
+  };
+  write("a", {{"memory.max", "max\n"}, {"memory.current", "700\n"}});
+  EXPECT_EQ(memory_left({dir / "a", dir / "absent"}), std::numeric_limits<std::int64_t>::max());
+  write("b", {{"memory.max", "1000\n"},
+              {"memory.current", "700\n"},
+              {"memory.stat", "anon 5\ninactive_file 150\n"}});
+  EXPECT_EQ(memory_left({dir / "a", dir / "b"}), 450);
+  write("c", {{"memory.limit_in_bytes", "500\n"},
+              {"memory.usage_in_bytes", "400\n"},
+              {"memory.stat", "inactive_file 1\ntotal_inactive_file 20\n"}});
+  EXPECT_EQ(memory_left({dir / "b", dir / "c"}), 120);
+  write("d", {{"memory.max", "10\n"}, {"memory.current", "11\n"}});
+  EXPECT_EQ(memory_left({dir / "d", dir / "b"}), 0);
 }
 
 TEST(RunRecord, keeps_what_it_does_not_know) {

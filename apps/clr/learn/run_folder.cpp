@@ -102,11 +102,12 @@ std::size_t RunFolder::begin(const RecordedBackbone& backbone, const std::string
   return place;
 }
 
-void RunFolder::end(std::size_t invocation, const std::string& how) {
+void RunFolder::end(std::size_t invocation, const std::string& how, const std::string& signal) {
   update([&](RunRecord& record) {
     if (invocation >= record.invocations.size()) return false;  // another process has restarted the folder
     record.invocations[invocation].ended = timestamp();
     record.invocations[invocation].how = how;
+    record.invocations[invocation].signal = signal;
     return true;
   });
 }

@@ -51,8 +51,8 @@ class RunFolder {
   // Makes the folders and removes what killed processes left in them. Makes run.json or checks it
   // (check_same), adds the invocation to it and returns its index there.
   std::size_t begin(const RecordedBackbone& backbone, const std::string& recipe, Invocation invocation);
-  // Records how an invocation ended: "done", "interrupted" or "failed".
-  void end(std::size_t invocation, const std::string& how);
+  // Records how an invocation ended: "done", "interrupted" (and by which signal) or "failed".
+  void end(std::size_t invocation, const std::string& how, const std::string& signal = {});
   // Adds the task to run.json, or replaces what is recorded of it.
   void add_task(const RecordedTask& task);
 

@@ -46,7 +46,7 @@ void for_each_field(Invocation& i, F f) {
   f("device", i.device), f("instruction_set", i.instruction_set), f("winograd", i.winograd);
   f("bf16_order", i.bf16_order), f("tf32", i.tf32), f("threads", i.threads), f("decoders", i.decoders);
   f("data", i.data), f("init", i.init), f("order", i.order), f("clip_grey16", i.clip_grey16);
-  f("started", i.started), f("ended", i.ended), f("how", i.how);
+  f("started", i.started), f("ended", i.ended), f("how", i.how), f("signal", i.signal);
 }
 
 // Reads all fields. Returns false if `json` is no object or a field has another type.

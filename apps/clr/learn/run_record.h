@@ -32,6 +32,7 @@ struct Invocation {
   std::string data, init, order;    // paths given as --data, --init and --order; empty: not given
   bool clip_grey16 = false;         // of data::SetOptions
   std::string started, ended, how;  // times in UTC; how: "done", "interrupted" or "failed"
+  std::string signal;               // the one that interrupted it: "SIGTERM"
 };
 
 struct RunRecord {

@@ -180,7 +180,7 @@ std::vector<TaskOutcome> Session::run() {
     for (const std::size_t i : waiting) outcomes[i] = learn_and_tell(tasks_[i]);
   } catch (const Interrupted&) {
     observer_.end();
-    folder_.end(place, "interrupted");
+    folder_.end(place, "interrupted", observer_.stop_reason());
     folder_.rebuild_results();
     throw;
   } catch (const Error&) {
