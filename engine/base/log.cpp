@@ -3,10 +3,13 @@
 #include <cstdio>
 #include <string>
 
+#include "engine/base/utf8.h"
+
 namespace reprise {
 
 void log_line(std::string_view text) {
-  const std::string line = std::string(text) + "\n";  // one write, so that threads do not mix their lines
+  const std::string line =
+      escaped(text, keep_lines) + "\n";  // one write, so that threads do not mix their lines
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 void log_warning(std::string_view text) {

@@ -7,7 +7,8 @@
 
 namespace reprise {
 
-REPRISE_API void log_line(std::string_view text);     // as it is, with a newline
+// Writes the text and a newline. Bytes that are no printable UTF-8, as names from files may hold, become \xE9.
+REPRISE_API void log_line(std::string_view text);
 REPRISE_API void log_warning(std::string_view text);  // "warning: …"
 
 }  // namespace reprise
