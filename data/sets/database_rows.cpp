@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "data/sets/printable.h"
+#include "data/sets/names.h"
 #include "data/sets/split.h"
 #include "data/sets/walk.h"
 #include "engine/base/check.h"
@@ -22,7 +22,7 @@ std::string class_id_of(const SqliteValue& value, std::string& reason) {
   reason = "class_id is no whole number from 0";
   if (value.kind == SqliteValue::Kind::null) reason += ": NULL";
   if (value.kind == SqliteValue::Kind::integer) reason += fmt::format(": {}", value.integer);
-  if (value.kind == SqliteValue::Kind::text) reason += fmt::format(": '{}'", escaped(value.text));
+  if (value.kind == SqliteValue::Kind::text) reason += fmt::format(": '{}'", shown(value.text));
   return {};
 }
 
@@ -37,11 +37,11 @@ std::string relative_of(std::span<const SqliteValue> columns, const ImagePlace& 
     relative += value.text;
   }
   if (relative.empty() || relative.back() == '/') {
-    reason = fmt::format("its path '{}' names no file", escaped(relative));
+    reason = fmt::format("its path '{}' names no file", shown(relative));
     return {};
   }
   for (const fs::path& part : fs::path(place.prefix + relative))
-    if (part == "..") reason = fmt::format("its path '{}' leads upward", escaped(relative));
+    if (part == "..") reason = fmt::format("its path '{}' leads upward", shown(relative));
   return reason.empty() ? relative : std::string();
 }
 
