@@ -33,12 +33,12 @@ forbid engine/kernels/ref "engine/kernels/(cpu|cuda)/" "the reference knows no o
 core=$([ -d engine/base ] && echo 1650 || echo none)
 git ls-files '*.h' '*.cpp' '*.cu' '*.def' ':!tests/' | xargs wc -l | awk -v budgets="
   $core sum     ^engine/(core|autograd)/        -                                 core + autograd
-  16300 sum     ^engine/                        ^engine/cases/                    engine without cases
+  16450 sum     ^engine/                        ^engine/cases/                    engine without cases
   6800  sum     ^engine/kernels/cpu/            -                                 kernels/cpu
   1400  sum     ^engine/cases/                  -                                 cases
   7900  sum     ^data/                          -                                 data
-  10600 sum     ^apps/clr/                      -                                 apps/clr
-  39700 sum     .                               ^engine/cases/                    all without cases
+  10900 sum     ^apps/clr/                      -                                 apps/clr
+  40700 sum     .                               ^engine/cases/                    all without cases
   100   sum     ^engine/kernels/kernels.def     -                                 kernels.def
   220   largest ^engine/ops/.*cpp               -                                 an op
   60    largest ^layers/reprogramming/.*cpp     ^layers/reprogramming/method.cpp  a method

@@ -25,4 +25,8 @@ REPRISE_API std::string unescaped(std::string_view text);
 // What `escaped` keeps in a text of several lines whose names were escaped before.
 inline constexpr std::string_view keep_lines = "\n\t\\";
 
+// Returns whether two texts differ, and only in their Unicode form: a letter with its mark is one character (NFC)
+// or two (NFD). Exact for Hangul and Europe's Latin letters; elsewhere it takes any letter for the composed one.
+REPRISE_API bool differ_in_form_only(std::string_view first, std::string_view second);
+
 }  // namespace reprise

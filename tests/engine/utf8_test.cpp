@@ -79,5 +79,27 @@ TEST(Utf8, EveryTextReadsBack) {
   for (const std::string text : {"C:\\data", "\\x", "\\xG0", "\\x4", "a\\"}) EXPECT_EQ(unescaped(text), text);
 }
 
+TEST(Utf8, FormsOfOneName) {
+  const auto differ = [](std::string_view a, std::string_view b) {
+    EXPECT_EQ(differ_in_form_only(a, b), differ_in_form_only(b, a)) << a << " " << b;
+    return differ_in_form_only(a, b);
+  };
+  EXPECT_TRUE(differ("\xC3\x84pfel", "A\xCC\x88pfel"));
+  EXPECT_TRUE(differ("caf\xC3\xA9", "cafe\xCC\x81"));
+  EXPECT_TRUE(differ("caf\xC3\xA9 e\xCC\x81", "cafe\xCC\x81 \xC3\xA9"));        // mixed
+  EXPECT_TRUE(differ("ph\xE1\xBB\x9F", "pho\xCC\x9B\xCC\x89"));                 // two marks
+  EXPECT_TRUE(differ("\xE3\x81\x8C", "\xE3\x81\x8B\xE3\x82\x99"));              // kana
+  EXPECT_TRUE(differ("\xEA\xB0\x81", "\xE1\x84\x80\xE1\x85\xA1\xE1\x86\xA8"));  // Hangul
+  EXPECT_TRUE(differ("\xEA\xB0\x80", "\xE1\x84\x80\xE1\x85\xA1"));
+  EXPECT_FALSE(differ("\xEA\xB0\x82", "\xE1\x84\x80\xE1\x85\xA1\xE1\x86\xA8"));
+  EXPECT_FALSE(differ("\xC3\x84pfel", "\xC3\x84pfel"));
+  EXPECT_FALSE(differ("\xC3\x84pfel", "O\xCC\x88pfel"));  // another letter
+  EXPECT_FALSE(differ("\xC3\x84pfel", "Apfel"));
+  EXPECT_FALSE(differ("Apfel", "A\xCC\x88pfel"));
+  EXPECT_FALSE(differ("\xC3\x84pfel", "A\xCC\x88pfels"));
+  EXPECT_FALSE(differ("\xC3\x86", "A\xCC\x88"));
+  EXPECT_FALSE(differ("", "\xCC\x88"));
+}
+
 }  // namespace
 }  // namespace reprise
