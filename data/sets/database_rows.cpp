@@ -99,11 +99,15 @@ std::vector<DatabaseRow> read_rows(const SqliteFile& file, const SplitQuery& que
 
 void finish_database_task(Task& task, DatabaseRows rows, const ImagePlace& place, const SetOptions& options) {
   take_seed_subset(task, std::move(rows), options);
+  if (options.follow_links) return;
   Root root(place.root);
   std::vector<Unreadable> bad;
   for (const auto* samples : {&task.train, &task.val, &task.test})
     for (const Sample& s : *samples)
-      if (root.leaves(s.path)) bad.push_back({s.path, "a link on its way leads out of " + place.root});
+      if (root.leaves(s.path))
+        bad.push_back(
+            {s.path, fmt::format("a link on its way leads out of {}; --follow-links follows such links",
+                                 place.root)});
   if (bad.empty()) return;
   task.unreadable.insert(task.unreadable.end(), bad.begin(), bad.end());
   if (options.skip_bad) drop_unreadable(task, options, bad);

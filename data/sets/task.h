@@ -20,8 +20,9 @@ struct Unreadable {
   bool operator==(const Unreadable&) const = default;
 };
 
-// In a split the samples are sorted by label, and in a class by the bytes of their relative paths. Where
-// `ordered` is set, they stand as the data give them. An image's index counts from 0 in that order.
+// In a split the samples are sorted by label, and in a class by the bytes of their relative paths.
+// Where `ordered` is set, they stand as the data give them. An image's index counts from 0 in that
+// order.
 struct Task {
   std::string name;
   std::string id;  // a number in a database of tasks; empty where there is none

@@ -1,4 +1,5 @@
-// Folders as a data set sees them: names in the order of their bytes, without what systems leave there.
+// Folders as a data set sees them: names in the order of their bytes, without what systems leave
+// there.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,9 @@
 
 namespace reprise::data {
 
-// Returns whether systems and programs leave files or folders of this name among a user's own: names that begin
-// with a dot, desktop.ini, Thumbs.db, lost+found, @eaDir, photo.jpg:Zone.Identifier and their like.
+// Returns whether systems and programs leave files or folders of this name among a user's own:
+// names that begin with a dot, desktop.ini, Thumbs.db, lost+found, @eaDir,
+// photo.jpg:Zone.Identifier and their like.
 REPRISE_API bool is_skipped_name(const std::string& name);
 
 // What lies in a folder, each list sorted by bytes. A link is what it leads to.
@@ -36,8 +38,9 @@ struct ClassFiles {
   std::vector<std::string> notes;  // links that were not followed
 };
 
-// Collects the files of class folders and tells images by their content. Enters a real folder once in the
-// walker's life, and never one that encloses the folder it stands in. Error above `max_files` files.
+// Collects the files of class folders and tells images by their content. Enters a real folder once
+// in the walker's life, and never one that encloses the folder it stands in. Error above
+// `max_files` files.
 class REPRISE_API Walker {
  public:
   explicit Walker(std::int64_t max_files) : max_files_(max_files) {}

@@ -10,8 +10,10 @@ namespace reprise::clr {
 struct TrialOptions {
   std::string backbone, arch = "auto", data, task;  // task: empty for the first
   Recipe recipe;                                    // its `steps` is how many
+  bool follow_links = false;                        // of data::SetOptions
 };
-// --backbone, --arch, --data, --task, --method, --size, --batch, --lr, --optimizer, --penalty, --steps.
+// --backbone, --arch, --data, --task, --method, --size, --batch, --lr, --optimizer, --penalty, --steps,
+// --follow-links.
 // Returns that of --data, which is required.
 CLI::Option* add_trial_options(CLI::App& command, TrialOptions& options, int steps);
 

@@ -220,6 +220,7 @@ class Verification {
     s.order = order_;
     s.quiet = common_.quiet;
     s.clip_grey16 = record_.invocations.front().clip_grey16;
+    s.follow_links = record_.invocations.front().follow_links;
     s.argv = arguments_of_process();
     return s;
   }
@@ -330,7 +331,7 @@ void add_audit_verify(CLI::App& audit, Common& common) {
   c.add_option("run", o->run, "run folder")->required();
   c.add_option("--data", o->data, "its images (default: where the run found them)");
   c.add_option("--backbone", o->backbone, "its backbone (default: the one the run names)");
-  c.add_option("--tasks", o->tasks, "only these, divided by commas")->delimiter(',');
+  add_names_option(c, "--tasks", o->tasks, "only these, divided by commas (\\, is a comma in a name)");
   c.add_option("--scratch", o->scratch, "folder to train in (default: the system's temporary one)");
   c.add_flag("--anyway", o->anyway, "compare also where a recorded condition is not met here");
   c.callback([o, &common] {

@@ -10,6 +10,7 @@
 #include "engine/base/gpu.h"
 #include "engine/base/log.h"
 #include "engine/base/parallel.h"
+#include "engine/base/utf8.h"
 #include "engine/core/tensor.h"
 #include "engine/kernels/cpu/conv/bf16_order.h"
 #include "engine/kernels/cpu/conv/winograd.h"
@@ -121,13 +122,34 @@ CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, co
   return c;
 }
 
+void add_names_option(CLI::App& command, const char* option, std::vector<std::string>& names,
+                      const char* help) {
+  command.add_option_function<std::vector<std::string>>(
+      option,
+      [&names](const std::vector<std::string>& words) {
+        for (const std::string& word : words) {
+          names.emplace_back();
+          for (std::size_t i = 0; i < word.size(); ++i) {
+            const bool is_escape =
+                word[i] == '\\' && i + 1 < word.size() && (word[i + 1] == ',' || word[i + 1] == '\\');
+            if (word[i] == ',')
+              names.emplace_back();
+            else
+              names.back() += word[is_escape ? ++i : i];
+          }
+        }
+      },
+      help);
+}
+
 void print(std::string_view text) {
-  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  const std::string printed = escaped(text, keep_lines);
+  const bool written = std::fwrite(printed.data(), 1, printed.size(), stdout) == printed.size();
   REPRISE_CHECK(written && std::fflush(stdout) == 0, "standard output: could not write");
 }
 
 void print_json(const Json& json) {
-  print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  print(escaped_json(json).dump(2) + "\n");
 }
 
 std::vector<std::string> arguments_of_process() {

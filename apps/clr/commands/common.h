@@ -44,9 +44,14 @@ struct Common {
 // A subcommand with the common options on it.
 CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, const std::string& what);
 
-// Text on standard output; throws Error where that fails (a full disk, a closed pipe).
+// Adds an option that takes names divided by commas. `\,` is a comma of a name, `\\` a backslash.
+void add_names_option(CLI::App& command, const char* option, std::vector<std::string>& names,
+                      const char* help);
+
+// Writes text on standard output, what is not printable as \xE9. Throws Error where that fails (a full disk, a closed
+// pipe).
 void print(std::string_view text);
-// One JSON object on standard output.
+// Writes one JSON object on standard output, its texts as escaped_json has them.
 void print_json(const Json& json);
 // The command line of this process, as the system knows it.
 std::vector<std::string> arguments_of_process();

@@ -84,9 +84,8 @@ void add_convert(CLI::App& app, Common& common) {
   c.add_option("--backbone", o->backbone,
                "IN is a whole network as `clr reproduce` and the original program write it: OUT gets what "
                "the task learned on this backbone");
-  c.add_option("--classes", o->classes,
-               "names of the classes of such a task, divided by commas (default: 0, 1, ...)")
-      ->delimiter(',');
+  add_names_option(c, "--classes", o->classes,
+                   "names of the classes of such a task, divided by commas (default: 0, 1, ...)");
   c.callback([o, &common] { run_convert(common, *o); });
 }
 

@@ -4,12 +4,14 @@
 #include "apps/clr/learn/step.h"
 #include "apps/clr/learn/task_log.h"
 #include "data/io/file.h"
+#include "data/sets/names.h"
 
 namespace reprise::clr {
 namespace {
 
 struct EvalOptions {
   std::string run, data, backbone, split;
+  bool follow_links = false;
 };
 
 struct Row {
@@ -29,8 +31,8 @@ void relabel(std::vector<data::Sample>& samples, const data::Task& found, const 
     const std::string& name = found.classes[static_cast<std::size_t>(sample.label)];
     const auto at = std::find(file.classes.begin(), file.classes.end(), name);
     REPRISE_CHECK(at != file.classes.end(),
-                  "task {}: the data have a class '{}' that was never learned\n  file    {}", file.task, name,
-                  file.path);
+                  "task {}: the data have a class '{}' that was never learned\n  file    {}{}", file.task,
+                  name, file.path, data::other_form(name, file.classes, "data", "learned"));
     sample.label = static_cast<int>(at - file.classes.begin());
   }
 }
@@ -155,6 +157,7 @@ void run_eval(const EvalOptions& options, Common& common) {
   data::SetOptions sets = sets_of(partial_recipe(folder.record().recipe, options.run));
   sets.tasks = names;
   sets.absent_allowed = true;
+  sets.follow_links = options.follow_links;
   std::map<std::string, data::Task> found;
   for (auto& task : data::find_tasks(options.data, sets)) found.emplace(task.name, std::move(task));
 
@@ -193,6 +196,7 @@ void add_eval(CLI::App& app, Common& common) {
   c.add_option("--backbone", options->backbone, "its weight file (default: the one the run names)");
   c.add_option("--split", options->split, "test, val or train (default: test where there is one, else val)")
       ->check(CLI::IsMember({"test", "val", "train"}));
+  add_follow_links(c, options->follow_links);
   c.callback([options, &common] { run_eval(*options, common); });
 }
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "engine/base/log.h"
+
 namespace reprise::clr {
 namespace {
 
@@ -97,8 +99,7 @@ void Progress::epoch(int epoch, double train_loss, double train_accuracy, double
 void Progress::line(const std::string& text) {
   if (style_ == Style::quiet) return;
   clear_bar();
-  fmt::print(stderr, "{}\n", text);
-  std::fflush(stderr);
+  log_line(text);
 }
 
 void Progress::clear_bar() {

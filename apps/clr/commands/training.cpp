@@ -44,6 +44,17 @@ void add_split_options(CLI::App& c, double& val_fraction, std::int64_t& max_imag
   c.add_flag("--skip-bad", skip_bad, "leave out files that cannot be read");
 }
 
+void add_follow_links(CLI::App& c, bool& follow_links) {
+  c.add_flag("--follow-links", follow_links,
+             "also read a database's images where links lead out of its folder, as to another disk");
+}
+
+void add_tasks_option(CLI::App& c, std::vector<std::string>& tasks) {
+  add_names_option(c, "--tasks", tasks,
+                   "only these, by name or id, in this order, divided by commas (\\, is a comma in a name); "
+                   "paper53: those of the paper");
+}
+
 void complete(Recipe& recipe, const Common& common) {
   recipe.device = name_of(common.resolved_device().kind);
   recipe.dtype = name_of(common.resolved_dtype());

@@ -39,7 +39,7 @@ class RunFolder {
   std::string log_file(const std::string& task) const { return file_in("log", task, ".csv"); }
   std::string cache_dir() const { return path_ + "/cache"; }  // decoded pixels that memory cannot hold
 
-  bool exists() const { return std::filesystem::exists(path_ + "/run.json"); }
+  bool exists() const { return is_there(path_ + "/run.json"); }
   // Error where there is none or it is damaged.
   RunRecord record() const;
   // Error, naming the option, if the folder was begun with another backbone or recipe (JSON text).
@@ -49,7 +49,7 @@ class RunFolder {
   void end(std::size_t invocation, const std::string& how);
   void add_task(const RecordedTask& task);
 
-  bool is_finished(const std::string& task) const { return std::filesystem::exists(task_file(task)); }
+  bool is_finished(const std::string& task) const { return is_there(task_file(task)); }
   // The right to learn this task, or nothing while another process has it.
   std::optional<FileLock> claim(const std::string& task) const { return FileLock::try_lock(lock_file(task)); }
   // Removes what the owner of a finished task has left, if it was ended before it could.
@@ -66,6 +66,11 @@ class RunFolder {
   // `change` returns whether run.json is to be written.
   template <class Change>
   void update(Change change);
+  // False, too, where the system cannot tell: the path is too long, a folder is closed to us.
+  static bool is_there(const std::string& path) {
+    std::error_code error;
+    return std::filesystem::exists(path, error);
+  }
   std::string lock_file(const std::string& task) const { return file_in("state", task, ".lock"); }
   std::string file_in(const char* folder, const std::string& task, const char* ending) const;
   std::string path_;

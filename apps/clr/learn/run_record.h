@@ -29,9 +29,9 @@ struct Invocation {
   std::string version, compiler, flags, device, instruction_set, winograd, bf16_order, decoders;
   bool tf32 = false;
   int threads = 0;
-  std::string data, init, order;    // the folder of images; the files of --init and --order, empty for none
-  bool clip_grey16 = false;         // of data::SetOptions
-  std::string started, ended, how;  // UTC; "done", "interrupted" or "failed"
+  std::string data, init, order;  // the folder of images; the files of --init and --order, empty for none
+  bool clip_grey16 = false, follow_links = false;  // of data::SetOptions
+  std::string started, ended, how;                 // UTC; "done", "interrupted" or "failed"
 };
 
 struct RunRecord {

@@ -47,6 +47,7 @@ void Session::prepare() {
                    folder_.cache_dir(), options_.quiet,  [this] { return observer_.wants_stop(); }};
   data.sets.tasks = options_.tasks;
   data.sets.clip_grey16 = options_.clip_grey16;
+  data.sets.follow_links = options_.follow_links;
   tasks_ = load_tasks(data);
   for (const auto& task : tasks_)
     if (folder_.exists() && folder_.is_finished(task.task.name)) check_finished(task);
@@ -158,6 +159,7 @@ std::vector<TaskOutcome> Session::run() {
   invocation.init = absolute(options_.init);
   invocation.order = absolute(options_.order);
   invocation.clip_grey16 = options_.clip_grey16;
+  invocation.follow_links = options_.follow_links;
   const RecordedBackbone backbone = backbone_record();
   const std::size_t place = folder_.begin(backbone, recipe_text(options_.recipe), std::move(invocation));
   if (!backbone.copy.empty())

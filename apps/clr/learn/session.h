@@ -21,7 +21,7 @@ struct SessionOptions {
   std::vector<std::string> tasks;      // empty: all
   std::string init, order, log_steps;  // files; empty: none
   bool quiet = false, copy_backbone = false;
-  bool clip_grey16 = false;       // of data::SetOptions
+  bool clip_grey16 = false, follow_links = false;  // of data::SetOptions
   bool anomaly = false;           // stop at the first value that is not finite: see AnomalyWatch
   std::vector<std::string> argv;  // for run.json
   // Called for each task that is finished, now or before, with its file and the path of its log.

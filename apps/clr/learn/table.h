@@ -13,7 +13,7 @@ namespace reprise::clr {
 class Table {
  public:
   explicit Table(std::vector<std::string> titles, std::vector<bool> left = {});
-  // As many cells as titles.
+  // As many cells as titles. Names may hold any bytes: what is not printable is escaped.
   void row(std::vector<std::string> cells);
   void rule();  // a line across
   std::string text() const;

@@ -7,7 +7,8 @@
 
 namespace reprise::clr {
 
-// A field, in quotes where it needs them; and a line taken apart.
+// A field: escaped, so that the file is UTF-8 and has one row a line, and in quotes where it needs them; and a line
+// taken apart again.
 std::string csv_field(const std::string& text);
 std::vector<std::string> csv_fields(const std::string& line);
 // The file's lines after the first that have so many fields; none where there is no such file.
