@@ -35,8 +35,8 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
 }
 
-// The first column is the path, the last one the label. Tabs divide columns where there are any; else the last
-// blank does.
+// The first column is the path, the last one the label. Tabs divide columns where there are any;
+// else the last blank does.
 Line parse_line(std::string_view text, std::int64_t number, const std::string& file) {
   const bool tabs = text.find('\t') != text.npos;
   const std::size_t last = text.find_last_of(tabs ? "\t" : blanks), first = tabs ? text.find('\t') : last;
@@ -90,7 +90,7 @@ std::vector<std::string> classes_of(const std::vector<Line>& lines) {
   return classes;
 }
 
-// Shows the first part of a path that is absent where the disk has its name in another Unicode form.
+// Looks for the first part of a path that is absent; shows it where the disk has it in another form.
 std::string form_on_disk(const fs::path& path) {
   fs::path folder;
   std::error_code error;

@@ -25,7 +25,7 @@ std::string shown(std::string_view text) {
 }
 
 std::string why_no_task_name(std::string_view text) {
-  // The longest file name has 255 bytes on most systems. An ending is added, and "%" is written as "%25".
+  // Most systems take file names of 255 bytes. An ending is added, and "%" is written as "%25".
   const std::size_t bytes =
       text.size() + 2 * static_cast<std::size_t>(std::count(text.begin(), text.end(), '%'));
   if (text.empty()) return "it is empty";

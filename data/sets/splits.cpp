@@ -17,7 +17,7 @@ char small(char c) {
   return is_capital(c) ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-// The split that one of the words in a name means: "train2017", "images_val", "testA", "My Validation".
+// The split that one of the words in a name means: "train2017", "images_val", "testA".
 Split looks_like(std::string_view name) {
   std::string word;
   for (std::size_t i = 0; i <= name.size(); ++i) {
@@ -43,8 +43,8 @@ std::string reading_of(const std::vector<std::string>& names) {
   if (names.size() > most) text += fmt::format("\n  …             ({} in all)", names.size());
   return text +
          "\nSplits are called train (training), val (valid, validation, dev) and test (testing, eval), in "
-         "any case, "
-         "with or without _set, and nothing else lies beside them: rename the folders, or move what is no "
+         "any "
+         "case, with or without _set, and nothing else lies beside them: rename them, or move what is no "
          "split";
 }
 
@@ -83,10 +83,11 @@ Splits take_splits(const std::vector<std::string>& names, const std::string& whe
 
 std::optional<Splits> divide(const std::vector<std::string>& folders, const std::string& path,
                              const std::function<bool(const std::string&)>& holds_images) {
+  // Names that mean a split, and names that look like one. Of the latter `kinds` has all splits and
+  // `inside` those of folders without images of their own. `named_inside`: such a name means a split.
   std::size_t named = 0, alike = 0;
-  bool named_inside = false;  // one that means a split holds no images itself
-  std::set<Split> kinds,
-      inside;  // of those that look like splits: all, and those that hold no images themselves
+  std::set<Split> kinds, inside;
+  bool named_inside = false;
   for (const std::string& name : folders) {
     const Split split = looks_like(name);
     if (split == Split::none) continue;

@@ -22,8 +22,8 @@ std::u32string code_points(std::string_view text) {
   return points;
 }
 
-// Whether the character joins the one before it: accents, marks of Hebrew, Arabic and Indian scripts, the
-// voiced marks of kana, vowels and finals of Hangul.
+// Whether the character joins the one before it: accents, marks of Hebrew, Arabic and Indian
+// scripts, the voiced marks of kana, vowels and finals of Hangul.
 bool is_mark(char32_t c) {
   constexpr std::pair<char32_t, char32_t> ranges[] = {{0x300, 0x36F},   {0x483, 0x487},   {0x591, 0x5C7},
                                                       {0x64B, 0x65F},   {0x93C, 0x93C},   {0x9BC, 0x9BC},
@@ -42,8 +42,8 @@ std::u32string_view take_letter(std::u32string_view& text) {
   return letter;
 }
 
-// Whether `composed` may be the composed form of `letter`, a base and its marks. Exact for Hangul; for the
-// Latin letters of Europe the base must fit; elsewhere any character that is not ASCII may be meant.
+// Whether `composed` may be the composed form of `letter`, a base and its marks. Exact for Hangul;
+// for the Latin letters of Europe the base must fit; else any character that is not ASCII may be meant.
 bool composes(std::u32string_view composed, std::u32string_view letter) {
   constexpr std::string_view latin =  // the bases of U+00C0 to U+017F, "." where there is none
       "AAAAAA.CEEEEIIII.NOOOOO..UUUUY..aaaaaa.ceeeeiiii.nooooo..uuuuy.yAaAaAaCcCcCcCcDd.."
