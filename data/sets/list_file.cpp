@@ -90,7 +90,7 @@ std::vector<std::string> classes_of(const std::vector<Line>& lines) {
   return classes;
 }
 
-// Looks for the first part of a path that is absent; shows it where the disk has it in another form.
+// Looks for the first part of a path that is absent; shows both where the disk has another form.
 std::string form_on_disk(const fs::path& path) {
   fs::path folder;
   std::error_code error;

@@ -43,7 +43,7 @@ std::u32string_view take_letter(std::u32string_view& text) {
 }
 
 // Whether `composed` may be the composed form of `letter`, a base and its marks. Exact for Hangul;
-// for the Latin letters of Europe the base must fit; else any character that is not ASCII may be meant.
+// for Europe's Latin letters the base must fit; else it may be any character that is not ASCII.
 bool composes(std::u32string_view composed, std::u32string_view letter) {
   constexpr std::string_view latin =  // the bases of U+00C0 to U+017F, "." where there is none
       "AAAAAA.CEEEEIIII.NOOOOO..UUUUY..aaaaaa.ceeeeiiii.nooooo..uuuuy.yAaAaAaCcCcCcCcDd.."

@@ -1,4 +1,4 @@
-// Names as people and systems make them, through the program: what is printed, what files hold, what is refused.
+// Names as people and systems make them: what the program prints, writes and refuses.
 #include <gtest/gtest.h>
 
 #include <filesystem>

@@ -48,8 +48,8 @@ CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, co
 void add_names_option(CLI::App& command, const char* option, std::vector<std::string>& names,
                       const char* help);
 
-// Writes text on standard output, what is not printable as \xE9. Throws Error where that fails (a full disk, a closed
-// pipe).
+// Writes text on standard output, what is not printable as \xE9. Throws Error where that fails (a full
+// disk, a closed pipe).
 void print(std::string_view text);
 // Writes one JSON object on standard output, its texts as escaped_json has them.
 void print_json(const Json& json);

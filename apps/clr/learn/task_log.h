@@ -7,9 +7,10 @@
 
 namespace reprise::clr {
 
-// A field: escaped, so that the file is UTF-8 and has one row a line, and in quotes where it needs them; and a line
-// taken apart again.
+// Returns a field: escaped, so that the file is UTF-8 with one row a line, and in quotes where it
+// needs them.
 std::string csv_field(const std::string& text);
+// Takes a line apart.
 std::vector<std::string> csv_fields(const std::string& line);
 // The file's lines after the first that have so many fields; none where there is no such file.
 std::vector<std::vector<std::string>> csv_rows(const std::string& path, std::size_t fields);
