@@ -1,6 +1,7 @@
 // Names as people and systems make them: what the program prints, writes and refuses.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
