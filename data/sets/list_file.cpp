@@ -55,6 +55,8 @@ Line parse_line(std::string_view text, std::int64_t number, const std::string& f
 std::vector<Line> read_lines(const std::string& file, const SetOptions& options) {
   const auto bytes = read_file(file);
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  REPRISE_CHECK(!text.starts_with("\xFF\xFE") && !text.starts_with("\xFE\xFF"),
+                "{}: the list is UTF-16, expected UTF-8: save it so", file);
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   std::vector<Line> lines;
   std::unordered_map<std::string, std::int64_t> seen;
@@ -129,11 +131,10 @@ void read_split(Task& task, const std::string& file, std::vector<Sample>& sample
     if (task.unreadable.size() == before) reason += form_on_disk(fs::absolute(path));
     task.unreadable.push_back({path, std::move(reason)});
   }
-  REPRISE_CHECK(
-      !samples.empty(),
-      "{}: not one of its {} images can be read\n  first   {}\n  reason  {}\nPaths are absolute, or "
-      "relative to the list's folder",
-      file, lines.size(), shown(task.unreadable[before].path), task.unreadable[before].reason);
+  REPRISE_CHECK(!samples.empty(),
+                "{}: not one of its {} images can be read\n  first   {}\n  reason  {}\nThe first column is "
+                "a path, absolute or relative to the list's folder",
+                file, lines.size(), shown(task.unreadable[before].path), task.unreadable[before].reason);
 }
 
 // The lists of splits in a folder.

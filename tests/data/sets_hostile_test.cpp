@@ -124,6 +124,10 @@ TEST(Lists, StrangeLines) {
     EXPECT_NE(text.find(part), std::string::npos) << text;
   };
   has(message(""), "names no image");
+  has(message(std::string("\xFF\xFE"
+                          "a\0 \0b\0",
+                          8)),
+      "the list is UTF-16");
   has(message("\n# a.ppm 1\n"), "names no image");
   has(message("a.ppm 1\nb.ppm\n"), "line 2 has no label");
   has(message("a.ppm 1\nb.ppm \x01\n"), "the label of line 2 is not printable");

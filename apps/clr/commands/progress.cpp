@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "engine/base/log.h"
+#include "engine/base/utf8.h"
 
 namespace reprise::clr {
 namespace {
@@ -48,7 +49,7 @@ void Progress::begin(std::int64_t images) {
 }
 
 void Progress::begin_task(const std::string& task, int epochs, std::int64_t images_per_epoch) {
-  label_ = task;
+  label_ = escaped(task);
   epochs_ = epochs;
   epoch_images_ = images_per_epoch;
   steps_ = 0;
