@@ -16,7 +16,7 @@ bool contains(const std::vector<std::string>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// The splits of a task's folder; nothing where its folders are classes.
+// Returns the splits of a task's folder; nothing where its folders are classes.
 std::optional<Splits> splits_of(const std::string& path, const Listing& listing) {
   const auto splits =
       divide(listing.folders, path, [&](const std::string& name) { return holds_images(path + "/" + name); });

@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* database_name = "/0_collection/all_images.sqlite";
 
-// The folder of the collection below a root, "" where there is none.
+// Returns the folder of the collection below a root, "" where there is none.
 std::string collection_of(const std::string& root) {
   for (const char* below : {"/DCT_files", "/name-pending_collection", ""}) {
     std::error_code error;

@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The class id as text; empty and a reason where it is no whole number from 0.
+// Returns the class id as text; nothing, and a reason, where it is no whole number from 0.
 std::string class_id_of(const SqliteValue& value, std::string& reason) {
   if (value.kind == SqliteValue::Kind::integer && value.integer >= 0) return std::to_string(value.integer);
   const bool digits = value.kind == SqliteValue::Kind::text && value.size > 0 && value.size <= 18 &&
@@ -26,7 +26,7 @@ std::string class_id_of(const SqliteValue& value, std::string& reason) {
   return {};
 }
 
-// The image's path below the data set; empty and a reason where there is none.
+// Returns the image's path below the data set; nothing, and a reason, where the row has none.
 std::string relative_of(std::span<const SqliteValue> columns, const ImagePlace& place, std::string& reason) {
   std::string relative;
   for (const SqliteValue& value : columns) {
@@ -45,12 +45,12 @@ std::string relative_of(std::span<const SqliteValue> columns, const ImagePlace& 
   return reason.empty() ? relative : std::string();
 }
 
-// Real paths of folders, each asked for once.
+// Tells which paths lead out of a folder. Asks the system for a folder's real path once.
 class Root {
  public:
   explicit Root(const std::string& root) : root_(canonical(root)) {}
 
-  // A file that is not there is no business of ours: reading it will say so.
+  // False of a file that is absent: reading it will say so.
   bool leaves(const std::string& path) {
     const std::size_t slash = path.rfind('/');
     const auto [at, is_new] = outside_.emplace(path.substr(0, slash), false);

@@ -26,7 +26,7 @@ void check_options(const SetOptions& options) {
                 options.max_images);
 }
 
-// The place of a task in the list, or its size.
+// Returns the place of a task in the list, or the list's size.
 template <class Same>
 std::size_t place_of(const std::vector<TaskName>& tasks, const Same& same) {
   return static_cast<std::size_t>(std::find_if(tasks.begin(), tasks.end(), same) - tasks.begin());
@@ -38,7 +38,7 @@ std::size_t place_of_paper_task(const std::vector<TaskName>& tasks, const PaperT
   return place_of(tasks, [&](const TaskName& t) { return have_ids ? t.id == id : t.name == wanted.name; });
 }
 
-// A few names for a message, as --tasks takes them.
+// Joins a few names for a message, written as --tasks takes them.
 std::string some_of(std::vector<std::string> names) {
   constexpr std::size_t most = 60;
   for (std::string& name : names) {

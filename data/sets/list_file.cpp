@@ -35,8 +35,8 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
 }
 
-// The first column is the path, the last one the label. Tabs divide columns where there are any;
-// else the last blank does.
+// Takes a line apart. The first column is the path, the last one the label. Tabs divide the columns
+// where there are any; else the last blank does.
 Line parse_line(std::string_view text, std::int64_t number, const std::string& file) {
   const bool tabs = text.find('\t') != text.npos;
   const std::size_t last = text.find_last_of(tabs ? "\t" : blanks), first = tabs ? text.find('\t') : last;
@@ -137,7 +137,7 @@ void read_split(Task& task, const std::string& file, std::vector<Sample>& sample
                 file, lines.size(), shown(task.unreadable[before].path), task.unreadable[before].reason);
 }
 
-// The lists of splits in a folder.
+// Returns the names of a folder's lists that name a split.
 std::vector<std::string> lists_in(const std::string& dir) {
   std::vector<std::string> lists = list_folder(dir).files;
   std::erase_if(lists, [](const std::string& name) {

@@ -31,7 +31,7 @@ std::string why_no_data_set(std::span<const SqliteValue> row) {
   return why.empty() ? why : fmt::format("dataset_name '{}': {}", shown(row[1].text), why);
 }
 
-// By ascending id. A row that names no data set is warned about.
+// Returns the data sets by ascending id. Warns of a row that names none.
 std::vector<DataSet> read_data_sets(const SqliteFile& file) {
   std::vector<DataSet> sets;
   std::int64_t number = 0;

@@ -17,7 +17,7 @@ char small(char c) {
   return is_capital(c) ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-// The split that one of the words in a name means: "train2017", "images_val", "testA".
+// Returns the split that a word in the name means: "train2017", "images_val", "testA".
 Split looks_like(std::string_view name) {
   std::string word;
   for (std::size_t i = 0; i <= name.size(); ++i) {
@@ -83,8 +83,8 @@ Splits take_splits(const std::vector<std::string>& names, const std::string& whe
 
 std::optional<Splits> divide(const std::vector<std::string>& folders, const std::string& path,
                              const std::function<bool(const std::string&)>& holds_images) {
-  // Names that mean a split, and names that look like one. Of the latter, `kinds` has all splits and
-  // `inside` those of folders without images of their own; `named_inside`: one of these means a split.
+  // Counts names that mean a split, and names that look like one. Of the latter, `kinds` has every
+  // split, and `inside` those of folders without own images. `named_inside`: one of these is named so.
   std::size_t named = 0, alike = 0;
   std::set<Split> kinds, inside;
   bool named_inside = false;

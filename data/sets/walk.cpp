@@ -52,7 +52,7 @@ bool is_skipped_name(const std::string& name) {
                                               "@recently-snapshot",  // disk stations
                                               "lost+found"};
   const std::string small = lower_case(name);
-  // A colon that Windows does not take in a name may come as U+F03A.
+  // Windows allows no colon in a name; some systems write U+F03A for it.
   return name.starts_with('.') || names.contains(small) || small.ends_with(":zone.identifier") ||
          small.ends_with("\xEF\x80\xBAzone.identifier");
 }

@@ -128,8 +128,7 @@ TEST_F(Names, a_comma_in_a_task_s_name) {
     EXPECT_EQ(o.status, 0) << o.err;
     std::vector<std::string> found;
     const json all = json::parse(o.out);
-    for (const json& task : all["tasks"])
-      found.push_back(unescaped(task["name"].get<std::string>()));
+    for (const json& task : all["tasks"]) found.push_back(unescaped(task["name"].get<std::string>()));
     return found;
   };
   using Found = std::vector<std::string>;
@@ -168,6 +167,18 @@ TEST_F(Names, another_unicode_form_at_evaluation) {
   EXPECT_SAYS(o.err, "that was never learned");
   EXPECT_SAYS(o.err, "(\\xC3\\x84pfel)");
   EXPECT_SAYS(o.err, "(A\\xCC\\x88pfel)");
+  // The same of a task's name.
+  const std::string composed = "\xC3\xB6l", decomposed = "o\xCC\x88l";
+  fs::rename(dir / "data/pets", dir / ("data/" + composed));
+  ASSERT_EQ(train(dir / "data").status, 0);
+  fs::rename(dir / ("data/" + composed), dir / ("data/" + decomposed));
+  const Outcome absent = clr({"eval", "--run", dir / "run", "--data", dir / "data", "--device", "cpu"});
+  EXPECT_EQ(absent.status, 1);
+  EXPECT_SAYS(absent.err, "(\\xC3\\xB6l)");
+  EXPECT_SAYS(absent.err, "(o\\xCC\\x88l)");
+  const Outcome again = train(dir / "data");
+  EXPECT_SAYS(again.err, "is new here");
+  EXPECT_SAYS(again.err, "(o\\xCC\\x88l)");
 }
 
 TEST_F(Names, nothing_from_a_file_reaches_the_terminal_raw) {

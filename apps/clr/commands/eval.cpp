@@ -184,6 +184,13 @@ void run_eval(const EvalOptions& options, Common& common) {
   if (absent.empty()) return;
   log_line(fmt::format("clr: learned, but absent from {}: {}", options.data, fmt::join(absent, ", ")));
   common.exit_status = 1;
+  try {
+    sets.tasks = absent;
+    sets.absent_allowed = false;
+    data::find_tasks(options.data, sets);
+  } catch (const Error& e) {
+    log_line(e.what());  // which tasks there are, and whose name only looks like a learned one's
+  }
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "apps/clr/learn/table.h"
 #include "data/io/file.h"
 #include "data/loader/order.h"
+#include "data/sets/names.h"
 #include "data/weights/weight_file.h"
 #include "engine/base/check.h"
 #include "engine/base/log.h"
@@ -49,8 +50,15 @@ void Session::prepare() {
   data.sets.clip_grey16 = options_.clip_grey16;
   data.sets.follow_links = options_.follow_links;
   tasks_ = load_tasks(data);
-  for (const auto& task : tasks_)
-    if (folder_.exists() && folder_.is_finished(task.task.name)) check_finished(task);
+  const std::vector<std::string> finished =
+      folder_.exists() ? folder_.finished_tasks() : std::vector<std::string>();
+  for (const auto& task : tasks_) {
+    const std::string& name = task.task.name;
+    if (folder_.exists() && folder_.is_finished(name))
+      check_finished(task);
+    else if (const std::string form = data::other_form(name, finished, "data", "learned"); !form.empty())
+      log_warning(fmt::format("{}: task {} is new here{}", folder_.path(), name, form));
+  }
   check_single_task();
   estimate();
 }
