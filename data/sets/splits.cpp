@@ -83,8 +83,8 @@ Splits take_splits(const std::vector<std::string>& names, const std::string& whe
 
 std::optional<Splits> divide(const std::vector<std::string>& folders, const std::string& path,
                              const std::function<bool(const std::string&)>& holds_images) {
-  // Counts names that mean a split, and names that look like one. Of the latter, `kinds` has every
-  // split, and `inside` those of folders without own images. `named_inside`: one of these is named so.
+  // Names that mean a split, and names that look like one. Of the latter, `kinds` has every split,
+  // and `inside` those of folders that hold no images; `named_inside`: one of these means a split.
   std::size_t named = 0, alike = 0;
   std::set<Split> kinds, inside;
   bool named_inside = false;
