@@ -20,6 +20,7 @@
 #include "data/loader/check_readable.h"
 #include "data/sets/find_tasks.h"
 #include "engine/autograd/autograd.h"
+#include "engine/base/utf8.h"
 #include "engine/core/storage.h"
 #include "engine/ops/ops.h"
 #include "layers/reprogramming/method.h"
@@ -191,11 +192,48 @@ TEST(RunFolder, names_that_are_no_file_names) {
 }
 
 TEST(RunFolder, csv_fields_read_back) {
-  for (const std::string text : {"plain", "a,b", "say \"no\"", ""}) {
+  for (const std::string text :
+       {"plain", "a,b", "say \"no\"", "", "caf\xE9", "a\\b", "\\xE9", "two\nlines\r", "\x1B[2J,"}) {
+    EXPECT_TRUE(is_printable(csv_field(text))) << csv_field(text);
     const auto fields = csv_fields("first," + csv_field(text) + ",last");
     ASSERT_EQ(fields.size(), 3u);
     EXPECT_EQ(fields[1], text);
   }
+  EXPECT_EQ(csv_field("caf\xE9"), "caf\\xE9");
+  EXPECT_EQ(csv_field("a\\b"), "a\\\\b");
+  EXPECT_EQ(csv_fields("C:\\data,x")[0], "C:\\data");  // a file of an older clr
+}
+
+TEST(RunRecord, paths_of_any_bytes_read_back_and_the_file_is_utf8) {
+  const TempDir dir;
+  const std::string path = dir / "run.json", odd = "/da\xE9ta/a\\b\n\\xE9";
+  RunRecord record;
+  record.recipe = "{}";
+  record.backbone.path = odd;
+  record.tasks.emplace_back().name = "back\\slash";
+  Invocation& call = record.invocations.emplace_back();
+  call.argv = {"clr", "train", "--data=" + odd};
+  call.data = odd;
+  write_run_record(path, record);
+  const auto json = nlohmann::json::parse(read_text(path));  // throws where it is not UTF-8
+  EXPECT_EQ(json["invocations"][0]["data"], "/da\\xE9ta/a\\\\b\n\\\\xE9");
+  EXPECT_TRUE(json["tasks"].contains("back\\\\slash"));
+  for (int i = 0; i < 3; ++i) {
+    const RunRecord read = read_run_record(path);
+    EXPECT_EQ(read.backbone.path, odd);
+    EXPECT_EQ(read.invocations.at(0).data, odd);
+    EXPECT_EQ(read.invocations[0].argv.at(2), "--data=" + odd);
+    ASSERT_EQ(read.tasks.size(), 1u);
+    EXPECT_EQ(read.tasks[0].name, "back\\slash");
+    write_run_record(path, read);
+  }
+  // A record of an older clr, whose names are not escaped.
+  write_text(
+      path,
+      R"({"format": "reprise run 1", "backbone": {}, "recipe": {}, "tasks": {"a\\b": {}}, "invocations": []})");
+  write_run_record(path, read_run_record(path));
+  ASSERT_EQ(read_run_record(path).tasks.size(), 1u);
+  EXPECT_EQ(read_run_record(path).tasks[0].name, "a\\b");
 }
 
 TEST(Recipe, differences_are_named) {
@@ -319,7 +357,7 @@ TEST(RunRecord, keeps_what_it_does_not_know) {
   EXPECT_EQ(json["invocations"][0].dump(),
             R"({"argv":["clr","train","--data","d"],"threads":null,"new":{"deep":5},"how":"done"})");
   EXPECT_EQ(json["invocations"][1].dump(),
-            R"({"argv":[],"version":"9","tf32":false,"threads":0,"clip_grey16":false})");
+            R"({"argv":[],"version":"9","tf32":false,"threads":0,"clip_grey16":false,"follow_links":false})");
 }
 
 TEST(RunFolder, a_call_ends_though_the_folder_is_another) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the hand-made seed files of corpus/: lists, databases, rows, logs, orders. Files found by fuzzing are beside them."""
+"""Writes the hand-made seed files of corpus/: lists, folders, names, databases, rows, logs, orders. Files found by fuzzing are beside them."""
 import os
 import sqlite3
 
@@ -11,6 +11,7 @@ def path(name):
 
 
 def write(name, content):
+    os.makedirs(os.path.dirname(path(name)), exist_ok=True)
     with open(path(name), "wb") as file:
         file.write(content)
 
@@ -26,6 +27,13 @@ def database(name, sql):
 
 write("list/labels", b"# two classes\na.pgm cat\nb.pgm dog\nc c.pgm cat\n")
 write("list/numbers", b"\xef\xbb\xbfa.pgm\t10\r\n\r\n./b.pgm\t9\r\nabsent.pgm 9\n")
+write("list/tabs", b"a.pgm\tgolden cat\nb.pgm\t7\tgolden dog\nc c.pgm\t\tgolden cat\n")
+write("folders/splits", b"a/Training/x/1\na/Training/y/2\na/valid_set/x/3\na/Testing/y/4\na/@eaDir/5\nb/x/6\nb/y/desktop.ini\nb/y/7\n")
+write("folders/unclear", b"train2017/x/1\nval2017/x/2\nannotations/x/3\n")
+write("folders/classes", b"train/1\ntrain/2\nbus/3\nbus/deep/4\n")
+write("folders/twice", "train/Ä/1\ntrain/b/2\nval/A\u0308/3\nval/b/4\n".encode())
+write("names/forms", "Äpfel각A\u0308pfel\u1100\u1161\u11a8".encode())
+write("names/bytes", b"caf\xe9\\x1b[2J\x1b\xe2\x80\xae\xed\xa0\x80")
 database("skill_database/small", """
 CREATE TABLE datasets(dataset_id INTEGER PRIMARY KEY, dataset_name TEXT, good INTEGER);
 CREATE TABLE files(path TEXT, filename TEXT, class_id INTEGER, dataset_id INTEGER, problem INTEGER, "set" INTEGER);

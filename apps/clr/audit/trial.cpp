@@ -22,6 +22,7 @@ Option add_trial_options(Command c, TrialOptions& o, int steps) {
                       {"optimizer", "adam, sgd (momentum 0.9)"},
                       {"penalty", "norms added to the loss: l2, l1, l12, none"},
                       {"steps", "number of steps"}});
+  add_follow_links(c, o.follow_links);
   return data;
 }
 
@@ -36,6 +37,7 @@ Trial::Trial(TrialOptions options, const Common& common) : options_(std::move(op
   DataOptions data{options_.data, {},
                    recipe.size,   (std::filesystem::temp_directory_path() / "clr-audit").string(),
                    common.quiet,  stop_requested};
+  data.sets.follow_links = options_.follow_links;
   if (options_.task.empty()) {
     const auto tasks = data::find_tasks(options_.data, data.sets);
     REPRISE_CHECK(!tasks.empty(), "{}: no task found", options_.data);

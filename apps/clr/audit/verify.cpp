@@ -221,6 +221,7 @@ class Verification {
     s.order = order_;
     s.quiet = common_.quiet;
     s.clip_grey16 = record_.invocations.front().clip_grey16;
+    s.follow_links = record_.invocations.front().follow_links;
     s.argv = arguments_of_process();
     return s;
   }
@@ -334,7 +335,7 @@ void add_audit_verify(Command audit, Common& common) {
   c.add_option("run", o->run, "run folder").required();
   c.add_option("--data", o->data, "the run's images (default: where the run found them)");
   c.add_option("--backbone", o->backbone, "the run's backbone (default: the file that the run names)");
-  c.add_option("--tasks", o->tasks, "only these tasks, separated by commas").comma_separated();
+  c.add_names("--tasks", o->tasks, "only these tasks, separated by commas (\\, is a comma in a name)");
   c.add_option("--scratch", o->scratch, "folder to train in (default: the system's temporary folder)");
   c.add_flag("--anyway", o->anyway, "compare even if a recorded condition is not met here");
   c.callback([o, &common] {

@@ -9,6 +9,7 @@
 #include "engine/base/gpu.h"
 #include "engine/base/log.h"
 #include "engine/base/parallel.h"
+#include "engine/base/utf8.h"
 #include "engine/core/tensor.h"
 #include "engine/kernels/cpu/conv/bf16_order.h"
 #include "engine/kernels/cpu/conv/winograd.h"
@@ -123,12 +124,13 @@ Command add_command(Command app, Common& common, const std::string& name, const 
 }
 
 void print(std::string_view text) {
-  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  const std::string printed = escaped(text, keep_lines);
+  const bool written = std::fwrite(printed.data(), 1, printed.size(), stdout) == printed.size();
   REPRISE_CHECK(written && std::fflush(stdout) == 0, "standard output: could not write");
 }
 
 void print_json(const Json& json) {
-  print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  print(escaped_json(json).dump(2) + "\n");
 }
 
 std::vector<std::string> arguments_of_process() {

@@ -43,10 +43,10 @@ struct Common {
 // Adds a subcommand with the common options. `what`: its line in the help.
 Command add_command(Command app, Common& common, const std::string& name, const std::string& what);
 
-// Writes the text to standard output and flushes it.
+// Writes the text to standard output and flushes it; bytes that are not printable become \xE9.
 // Throws Error if that fails (a full disk, a closed pipe).
 void print(std::string_view text);
-// Writes one JSON object, indented, to standard output.
+// Writes one JSON object, indented, to standard output; its texts are as in escaped_json.
 void print_json(const Json& json);
 // Returns the command line of this process, the program first.
 std::vector<std::string> arguments_of_process();

@@ -85,9 +85,8 @@ void add_convert(Command app, Common& common) {
   c.add_option("--backbone", o->backbone,
                "IN is a whole network as `clr reproduce` and the original write it: OUT gets what "
                "the task learned on this backbone");
-  c.add_option("--classes", o->classes,
-               "with --backbone: names of the task's classes, separated by commas (default: 0, 1, ...)")
-      .comma_separated();
+  c.add_names("--classes", o->classes,
+              "with --backbone: names of the task's classes, separated by commas (default: 0, 1, ...)");
   c.callback([o, &common] { run_convert(common, *o); });
 }
 

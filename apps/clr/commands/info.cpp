@@ -1,5 +1,6 @@
 // clr info: prints what a weight file or task file holds.
 #include "apps/clr/commands/commands.h"
+#include "engine/base/utf8.h"
 #include "layers/summary.h"
 
 namespace reprise::clr {
@@ -122,7 +123,8 @@ std::string text_of(const Facts& f) {
   text += line("SHA-256", f.file.file_sha256);
   text += f.task ? task_text(*f.task) : network_text(f);
   if (!f.task)
-    for (const auto& [key, value] : f.file.metadata) text += line("metadata", key + " = " + value);
+    for (const auto& [key, value] : f.file.metadata)
+      text += line("metadata", escaped(key + " = " + value, "\\"));
   for (const std::string& s : f.file.converted) text += line("changed", s);
   for (const std::string& s : f.file.skipped) text += line("skipped", s);
   Table table({"tensor", "shape", "dtype", "bytes"}, {true, true, true, false});

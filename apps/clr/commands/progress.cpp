@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "engine/base/log.h"
+#include "engine/base/utf8.h"
+
 namespace reprise::clr {
 namespace {
 
@@ -51,7 +54,7 @@ void Progress::begin(std::int64_t images) {
 }
 
 void Progress::begin_task(const std::string& task, int epochs, std::int64_t images_per_epoch) {
-  label_ = task;
+  label_ = escaped(task);
   epochs_ = epochs;
   epoch_images_ = images_per_epoch;
   steps_ = 0;
@@ -101,7 +104,7 @@ void Progress::epoch(int epoch, double train_loss, double train_accuracy, double
 void Progress::line(const std::string& text) {
   if (style_ == Style::quiet) return;
   clear_bar();
-  show(text + "\n");
+  log_line(text);
 }
 
 void Progress::clear_bar() {

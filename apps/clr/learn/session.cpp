@@ -11,6 +11,7 @@
 #include "apps/clr/learn/table.h"
 #include "data/io/file.h"
 #include "data/loader/order.h"
+#include "data/sets/names.h"
 #include "data/weights/weight_file.h"
 #include "engine/base/check.h"
 #include "engine/base/log.h"
@@ -47,9 +48,17 @@ void Session::prepare() {
                    folder_.cache_dir(), options_.quiet,  [this] { return observer_.wants_stop(); }};
   data.sets.tasks = options_.tasks;
   data.sets.clip_grey16 = options_.clip_grey16;
+  data.sets.follow_links = options_.follow_links;
   tasks_ = load_tasks(data);
-  for (const auto& task : tasks_)
-    if (folder_.exists() && folder_.is_finished(task.task.name)) check_finished(task);
+  const std::vector<std::string> finished =
+      folder_.exists() ? folder_.finished_tasks() : std::vector<std::string>();
+  for (const auto& task : tasks_) {
+    const std::string& name = task.task.name;
+    if (folder_.exists() && folder_.is_finished(name))
+      check_finished(task);
+    else if (const std::string form = data::other_form(name, finished, "data", "learned"); !form.empty())
+      log_warning(fmt::format("{}: task {} is new here{}", folder_.path(), name, form));
+  }
   check_single_task();
   estimate();
 }
@@ -159,6 +168,7 @@ std::vector<TaskOutcome> Session::run() {
   invocation.init = absolute(options_.init);
   invocation.order = absolute(options_.order);
   invocation.clip_grey16 = options_.clip_grey16;
+  invocation.follow_links = options_.follow_links;
   const RecordedBackbone backbone = backbone_record();
   const std::size_t place = folder_.begin(backbone, recipe_text(options_.recipe), std::move(invocation));
   if (!backbone.copy.empty())
