@@ -96,7 +96,7 @@ REPRISE_BODY weigh_rows_body(const Filter& f, const std::uint8_t* source, std::s
         std::memcpy(&pixel, wide + r * in_row + 3 * (f.first[i] + x), sizeof pixel);
         sum[r] += w[x] * pixel;
       }
-    // A fourth lane is written over by the next pixel, or lies behind its row.
+    // A fourth lane is written over by the next pixel, or lies after its row.
     for (std::size_t r = 0; r < group; ++r)
       std::memcpy(sums + r * (out_row + 1) + 3 * i, &sum[r], sizeof sum[r]);
   }

@@ -52,7 +52,7 @@ class REPRISE_API ImageStore {
   std::vector<std::int64_t> labels() const;
 
   // Returns a SHA-256 as 64 lower-case digits. It goes over the label (8 bytes, little-endian) and
-  // the SHA-256 of the pixels (size*size*3 bytes, H,W,RGB) of each image in turn.
+  // the SHA-256 of the pixels (size*size*3 bytes, H,W,RGB) of each image, in their order.
   std::string digest() const;
 
  private:

@@ -98,7 +98,7 @@ std::vector<DatabaseRow> read_rows(const SqliteFile& file, const SplitQuery& que
 }
 
 void finish_database_task(Task& task, DatabaseRows rows, const ImagePlace& place, const SetOptions& options) {
-  take_seed_subset(task, std::move(rows), options);
+  take_original_subset(task, std::move(rows), options);
   if (options.follow_links) return;
   Root root(place.root);
   std::vector<Unreadable> bad;

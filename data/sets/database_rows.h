@@ -6,7 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "data/sets/seed_subset.h"
+#include "data/sets/original_subset.h"
 #include "data/sets/sqlite_file.h"
 #include "data/sets/task.h"
 
@@ -32,7 +32,7 @@ struct SplitQuery {
 std::vector<DatabaseRow> read_rows(const SqliteFile& file, const SplitQuery& query, const ImagePlace& place,
                                    Task& task, const SetOptions& options);
 
-// Gives the task labels and splits (take_seed_subset). Then makes those images unreadable that a
+// Gives the task labels and splits (take_original_subset). Then makes those images unreadable that a
 // link on the way puts outside the root, unless SetOptions::follow_links is set.
 void finish_database_task(Task& task, DatabaseRows rows, const ImagePlace& place, const SetOptions& options);
 

@@ -20,7 +20,7 @@ bool is_skill_database(const std::string& root);
 // 0, by ascending id, and warns of each that cannot be learned. A task's rows have problem = 0 and
 // stand in set 0 (train), 1 (val) or 2 (test). An image lies at original_images/ + dataset_name +
 // path + filename. Task::id is the dataset_id, and the classes are named by their ids. Splits,
-// labels and order are those of the original program (seed_subset.h). Error: no SQLite in this
+// labels and order are those of the original (original_subset.h). Error: no SQLite in this
 // build; no such task; a missing table or column; two data sets of one id or name.
 std::vector<Task> find_skill_tasks(const std::string& root, const SetOptions& options);
 

@@ -1,4 +1,4 @@
-// Labels and images of a task, as the original CLR program takes them from the rows of a database.
+// Labels and images of a task, as the original takes them from the rows of a database.
 // Private to data/sets.
 #pragma once
 
@@ -43,6 +43,6 @@ std::int64_t images_per_class(std::int64_t total, std::int64_t classes);
 //   training lacks.
 // Throws Unlearnable where there are fewer than two classes, or where only one of training and
 // validation has a class. With skip_bad such a class's rows are left out, and a note says so.
-void take_seed_subset(Task& task, DatabaseRows rows, const SetOptions& options);
+void take_original_subset(Task& task, DatabaseRows rows, const SetOptions& options);
 
 }  // namespace reprise::data

@@ -1,4 +1,4 @@
-#include "data/sets/seed_subset.h"
+#include "data/sets/original_subset.h"
 
 #include <algorithm>
 #include <unordered_map>
@@ -90,7 +90,7 @@ std::int64_t images_per_class(std::int64_t total, std::int64_t classes) {
   return twice_rest > classes || (twice_rest == classes && whole % 2 == 1) ? whole + 1 : whole;
 }
 
-void take_seed_subset(Task& task, DatabaseRows rows, const SetOptions& options) {
+void take_original_subset(Task& task, DatabaseRows rows, const SetOptions& options) {
   std::vector<ClassRows> train = by_class(rows.train), val = by_class(rows.val), test = by_class(rows.test);
   // First decides which classes count: a class that does not may be absent from the other split.
   const ClassIds all_of_train = ids_of(train);
