@@ -1,5 +1,4 @@
-// stb_image behind a budget, private to this folder. Callers check a file's structure before they hand it
-// over.
+// stb_image within a budget of memory. Private to data/. Callers check a file's structure first.
 #pragma once
 
 #include "data/image/decoders.h"
@@ -17,6 +16,9 @@ std::vector<std::uint16_t> stb_decode_grey16(Bytes bytes, int width, int height)
 bool stb_size(Bytes bytes, int& width, int& height);
 // Inflates a zlib stream; empty where it is broken.
 std::vector<std::uint8_t> stb_inflate(Bytes bytes, std::int64_t budget);
+
+// Inflates a raw deflate stream into `to`, which it must fill exactly; false where it does not or is broken.
+bool stb_inflate_raw(Bytes bytes, std::span<std::byte> to);
 
 std::string stb_version();
 

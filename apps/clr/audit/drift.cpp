@@ -158,6 +158,7 @@ void add_audit_drift(CLI::App& audit, Common& common) {
                   "the loss of the first steps in every device, dtype and instruction set, side by side");
   const auto o = std::make_shared<DriftOptions>();
   add_trial_options(c, o->trial, 50);
+  add_weight_options(c, common);
   c.add_flag("--only", o->only, "one column alone: that of --device and --dtype");
   c.callback([o, &common] { run_drift(*o, common); });
 }

@@ -31,7 +31,7 @@ Trial::Trial(TrialOptions options, const Common& common) : options_(std::move(op
   recipe.method = checked_method(recipe.method);
   complete(recipe, common);
   common.begin();
-  backbone_ = backbone_for(recipe.method, options_.backbone, options_.arch, common.resolved_device(),
+  backbone_ = backbone_for(recipe.method, common.weights(options_.backbone), options_.arch, common.resolved_device(),
                            common.resolved_dtype());
   if (recipe.size == 0) recipe.size = backbone_.size;
   DataOptions data{options_.data, {},

@@ -199,7 +199,7 @@ class Verification {
     wanted.arch = b.arch;
     wanted.backbone_identity = b.identity;
     Backbone backbone =
-        backbone_of(wanted, options_.backbone, common_.resolved_device(), common_.resolved_dtype());
+        backbone_of(wanted, common_.weights(options_.backbone), common_.resolved_device(), common_.resolved_dtype());
     condition("backbone", b.identity, backbone.identity);
     if (!backbone.is_none()) condition("backbone's file", b.file_sha256, backbone.file_sha256);
     return backbone;
@@ -330,6 +330,7 @@ void add_audit_verify(CLI::App& audit, Common& common) {
   c.add_option("run", o->run, "run folder")->required();
   c.add_option("--data", o->data, "its images (default: where the run found them)");
   c.add_option("--backbone", o->backbone, "its backbone (default: the one the run names)");
+  add_weight_options(c, common);
   c.add_option("--tasks", o->tasks, "only these, divided by commas")->delimiter(',');
   c.add_option("--scratch", o->scratch, "folder to train in (default: the system's temporary one)");
   c.add_flag("--anyway", o->anyway, "compare also where a recorded condition is not met here");

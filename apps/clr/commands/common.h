@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "apps/clr/learn/backbone.h"
 #include "apps/clr/learn/json.h"
 #include "engine/base/error.h"
 #include "engine/core/device.h"
@@ -30,6 +32,7 @@ struct Common {
   std::uint64_t seed = 0;
   std::string winograd;    // "on", "off"; empty: what REPRISE_WINOGRAD says
   std::string bf16_order;  // "pairs", "blocks"; empty: what REPRISE_BF16_ORDER says, else what is fast here
+  std::optional<std::string> section, prefix;  // of the command's weight file
   bool tf32 = false, quiet = false, json = false;
   int exit_status = 0;  // what main returns when the command comes to its end
 
@@ -37,12 +40,17 @@ struct Common {
   // alone and implies it), and Error where this machine or build cannot.
   Device resolved_device() const;
   DType resolved_dtype() const;
+  // The file, with what --section and --prefix say of it.
+  WeightSource weights(const std::string& path, const std::string& identity = {}) const;
   // Sets the engine's switches and, unless quiet, prints device, dtype, instruction set and threads.
   void begin() const;
 };
 
 // A subcommand with the common options on it.
 CLI::App& add_command(CLI::App& app, Common& common, const std::string& name, const std::string& what);
+
+// Adds --section and --prefix: which tensors of its weight file a command means.
+void add_weight_options(CLI::App& command, Common& common);
 
 // Text on standard output; throws Error where that fails (a full disk, a closed pipe).
 void print(std::string_view text);

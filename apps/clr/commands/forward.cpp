@@ -122,7 +122,7 @@ void run_forward(const Common& common, const ForwardOptions& o) {
   if (task) method = task->method;
   const std::string arch = task && o.arch == "auto" ? task->arch : o.arch;
   const Backbone backbone =
-      backbone_for(method, o.backbone, arch, common.resolved_device(), common.resolved_dtype(), o.until);
+      backbone_for(method, common.weights(o.backbone, task ? task->backbone_identity : ""), arch, common.resolved_device(), common.resolved_dtype(), o.until);
   if (!common.quiet) log_line(backbone.describe());
 
   const auto network = task            ? restore_network(backbone, *task)
@@ -157,6 +157,7 @@ void add_forward(CLI::App& app, Common& common) {
       add_command(app, common, "forward", "what the network computes from given images, as tensors");
   c.add_option("--backbone", o->backbone,
                "the pretrained network's weight file; none for the method scratch");
+  add_weight_options(c, common);
   c.add_option("--arch", o->arch, "its architecture (default: auto)");
   auto* task = c.add_option("--task", o->task, "a learned task: its network instead of the backbone's own");
   auto* method =

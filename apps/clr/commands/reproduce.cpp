@@ -35,7 +35,7 @@ void run_reproduce(const ReproduceOptions& given, Common& common) {
   const std::string path =
       given.backbone.empty() ? find_published_backbone(program, given.weights_dir) : given.backbone;
   const Backbone backbone =
-      backbone_for(recipe.method, path, given.backbone.empty() ? std::string(program.arch) : "auto",
+      backbone_for(recipe.method, common.weights(path), given.backbone.empty() ? std::string(program.arch) : "auto",
                    common.resolved_device(), common.resolved_dtype());
   session.on_finished = [&](const data::Task& task, const TaskFile& file, const std::string& log) {
     outputs.write(backbone, file, task, log);
@@ -66,6 +66,7 @@ void add_reproduce(CLI::App& app, Common& common) {
                "where the pretrained networks are, under their public file names")
       ->capture_default_str();
   c.add_option("--backbone", o->backbone, "this pretrained network instead");
+  add_weight_options(c, common);
   c.add_option("--result", o->result, "folder of the CSV and the logs")->capture_default_str();
   c.add_option("--weight", o->weight, "folder of the state dicts")->capture_default_str();
   c.add_option("--run", s.run, "run folder: what a resume needs (default: RESULT/METHOD)");

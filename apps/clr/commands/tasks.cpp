@@ -36,7 +36,7 @@ void list_epoch(const data::Task& task, const TasksOptions& options, const Commo
   const auto train = std::ssize(task.train), val = std::ssize(task.val);
   if (options.rng == "torch") {
     const Backbone backbone =
-        backbone_for(options.method, options.backbone, options.arch, cpu_device, DType::f32);
+        backbone_for(options.method, common.weights(options.backbone), options.arch, cpu_device, DType::f32);
     TorchGenerator generator(common.seed);
     backbone.instantiate(options.method, static_cast<int>(task.classes.size()), generator);
     generator.discard(std::int64_t{options.epoch} * (val > 0 ? 2 : 1) * data::torch_loader_draws);
@@ -124,6 +124,7 @@ void add_tasks(CLI::App& app, Common& common) {
       ->check(CLI::IsMember({"streams", "torch"}))
       ->capture_default_str();
   c.add_option("--backbone", options->backbone, "with --rng torch: what will be trained on");
+  add_weight_options(c, common);
   c.add_option("--arch", options->arch, "with --rng torch: architecture of the backbone")
       ->capture_default_str();
   c.add_option("--method", options->method, "with --rng torch: the method of training")

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/weights/state_dict.h"
@@ -23,14 +24,26 @@ namespace reprise::clr {
 // How a file's tensors met a network's, by name. Missing and of another shape are errors unless the head's.
 struct LoadReport {
   std::vector<std::string> matched;
+  std::size_t body = 0;                    // how many of `matched` are not the head's
   std::vector<std::string> missing;        // from the file: "layer4.0.conv1.weight [512, 512, 3, 3]"
   std::vector<std::string> extra;          // of the file, not of the network
   std::vector<std::string> shape_differs;  // "fc.weight: [1000, 512] in the file, [10, 512] in the network"
   std::string text() const;                // a few lines for a person; long lists are cut
 };
 
+// A weight file, and which of its tensors are meant. What is not given is found by what fits a network.
+struct WeightSource {
+  std::string path;
+  std::optional<std::string> section, prefix;  // --section, --prefix
+  std::string identity;                        // of the body that is wanted, where it is known
+
+  WeightSource(std::string file) : path(std::move(file)) {}
+  WeightSource(const char* file) : path(file) {}
+};
+
 struct Backbone {
   std::string path, file_sha256;
+  std::string place;                      // in the file: "section 'state_dict', prefix 'module.'"; may be empty
   std::string identity;                   // SHA-256 over the body's tensors; see data::backbone_identity
   std::string arch;                       // "resnet20"
   std::map<std::string, Tensor> weights;  // torchvision's names, memory layout, on `device`, all sealed
@@ -73,20 +86,18 @@ struct Backbone {
 };
 
 // Reads the file, finds the architecture ("auto": the one recorded, else the one that fits), checks, seals.
-// Throws BadValue for an unknown architecture, Error where tensors of the body are missing or mis-shaped;
-// those of modules after the one at the path `until` may be missing.
-Backbone load_backbone(const std::string& path, const std::string& arch, Device device, DType dtype,
+// Throws BadValue for an unknown architecture, Error where tensors of the body are missing or mis-shaped, or
+// where a number is NaN, an infinity or a negative variance. Tensors of modules after the one at the path
+// `until` may be missing.
+Backbone load_backbone(const WeightSource& source, const std::string& arch, Device device, DType dtype,
                        const std::string& until = {});
 
 // Stands for the backbone of methods that start at random. BadValue for an unknown architecture or "auto".
 Backbone architecture_alone(const std::string& arch, Device device, DType dtype);
 inline constexpr const char* no_identity = "none";
 // The method's backbone: the file's, or only an architecture. BadValue where the wrong one of them is given.
-Backbone backbone_for(const std::string& method, const std::string& path, const std::string& arch,
+Backbone backbone_for(const std::string& method, const WeightSource& source, const std::string& arch,
                       Device device, DType dtype, const std::string& until = {});
-
-// The names without the prefixes "module." and "model." that wrappers leave, where all tensors have them.
-std::vector<data::NamedTensor> without_prefix(std::vector<data::NamedTensor> tensors);
 
 // What a set of tensors (names without prefix) says of its network: the architecture that fits best, with the
 // report against it. Nothing where no known architecture shares half of its tensors.
@@ -95,6 +106,8 @@ struct ArchitectureMatch {
   LoadReport report;
 };
 std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>& tensors);
+// Whether at least half of the network's tensors are there as they should be.
+bool fits_mostly(const LoadReport& report);
 // The report against a network, whose head may have any number of classes.
 LoadReport compare(const std::vector<data::NamedTensor>& tensors, const layers::Network& network);
 // The number of classes of the head that the tensors hold and the network could have; 0 where there is none.

@@ -53,17 +53,6 @@ std::string LoadReport::text() const {
   return text;
 }
 
-std::vector<data::NamedTensor> without_prefix(std::vector<data::NamedTensor> tensors) {
-  for (const std::string prefix : {"module.", "model.", "module."}) {
-    const bool everywhere =
-        !tensors.empty() && std::all_of(tensors.begin(), tensors.end(),
-                                        [&](const auto& t) { return t.name.starts_with(prefix); });
-    if (!everywhere) continue;
-    for (auto& t : tensors) t.name.erase(0, prefix.size());
-  }
-  return tensors;
-}
-
 LoadReport compare(const std::vector<data::NamedTensor>& tensors, const layers::Network& network) {
   std::map<std::string, const Tensor*> in_file;
   for (const auto& t : tensors) in_file[t.name] = &t.tensor;
@@ -79,8 +68,10 @@ LoadReport compare(const std::vector<data::NamedTensor>& tensors, const layers::
       report.shape_differs.push_back(fmt::format("{}: {} {} in the file, {} in the network", e.name,
                                                  to_string(found->second->shape()),
                                                  name_of(found->second->dtype()), to_string(expected)));
-    else
+    else {
       report.matched.push_back(e.name);
+      report.body += !e.name.starts_with(network.head_name() + ".");
+    }
   }
   for (const auto& t : tensors)
     if (!known.contains(t.name) && !t.name.ends_with("num_batches_tracked"))
@@ -106,9 +97,12 @@ std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>&
   auto network = layers::make_network(*arch, 1);
   if (const int classes = classes_of(tensors, *network); classes > 1) network->replace_head(classes, 0);
   ArchitectureMatch match{*arch, compare(tensors, *network)};
-  if (match.report.matched.size() < match.report.missing.size() + match.report.shape_differs.size())
-    return std::nullopt;
+  if (!fits_mostly(match.report)) return std::nullopt;
   return match;
+}
+
+bool fits_mostly(const LoadReport& report) {
+  return report.matched.size() >= report.missing.size() + report.shape_differs.size();
 }
 
 std::string identity_of(const std::vector<data::NamedTensor>& tensors, const std::string& arch) {

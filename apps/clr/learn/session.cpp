@@ -300,7 +300,10 @@ TaskFile Session::task_file_of(const TaskData& data, layers::Network& network,
   file.val_accuracy = result.best_val;
   if (const auto* test = data.split("test")) {
     Inputs inputs(network, *test, backbone_.device, backbone_.dtype, /*features_once=*/false);
-    file.test_accuracy = evaluate(network, inputs).accuracy;
+    const Evaluation evaluation = evaluate(network, inputs);
+    REPRISE_CHECK(std::isfinite(evaluation.loss), "task {}: the test loss is {}: {}", data.task.name,
+                  evaluation.loss, backbone_at_fault);
+    file.test_accuracy = evaluation.accuracy;
   }
   file.device = recipe.device;
   file.dtype = recipe.dtype;

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "apps/clr/learn/recipe.h"
@@ -24,6 +26,7 @@ class Inputs {
          bool features_once);
   Tensor logits(std::span<const std::int64_t> indices);  // (N,classes)
   Tensor labels(std::span<const std::int64_t> indices) const;
+  const std::string& path(std::int64_t index) const;  // of an image
   std::int64_t count() const { return store_.count(); }
   int size() const { return store_.size(); }  // pixels
 
@@ -38,10 +41,16 @@ class Inputs {
   Tensor on_gpu_;    // all images, u8, where they were put there
 };
 
+// What to do where numbers are not finite without any update's doing.
+inline constexpr const char* backbone_at_fault =
+    "the backbone's numbers are too large for this computation; --anomaly names the layer, and another backbone "
+    "or --dtype f64 may help";
+
 struct Evaluation {
   double accuracy = 0, loss = 0;  // loss: the mean cross-entropy
 };
-// In evaluation mode, without recording; the mode is put back.
+// In evaluation mode, without recording; the mode is put back. The loss may be no finite number: the caller
+// checks it.
 Evaluation evaluate(layers::Network& network, Inputs& inputs);
 
 // What the network takes an image for, and how probable it finds that (softmax of the logits).
@@ -49,8 +58,11 @@ struct PredictedLabel {
   std::int64_t label = 0;
   double probability = 0;
 };
-// Of every image, likewise in evaluation mode.
+// Of every image, likewise in evaluation mode. Error where a logit is not finite, naming the image.
 std::vector<PredictedLabel> predicted_labels(layers::Network& network, Inputs& inputs);
+
+// Throws Error, naming the image, where one of the logits (one image a row) is not finite.
+void check_logits(const Tensor& logits, const std::function<std::string(std::int64_t row)>& image);
 
 struct StepResult {
   double loss = 0;           // cross-entropy and penalty, the constant of the frozen tensors in it
@@ -61,7 +73,7 @@ struct StepResult {
 class Learner {
  public:
   Learner(layers::Network& network, const Recipe& recipe);
-  // Forward, backward, update. Error if the loss is not finite.
+  // Forward, backward, update. Error, with what may help, if the loss is not finite.
   StepResult step(Inputs& inputs, std::span<const std::int64_t> indices);
   optim::Optimizer& optimizer() { return *optimizer_; }
 

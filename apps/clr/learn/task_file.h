@@ -55,7 +55,7 @@ std::string find_backbone(const TaskFile& task);
 
 // The task's backbone, of the file at `path` or, where that is empty, of the one found. For a task that was
 // learned without a backbone it has only the architecture.
-Backbone backbone_of(const TaskFile& task, const std::string& path, Device device, DType dtype);
+Backbone backbone_of(const TaskFile& task, WeightSource source, Device device, DType dtype);
 
 // What the task costs, from its architecture, method and number of classes.
 layers::TaskCost cost_of(const TaskFile& task);
