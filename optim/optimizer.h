@@ -29,6 +29,8 @@ class REPRISE_API Optimizer {
   double lr() const { return lr_; }
   void set_lr(double lr);
 
+  std::int64_t updates() const;  // of the parameter that had most
+
   // What a resume needs, as copies: "steps" (i64, one count a parameter) and for parameter i, counted from 0,
   // "<i>.<buffer>" of its shape. The learning rate is the schedule's.
   std::map<std::string, Tensor> state() const;

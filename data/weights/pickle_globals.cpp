@@ -35,8 +35,10 @@ constexpr Known known[] = {
     {"torch._utils._rebuild_sparse_csr_tensor", PickleGlobal::opaque, "a sparse tensor"},
     {"torch._utils._rebuild_nested_tensor", PickleGlobal::opaque, "a nested tensor"},
     {"torch._utils._rebuild_meta_tensor_no_storage", PickleGlobal::opaque, "a tensor without values"},
-    {"torch._utils._rebuild_wrapper_subclass", PickleGlobal::opaque, "a tensor subclass without plain values"},
-    {"torch._utils._rebuild_device_tensor_from_numpy", PickleGlobal::opaque, "a tensor kept as a numpy array"},
+    {"torch._utils._rebuild_wrapper_subclass", PickleGlobal::opaque,
+     "a tensor subclass without plain values"},
+    {"torch._utils._rebuild_device_tensor_from_numpy", PickleGlobal::opaque,
+     "a tensor kept as a numpy array"},
     {"torch._utils._rebuild_device_tensor_from_cpu_tensor", PickleGlobal::opaque, "a device's own tensor"},
     {"torch._utils._rebuild_xla_tensor", PickleGlobal::opaque, "a tensor kept as a numpy array"},
     {"numpy.core.multiarray._reconstruct", PickleGlobal::opaque, "a numpy array"},
@@ -78,6 +80,17 @@ bool obey_metadata(PickleValue& tensor, const PickleValue& metadata) {
       return false;
   }
   return true;
+}
+
+// Whether an object's state is nothing but attributes that leave a tensor's values alone: a dictionary, or a tuple
+// of two, the second for slots.
+bool only_attributes(const PickleValue& state) {
+  const auto harmless = [](const PickleValue& v) {
+    return v.kind == Kind::none || (v.kind == Kind::dict && v.find("data") == nullptr &&
+                                    v.find("real") == nullptr && v.find("imag") == nullptr);
+  };
+  if (state.kind != Kind::tuple) return harmless(state);
+  return state.items.size() == 2 && harmless(*state.items[0]) && harmless(*state.items[1]);
 }
 
 PickleValue* rebuild_tensor(PickleHeap& heap, const std::vector<PickleValue*>& a, bool has_dtype) {
@@ -142,8 +155,7 @@ PickleValue* find_global(PickleHeap& heap, std::string_view module, std::string_
 
 PickleValue* call_global(PickleHeap& heap, const PickleValue& function, const PickleValue& arguments) {
   const auto& a = arguments.items;
-  if (function.kind != Kind::global || arguments.kind != Kind::tuple)
-    return opaque(heap, describe(function));
+  if (function.kind != Kind::global || arguments.kind != Kind::tuple) return opaque(heap, describe(function));
   switch (function.global) {
     case PickleGlobal::dictionary:
       return make_dictionary(heap, function.text, a);
@@ -151,7 +163,8 @@ PickleValue* call_global(PickleHeap& heap, const PickleValue& function, const Pi
     case PickleGlobal::rebuild_tensor_v3:
       return rebuild_tensor(heap, a, function.global == PickleGlobal::rebuild_tensor_v3);
     case PickleGlobal::rebuild_subclass:
-      if (a.size() < 3 || a[0]->kind != Kind::global || a[0]->global == PickleGlobal::rebuild_subclass)
+      if (a.size() != 4 || a[0]->kind != Kind::global || a[0]->global == PickleGlobal::rebuild_subclass ||
+          !only_attributes(*a[3]))
         break;
       return call_global(heap, *a[0], *a[2]);
     case PickleGlobal::parameter:
@@ -159,6 +172,7 @@ PickleValue* call_global(PickleHeap& heap, const PickleValue& function, const Pi
       [[fallthrough]];
     case PickleGlobal::rebuild_parameter:
       if (a.empty() || (a[0]->kind != Kind::tensor && a[0]->kind != Kind::opaque)) break;
+      if (a.size() > 3 && !only_attributes(*a[3])) break;
       return heap.make(*a[0]);
     case PickleGlobal::storage:
     case PickleGlobal::opaque:
@@ -167,21 +181,20 @@ PickleValue* call_global(PickleHeap& heap, const PickleValue& function, const Pi
   return opaque(heap, function.text);
 }
 
-// The attributes of a dictionary (such as _metadata) or a tensor are dropped; any other state would replace a
-// tensor's values. A parameter of PyTorch 0.1 gets its tensor here: (data, gradient, hooks, requires_grad,
-// volatile).
+// Takes the place of __setstate__. The attributes of a dictionary (such as _metadata) or a tensor are dropped; any
+// other state would replace a tensor's values. A parameter of PyTorch 0.1 gets its tensor here: (data, gradient,
+// hooks, requires_grad, volatile).
 void build_object(PickleValue& object, const PickleValue& state) {
-  const bool attributes = state.kind == Kind::dict || state.kind == Kind::none;
   if (object.kind == Kind::parameter && state.kind == Kind::tuple && state.items.size() == 5 &&
       state.items[0]->kind == Kind::tensor)
     object = PickleValue(*state.items[0]);
   else if (object.kind == Kind::opaque && is_module_state(state))
     object.text = fmt::format("a whole module ({})", object.text);
-  else if (object.kind == Kind::tensor && !attributes)
+  else if (object.kind == Kind::tensor && !only_attributes(state))
     object = PickleValue{.kind = Kind::opaque, .text = "a tensor with a state of its own"};
 }
 
-// ('storage', type, key, location, elements[, view]), or a key of heap.known.
+// The id is ('storage', type, key, location, elements[, view]), or a key of heap.known.
 PickleValue* load_persistent(PickleHeap& heap, const PickleValue& id, std::size_t at) {
   if ((id.kind == Kind::text && id.text.size() <= limits::pickle_name_bytes) || id.kind == Kind::integer) {
     const std::string key = id.kind == Kind::text ? id.text : std::to_string(id.integer);
@@ -206,7 +219,8 @@ PickleValue* load_persistent(PickleHeap& heap, const PickleValue& id, std::size_
                       .text = a[2]->text,
                       .items = {a[1]}};
   const auto [place, is_new] = heap.storages.try_emplace(storage.text, nullptr);
-  if (is_new) place->second = heap.make(std::move(storage));
+  if (is_new)
+    place->second = heap.make(std::move(storage));
   else
     REPRISE_CHECK(place->second->items[0]->text == a[1]->text && place->second->integer == a[4]->integer,
                   "pickle: the storage {} is described in two ways (byte {})", printable(a[2]->text), at);

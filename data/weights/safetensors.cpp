@@ -97,8 +97,7 @@ void leave_unread(const Entry& e, const std::string& why, WeightFile& file) {
 
 void read_entry(const Entry& e, std::span<const std::byte> bytes, WeightFile& file) {
   const auto type = element_type_of_safetensors(e.dtype);
-  if (!type)
-    return leave_unread(e, fmt::format("elements of type {} are not supported", e.dtype), file);
+  if (!type) return leave_unread(e, fmt::format("elements of type {} are not supported", e.dtype), file);
   if (e.dims.size() > Shape::max_rank)
     return leave_unread(e, fmt::format("{} dimensions, more than {}", e.dims.size(), Shape::max_rank), file);
   const ElementInfo& element = info_of(*type);

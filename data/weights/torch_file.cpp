@@ -41,7 +41,8 @@ std::string folder_of_pickle(const std::vector<std::string>& names) {
   }
   REPRISE_CHECK(folders.size() == 1,
                 "not a weight file: a zip archive with {} entries named data.pkl; torch.save writes one{}",
-                folders.size(), names.empty() ? "" : fmt::format("; its first entry is {}", printable(names[0])));
+                folders.size(),
+                names.empty() ? "" : fmt::format("; its first entry is {}", printable(names[0])));
   return folders[0];
 }
 

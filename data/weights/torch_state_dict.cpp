@@ -128,7 +128,7 @@ class Collector {
       const std::string name = key.kind == Kind::text ? key.text : text_of_key(key);
       REPRISE_CHECK(key.kind != Kind::text || names.insert(key.text).second, "the name {} comes twice",
                     printable(name));
-      const std::string why_not = key.kind != Kind::text        ? "its key is no text"
+      const std::string why_not = key.kind != Kind::text       ? "its key is no text"
                                   : value.kind != Kind::tensor ? describe(value)
                                                                : read_tensor(name, value, state);
       if (!why_not.empty()) state.unread.emplace(name, why_not);
@@ -216,8 +216,8 @@ void collect_tensors(const PickleValue& root, const StorageBytes& storage_bytes,
     found.erase(found.begin() + static_cast<std::ptrdiff_t>(chosen));
     list_skipped(nodes, places[chosen], file);
     for (const auto& [name, why] : file.unread)
-      file.skipped.push_back(fmt::format("{}{}: {}", file.section.empty() ? "" : file.section + ".",
-                                         printable(name), why));
+      file.skipped.push_back(
+          fmt::format("{}{}: {}", file.section.empty() ? "" : file.section + ".", printable(name), why));
   }
   file.candidates = std::move(found);
 }

@@ -160,8 +160,9 @@ std::span<const std::byte> ZipReader::inflate(const std::string& name, const Ent
                 printable(name), entry.method);
   const auto [place, is_new] = inflated_.try_emplace(name);
   if (!is_new) return place->second;
-  REPRISE_CHECK(entry.size / 1032 <= entry.bytes.size(), "zip archive: {} cannot have {} bytes: {} are packed",
-                printable(name), entry.size, entry.bytes.size());
+  REPRISE_CHECK(entry.size / 1032 <= entry.bytes.size(),
+                "zip archive: {} cannot have {} bytes: {} are packed", printable(name), entry.size,
+                entry.bytes.size());
   REPRISE_CHECK(entry.size <= inflated_left_,
                 "zip archive: {} would take {} bytes, too many for a file of this size; save it again with "
                 "torch.save, which does not compress",

@@ -18,7 +18,7 @@ struct Target {
   void (*run)(Bytes);
 };
 
-std::vector<Target> weight_targets();  // safetensors, zip, pickle, tar
+std::vector<Target> weight_targets();  // safetensors, zip, pickle, deflate, tar
 std::vector<Target> image_targets();   // one a decoder, as this build has them
 std::vector<Target> set_targets();     // lists, databases
 std::vector<Target> file_targets();    // what clr writes and reads again; where clr is built

@@ -69,7 +69,8 @@ class LayersAudit {
 
   std::unique_ptr<layers::Network> network(Device device, DType dtype) {
     const std::string arch = task_ && o_.arch == "auto" ? task_->arch : o_.arch;
-    const Backbone backbone = backbone_for(method_, common_.weights(o_.backbone, task_ ? task_->backbone_identity : ""), arch, device, dtype);
+    const Backbone backbone = backbone_for(
+        method_, common_.weights(o_.backbone, task_ ? task_->backbone_identity : ""), arch, device, dtype);
     identity_ = backbone.identity;
     const bool has_head = task_ || backbone.classes > 0;
     REPRISE_CHECK(has_head || !method_.empty(),

@@ -198,8 +198,8 @@ class Verification {
     wanted.method = recipe_.method;
     wanted.arch = b.arch;
     wanted.backbone_identity = b.identity;
-    Backbone backbone =
-        backbone_of(wanted, common_.weights(options_.backbone), common_.resolved_device(), common_.resolved_dtype());
+    Backbone backbone = backbone_of(wanted, common_.weights(options_.backbone), common_.resolved_device(),
+                                    common_.resolved_dtype());
     condition("backbone", b.identity, backbone.identity);
     if (!backbone.is_none()) condition("backbone's file", b.file_sha256, backbone.file_sha256);
     return backbone;

@@ -80,8 +80,8 @@ void run_convert(const Common& common, const ConvertOptions& o) {
     return;
   }
   std::string text = fmt::format("{} ({}{}) -> {} ({}): {} tensors\n", o.in, file.format,
-                                 file.section.empty() ? "" : fmt::format(", section '{}'", file.section), o.out,
-                                 form_out, tensors.size());
+                                 file.section.empty() ? "" : fmt::format(", section '{}'", file.section),
+                                 o.out, form_out, tensors.size());
   for (const std::string& line : file.converted) text += "  changed  " + line + "\n";
   for (const std::string& line : left_out) text += "  skipped  " + line + "\n";
   print(text);

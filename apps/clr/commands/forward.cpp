@@ -122,7 +122,8 @@ void run_forward(const Common& common, const ForwardOptions& o) {
   if (task) method = task->method;
   const std::string arch = task && o.arch == "auto" ? task->arch : o.arch;
   const Backbone backbone =
-      backbone_for(method, common.weights(o.backbone, task ? task->backbone_identity : ""), arch, common.resolved_device(), common.resolved_dtype(), o.until);
+      backbone_for(method, common.weights(o.backbone, task ? task->backbone_identity : ""), arch,
+                   common.resolved_device(), common.resolved_dtype(), o.until);
   if (!common.quiet) log_line(backbone.describe());
 
   const auto network = task            ? restore_network(backbone, *task)

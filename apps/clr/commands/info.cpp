@@ -172,9 +172,10 @@ Json task_json(const TaskFile& t) {
 }
 
 Json json_of(const Facts& f) {
-  Json json{{"path", f.file.path},          {"format", f.file.format},     {"section", f.file.section},
-            {"prefix", f.prefix},           {"sha256", f.file.file_sha256}, {"metadata", f.file.metadata}, {"converted", f.file.converted},
-            {"skipped", f.file.skipped}};
+  Json json{{"path", f.file.path},           {"format", f.file.format},
+            {"section", f.file.section},     {"prefix", f.prefix},
+            {"sha256", f.file.file_sha256},  {"metadata", f.file.metadata},
+            {"converted", f.file.converted}, {"skipped", f.file.skipped}};
   if (f.task) json["task"] = task_json(*f.task);
   if (f.match)
     json["network"] = {{"arch", f.match->arch},

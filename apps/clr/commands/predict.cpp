@@ -101,7 +101,8 @@ void print_predictions(const Common& common, const PredictOptions& o, const Task
 void run_predict(Common& common, const PredictOptions& o) {
   common.begin();
   const TaskFile task = read_task_file(o.task);
-  const Backbone backbone = backbone_of(task, common.weights(o.backbone), common.resolved_device(), common.resolved_dtype());
+  const Backbone backbone =
+      backbone_of(task, common.weights(o.backbone), common.resolved_device(), common.resolved_dtype());
   if (!common.quiet) log_line(backbone.describe());
   const auto network = restore_network(backbone, task);
   const std::vector<Prediction> predictions = predict(*network, o, task.size);

@@ -34,9 +34,9 @@ void run_reproduce(const ReproduceOptions& given, Common& common) {
   const SignalGuard signals;
   const std::string path =
       given.backbone.empty() ? find_published_backbone(program, given.weights_dir) : given.backbone;
-  const Backbone backbone =
-      backbone_for(recipe.method, common.weights(path), given.backbone.empty() ? std::string(program.arch) : "auto",
-                   common.resolved_device(), common.resolved_dtype());
+  const Backbone backbone = backbone_for(recipe.method, common.weights(path),
+                                         given.backbone.empty() ? std::string(program.arch) : "auto",
+                                         common.resolved_device(), common.resolved_dtype());
   session.on_finished = [&](const data::Task& task, const TaskFile& file, const std::string& log) {
     outputs.write(backbone, file, task, log);
   };

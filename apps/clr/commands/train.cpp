@@ -31,8 +31,8 @@ void run_train(const TrainOptions& options, Common& common) {
   complete(session.recipe, common);
   common.begin();
   const SignalGuard signals;
-  const Backbone backbone = backbone_for(session.recipe.method, common.weights(options.backbone), options.arch,
-                                         common.resolved_device(), common.resolved_dtype());
+  const Backbone backbone = backbone_for(session.recipe.method, common.weights(options.backbone),
+                                         options.arch, common.resolved_device(), common.resolved_dtype());
   if (backbone.is_none() && session.copy_backbone)
     throw UsageError("--copy-backbone: method " + session.recipe.method + " has no backbone");
   if (session.recipe.size == 0) session.recipe.size = backbone.size;

@@ -121,8 +121,7 @@ Backbone load_backbone(const WeightSource& source, const std::string& arch, Devi
     REPRISE_CHECK(match->arch == b.arch || match->report.extra.size() >= b.report.extra.size(),
                   "{}: the tensors do not fit {}: they are those of {}\n  {}", b.path, b.arch, match->arch,
                   b.report.text());
-  if (const auto recorded = w.file.metadata.find("preprocessing");
-      recorded != w.file.metadata.end())
+  if (const auto recorded = w.file.metadata.find("preprocessing"); recorded != w.file.metadata.end())
     b.size = preprocessed_size(recorded->second);
   if (b.size == 0) b.size = network->default_size();
 

@@ -43,9 +43,9 @@ struct WeightSource {
 
 struct Backbone {
   std::string path, file_sha256;
-  std::string place;                      // in the file: "section 'state_dict', prefix 'module.'"; may be empty
-  std::string identity;                   // SHA-256 over the body's tensors; see data::backbone_identity
-  std::string arch;                       // "resnet20"
+  std::string place;     // in the file: "section 'state_dict', prefix 'module.'"; may be empty
+  std::string identity;  // SHA-256 over the body's tensors; see data::backbone_identity
+  std::string arch;      // "resnet20"
   std::map<std::string, Tensor> weights;  // torchvision's names, memory layout, on `device`, all sealed
   // Batches that each batch norm has seen, as PyTorch counts them, by its path; absent where unknown.
   std::map<std::string, std::int64_t> batches_tracked;

@@ -56,8 +56,8 @@ std::vector<Fit> fits_of(const std::vector<data::StateDict>& candidates,
   std::vector<Fit> fits;
   const auto network = arch == "auto" ? nullptr : layers::make_network(arch, 1);
   for (const std::size_t i : considered) {
-    const auto prefixes = source.prefix ? std::set{checked_prefix(candidates[i], *source.prefix)}
-                                        : prefixes_of(candidates[i]);
+    const auto prefixes =
+        source.prefix ? std::set{checked_prefix(candidates[i], *source.prefix)} : prefixes_of(candidates[i]);
     for (const std::string& prefix : prefixes) {
       const auto tensors = without_prefix(candidates[i], prefix);
       auto match = network == nullptr ? recognise(tensors)
@@ -109,12 +109,12 @@ const Fit* best_of(const std::vector<Fit>& fits, const std::vector<data::StateDi
   bool same = true;
   for (const Fit* f : best) {
     same = same && identity(*f) == identity(*best[0]);
-    listed += fmt::format("\n  --section '{}' --prefix '{}': {}, identity {}",
-                          candidates[f->candidate].section, f->prefix, f->network.arch,
-                          identity(*f).substr(0, 16));
+    listed +=
+        fmt::format("\n  --section '{}' --prefix '{}': {}, identity {}", candidates[f->candidate].section,
+                    f->prefix, f->network.arch, identity(*f).substr(0, 16));
   }
-  REPRISE_CHECK(same, "{}: {} networks fit equally well; choose one with --section or --prefix{}", source.path,
-                best.size(), listed);
+  REPRISE_CHECK(same, "{}: {} networks fit equally well; choose one with --section or --prefix{}",
+                source.path, best.size(), listed);
   return best[0];
 }
 
@@ -154,14 +154,15 @@ NetworkWeights read_network_weights(const WeightSource& source, const std::strin
     const Fit* best = best_of(fits, candidates, source);
     if (best == nullptr && considered.size() > 1) return candidates.size();
     const std::size_t chosen = best != nullptr ? best->candidate : considered[0];
-    w.prefix = best != nullptr   ? best->prefix
+    w.prefix = best != nullptr ? best->prefix
                : source.prefix ? checked_prefix(candidates[chosen], *source.prefix)
                                : "";
     if (best != nullptr) w.network = best->network;
     w.tensors = without_prefix(candidates[chosen], w.prefix);
-    REPRISE_CHECK(!source.prefix || !w.tensors.empty(),
-                  "{}: no tensor that is read has a name that begins with --prefix '{}'; `clr info` lists them",
-                  source.path, *source.prefix);
+    REPRISE_CHECK(
+        !source.prefix || !w.tensors.empty(),
+        "{}: no tensor that is read has a name that begins with --prefix '{}'; `clr info` lists them",
+        source.path, *source.prefix);
     w.chosen = true;
     return chosen;
   };

@@ -10,10 +10,10 @@
 namespace reprise::clr {
 
 struct NetworkWeights {
-  data::WeightFile file;  // `file.tensors` as the file names them
-  bool chosen = false;    // false where the file has several state dicts and none was chosen
-  std::string prefix;     // of the network's names in the file
-  std::vector<data::NamedTensor> tensors;    // those with the prefix, without it
+  data::WeightFile file;                   // `file.tensors` as the file names them
+  bool chosen = false;                     // false where the file has several state dicts and none was chosen
+  std::string prefix;                      // of the network's names in the file
+  std::vector<data::NamedTensor> tensors;  // those with the prefix, without it
   std::optional<ArchitectureMatch> network;  // none where no known architecture fits
 
   // Returns "section 'state_dict', prefix 'module.'" as far as there are such; "" where there are none.

@@ -43,8 +43,9 @@ class Inputs {
 
 // What to do where numbers are not finite without any update's doing.
 inline constexpr const char* backbone_at_fault =
-    "the backbone's numbers are too large for this computation; --anomaly names the layer, and another backbone "
-    "or --dtype f64 may help";
+    "the backbone's numbers are too large for this computation (`clr train --anomaly` names the layer); "
+    "another "
+    "backbone or --dtype f64 may help";
 
 struct Evaluation {
   double accuracy = 0, loss = 0;  // loss: the mean cross-entropy
