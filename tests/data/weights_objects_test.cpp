@@ -1,4 +1,5 @@
 // Checkpoints with all sorts of objects in them: what is read, what is opaque, and that nothing is ever executed.
+#include <fmt/format.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -192,8 +193,9 @@ TEST(WeightsObjects, RebuildFunctionsThatAreReadAndThatAreNot) {
     const auto unread = file.unread.find(item.first);
     EXPECT_EQ(unread == file.unread.end() ? "" : unread->second, why) << item.first;
     EXPECT_EQ(file.find(item.first) != nullptr, *why == '\0') << item.first;
-    if (*why == '\0' && item.first != "uint16")
+    if (*why == '\0' && item.first != "uint16") {
       EXPECT_EQ(values_of(file, item.first.c_str()), (std::vector<float>{1, 2})) << item.first;
+    }
   }
   // The first two 16-bit words of 1.0F.
   EXPECT_EQ(file.find("uint16")->values<std::int64_t>()[1], 0x3F80);
