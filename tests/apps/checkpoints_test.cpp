@@ -5,7 +5,9 @@
 #include <limits>
 
 #include "apps/clr/learn/backbone.h"
+#include "apps/clr/learn/step.h"
 #include "data/weights/weight_file.h"
+#include "engine/base/error.h"
 #include "tests/apps/support.h"
 #include "tests/data/torch_files.h"
 
@@ -183,6 +185,40 @@ TEST_F(Checkpoints, numbers_that_are_none_are_refused_by_name) {
   tensors[0].tensor.mutable_data<double>()[0] = 1e300;
   data::write_safetensors(dir_ / "large.safetensors", tensors);
   EXPECT_SAYS(message(WeightSource(dir_ / "large.safetensors")), "is inf");
+}
+
+TEST_F(Checkpoints, a_loss_that_is_not_finite_stops_with_the_remedy_that_fits) {
+  ASSERT_EQ(clr({"demo-data", dir_ / "data", "--count", "1", "--images", "12", "--size", "16"}).status, 0);
+  const auto train = [&](const std::vector<NamedTensor>& backbone, const std::string& lr) {
+    data::write_safetensors(dir_ / "b.safetensors", backbone);
+    const Outcome o = clr({"train", "--backbone", dir_ / "b.safetensors", "--data", dir_ / "data", "--run",
+                           dir_ / "run", "--epochs", "2", "--size", "16", "--lr", lr, "--restart"});
+    EXPECT_EQ(o.status, 1);
+    return o.err;
+  };
+  // Finite numbers whose products are not: in training from the first step on, or only where batch norm uses its
+  // running statistics.
+  auto weights = tiny_backbone(), statistics = weights;
+  for (NamedTensor& t : weights)
+    if (t.name == "bn1.weight") t.tensor = full({16}, 3e38);
+  for (NamedTensor& t : statistics)
+    if (t.name == "bn1.running_mean") t.tensor = full({16}, -3e38);
+  const std::string at_once = train(weights, "1e-3"), later = train(statistics, "1e-3"),
+                    diverged = train(tiny_backbone(), "1e38");
+  EXPECT_SAYS(at_once, "the loss is ");
+  EXPECT_SAYS(at_once, "the backbone's numbers are too large");
+  EXPECT_SAYS(later, "the validation loss is ");
+  EXPECT_SAYS(later, "the backbone's numbers are too large");
+  EXPECT_SAYS(diverged, " loss is ");
+  EXPECT_SAYS(diverged, "a smaller --lr may help");
+  constexpr float inf = std::numeric_limits<float>::infinity();
+  try {
+    clr::check_logits(tensor({2, 2}, {1, 2, 3, inf}),
+                      [](std::int64_t row) { return row == 1 ? "b.png" : "a.png"; });
+    FAIL() << "an infinite logit was let through";
+  } catch (const Error& e) {
+    EXPECT_SAYS(std::string(e.what()), "b.png: logit 1 is inf");
+  }
 }
 
 TEST_F(Checkpoints, info_lists_candidates_and_convert_needs_a_section) {

@@ -74,7 +74,7 @@ def tensor(key):
 
 
 write("pickle/objects", b"\x80\x02}(U\x01ocargparse\nNamespace\n)\x81q\x01}U\x04selfh\x01sbU\x03set\x8f(K\x01\x90"
-      b"U\x06frozen(K\x01\x91U\x03old(c__main__\nOld\nK\x01oU\x05namedca.b\nC\n)}\x92U\x04two\x96\x01" + bytes(7)
+      b"U\x06frozen(K\x01\x91U\x03old(c__main__\nOld\nK\x01oU\x05namedca.b\nC\n)}\x92U\x03two\x96\x01" + bytes(7)
       + b"xU\x05model}U\x01a" + tensor(b"0") + b"sU\x03emaccollections\ndefaultdict\n(cbuiltins\nlist\ntRU\x01b"
       + tensor(b"1") + b"su.")
 write("pickle/rebuilt", b"\x80\x02}(U\x01pctorch._utils\n_rebuild_parameter_with_state\n(" + tensor(b"0")

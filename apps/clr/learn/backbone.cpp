@@ -114,10 +114,10 @@ Backbone load_backbone(const WeightSource& source, const std::string& arch, Devi
   auto network = layers::make_network(b.arch, 1);
   b.classes = classes_of(tensors, *network);
   if (b.classes > 1) network->replace_head(b.classes, 0);
-  b.report = w.network ? w.network->report : compare(tensors, *network);
+  b.report = w.network ? w.network->report : recognise(tensors, b.arch)->report;
   check_complete(b.path, b.report, *network, until);
   // A smaller network may find all its tensors in a larger one's file: not what anybody wants.
-  if (const auto match = b.report.extra.empty() ? std::nullopt : recognise(tensors); match)
+  if (const auto match = b.report.extra.empty() ? std::nullopt : recognise(tensors, "auto"); match)
     REPRISE_CHECK(match->arch == b.arch || match->report.extra.size() >= b.report.extra.size(),
                   "{}: the tensors do not fit {}: they are those of {}\n  {}", b.path, b.arch, match->arch,
                   b.report.text());

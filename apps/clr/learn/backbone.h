@@ -99,17 +99,17 @@ inline constexpr const char* no_identity = "none";
 Backbone backbone_for(const std::string& method, const WeightSource& source, const std::string& arch,
                       Device device, DType dtype, const std::string& until = {});
 
-// What a set of tensors (names without prefix) says of its network: the architecture that fits best, with the
-// report against it. Nothing where no known architecture shares half of its tensors.
+// What a set of tensors (names without prefix) says of its network.
 struct ArchitectureMatch {
   std::string arch;
-  LoadReport report;
+  LoadReport report;  // against that architecture, with a head of as many classes as the tensors have
 };
-std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>& tensors);
+// Compares the tensors with an architecture. "auto" is the one that fits best: nothing where no known one shares
+// half of its tensors.
+std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>& tensors,
+                                           const std::string& arch);
 // Whether at least half of the network's tensors are there as they should be.
 bool fits_mostly(const LoadReport& report);
-// The report against a network, whose head may have any number of classes.
-LoadReport compare(const std::vector<data::NamedTensor>& tensors, const layers::Network& network);
 // The number of classes of the head that the tensors hold and the network could have; 0 where there is none.
 int classes_of(const std::vector<data::NamedTensor>& tensors, const layers::Network& network);
 

@@ -42,17 +42,7 @@ void list(std::string& text, std::string_view what, const std::vector<std::strin
     text += fmt::format("\n  {:<8} and {} more", what, lines.size() - listed_lines);
 }
 
-}  // namespace
-
-std::string LoadReport::text() const {
-  std::string text = fmt::format("matched {}, missing {}, extra {}, of another shape {}", matched.size(),
-                                 missing.size(), extra.size(), shape_differs.size());
-  list(text, "missing", missing);
-  list(text, "shape", shape_differs);
-  list(text, "extra", extra);
-  return text;
-}
-
+// The report against a network, whose head has the number of classes that the tensors have.
 LoadReport compare(const std::vector<data::NamedTensor>& tensors, const layers::Network& network) {
   std::map<std::string, const Tensor*> in_file;
   for (const auto& t : tensors) in_file[t.name] = &t.tensor;
@@ -79,6 +69,17 @@ LoadReport compare(const std::vector<data::NamedTensor>& tensors, const layers::
   return report;
 }
 
+}  // namespace
+
+std::string LoadReport::text() const {
+  std::string text = fmt::format("matched {}, missing {}, extra {}, of another shape {}", matched.size(),
+                                 missing.size(), extra.size(), shape_differs.size());
+  list(text, "missing", missing);
+  list(text, "shape", shape_differs);
+  list(text, "extra", extra);
+  return text;
+}
+
 int classes_of(const std::vector<data::NamedTensor>& tensors, const layers::Network& network) {
   const Tensor* weight = find(tensors, network.head_name() + ".weight");
   const Tensor* bias = find(tensors, network.head_name() + ".bias");
@@ -89,15 +90,19 @@ int classes_of(const std::vector<data::NamedTensor>& tensors, const layers::Netw
   return fits ? static_cast<int>(weight->dim(0)) : 0;
 }
 
-std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>& tensors) {
-  std::map<std::string, Shape> shapes;
-  for (const auto& t : tensors) shapes[t.name] = t.tensor.shape();
-  const auto arch = layers::guess_architecture(shapes);
+std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>& tensors,
+                                           const std::string& asked) {
+  std::optional<std::string> arch = asked;
+  if (asked == "auto") {
+    std::map<std::string, Shape> shapes;
+    for (const auto& t : tensors) shapes[t.name] = t.tensor.shape();
+    arch = layers::guess_architecture(shapes);
+  }
   if (!arch) return std::nullopt;
   auto network = layers::make_network(*arch, 1);
   if (const int classes = classes_of(tensors, *network); classes > 1) network->replace_head(classes, 0);
   ArchitectureMatch match{*arch, compare(tensors, *network)};
-  if (!fits_mostly(match.report)) return std::nullopt;
+  if (asked == "auto" && !fits_mostly(match.report)) return std::nullopt;
   return match;
 }
 

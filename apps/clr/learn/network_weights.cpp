@@ -1,6 +1,7 @@
 #include "apps/clr/learn/network_weights.h"
 
 #include <algorithm>
+#include <functional>
 #include <set>
 
 #include "data/weights/weight_file.h"
@@ -10,7 +11,7 @@
 namespace reprise::clr {
 namespace {
 
-constexpr std::size_t listed_candidates = 20;
+constexpr std::size_t listed_candidates = 10;
 // Every known architecture has a tensor of this name: what stands before it may be a prefix. More prefixes than
 // so many are not tried.
 constexpr std::string_view stem = "conv1.weight";
@@ -54,14 +55,12 @@ std::vector<Fit> fits_of(const std::vector<data::StateDict>& candidates,
                          const std::vector<std::size_t>& considered, const WeightSource& source,
                          const std::string& arch) {
   std::vector<Fit> fits;
-  const auto network = arch == "auto" ? nullptr : layers::make_network(arch, 1);
   for (const std::size_t i : considered) {
     const auto prefixes =
         source.prefix ? std::set{checked_prefix(candidates[i], *source.prefix)} : prefixes_of(candidates[i]);
     for (const std::string& prefix : prefixes) {
       const auto tensors = without_prefix(candidates[i], prefix);
-      auto match = network == nullptr ? recognise(tensors)
-                                      : std::optional(ArchitectureMatch{arch, compare(tensors, *network)});
+      auto match = recognise(tensors, arch);
       // A block of a larger network has some of a smaller one's names: a prefix that nobody gave must fit.
       if (match && (prefix.empty() || source.prefix || fits_mostly(match->report)))
         fits.push_back({i, prefix, std::move(*match)});
@@ -121,14 +120,17 @@ const Fit* best_of(const std::vector<Fit>& fits, const std::vector<data::StateDi
 }  // namespace
 
 std::string list_candidates(const std::vector<data::StateDict>& candidates) {
+  std::vector<const data::StateDict*> largest;
+  for (const data::StateDict& c : candidates) largest.push_back(&c);
+  std::ranges::stable_sort(largest, std::greater{}, [](const auto* c) { return c->tensors.size(); });
   std::string text;
-  for (std::size_t i = 0; i < std::min(candidates.size(), listed_candidates); ++i) {
-    const data::StateDict& c = candidates[i];
-    text += fmt::format("\n  --section '{}': {} tensors", c.section, c.tensors.size());
-    if (!c.tensors.empty()) text += fmt::format(", the first is {}", c.tensors[0].name);
+  for (std::size_t i = 0; i < std::min(largest.size(), listed_candidates); ++i) {
+    const auto& [section, tensors, unread, converted] = *largest[i];
+    text += fmt::format("\n  --section '{}': {} tensors", section, tensors.size());
+    if (!tensors.empty()) text += fmt::format(", the first is {}", tensors[0].name);
   }
-  if (candidates.size() > listed_candidates)
-    text += fmt::format("\n  and {} more", candidates.size() - listed_candidates);
+  if (largest.size() > listed_candidates)
+    text += fmt::format("\n  and {} more", largest.size() - listed_candidates);
   return text;
 }
 

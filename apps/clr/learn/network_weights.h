@@ -27,7 +27,7 @@ struct NetworkWeights {
 // where several fit equally well and hold different networks; each message lists what there is.
 NetworkWeights read_network_weights(const WeightSource& source, const std::string& arch);
 
-// Returns one line a candidate, with the options that choose it.
+// Returns one line a candidate, the largest first, with the option that chooses it.
 std::string list_candidates(const std::vector<data::StateDict>& candidates);
 
 }  // namespace reprise::clr

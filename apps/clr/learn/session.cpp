@@ -118,9 +118,10 @@ void Session::estimate() {
                  std::to_string(data.task.train.size()), std::to_string(data.task.val.size()),
                  std::to_string(data.task.test.size())});
     log_line(table.text());
-    log_line(fmt::format("backbone {}, method {}, {} tasks, {} training images of {}x{}, expected memory {}",
-                         backbone_.arch, recipe.method, tasks_.size(), images, recipe.size, recipe.size,
-                         bytes_text(memory_)));
+    log_line(
+        fmt::format("backbone {}{}, method {}, {} tasks, {} training images of {}x{}, expected memory {}",
+                    backbone_.arch, backbone_.place.empty() ? "" : " (" + backbone_.place + ")",
+                    recipe.method, tasks_.size(), images, recipe.size, recipe.size, bytes_text(memory_)));
   }
   if (recipe.epochs == 0) return;
   check_memory(memory, batch, available_memory(backbone_.device));
