@@ -1,4 +1,4 @@
-// Decodes by stb_image within a budget of memory. Private to this folder. Callers check a file's
+// Decodes by stb_image within a budget of memory. Private to data/. Callers check a file's
 // structure first, since stb_image trusts it.
 #pragma once
 
@@ -18,6 +18,9 @@ bool stb_size(Bytes bytes, int& width, int& height);
 // Inflates a zlib stream. The result is empty where the stream is broken or larger than the budget
 // of bytes.
 std::vector<std::uint8_t> stb_inflate(Bytes bytes, std::int64_t budget);
+
+// Inflates a raw deflate stream into `to`, which it must fill exactly; false where it does not or is broken.
+bool stb_inflate_raw(Bytes bytes, std::span<std::byte> to);
 
 std::string stb_version();
 

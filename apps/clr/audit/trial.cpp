@@ -31,8 +31,8 @@ Trial::Trial(TrialOptions options, const Common& common) : options_(std::move(op
   recipe.method = checked_method(recipe.method);
   complete(recipe, common);
   common.begin();
-  backbone_ = backbone_for(recipe.method, options_.backbone, options_.arch, common.resolved_device(),
-                           common.resolved_dtype());
+  backbone_ = backbone_for(recipe.method, common.weights(options_.backbone), options_.arch,
+                           common.resolved_device(), common.resolved_dtype());
   if (recipe.size == 0) recipe.size = backbone_.size;
   DataOptions data{options_.data, {},
                    recipe.size,   (std::filesystem::temp_directory_path() / "clr-audit").string(),

@@ -76,6 +76,14 @@ DType Common::resolved_dtype() const {
   return chosen;
 }
 
+WeightSource Common::weights(const std::string& path, const std::string& identity) const {
+  WeightSource source = path;
+  source.section = section;
+  source.prefix = prefix;
+  source.identity = identity;
+  return source;
+}
+
 void Common::begin() const {
   if (threads > 0) set_thread_count(threads);
   if (tf32) gpu::set_tf32(true);
@@ -121,6 +129,15 @@ Command add_command(Command app, Common& common, const std::string& name, const 
   flag("--quiet", common.quiet, "no progress on standard error");
   flag("--json", common.json, "one JSON object on standard output instead of tables");
   return c;
+}
+
+void add_weight_options(Command c, Common& common) {
+  c.add_option("--section", common.section,
+               "the keys of the weight file that lead to the state dict, such as model_ema (default: the one "
+               "that fits a network best)");
+  c.add_option("--prefix", common.prefix,
+               "what the network's names begin with in the weight file, such as module.encoder_q. (default: "
+               "the one that fits)");
 }
 
 void print(std::string_view text) {

@@ -166,7 +166,7 @@ void run_eval(const EvalOptions& options, Common& common) {
 
   const TaskFile first = read_task_file(folder.task_file(names.front()));
   const Backbone backbone =
-      backbone_of(first, options.backbone, common.resolved_device(), common.resolved_dtype());
+      backbone_of(first, common.weights(options.backbone), common.resolved_device(), common.resolved_dtype());
   std::vector<Row> rows;
   std::vector<std::string> absent;
   for (const auto& name : names) {
@@ -204,6 +204,7 @@ void add_eval(Command app, Common& common) {
   c.add_option("--run", options->run, "run folder").required();
   c.add_option("--data", options->data, data_help).required();
   c.add_option("--backbone", options->backbone, "the run's backbone (default: the file that the run names)");
+  add_weight_options(c, common);
   c.add_option("--split", options->split, "test, val or train (default: test where there is one, else val)")
       .one_of({"test", "val", "train"});
   add_follow_links(c, options->follow_links);

@@ -34,9 +34,9 @@ void run_reproduce(const ReproduceOptions& given, Common& common) {
   const SignalGuard signals;
   const std::string path =
       given.backbone.empty() ? find_published_backbone(program, given.weights_dir) : given.backbone;
-  const Backbone backbone =
-      backbone_for(recipe.method, path, given.backbone.empty() ? std::string(program.arch) : "auto",
-                   common.resolved_device(), common.resolved_dtype());
+  const Backbone backbone = backbone_for(recipe.method, common.weights(path),
+                                         given.backbone.empty() ? std::string(program.arch) : "auto",
+                                         common.resolved_device(), common.resolved_dtype());
   session.on_finished = [&](const data::Task& task, const TaskFile& file, const std::string& log) {
     outputs.write(backbone, file, task, log);
   };
@@ -72,6 +72,7 @@ void add_reproduce(Command app, Common& common) {
                "folder of the pretrained networks, under their public file names")
       .shows_default();
   c.add_option("--backbone", o->backbone, "use this pretrained network instead");
+  add_weight_options(c, common);
   c.add_option("--result", o->result, "folder of the CSV and the logs").shows_default();
   c.add_option("--weight", o->weight, "folder of the state dicts").shows_default();
   c.add_option("--run", s.run, "run folder, which a resume continues (default: RESULT/METHOD)");

@@ -32,7 +32,7 @@ std::vector<Listed> images_of_epoch(const data::Task& task, const TasksOptions& 
   const auto train = std::ssize(task.train), val = std::ssize(task.val);
   if (options.rng == "torch") {
     const Backbone backbone =
-        backbone_for(options.method, options.backbone, options.arch, cpu_device, DType::f32);
+        backbone_for(options.method, common.weights(options.backbone), options.arch, cpu_device, DType::f32);
     TorchGenerator generator(common.seed);
     backbone.instantiate(options.method, static_cast<int>(task.classes.size()), generator);
     generator.discard(std::int64_t{options.epoch} * (val > 0 ? 2 : 1) * data::torch_loader_draws);
@@ -139,6 +139,7 @@ void add_tasks(Command app, Common& common) {
       .one_of({"streams", "torch"})
       .shows_default();
   c.add_option("--backbone", options->backbone, "with --rng torch: the backbone to train on");
+  add_weight_options(c, common);
   c.add_option("--arch", options->arch, "with --rng torch: architecture of the backbone").shows_default();
   c.add_option("--method", options->method, "with --rng torch: the method of training").shows_default();
   data::SetOptions& sets = options->sets;

@@ -31,8 +31,8 @@ void run_train(const TrainOptions& options, Common& common) {
   complete(session.recipe, common);
   common.begin();
   const SignalGuard signals;
-  const Backbone backbone = backbone_for(session.recipe.method, options.backbone, options.arch,
-                                         common.resolved_device(), common.resolved_dtype());
+  const Backbone backbone = backbone_for(session.recipe.method, common.weights(options.backbone),
+                                         options.arch, common.resolved_device(), common.resolved_dtype());
   if (backbone.is_none() && session.copy_backbone)
     throw UsageError("--copy-backbone: method " + session.recipe.method + " has no backbone");
   if (session.recipe.size == 0) session.recipe.size = backbone.size;
@@ -54,6 +54,7 @@ void add_train(Command app, Common& common) {
   SessionOptions& s = options->session;
   c.add_option("--backbone", options->backbone,
                "weight file of the pretrained network; none for the method scratch");
+  add_weight_options(c, common);
   c.add_option("--data", s.data, data_help).required();
   c.add_option("--run", s.run, "run folder, made if needed").required();
   add_tasks_option(c, s.tasks);

@@ -128,9 +128,10 @@ void Session::estimate() {
                  std::to_string(data.task.train.size()), std::to_string(data.task.val.size()),
                  std::to_string(data.task.test.size())});
     log_line(table.text());
-    log_line(fmt::format("backbone {}, method {}, {} tasks, {} training images of {}x{}, expected memory {}",
-                         backbone_.arch, recipe.method, tasks_.size(), images, recipe.size, recipe.size,
-                         bytes_text(memory_)));
+    log_line(
+        fmt::format("backbone {}{}, method {}, {} tasks, {} training images of {}x{}, expected memory {}",
+                    backbone_.arch, backbone_.place.empty() ? "" : " (" + backbone_.place + ")",
+                    recipe.method, tasks_.size(), images, recipe.size, recipe.size, bytes_text(memory_)));
   }
   if (recipe.epochs == 0) return;
   check_memory(memory, batch, available_memory(backbone_.device));
@@ -311,7 +312,10 @@ TaskFile Session::task_file_of(const TaskData& data, layers::Network& network,
   file.val_accuracy = result.best_val;
   if (const auto* test = data.split("test")) {
     Inputs inputs(network, *test, backbone_.device, backbone_.dtype, /*features_once=*/false);
-    file.test_accuracy = evaluate(network, inputs).accuracy;
+    const Evaluation evaluation = evaluate(network, inputs);
+    REPRISE_CHECK(std::isfinite(evaluation.loss), "task {}: the test loss is {}: {}", data.task.name,
+                  evaluation.loss, backbone_at_fault);
+    file.test_accuracy = evaluation.accuracy;
   }
   file.device = recipe.device;
   file.dtype = recipe.dtype;
