@@ -50,7 +50,7 @@ void check_task_name(const std::string& name, const std::string& path) {
   // A folder that was named by the user may start with a dot.
   const std::string why = why_no_task_name(name.starts_with('.') ? "_" + name.substr(1) : name);
   REPRISE_CHECK(why.empty(), "data: '{}' cannot name a task: {}\n  folder  {}\nRename the folder",
-                shown(name), why, path);
+                shown(name), why, escaped(path));
 }
 
 void take_skipped(Task& task, const std::string& path, const Listing& listing) {

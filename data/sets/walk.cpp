@@ -8,6 +8,7 @@
 #include "data/limits.h"
 #include "data/sets/files.h"
 #include "engine/base/check.h"
+#include "engine/base/utf8.h"
 
 namespace reprise::data {
 namespace {
@@ -115,10 +116,11 @@ void Walker::walk(const std::string& folder, const std::string& below, int depth
   for (const std::string& name : listing.folders) {
     const std::string path = folder + "/" + name, real = canonical(path);
     if (encloses(real, here))
-      found.notes.push_back(fmt::format("the link {} leads back to a folder around it; not followed", path));
+      found.notes.push_back(
+          fmt::format("the link {} leads back to a folder around it; not followed", escaped(path)));
     else if (!visited_.insert(real).second)
       found.notes.push_back(
-          fmt::format("the link {} leads to a folder that is read already; not followed", path));
+          fmt::format("the link {} leads to a folder that is read already; not followed", escaped(path)));
     else
       walk(path, below + name + "/", depth + 1, found);
   }
