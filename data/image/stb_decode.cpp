@@ -1,5 +1,6 @@
-// The one place that compiles stb_image. Its warnings are off for this file (see data/CMakeLists.txt), its
-// asserts too: an assert would abort, and the structure of a file is checked before stb_image sees it.
+// The one place that compiles stb_image. Its warnings are off for this file (see
+// data/CMakeLists.txt), its asserts too: an assert would abort, and the structure of a file is
+// checked before stb_image sees it.
 #include "data/image/stb_decode.h"
 
 #include <climits>
@@ -90,8 +91,8 @@ void check_result(const void* pixels, int w, int h, int width, int height, std::
 }  // namespace
 
 std::int64_t stb_budget(std::int64_t width, std::int64_t height, std::size_t file_bytes) {
-  // At most 8 bytes a pixel in the output, the same inflated, an 8-bit copy, and the compressed stream
-  // regrown.
+  // At most 8 bytes a pixel in the output, the same inflated, an 8-bit copy, and the compressed
+  // stream regrown.
   return width * height * 24 + 4 * static_cast<std::int64_t>(file_bytes) + (1 << 20);
 }
 
@@ -127,7 +128,8 @@ std::vector<std::uint8_t> stb_inflate(Bytes bytes, std::int64_t bytes_allowed) {
 }
 
 bool stb_inflate_raw(Bytes bytes, std::span<std::byte> to) {
-  // The decoder looks two bytes ahead of what it uses: where those were beyond the end, it would give up.
+  // The decoder looks two bytes ahead of what it uses: where those were beyond the end, it would
+  // give up.
   std::vector<std::byte> padded(bytes.begin(), bytes.end());
   padded.resize(bytes.size() + 8);
   if (padded.size() > INT_MAX || to.size() > INT_MAX) return false;

@@ -1,4 +1,5 @@
-// Weight files that are cut short, damaged or hostile: each is an Error with its reason, and none crashes.
+// Weight files that are cut short, damaged or hostile: each is an Error with its reason, and none
+// crashes.
 #include <algorithm>
 #include <cstdint>
 
@@ -10,7 +11,8 @@ namespace {
 
 using namespace std::string_literals;
 
-// --- every truncation, every byte -----------------------------------------------------------------------
+// --- every truncation, every byte
+// -----------------------------------------------------------------------
 
 class Small : public ::testing::TestWithParam<std::string> {};
 
@@ -56,7 +58,8 @@ INSTANTIATE_TEST_SUITE_P(Weights, Small,
                                            "ours.safetensors", "checkpoint.pth"),
                          test_name);
 
-// --- not a weight file ----------------------------------------------------------------------------------
+// --- not a weight file
+// ----------------------------------------------------------------------------------
 
 TEST(WeightsBad, SaysWhatTheFileLooksLike) {
   const std::pair<std::string, const char*> cases[] = {
@@ -77,7 +80,8 @@ TEST(WeightsBad, SaysWhatTheFileLooksLike) {
   }
 }
 
-// --- safetensors ----------------------------------------------------------------------------------------
+// --- safetensors
+// ----------------------------------------------------------------------------------------
 
 std::string safetensors(const std::string& header, std::size_t data) {
   return le<std::uint64_t>(header.size()) + header + std::string(data, '\1');
@@ -125,7 +129,8 @@ TEST(WeightsBad, Safetensors) {
   }
 }
 
-// --- zip ------------------------------------------------------------------------------------------------
+// --- zip
+// ------------------------------------------------------------------------------------------------
 
 TEST(WeightsBad, Zip) {
   const std::string pickle = tensor_pickle(2, 0, 2, 1), data(8, '\1');
@@ -171,7 +176,8 @@ TEST(WeightsBad, Zip) {
   }
 }
 
-// --- pickle ---------------------------------------------------------------------------------------------
+// --- pickle
+// ---------------------------------------------------------------------------------------------
 
 TEST(WeightsBad, TensorsOutsideTheirStorage) {
   const std::string data(8, '\1');
@@ -193,8 +199,9 @@ TEST(WeightsBad, ManyTensorsOnOneStorage) {
   const WeightFile shared = parse_weights(bytes_from(torch_zip(pickle + ".", data)), "test");
   ASSERT_EQ(shared.tensors.size(), 100001U);
   EXPECT_EQ(shared.tensors[0].tensor.raw_bytes().data(), shared.tensors[1].tensor.raw_bytes().data());
-  // 2,000 tensors of 4,000 bytes in a file of 150 KB, and one that repeats an element a hundred million times: those that
-  // go beyond eight times the file stay unread, before the memory is taken.
+  // 2,000 tensors of 4,000 bytes in a file of 150 KB, and one that repeats an element a hundred
+  // million times: those that go beyond eight times the file stay unread, before the memory is
+  // taken.
   TorchFile file;
   const std::string storage = file.storage(std::vector<float>(1000, 1));
   const auto tensor = [&](std::int64_t size, std::int64_t stride) {

@@ -27,8 +27,8 @@ void tar(Bytes bytes) {
   read_torch_tar(bytes, {}, file);
 }
 
-// The legacy form, and a bare pickle as it stands in the zip, whose CRC-32 would keep a fuzzer out. Every
-// storage is made of as many zeros as it asks for, up to a small cap.
+// The legacy form, and a bare pickle as it stands in the zip, whose CRC-32 would keep a fuzzer out.
+// Every storage is made of as many zeros as it asks for, up to a small cap.
 void pickle(Bytes bytes) {
   WeightFile file;
   if (is_torch_legacy(bytes)) return read_torch_legacy(bytes, {}, file);
@@ -45,8 +45,9 @@ void pickle(Bytes bytes) {
       [](const std::vector<StateDict>& all) { return all.size() - 1; }, file);
 }
 
-// What a deflated entry of a zip holds, whose CRC-32 would keep a fuzzer out: two bytes that say how much it
-// becomes, then the stream. A byte written beyond that is seen by the address sanitizer.
+// What a deflated entry of a zip holds, whose CRC-32 would keep a fuzzer out: two bytes that say
+// how much it becomes, then the stream. A byte written beyond that is seen by the address
+// sanitizer.
 void deflate(Bytes bytes) {
   if (bytes.size() < 2) throw_error("no size");
   std::vector<std::byte> to(std::to_integer<std::size_t>(bytes[0]) << 8 |

@@ -21,7 +21,8 @@ struct Method;
 
 namespace reprise::clr {
 
-// How a file's tensors met a network's, by name. Missing and of another shape are errors unless the head's.
+// How a file's tensors met a network's, by name. Missing and of another shape are errors unless the
+// head's.
 struct LoadReport {
   std::vector<std::string> matched;
   std::size_t body = 0;                    // how many of `matched` are not the head's
@@ -31,7 +32,8 @@ struct LoadReport {
   std::string text() const;                // a few lines for a person; long lists are cut
 };
 
-// A weight file, and which of its tensors are meant. What is not given is found by what fits a network.
+// A weight file, and which of its tensors are meant. What is not given is found by what fits a
+// network.
 struct WeightSource {
   std::string path;
   std::optional<std::string> section, prefix;  // --section, --prefix
@@ -47,7 +49,8 @@ struct Backbone {
   std::string identity;  // SHA-256 over the body's tensors; see data::backbone_identity
   std::string arch;      // "resnet20"
   std::map<std::string, Tensor> weights;  // torchvision's names, memory layout, on `device`, all sealed
-  // Batches that each batch norm has seen, as PyTorch counts them, by its path; absent where unknown.
+  // Batches that each batch norm has seen, as PyTorch counts them, by its path; absent where
+  // unknown.
   std::map<std::string, std::int64_t> batches_tracked;
   int classes = 0;  // of its own head; 0 where the file has none that fits
   int size = 0;     // image size that the file records, else the architecture's usual
@@ -58,20 +61,22 @@ struct Backbone {
   // Whether it is an architecture alone, without weights (see architecture_alone).
   bool is_none() const { return weights.empty(); }
 
-  // Makes a new network for a task, in the mode in which the method trains. Frozen tensors are the sealed
-  // ones, trained ones copies; new layers and the head are sampled from the streams
-  // "init/<task>/<parameter>". BadValue where the method needs a backbone and this is none, or the other way
-  // round.
+  // Makes a new network for a task, in the mode in which the method trains. Frozen tensors are the
+  // sealed ones, trained ones copies; new layers and the head are sampled from the streams
+  // "init/<task>/<parameter>". BadValue where the method needs a backbone and this is none, or the
+  // other way round.
   std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
                                                std::uint64_t seed, const std::string& task) const;
   std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
                                                const layers::InitStreams& streams) const;
-  // Samples in the order of a PyTorch program after torch.manual_seed: the pretrained network's constructor,
-  // the reprogramming layers, the new head. Leaves the generator where training begins.
+  // Samples in the order of a PyTorch program after torch.manual_seed: the pretrained network's
+  // constructor, the reprogramming layers, the new head. Leaves the generator where training
+  // begins.
   std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
                                                TorchGenerator& generator) const;
-  // The network as loaded, with its own head, in evaluation mode, nothing trained; or in a method's form, as
-  // before the first step. Without a head of its own (classes is 0) the logits mean nothing.
+  // The network as loaded, with its own head, in evaluation mode, nothing trained; or in a method's
+  // form, as before the first step. Without a head of its own (classes is 0) the logits mean
+  // nothing.
   std::unique_ptr<layers::Network> pretrained(const std::string& method = {}, std::uint64_t seed = 0) const;
 
   // Hashes all sealed memory again, derived forms too; throws Error naming what has changed.
@@ -85,17 +90,19 @@ struct Backbone {
   void put_weights(layers::Network& network, const layers::Method& method) const;
 };
 
-// Reads the file, finds the architecture ("auto": the one recorded, else the one that fits), checks, seals.
-// Throws BadValue for an unknown architecture, Error where tensors of the body are missing or mis-shaped, or
-// where a number is NaN, an infinity or a negative variance. Tensors of modules after the one at the path
-// `until` may be missing.
+// Reads the file, finds the architecture ("auto": the one recorded, else the one that fits),
+// checks, seals. Throws BadValue for an unknown architecture, Error where tensors of the body are
+// missing or mis-shaped, or where a number is NaN, an infinity or a negative variance. Tensors of
+// modules after the one at the path `until` may be missing.
 Backbone load_backbone(const WeightSource& source, const std::string& arch, Device device, DType dtype,
                        const std::string& until = {});
 
-// Stands for the backbone of methods that start at random. BadValue for an unknown architecture or "auto".
+// Stands for the backbone of methods that start at random. BadValue for an unknown architecture or
+// "auto".
 Backbone architecture_alone(const std::string& arch, Device device, DType dtype);
 inline constexpr const char* no_identity = "none";
-// The method's backbone: the file's, or only an architecture. BadValue where the wrong one of them is given.
+// The method's backbone: the file's, or only an architecture. BadValue where the wrong one of them
+// is given.
 Backbone backbone_for(const std::string& method, const WeightSource& source, const std::string& arch,
                       Device device, DType dtype, const std::string& until = {});
 
@@ -104,13 +111,14 @@ struct ArchitectureMatch {
   std::string arch;
   LoadReport report;  // against that architecture, with a head of as many classes as the tensors have
 };
-// Compares the tensors with an architecture. "auto" is the one that fits best: nothing where no known one shares
-// half of its tensors.
+// Compares the tensors with an architecture. "auto" is the one that fits best: nothing where no
+// known one shares half of its tensors.
 std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>& tensors,
                                            const std::string& arch);
 // Whether at least half of the network's tensors are there as they should be.
 bool fits_mostly(const LoadReport& report);
-// The number of classes of the head that the tensors hold and the network could have; 0 where there is none.
+// The number of classes of the head that the tensors hold and the network could have; 0 where there
+// is none.
 int classes_of(const std::vector<data::NamedTensor>& tensors, const layers::Network& network);
 
 // The same name, or BadValue with a list. The original's name of a method becomes ours.
@@ -123,7 +131,8 @@ std::string identity_of(const std::vector<data::NamedTensor>& tensors, const std
 // Metadata of a backbone file that clr writes.
 std::map<std::string, std::string> backbone_metadata(const std::string& arch, int size,
                                                      const std::vector<std::string>& class_names);
-// How images become numbers, as metadata has it; and the size in such a text, 0 where there is none.
+// How images become numbers, as metadata has it; and the size in such a text, 0 where there is
+// none.
 std::string preprocessing_text(int size);
 int preprocessed_size(const std::string& text);
 

@@ -16,12 +16,12 @@
 
 namespace reprise::clr {
 
-// Where logits come from: the images through the whole network; or, where only the head is trained and batch
-// norm uses its running statistics, features computed once: both give the same bits.
+// Where logits come from: the images through the whole network; or, where only the head is trained
+// and batch norm uses its running statistics, features computed once: both give the same bits.
 class Inputs {
  public:
-  // `store` must outlive this. Computes the features now if `features_once`; else a GPU with room gets all
-  // images now, and batches are gathered there.
+  // `store` must outlive this. Computes the features now if `features_once`; else a GPU with room
+  // gets all images now, and batches are gathered there.
   Inputs(layers::Network& network, const data::ImageStore& store, Device device, DType dtype,
          bool features_once);
   Tensor logits(std::span<const std::int64_t> indices);  // (N,classes)
@@ -50,8 +50,8 @@ inline constexpr const char* backbone_at_fault =
 struct Evaluation {
   double accuracy = 0, loss = 0;  // loss: the mean cross-entropy
 };
-// In evaluation mode, without recording; the mode is put back. The loss may be no finite number: the caller
-// checks it.
+// In evaluation mode, without recording; the mode is put back. The loss may be no finite number:
+// the caller checks it.
 Evaluation evaluate(layers::Network& network, Inputs& inputs);
 
 // What the network takes an image for, and how probable it finds that (softmax of the logits).
