@@ -15,7 +15,8 @@ inline constexpr std::uint64_t safetensors_header_bytes = std::uint64_t{16} << 2
 inline constexpr std::size_t pickle_values = 2'000'000;  // for about 100,000 tensors
 inline constexpr std::size_t pickle_name_bytes = 256;    // of a global, of a storage's key
 inline constexpr int state_dict_nesting = 32;            // containers around a dictionary of tensors
-// What a zip archive's compressed entries may take in memory together: this, or so many times the file's size.
+// What a zip archive's compressed entries may take in memory together: this, or so many times the
+// file's size.
 inline constexpr std::uint64_t inflated_bytes = std::uint64_t{256} << 20, inflated_ratio = 32;
 
 // Images. A caller may ask for less: ImageLimits.

@@ -128,13 +128,15 @@ std::vector<std::uint8_t> stb_inflate(Bytes bytes, std::int64_t bytes_allowed) {
 }
 
 bool stb_inflate_raw(Bytes bytes, std::span<std::byte> to) {
-  // The decoder looks two bytes ahead of what it uses: where those were beyond the end, it would give up.
+  // The decoder looks two bytes ahead of what it uses: where those were beyond the end, it would
+  // give up.
   std::vector<std::byte> padded(bytes.begin(), bytes.end());
   padded.resize(bytes.size() + 8);
   if (padded.size() > INT_MAX || to.size() > INT_MAX) return false;
-  const int n =
-      stbi_zlib_decode_noheader_buffer(reinterpret_cast<char*>(to.data()), static_cast<int>(to.size()),
-                                       reinterpret_cast<const char*>(padded.data()), size_of(padded));
+  char none = 0;  // the decoder copies zero bytes, too, and not to a null pointer
+  char* out = to.empty() ? &none : reinterpret_cast<char*>(to.data());
+  const int n = stbi_zlib_decode_noheader_buffer(
+      out, static_cast<int>(to.size()), reinterpret_cast<const char*>(padded.data()), size_of(padded));
   return n >= 0 && static_cast<std::size_t>(n) == to.size();
 }
 

@@ -19,7 +19,8 @@ bool stb_size(Bytes bytes, int& width, int& height);
 // of bytes.
 std::vector<std::uint8_t> stb_inflate(Bytes bytes, std::int64_t budget);
 
-// Inflates a raw deflate stream into `to`, which it must fill exactly; false where it does not or is broken.
+// Inflates a raw deflate stream into `to`, which it must fill exactly; false where it does not or
+// is broken.
 bool stb_inflate_raw(Bytes bytes, std::span<std::byte> to);
 
 std::string stb_version();

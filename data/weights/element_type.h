@@ -28,11 +28,13 @@ std::optional<ElementType> element_type_of_torch_dtype(std::string_view dtype);
 // Returns the type that a tensor of this dtype is written as.
 ElementType element_type_of(DType dtype);
 
-// Returns true where reading changes the type: f16 becomes f32, smaller integers i64, booleans u8 (0 or 1).
+// Returns true where reading changes the type: f16 becomes f32, smaller integers i64, booleans u8
+// (0 or 1).
 bool is_converted(ElementType type);
 
-// Fills `to`, a tensor of dtype info_of(type).read_as, with elements of the file. The element of `to` at an
-// index is the element at offset + sum of index * stride in `from`. The caller checks that all lie inside.
+// Fills `to`, a tensor of dtype info_of(type).read_as, with elements of the file. The element of
+// `to` at an index is the element at offset + sum of index * stride in `from`. The caller checks
+// that all lie inside.
 void read_elements(Tensor& to, ElementType type, std::span<const std::byte> from, std::int64_t offset,
                    std::span<const std::int64_t> strides);
 

@@ -1,6 +1,6 @@
-// A pickle machine that only builds data: it calls nothing, imports nothing and touches no file. Tensors and
-// plain containers are built. Every other object becomes an opaque value that carries only its class's name.
-// Internal to data/weights.
+// A pickle machine that only builds data: it calls nothing, imports nothing and touches no file.
+// Tensors and plain containers are built. Every other object becomes an opaque value that carries
+// only its class's name. Internal to data/weights.
 #pragma once
 
 #include <cstddef>
@@ -82,12 +82,12 @@ class PickleHeap {
   std::size_t items_ = 0;  // of all containers together
 };
 
-// Runs the pickle that begins at `position` and moves `position` past its end. Throws Error where an opcode
-// does not only build data, or the pickle is damaged.
+// Runs the pickle that begins at `position` and moves `position` past its end. Throws Error where
+// an opcode does not only build data, or the pickle is damaged.
 PickleValue* run_pickle(std::span<const std::byte> bytes, std::size_t& position, PickleHeap& heap);
 
-// Stand-ins for import, call and __setstate__, in pickle_globals.cpp. None of them throws for an unknown name
-// or unusual arguments: the result is then opaque.
+// Stand-ins for import, call and __setstate__, in pickle_globals.cpp. None of them throws for an
+// unknown name or unusual arguments: the result is then opaque.
 PickleValue* find_global(PickleHeap& heap, std::string_view module, std::string_view name);
 PickleValue* call_global(PickleHeap& heap, const PickleValue& function, const PickleValue& arguments);
 void build_object(PickleValue& object, const PickleValue& state);

@@ -66,8 +66,9 @@ bool is_tuple_of_integers(const PickleValue* v) {
   return true;
 }
 
-// Obeys the metadata that _rebuild_tensor_v2 and _v3 take last. The negative bit says that the storage holds
-// the negated values; the conjugate bit changes nothing in real numbers. True where all is understood.
+// Obeys the metadata that _rebuild_tensor_v2 and _v3 take last. The negative bit says that the
+// storage holds the negated values; the conjugate bit changes nothing in real numbers. True where
+// all is understood.
 bool obey_metadata(PickleValue& tensor, const PickleValue& metadata) {
   if (metadata.kind == Kind::none) return true;
   if (metadata.kind != Kind::dict) return false;
@@ -82,8 +83,8 @@ bool obey_metadata(PickleValue& tensor, const PickleValue& metadata) {
   return true;
 }
 
-// Whether an object's state is nothing but attributes that leave a tensor's values alone: a dictionary, or a tuple
-// of two, the second for slots.
+// Whether an object's state is nothing but attributes that do not change a tensor's values: a
+// dictionary, or a tuple of two, the second for slots.
 bool only_attributes(const PickleValue& state) {
   const auto harmless = [](const PickleValue& v) {
     return v.kind == Kind::none || (v.kind == Kind::dict && v.find("data") == nullptr &&
@@ -181,9 +182,9 @@ PickleValue* call_global(PickleHeap& heap, const PickleValue& function, const Pi
   return opaque(heap, function.text);
 }
 
-// Takes the place of __setstate__. The attributes of a dictionary (such as _metadata) or a tensor are dropped; any
-// other state would replace a tensor's values. A parameter of PyTorch 0.1 gets its tensor here: (data, gradient,
-// hooks, requires_grad, volatile).
+// Takes the place of __setstate__. The attributes of a dictionary (such as _metadata) or a tensor
+// are dropped; any other state would replace a tensor's values. A parameter of PyTorch 0.1 gets its
+// tensor here: (data, gradient, hooks, requires_grad, volatile).
 void build_object(PickleValue& object, const PickleValue& state) {
   if (object.kind == Kind::parameter && state.kind == Kind::tuple && state.items.size() == 5 &&
       state.items[0]->kind == Kind::tensor)

@@ -5,9 +5,9 @@
 
 namespace reprise::data {
 
-// Every opcode that Python's protocols 2 to 5 write to build data. Not in the list, and refused: the text
-// forms of protocol 0, extension codes (their meaning lies in a registry of the reading program) and
-// out-of-band buffers (their bytes lie outside the pickle).
+// Every opcode that Python's protocols 2 to 5 write to build data. Not in the list, and refused:
+// the text forms of protocol 0, extension codes (their meaning lies in a registry of the reading
+// program) and out-of-band buffers (their bytes lie outside the pickle).
 enum class PickleOp : std::uint8_t {
   mark = '(',
   stop = '.',

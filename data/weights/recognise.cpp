@@ -42,8 +42,8 @@ constexpr Signature signatures[] = {
     {"\x80\x05"sv, pickle},
 };
 
-// A protobuf whose first fields are ONNX's: ir_version (a small number), then the producer's name, version, domain
-// or the graph.
+// Recognises a protobuf whose first fields are ONNX's: ir_version (a small number), then the
+// producer's name, its version, the domain or the graph.
 bool is_onnx(std::string_view s) {
   return s.size() > 4 && s[0] == 0x08 && s[1] > 0 && s[1] < 0x20 &&
          (s[2] == 0x12 || s[2] == 0x1a || s[2] == 0x22 || s[2] == 0x3a);

@@ -75,7 +75,8 @@ Entry parse_entry(const std::string& name, const json& value) {
   return e;
 }
 
-// In the order of their bytes, which must follow one another without gap or overlap to the file's end.
+// In the order of their bytes, which must follow one another without gap or overlap to the file's
+// end.
 void check_tiling(std::vector<Entry>& entries, std::uint64_t available) {
   std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;

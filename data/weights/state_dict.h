@@ -11,7 +11,8 @@
 
 namespace reprise::data {
 
-// On the cpu device, in the file's layout: conv filters (O,I,R,S), depthwise (C,1,R,S), images (N,C,H,W).
+// On the cpu device, in the file's layout: conv filters (O,I,R,S), depthwise (C,1,R,S), images
+// (N,C,H,W).
 struct NamedTensor {
   std::string name;
   Tensor tensor;
@@ -28,8 +29,8 @@ struct StateDict {
   REPRISE_API const Tensor* find(std::string_view name) const;
 };
 
-// The state dict of a file: the chosen one of its candidates. `section` and `tensors` are empty where none was
-// chosen.
+// The state dict of a file: the chosen one of its candidates. `section` and `tensors` are empty
+// where none was chosen.
 struct WeightFile : StateDict {
   std::vector<StateDict> candidates;            // of a file with several state dicts: those not chosen
   std::map<std::string, std::string> metadata;  // safetensors only
@@ -39,8 +40,9 @@ struct WeightFile : StateDict {
   std::vector<std::string> skipped;  // "best_prec1: a number (91.78)"
 };
 
-// Chooses among the state dicts of a torch.save file, of which there is at least one: returns an index, or a
-// number beyond the last for none of them. May throw. A safetensors file has one, and nothing is asked.
+// Chooses among the state dicts of a torch.save file, of which there is at least one: returns an
+// index, or a number beyond the last for none of them. May throw. A safetensors file has one, and
+// nothing is asked.
 using ChooseStateDict = std::function<std::size_t(const std::vector<StateDict>&)>;
 
 }  // namespace reprise::data

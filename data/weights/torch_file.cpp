@@ -16,8 +16,8 @@ std::uint64_t budget(std::uint64_t file_bytes) {
   return file_bytes * 8;
 }
 
-// The folder in the archive where data.pkl lies, with its slash. Throws Error for archives of another kind,
-// naming it.
+// The folder in the archive where data.pkl lies, with its slash. Throws Error for archives of
+// another kind, naming it.
 std::string folder_of_pickle(const std::vector<std::string>& names) {
   constexpr std::string_view pickle = "data.pkl";
   std::vector<std::string> folders;
@@ -136,8 +136,8 @@ void read_torch_legacy(std::span<const std::byte> bytes, const ChooseStateDict& 
 
 namespace {
 
-// The tar form's members `storages` and `tensors` are a count and then as many records, each a pickle
-// followed by raw numbers.
+// The tar form's members `storages` and `tensors` are a count and then as many records, each a
+// pickle followed by raw numbers.
 std::int64_t record_count(std::span<const std::byte> member, std::size_t& position, PickleHeap& heap) {
   const PickleValue* count = run_pickle(member, position, heap);
   REPRISE_CHECK(count->kind == Kind::integer && count->integer >= 0, "a number of records is {}",
@@ -153,8 +153,8 @@ const std::vector<PickleValue*>& next_record(std::span<const std::byte> member, 
   return record->items;
 }
 
-// (key, location, type), the number of elements, the elements; at the end a list of views, which must be
-// empty.
+// (key, location, type), the number of elements, the elements; at the end a list of views, which
+// must be empty.
 std::map<std::string, std::span<const std::byte>> read_tar_storages(std::span<const std::byte> member,
                                                                     PickleHeap& heap) {
   std::map<std::string, std::span<const std::byte>> data;

@@ -1,5 +1,5 @@
-// The three forms in which torch.save has written state dicts: each function reads one form into `file`.
-// Internal to data/weights.
+// The three forms in which torch.save has written state dicts: each function reads one form into
+// `file`. Internal to data/weights.
 #pragma once
 
 #include <cstddef>

@@ -32,7 +32,8 @@ bool holds_tensors(const PickleValue& v) {
   return false;
 }
 
-// Every dictionary, list and tuple under the root, each once (they may hold one another), the nearest first.
+// Every dictionary, list and tuple under the root, each once (they may hold one another), the
+// nearest first.
 std::vector<Node> containers_under(const PickleValue& root) {
   std::vector<Node> nodes{{&root, 0, "", 0}};
   std::set<const PickleValue*> seen{&root};

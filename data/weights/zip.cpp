@@ -151,9 +151,9 @@ std::vector<std::string> ZipReader::names() const {
   return names;
 }
 
-// Memory is taken only after the declared size was found possible (deflate shrinks at most 1032 times) and
-// within the limit; the inflater writes no byte beyond it. stb_image's, which this library has for PNG already:
-// it fills a buffer of a given size and takes no memory itself.
+// Memory is taken only after the declared size was found possible (deflate shrinks at most 1032
+// times) and within the limit; the inflater writes no byte beyond it. stb_image's, which this
+// library has for PNG already: it fills a buffer of a given size and takes no memory itself.
 std::span<const std::byte> ZipReader::inflate(const std::string& name, const Entry& entry) {
   REPRISE_CHECK(entry.method == 8,
                 "zip archive: {} is compressed by method {}; stored and deflated entries are read",

@@ -1,4 +1,5 @@
-// Checkpoints as trainings leave them: where in the file the network is, and what its names begin with.
+// Checkpoints as trainings leave them: where in the file the network is, and what its names begin
+// with.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -196,8 +197,8 @@ TEST_F(Checkpoints, a_loss_that_is_not_finite_stops_with_the_remedy_that_fits) {
     EXPECT_EQ(o.status, 1);
     return o.err;
   };
-  // Finite numbers whose products are not: in training from the first step on, or only where batch norm uses its
-  // running statistics.
+  // Finite numbers whose products are not: in training from the first step on, or only where batch
+  // norm uses its running statistics.
   auto weights = tiny_backbone(), statistics = weights;
   for (NamedTensor& t : weights)
     if (t.name == "bn1.weight") t.tensor = full({16}, 3e38);

@@ -194,8 +194,9 @@ TEST(WeightsBad, ManyTensorsOnOneStorage) {
   const WeightFile shared = parse_weights(bytes_from(torch_zip(pickle + ".", data)), "test");
   ASSERT_EQ(shared.tensors.size(), 100001U);
   EXPECT_EQ(shared.tensors[0].tensor.raw_bytes().data(), shared.tensors[1].tensor.raw_bytes().data());
-  // 2,000 tensors of 4,000 bytes in a file of 150 KB, and one that repeats an element a hundred million times: those that
-  // go beyond eight times the file stay unread, before the memory is taken.
+  // 2,000 tensors of 4,000 bytes in a file of 150 KB, and one that repeats an element a hundred
+  // million times: those that go beyond eight times the file stay unread, before the memory is
+  // taken.
   TorchFile file;
   const std::string storage = file.storage(std::vector<float>(1000, 1));
   const auto tensor = [&](std::int64_t size, std::int64_t stride) {

@@ -1,4 +1,5 @@
-// Checkpoints with all sorts of objects in them: what is read, what is opaque, and that nothing is ever executed.
+// Checkpoints with all sorts of objects in them: what is read, what is opaque, and that nothing is
+// ever executed.
 #include <fmt/format.h>
 #include <sys/wait.h>
 
@@ -32,7 +33,8 @@ std::string called(const std::string& module, const std::string& name, const std
   return global(module, name) + "(" + arguments + "tR";
 }
 
-// --- objects beside the state dict ----------------------------------------------------------------------
+// --- objects beside the state dict
+// ----------------------------------------------------------------------
 
 TEST(WeightsObjects, AnythingBesideTheStateDictIsOpaque) {
   const std::string attributes = "}" + text("lr") + "K\x01s";
@@ -88,7 +90,8 @@ TEST(WeightsObjects, CyclesEnd) {
   EXPECT_EQ(file.tensors.size(), 1U);
 }
 
-// --- which state dict -----------------------------------------------------------------------------------
+// --- which state dict
+// -----------------------------------------------------------------------------------
 
 TEST(WeightsObjects, EveryDictionaryOfTensorsIsACandidate) {
   TorchFile f;
@@ -114,7 +117,8 @@ TEST(WeightsObjects, EveryDictionaryOfTensorsIsACandidate) {
                                       "optimizer: a dictionary of 1"}));
 }
 
-// --- what rebuild functions say ---------------------------------------------------------------------------
+// --- what rebuild functions say
+// ---------------------------------------------------------------------------
 
 TEST(WeightsObjects, TheNegativeBitIsObeyed) {
   TorchFile f;
@@ -201,7 +205,8 @@ TEST(WeightsObjects, RebuildFunctionsThatAreReadAndThatAreNot) {
   EXPECT_EQ(file.find("uint16")->values<std::int64_t>()[1], 0x3F80);
 }
 
-// --- archives of other kinds --------------------------------------------------------------------------------
+// --- archives of other kinds
+// --------------------------------------------------------------------------------
 
 TEST(WeightsObjects, OtherFilesAreNamed) {
   const auto with = [](const char* name) { return zip({{name, "x"}, {"m/data.pkl", "\x80\x02}."}}); };
@@ -229,7 +234,8 @@ TEST(WeightsObjects, OtherFilesAreNamed) {
   }
 }
 
-// --- malicious pickles ----------------------------------------------------------------------------------------
+// --- malicious pickles
+// ----------------------------------------------------------------------------------------
 
 // One for each way into code that pickle has. The commands would make the file `marker`.
 Items attacks(const std::string& marker) {
@@ -360,8 +366,9 @@ Items attacks(const std::string& marker) {
   return all;
 }
 
-// Where a bare attack is refused, or read, the same attack elsewhere may be the other: what counts is that nothing
-// happens. A file with a whole state dict is read, unless the opcode is one that is not known.
+// Where a bare attack is refused, or read, the same attack elsewhere may be the other: what counts
+// is that nothing happens. A file with a whole state dict is read, unless the opcode is one that is
+// not known.
 TEST(WeightsObjects, NoAttackIsExecuted) {
   const TemporaryFolder folder;
   const std::string marker = folder.path("marker");

@@ -45,8 +45,9 @@ void pickle(Bytes bytes) {
       [](const std::vector<StateDict>& all) { return all.size() - 1; }, file);
 }
 
-// What a deflated entry of a zip holds, whose CRC-32 would keep a fuzzer out: two bytes that say how much it
-// becomes, then the stream. A byte written beyond that is seen by the address sanitizer.
+// What a deflated entry of a zip holds, whose CRC-32 would keep a fuzzer out: two bytes that say
+// how much it becomes, then the stream. A byte written beyond that is seen by the address
+// sanitizer.
 void deflate(Bytes bytes) {
   if (bytes.size() < 2) throw_error("no size");
   std::vector<std::byte> to(std::to_integer<std::size_t>(bytes[0]) << 8 |

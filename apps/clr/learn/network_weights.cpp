@@ -12,8 +12,8 @@ namespace reprise::clr {
 namespace {
 
 constexpr std::size_t listed_candidates = 10;
-// Every known architecture has a tensor of this name: what stands before it may be a prefix. More prefixes than
-// so many are not tried.
+// Every known architecture has a tensor of this name: what stands before it may be a prefix. More
+// prefixes than so many are not tried.
 constexpr std::string_view stem = "conv1.weight";
 constexpr std::size_t most_prefixes = 256;
 
@@ -61,7 +61,8 @@ std::vector<Fit> fits_of(const std::vector<data::StateDict>& candidates,
     for (const std::string& prefix : prefixes) {
       const auto tensors = without_prefix(candidates[i], prefix);
       auto match = recognise(tensors, arch);
-      // A block of a larger network has some of a smaller one's names: a prefix that nobody gave must fit.
+      // A block of a larger network has some of a smaller one's names: a prefix that nobody gave
+      // must fit.
       if (match && (prefix.empty() || source.prefix || fits_mostly(match->report)))
         fits.push_back({i, prefix, std::move(*match)});
     }
@@ -88,7 +89,8 @@ std::vector<std::size_t> considered_of(const std::vector<data::StateDict>& candi
   return exact.empty() ? within : exact;
 }
 
-// The best fit; none where nothing fits. Of several that are equally good and the same network, the first.
+// The best fit; none where nothing fits. Of several that are equally good and the same network, the
+// first.
 const Fit* best_of(const std::vector<Fit>& fits, const std::vector<data::StateDict>& candidates,
                    const WeightSource& source) {
   const auto identity = [&](const Fit& f) {

@@ -145,8 +145,8 @@ class Trainer {
     return learner_.step(train_, images);
   }
 
-  // Error where the loss is not finite. Who is to blame shows in the best values so far: they have given a finite
-  // loss before, unless they are those that the task started from.
+  // Error where the loss is not finite. Who is to blame shows in the best values so far: they have
+  // given a finite loss before, unless they are those that the task started from.
   Evaluation validate() {
     const std::string place = fmt::format("{}, epoch {}", job_.task, state_.epoch + 1);
     const ErrorScope scope("task", place);
