@@ -29,6 +29,8 @@ class BlockPool {
   void reset_peak();
 
  protected:
+  // Whether every block is a fresh allocation, dropped when it is given back.
+  virtual bool exact() { return false; }
   // Gets memory from the system, or null; gives it back; writes the message for null.
   virtual std::byte* fresh(std::size_t bytes) = 0;
   virtual void drop(std::byte* p) noexcept = 0;
@@ -56,6 +58,10 @@ class BlockPool {
   std::set<std::pair<std::size_t, std::byte*>> free_;  // pieces, the smallest first
   MemoryStats stats_;
 };
+
+// Returns whether REPRISE_CUDA_EXACT is set: each block of a GPU is then one allocation of exactly its
+// bytes, so that compute-sanitizer sees an access past the end of a tensor.
+bool exact_gpu_blocks();
 
 // The pools are never destroyed, as static tensors may be destroyed after any other object.
 BlockPool& host_pool();

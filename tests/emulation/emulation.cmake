@@ -1,8 +1,16 @@
 # reprise_emulate_cuda(target sources...):
 # compiles the CUDA backend for the host, with this folder's imitation of the runtime.
+# Where cudnn.h is installed, the calls of cuDNN are compiled too, with an imitation of cuDNN.
 function(reprise_emulate_cuda target)
   set(here ${PROJECT_SOURCE_DIR}/tests/emulation)
   set(sources ${ARGN} ${here}/memory.cpp ${here}/launch.cpp ${here}/libraries_absent.cpp)
+  find_path(CUDNN_INCLUDE_DIR cudnn.h)
+  if(CUDNN_INCLUDE_DIR)
+    list(APPEND sources ${here}/cudnn_imitation.cpp kernels/cuda/cudnn.cpp)
+    set_source_files_properties(${here}/cudnn_imitation.cpp kernels/cuda/cudnn.cpp PROPERTIES
+      COMPILE_OPTIONS "-idirafter;${CUDNN_INCLUDE_DIR}")
+    set_source_files_properties(${here}/libraries_absent.cpp PROPERTIES COMPILE_DEFINITIONS REPRISE_IMITATES_CUDNN)
+  endif()
   set_source_files_properties(${sources} PROPERTIES LANGUAGE CXX INCLUDE_DIRECTORIES ${here}/include)
   target_sources(${target} PRIVATE ${sources})
 endfunction()

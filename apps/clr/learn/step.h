@@ -27,6 +27,7 @@ class Inputs {
   Tensor labels(std::span<const std::int64_t> indices) const;  // (N) i64, on `device`
   std::int64_t count() const { return store_.count(); }
   int size() const { return store_.size(); }  // pixels
+  Device device() const { return device_; }
 
  private:
   void put_on_gpu();
