@@ -11,6 +11,11 @@ function(reprise_emulate_cuda target)
       COMPILE_OPTIONS "-idirafter;${CUDNN_INCLUDE_DIR}")
     set_source_files_properties(${here}/libraries_absent.cpp PROPERTIES COMPILE_DEFINITIONS REPRISE_IMITATES_CUDNN)
   endif()
+  # A GPU faults where a vector is loaded from an address that is no multiple of its size, which a CPU
+  # does not: the sanitizer looks for that in the kernels.
+  set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS
+    -fsanitize=alignment -fno-sanitize-recover=alignment)
+  target_link_options(${target} PUBLIC -fsanitize=alignment)
   set_source_files_properties(${sources} PROPERTIES LANGUAGE CXX INCLUDE_DIRECTORIES ${here}/include)
   target_sources(${target} PRIVATE ${sources})
 endfunction()

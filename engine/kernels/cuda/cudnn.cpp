@@ -16,6 +16,11 @@
 #include "engine/kernels/cuda/runtime.h"
 #include "engine/kernels/fallback.h"
 
+// The library that the build found outside of the loader's path.
+#if !defined(REPRISE_CUDNN_LIBRARY)
+#define REPRISE_CUDNN_LIBRARY "libcudnn.so"
+#endif
+
 namespace reprise::kernels::cuda {
 namespace {
 
@@ -47,7 +52,7 @@ struct Cudnn {
   decltype(&cudnnConvolutionBackwardFilter) wgrad;
 
   Cudnn() {
-    const Library lib("cuDNN 9", {"libcudnn.so.9"}, "convolutions",
+    const Library lib("cuDNN 9", {"libcudnn.so.9", REPRISE_CUDNN_LIBRARY}, "convolutions",
                       "package libcudnn9, or nvidia-cudnn for Python");
     lib.find(version, "cudnnGetVersion");
     lib.find(error_string, "cudnnGetErrorString");
