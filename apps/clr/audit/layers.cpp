@@ -38,7 +38,7 @@ struct Pass {
 struct ComparedLayer {
   std::string name, type;
   Shape shape;
-  double own_error = std::nan("");  // this module's error when both get the same input
+  double own_error = std::nan("");  // the error when module and reference get the same input
   double error = 0, gradient_error = std::nan("");
   Statistics output, gradient;
   bool has_gradient = false;
@@ -231,7 +231,7 @@ void print_rows(const std::vector<ComparedLayer>& rows, const Pass& pass, const 
   print(
       fmt::format("{} against {}, loss {} against {}\nerrors are |a - b| / |b| over a tensor's elements "
                   "(root of the sum of "
-                  "squares); own error: that of the module when both get the same input\n",
+                  "squares); own error: the module's, when it and the reference get the same input\n",
                   pass.name, reference.name, exact(pass.loss), exact(reference.loss)));
 }
 
@@ -284,7 +284,7 @@ void add_audit_layers(Command audit, Common& common) {
   c.add_flag("--eval", o->eval,
              "evaluation mode: batch norm uses its running statistics (default: the mode of training)");
   c.add_option("--dump", o->dump,
-               "safetensors to write: all activations and gradients of both, [N, C, H, W]");
+               "safetensors to write: all activations and gradients of both runs, [N, C, H, W]");
   c.callback([o, &common] { run_layers(*o, common); });
 }
 

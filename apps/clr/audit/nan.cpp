@@ -38,7 +38,7 @@ void run_nan(const TrialOptions& o, Common& common) {
   tell_cost(
       common,
       trial.describe() +
-          ", reading what every kernel writes, its range too: about four times a plain training's time");
+          ", reading every kernel's outputs and their ranges: about four times as long as plain training");
   TrialTraining training(trial);
   AnomalyWatch watch(training.network(), /*ranges=*/true);
   std::int64_t steps = 0;

@@ -20,7 +20,7 @@ Option add_trial_options(Command command, TrialOptions& options, int steps);
 // The backbone and the images that all trainings of a trial share.
 class Trial {
  public:
-  // Reads and checks them. Prints the line with device and dtype that every command prints first.
+  // Reads and checks backbone and images. Calls common.begin(), which prints device and dtype.
   Trial(TrialOptions options, const Common& common);
   const Recipe& recipe() const { return options_.recipe; }
   const Backbone& backbone() const { return backbone_; }

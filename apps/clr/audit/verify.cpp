@@ -148,7 +148,7 @@ class Verification {
     }
     clr::tell_cost(common_,
                    fmt::format("trains {} task{} again in a scratch folder, {} images, at most {} epochs; "
-                               "the first time took {} in all",
+                               "the first training took {} in all",
                                tasks_.size(), tasks_.size() == 1 ? "" : "s", grouped(images), recipe_.epochs,
                                duration_text(seconds)));
   }
@@ -336,7 +336,7 @@ void add_audit_verify(Command audit, Common& common) {
   c.add_option("--backbone", o->backbone, "the run's backbone (default: the file that the run names)");
   c.add_option("--tasks", o->tasks, "only these tasks, separated by commas").comma_separated();
   c.add_option("--scratch", o->scratch, "folder to train in (default: the system's temporary folder)");
-  c.add_flag("--anyway", o->anyway, "compare also where a recorded condition is not met here");
+  c.add_flag("--anyway", o->anyway, "compare even if a recorded condition is not met here");
   c.callback([o, &common] {
     const SignalGuard signals;
     Verification verification(*o, common);

@@ -113,8 +113,9 @@ Command add_command(Command app, Common& common, const std::string& name, const 
   option("--winograd", common.winograd,
          "on or off: whether 3x3 convolutions with frozen filters use Winograd's form on cpu (default: on)")
       .one_of({"on", "off"});
-  option("--bf16-order", common.bf16_order,
-         "pairs or blocks: the order of sums in bf16 convolutions on cpu (default: blocks where it has AMX)")
+  option(
+      "--bf16-order", common.bf16_order,
+      "pairs or blocks: the order of sums in bf16 convolutions on cpu (default: blocks with AMX, else pairs)")
       .one_of({"pairs", "blocks"});
   flag("--quiet", common.quiet, "no progress on standard error");
   flag("--json", common.json, "one JSON object on standard output instead of tables");

@@ -35,7 +35,8 @@ struct Common {
   // Throw Error if this machine or build lacks them.
   Device resolved_device() const;
   DType resolved_dtype() const;
-  // Sets the engine's switches and, unless quiet, prints device, dtype, instruction set and threads.
+  // Sets the engine's switches. Unless quiet, prints device, dtype, instruction set and threads on
+  // standard error. Throws as resolved_device does.
   void begin() const;
 };
 

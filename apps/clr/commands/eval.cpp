@@ -110,8 +110,9 @@ void write_predictions(const RunFolder& folder, const std::vector<Row>& rows) {
 // was forgotten; empty if nothing suggests it.
 std::string remark(const Row& row) {
   if (!row.same_data) return "other data than learned from";
-  return row.other_dtype.empty() ? ""
-                                 : fmt::format("learned in {0}: --dtype {0} computes so", row.other_dtype);
+  return row.other_dtype.empty()
+             ? ""
+             : fmt::format("learned in {0}: --dtype {0} also evaluates in it", row.other_dtype);
 }
 
 void print_rows(const std::vector<Row>& rows, const std::vector<std::string>& absent, const Common& common) {

@@ -166,7 +166,7 @@ void add_forward(Command app, Common& common) {
   const Option method =
       c.add_option("--method", o->method, "the backbone in a method's form, as before the first step")
           .excludes(task);
-  c.add_option("--classes", o->classes, "with a new head of so many classes, sampled from --seed")
+  c.add_option("--classes", o->classes, "with --method: a new head for so many classes, sampled from --seed")
       .needs(method)
       .range(1, 1'000'000);
   c.add_option("--input", o->input,

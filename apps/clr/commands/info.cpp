@@ -250,8 +250,8 @@ void add_info(Command app, Common& common) {
   c.add_flag("--table", o->table, "also the layers: output shapes, parameters, FLOPs");
   const Option method =
       c.add_option("--method", o->method,
-                   "print instead what a task costs with this method, or with `all`, on --arch or on the "
-                   "FILE's network");
+                   "print instead what a task costs with this method (all: with each method) on --arch or "
+                   "on the FILE's network");
   c.add_option("--classes", o->classes, "with --method: number of the task's classes")
       .needs(method)
       .range(1, 1'000'000)

@@ -14,7 +14,8 @@ class Option;
 
 namespace reprise::clr {
 
-// A handle to one option. Each function restricts the option and returns it.
+// A handle to one option. Each function restricts the option and returns it. A command line that
+// violates a restriction is wrong usage: clr says why and exits with status 2.
 class Option {
  public:
   explicit Option(CLI::Option* option) : option_(option) {}

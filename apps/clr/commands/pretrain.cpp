@@ -116,7 +116,7 @@ void add_pretrain(Command app, Common& common) {
                       {"optimizer", "adam, sgd"},
                       {"momentum", "momentum of sgd"},
                       {"weight-decay", "this multiple of each parameter is added to its gradient"},
-                      {"schedule", "of the learning rate: cosine, step"}});
+                      {"schedule", "schedule of the learning rate: cosine, step"}});
   add_split_options(c, r.val_fraction, r.max_images, r.skip_bad);
   c.callback([options, &common] { run_pretrain(*options, common); });
 }

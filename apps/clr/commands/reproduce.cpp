@@ -73,8 +73,8 @@ void add_reproduce(Command app, Common& common) {
                "only these tasks, by id or name, separated by commas; paper53: the paper's")
       .comma_separated();
   add_recipe_options(c, s.recipe,
-                     {{"epochs", "for a trial; the original trains 60"},
-                      {"size", "for a trial; the original's images are 224 pixels high and wide"},
+                     {{"epochs", "number of epochs, for a trial; the original trains 60"},
+                      {"size", "height and width of the images, for a trial; the original's are 224"},
                       {"rng", "random numbers: streams (this program's own), torch (PyTorch's)"}});
   c.add_flag("--skip-bad", s.recipe.skip_bad, "leave out files that cannot be read");
   c.callback([o, &common] { run_reproduce(*o, common); });

@@ -116,7 +116,7 @@ void add_tasks(Command app, Common& common) {
   c.add_option("--list", options->list,
                "print one line for each image of this task: split, label, class, path");
   c.add_option("--epoch", options->epoch,
-               "with --list: the training images in the order of this epoch, from 0")
+               "with --list: the training images in the order of this epoch (counted from 0)")
       .range(0, 1 << 30);
   c.add_option("--tasks", options->sets.tasks,
                "only these tasks, by name or id, separated by commas; paper53: the paper's")

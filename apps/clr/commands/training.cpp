@@ -32,7 +32,7 @@ void add_recipe_options(Command c, Recipe& recipe,
 }
 
 void add_split_options(Command c, double& val_fraction, std::int64_t& max_images, bool& skip_bad) {
-  c.add_option("--val-fraction", val_fraction, "share of each class that validates, if there is no val split")
+  c.add_option("--val-fraction", val_fraction, "share of each class to validate on, if there is no val split")
       .check([](const std::string& text) {
         char* end = nullptr;
         const double value = std::strtod(text.c_str(), &end);

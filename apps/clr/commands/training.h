@@ -20,7 +20,7 @@ void add_recipe_options(Command command, Recipe& recipe,
 void add_split_options(Command command, double& val_fraction, std::int64_t& max_images, bool& skip_bad);
 
 // Copies device, dtype and seed from the common options into the recipe, then checks every value.
-// Throws UsageError, Error or BadValue.
+// Throws as Common::resolved_device does, and BadValue for a value that is out of range.
 void complete(Recipe& recipe, const Common& common);
 
 // Prints how each task ended: a table, or one JSON object, on standard output.

@@ -52,8 +52,8 @@ struct Backbone {
 
   // Makes a new network for a task, in the mode (training or evaluation) in which the method
   // trains. Frozen tensors are the sealed ones, trained tensors are copies. New layers and the head
-  // are sampled from the streams "init/<task>/<parameter>". Throws BadValue if the method needs a
-  // backbone and this is none, or if it starts at random and this is one.
+  // are sampled from the streams "init/<task>/<parameter>", or from `streams`. Throws BadValue if
+  // the method starts at random and is_none() is false, or the other way round.
   std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
                                                std::uint64_t seed, const std::string& task) const;
   std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
@@ -63,16 +63,16 @@ struct Backbone {
   // Leaves the generator where training begins.
   std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
                                                TorchGenerator& generator) const;
-  // Makes the network as loaded, with its own head, in evaluation mode and
-  // with nothing trained. With a method: in that method's form before the
-  // first step. If `classes` is 0, the logits mean nothing.
+  // Makes the loaded network with its own head, in evaluation mode. No tensor requires a gradient.
+  // With a method: adds the method's layers, with start values from `seed`, and marks the tensors
+  // that the method trains. If `classes` is 0 (no head fits), the logits mean nothing.
   std::unique_ptr<layers::Network> pretrained(const std::string& method = {}, std::uint64_t seed = 0) const;
 
   // Hashes all sealed memory again, derived forms too. Throws an Error that names a changed tensor.
   void verify() const;
   std::int64_t parameters() const;  // count of the body's and head's parameters, without statistics
   std::int64_t bytes() const;       // of all tensors
-  std::string describe() const;     // for a person: the backbone, and what in the file did not fit
+  std::string describe() const;     // for a person; ends with the tensors that did not fit
 
  private:
   int constructed_classes() const;
@@ -89,7 +89,7 @@ Backbone load_backbone(const std::string& path, const std::string& arch, Device 
 // Returns a Backbone without weights, for methods that start at random. Throws BadValue for an
 // unknown architecture and for "auto".
 Backbone architecture_alone(const std::string& arch, Device device, DType dtype);
-inline constexpr const char* no_identity = "none";
+inline constexpr const char* no_identity = "none";  // the identity of such a Backbone
 // Returns architecture_alone(…) for a method that starts at random, else load_backbone(…).
 // Throws BadValue if a path is given for the former or missing for the latter.
 Backbone backbone_for(const std::string& method, const std::string& path, const std::string& arch,
@@ -108,8 +108,8 @@ struct ArchitectureMatch {
 std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>& tensors);
 // Compares the tensors with those of a network, by name, shape and dtype.
 LoadReport compare(const std::vector<data::NamedTensor>& tensors, const layers::Network& network);
-// Returns the number of classes of a head among the tensors that
-// fits the network's features; 0 if there is none.
+// Looks among the tensors for a head that fits the network's features.
+// Returns its number of classes; 0 if there is none.
 int classes_of(const std::vector<data::NamedTensor>& tensors, const layers::Network& network);
 
 // Return the name, or throw BadValue with a list of the known names.

@@ -11,12 +11,13 @@
 
 namespace reprise::clr {
 
-// An exclusive lock on a file (flock). The system releases it
-// when its owner ends, however that happens.
+// An exclusive lock on a file (flock). The system releases the lock
+// when the process that holds it ends, even if that process is killed.
 class FileLock {
  public:
-  // Returns nothing if another process, or another FileLock of this process, holds the lock.
-  // Both functions make the file if needed and throw Error if it cannot be opened.
+  // try_lock returns nothing if another process, or another FileLock of this process, holds the
+  // lock; wait sleeps until the lock is free. Both make the file if needed and throw Error if it
+  // cannot be opened.
   static std::optional<FileLock> try_lock(const std::string& path) { return lock(path, false); }
   static FileLock wait(const std::string& path) { return *lock(path, true); }
   ~FileLock();

@@ -20,7 +20,7 @@ namespace reprise::clr {
 class Inputs {
  public:
   // `network` and `store` must outlive this. With `features_once`, computes all features now.
-  // Otherwise copies all images to a GPU that has room, where batches are then gathered.
+  // Otherwise, if `device` is a GPU with room, copies all images to it; batches are gathered there.
   Inputs(layers::Network& network, const data::ImageStore& store, Device device, DType dtype,
          bool features_once);
   Tensor logits(std::span<const std::int64_t> indices);        // (N,classes), on `device`
@@ -60,7 +60,7 @@ struct StepResult {
   std::int64_t correct = 0;  // images whose largest logit is their label's
 };
 
-// Trains a network step by step by the recipe's optimizer and penalty.
+// Trains a network with the recipe's optimizer and penalty, one step a call.
 class Learner {
  public:
   Learner(layers::Network& network, const Recipe& recipe);
