@@ -35,9 +35,14 @@ ops() {
   done
   wait
   cat "$WORK/$name".[0-9]*
-  echo "=> $(cat "$WORK/$name".[0-9]* | grep -c '^\[       OK') cases ok, $(cat "$WORK/$name".[0-9]* |
-    grep -c '^\[  FAILED  \].*ms)') failed"
-  [ ! -e "$WORK/$name.failed" ] && [ "$(cat "$WORK/$name".[0-9]* | grep -c '^\[       OK')" -gt 0 ]
+  passed=$(cat "$WORK/$name".[0-9]* | grep -c '^\[       OK')
+  failures=$(cat "$WORK/$name".[0-9]* | sed -n 's/^\[  FAILED  \] \(.*\) ([0-9]* ms)$/\1/p')
+  echo "=> $passed cases ok, $(echo "$failures" | grep -c .) failed"
+  # A test that began and did not end: its process died in it.
+  awk '/^\[ RUN / { open[FILENAME] = $4 " " $5 " " $6 " " $7 } /^\[ .*(OK|FAILED|SKIPPED) / { delete open[FILENAME] }
+    END { for (f in open) print "=> died in: " open[f] }' "$WORK/$name".[0-9]*
+  echo "$failures" | head -n 5 | sed -n 's/^\(.\)/=> failed: \1/p'
+  [ ! -e "$WORK/$name.failed" ] && [ "$passed" -gt 0 ]
 }
 
 sanitize() { # sanitize TOOL OPS ENVIRONMENT...: compute-sanitizer's environment is set outside of it
@@ -140,7 +145,8 @@ PYTHON
     REPRISE_GRAPH=0 REPRISE_DEBUG=2 bench resnet18 32 --no-limits >"$OUT/kernels.txt" 2>&1
     status=$?
     cat "$OUT/kernels.txt"
-    grep -E ' cuda ' "$OUT/kernels.txt" | head -n 5 | sed 's/^/=> /'
+    grep -E ' cuda ' "$OUT/kernels.txt" | head -n 8 |
+      awk '{ printf "=> %s %s: %s ms, %s %%, %s calls, %s GB/s (%d %% of a copy)\n", $8, $10, $1, $2, $4, $6, $6 / 43 }'
     exit "$status"
     ;;
   hottest)
