@@ -32,6 +32,9 @@ struct cudnnConvolutionStruct {
 };
 
 namespace reprise::emulation {
+
+void* cublaslt_entry(const std::string& symbol);  // in cublaslt_imitation.cpp
+
 SeenConvolution& last_convolution() {
   static SeenConvolution seen;
   return seen;
@@ -83,7 +86,7 @@ T* of(const void* p) {
 }
 double load(const void* p, cudnnDataType_t dtype, std::size_t i) {
   using kernels::cuda::value_of;
-  return dtype == CUDNN_DATA_FLOAT ? of<float>(p)[i] : value_of(of<BFloat16>(p)[i]);
+  return static_cast<double>(dtype == CUDNN_DATA_FLOAT ? of<float>(p)[i] : value_of(of<BFloat16>(p)[i]));
 }
 void write(void* p, cudnnDataType_t dtype, const std::vector<double>& sums) {
   for (std::size_t i = 0; i < sums.size(); ++i)
@@ -252,7 +255,9 @@ namespace reprise::kernels::cuda {
 
 Library::Library(const std::string& library, const std::vector<std::string>&, const std::string&,
                  const std::string&)
-    : library_(library) {}
+    : library_(library) {
+  handle_ = nullptr;  // nothing is loaded
+}
 
 void* Library::address(const char* symbol) const {
   using namespace emulation;
@@ -282,8 +287,9 @@ void* Library::address(const char* symbol) const {
       ENTRY(cudnnConvolutionBackwardFilter, backward_filter)};
 #undef ENTRY
   const auto found = functions.find(symbol);
-  REPRISE_CHECK(found != functions.end(), "{}: the imitation has no {}", library_, symbol);
-  return found->second;
+  void* const address = found == functions.end() ? cublaslt_entry(symbol) : found->second;
+  REPRISE_CHECK(address != nullptr, "{}: the imitation has no {}", library_, symbol);
+  return address;
 }
 
 }  // namespace reprise::kernels::cuda
