@@ -8,6 +8,7 @@
 #include <map>
 
 #include "engine/base/check.h"
+#include "engine/base/env.h"
 #include "engine/base/gpu.h"
 
 namespace reprise {
@@ -42,6 +43,7 @@ class GpuPool : public BlockPool {
   explicit GpuPool(int index) : index_(index) { gpu::require(index); }
 
  private:
+  bool exact() override { return exact_gpu_blocks(); }
   std::byte* fresh(std::size_t bytes) override { return gpu::allocate(index_, bytes); }
   void drop(std::byte* p) noexcept override { gpu::release(index_, p); }
   std::string shortage(std::size_t bytes, const MemoryStats& stats) override {
@@ -58,7 +60,9 @@ class GpuPool : public BlockPool {
 
 std::byte* BlockPool::take(std::size_t bytes) {
   const std::lock_guard lock(mutex_);
-  std::byte* p = bytes < smallest_piece ? take_small(bytes) : take_piece(round_up(bytes, page));
+  std::byte* p = exact()                  ? from_system(bytes)
+                 : bytes < smallest_piece ? take_small(bytes)
+                                          : take_piece(round_up(bytes, page));
   stats_.in_use += bytes;
   stats_.peak = std::max(stats_.peak, stats_.in_use);
   return p;
@@ -67,6 +71,7 @@ std::byte* BlockPool::take(std::size_t bytes) {
 void BlockPool::give(std::byte* p, std::size_t bytes) noexcept {
   const std::lock_guard lock(mutex_);
   stats_.in_use -= bytes;
+  if (exact()) return drop(p);
   if (bytes >= smallest_piece) return give_piece(p);
   try {
     small_[bytes].push_back(p);
@@ -190,6 +195,11 @@ MemoryStats BlockPool::stats() {
 void BlockPool::reset_peak() {
   const std::lock_guard lock(mutex_);
   stats_.peak = stats_.in_use;
+}
+
+bool exact_gpu_blocks() {
+  static const bool exact = env_flag("REPRISE_CUDA_EXACT");
+  return exact;
 }
 
 BlockPool& host_pool() {

@@ -30,6 +30,8 @@ class BlockPool {
   void reset_peak();
 
  protected:
+  // Whether every block is a fresh allocation, dropped when it is given back.
+  virtual bool exact() { return false; }
   // fresh() returns memory from the system, or null; drop() gives it back. shortage() returns the
   // message of the Error that take() throws after null.
   virtual std::byte* fresh(std::size_t bytes) = 0;
@@ -58,6 +60,10 @@ class BlockPool {
   std::set<std::pair<std::size_t, std::byte*>> free_;  // pieces, the smallest first
   MemoryStats stats_;
 };
+
+// Returns whether REPRISE_CUDA_EXACT is set: each block of a GPU is then one allocation of exactly its
+// bytes, so that compute-sanitizer sees an access past the end of a tensor.
+bool exact_gpu_blocks();
 
 // The pools are never destroyed, as static tensors may be destroyed after any other object.
 BlockPool& host_pool();

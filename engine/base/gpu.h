@@ -23,6 +23,12 @@ REPRISE_API void synchronize(int index);
 // Sets the device on which this thread's kernels run.
 void select(int index);
 
+// Returns whether libraries compute convolutions and products. They choose algorithms by shape, so
+// an output's last bits may depend on the size of its batch.
+REPRISE_API bool chooses_by_shape();
+// Returns how many kernels and library calls this process has started, for benchmarks.
+REPRISE_API std::int64_t launches();
+
 // Returns memory from the driver, or null if there is too little. Only the pool calls this.
 std::byte* allocate(int index, std::size_t bytes);
 void release(int index, std::byte* p) noexcept;

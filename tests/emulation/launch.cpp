@@ -91,7 +91,7 @@ void run_block() {
 void check_limits(dim3 grid, dim3 block) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535)
     give_up("a grid that a GPU would refuse");
-  if (block.x * block.y * block.z == 0 || block.x * block.y * block.z > 1024)
+  if (block.x * block.y * block.z == 0 || block.x * block.y * block.z > 1024 || block.z > 64)
     give_up("a block that a GPU would refuse");
 }
 

@@ -9,6 +9,7 @@
 #include "apps/clr/learn/run_network.h"
 #include "engine/autograd/autograd.h"
 #include "engine/base/check.h"
+#include "engine/base/gpu.h"
 #include "engine/ops/ops.h"
 #include "layers/reprogramming/method.h"
 #include "optim/penalties.h"
@@ -18,7 +19,8 @@ namespace {
 
 // Returns the batch for evaluation. It decides only speed and
 // memory: an image's result does not depend on its batch.
-std::int64_t evaluation_batch(int size) {
+std::int64_t evaluation_batch(Device device, int size) {
+  if (!device.is_host()) return 256;
   return size <= 64 ? 64 : 16;
 }
 
@@ -28,16 +30,25 @@ std::vector<std::int64_t> range(std::int64_t begin, std::int64_t end) {
   return indices;
 }
 
+// Returns the indices as they go through the network. Where libraries choose algorithms by shape,
+// every batch has the full size: its last index is repeated.
+std::vector<std::int64_t> filled(std::vector<std::int64_t> indices, std::int64_t batch, Device device) {
+  if (!device.is_host() && gpu::chooses_by_shape())
+    indices.resize(static_cast<std::size_t>(batch), indices.back());
+  return indices;
+}
+
 // Calls f(indices, logits) for all images, batch by batch, in
 // evaluation mode and without recording gradients.
 template <class F>
 void for_each_batch(layers::Network& network, Inputs& inputs, F f) {
   const EvaluationMode mode(network);
   const NoGrad no_grad;
-  const std::int64_t n = inputs.count(), batch = evaluation_batch(inputs.size());
+  const std::int64_t n = inputs.count(), batch = evaluation_batch(inputs.device(), inputs.size());
   for (std::int64_t begin = 0; begin < n; begin += batch) {
-    const auto indices = range(begin, std::min(n, begin + batch));
-    f(indices, inputs.logits(indices));
+    const std::int64_t end = std::min(n, begin + batch);
+    const auto indices = range(begin, end);
+    f(indices, inputs.logits(filled(indices, batch, inputs.device())).rows(0, end - begin));
   }
 }
 
@@ -94,16 +105,20 @@ Inputs::Inputs(layers::Network& network, const data::ImageStore& store, Device d
   const EvaluationMode mode(network);
   const NoGrad no_grad;
   std::vector<Tensor> parts;
-  const std::int64_t n = store.count(), batch = evaluation_batch(store.size());
-  for (std::int64_t begin = 0; begin < n; begin += batch)
-    parts.push_back(network.features(normalised(range(begin, std::min(n, begin + batch)))).to(ref_device));
+  const std::int64_t n = store.count(), batch = evaluation_batch(device, store.size());
+  for (std::int64_t begin = 0; begin < n; begin += batch) {
+    const std::int64_t end = std::min(n, begin + batch);
+    const Tensor features = network.features(normalised(filled(range(begin, end), batch, device)));
+    parts.push_back(features.rows(0, end - begin).to(ref_device));
+  }
   features_ = ops::concat(parts, 0);
 }
 
 // Copies all images to the GPU if they take at most a quarter of its free memory:
 // the training needs the rest.
 void Inputs::put_on_gpu() {
-  const std::int64_t n = store_.count(), size = store_.size(), part = evaluation_batch(store_.size());
+  const std::int64_t n = store_.count(), size = store_.size(),
+                     part = evaluation_batch(device_, store_.size());
   if (device_.is_host() || n * size * size * 3 > available_memory(device_) / 4) return;
   on_gpu_ = empty({n, size, size, 3}, DType::u8, device_);
   for (std::int64_t begin = 0; begin < n; begin += part) {

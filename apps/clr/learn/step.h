@@ -30,6 +30,7 @@ class Inputs {
   const std::string& path(std::int64_t index) const;           // of an image's file
   std::int64_t count() const { return store_.count(); }
   int size() const { return store_.size(); }  // pixels
+  Device device() const { return device_; }
 
  private:
   void put_on_gpu();
