@@ -13,6 +13,10 @@
 #include "engine/ops/ops.h"
 #include "tests/ops/runner.h"
 
+#ifdef REPRISE_CUDA_EMULATED
+#include "tests/emulation/launch.h"
+#endif
+
 namespace reprise {
 namespace {
 
@@ -248,6 +252,33 @@ TEST(PlantedFaults, ComparisonFindsAWrongElement) {
   got = want.viewed_as({28});
   EXPECT_FALSE(differ(1e6).passed);
 }
+
+#ifdef REPRISE_CUDA_EMULATED
+// Rotates the lanes of a block to the left through shared memory, with or without a barrier.
+std::vector<unsigned> rotated(emulation::Order order, bool with_barrier) {
+  unsigned lanes[64] = {};
+  std::vector<unsigned> to(64);
+  emulation::set_order(order);
+  emulation::launch_blocks(dim3(1), dim3(64), [&] {
+    lanes[threadIdx.x] = 100 + threadIdx.x;
+    if (with_barrier) __syncthreads();
+    to[threadIdx.x] = lanes[(threadIdx.x + 1) % 64];
+  });
+  emulation::set_order(emulation::Order::forwards);
+  return to;
+}
+
+TEST(PlantedFaults, OrdersOfThreadsFindAMissingBarrier) {
+  using emulation::Order;
+  const std::vector<unsigned> right = rotated(Order::forwards, true), wrong = rotated(Order::forwards, false);
+  EXPECT_EQ(right[0], 101U);
+  EXPECT_EQ(right[63], 100U);
+  for (const Order order : {Order::backwards, Order::interleaved}) {
+    EXPECT_EQ(rotated(order, true), right);
+    EXPECT_NE(rotated(order, false), wrong);
+  }
+}
+#endif
 
 TEST(Cases, AnUnknownParameterIsRefused) {
   const auto& ops = cases::all();
