@@ -253,6 +253,30 @@ TEST(PlantedFaults, ComparisonFindsAWrongElement) {
   EXPECT_FALSE(differ(1e6).passed);
 }
 
+// An image that begins in the middle of a vector of channels gives what an aligned copy gives.
+TEST(Vectors, ImagesMayBeginAnywhere) {
+  if (gpu::count() == 0) GTEST_SKIP() << "no GPU can be used here";
+  const Device device{Device::Kind::cuda, 0};
+  testing::Case c("not aligned");
+  c.integers = true;
+  const Tensor values = c.normal("x", {1 + 2 * 5 * 4 * 8}).value, w = c.normal("w", {3, 3, 8}).value;
+  const Tensor filter = w.to(DType::f32).to(device), ones_ = ones({8}, DType::f32, device);
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    const Tensor whole = values.to(dtype).to(device);
+    const Tensor x = ops::reshape(ops::slice(whole, 1, whole.dim(0)), {2, 5, 4, 8}), copy = x.clone();
+    const auto results = [&](const Tensor& in) {
+      const ops::BatchNormResult r = ops::batch_norm(in, ones_, ones_);
+      const Conv2dArgs same = Conv2dArgs::same_size(3, 3);
+      return std::vector{ops::depthwise_conv2d(in, filter, same), ops::max_pool2d(in), r.mean, r.var, r.y};
+    };
+    const std::vector<Tensor> got = results(x), want = results(copy);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      const Tensor a = got[i].to(ref_device), b = want[i].to(ref_device);
+      EXPECT_TRUE(std::ranges::equal(a.raw_bytes(), b.raw_bytes())) << "result " << i << name_of(dtype);
+    }
+  }
+}
+
 #ifdef REPRISE_CUDA_EMULATED
 // Rotates the lanes of a block to the left through shared memory, with or without a barrier.
 std::vector<unsigned> rotated(emulation::Order order, bool with_barrier) {
