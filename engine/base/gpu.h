@@ -1,6 +1,6 @@
 // The engine's interface to a GPU, without any CUDA header: devices, memory, copies.
-// kernels/cuda/ implements it. In a build without CUDA gpu_absent.cpp does: count() is 0,
-// all other calls throw Error. Pointers are device addresses, which the host must not follow.
+// kernels/cuda/ implements it, or gpu_absent.cpp in a build without CUDA: there count() is 0 and
+// calls with an index throw Error. Pointers are device addresses, which the host must not follow.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace reprise::gpu {
 
-// Returns how many GPUs can be used: 0 without a driver, a device, or in a build without CUDA.
+// Returns how many GPUs can be used; 0 if there is no driver or device, or no CUDA in this build.
 REPRISE_API int count();
 // Throws Error, which says why and what would help, if cuda:index cannot be used.
 REPRISE_API void require(int index);
@@ -32,15 +32,16 @@ struct Room {
 };
 REPRISE_API Room room(int index);
 
-// Copies and fills run in the order of the device's one stream. copy_in (from the host)
-// returns when `from` may change, copy_out (to the host) when `to` is filled.
+// Copies and fills run in the order of the device's one stream, and throw Error if CUDA fails.
+// copy_in (from the host) returns when `from` may change, copy_out (to the host) when `to` is
+// filled. The other two may return earlier.
 void copy_in(int index, void* to, const void* from, std::size_t bytes);
 void copy_out(int index, void* to, const void* from, std::size_t bytes);
 void copy_within(int index, void* to, const void* from, std::size_t bytes);
 void fill(int index, void* to, std::uint8_t byte, std::size_t bytes);
 
-// Copies device memory into an arena that kernels can only read: a write is a fault
-// that ends all work on the device. Sealed blocks share pages, so many small ones cost little.
+// Returns a copy of device memory in pages that kernels can only read: a write is a fault that
+// ends all work on the device. Sealed blocks share pages, so many small ones cost little.
 std::byte* seal(int index, const void* from, std::size_t bytes);
 void release_sealed(int index, std::byte* p) noexcept;
 
