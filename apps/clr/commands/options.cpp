@@ -1,6 +1,7 @@
 #include "apps/clr/commands/options.h"
 
 #include <CLI/CLI.hpp>
+#include <optional>
 
 namespace reprise::clr {
 
@@ -46,6 +47,8 @@ template Option Command::add_option(const std::string&, int&, const std::string&
 template Option Command::add_option(const std::string&, std::int64_t&, const std::string&) const;
 template Option Command::add_option(const std::string&, std::uint64_t&, const std::string&) const;
 template Option Command::add_option(const std::string&, double&, const std::string&) const;
+template Option Command::add_option(const std::string&, std::optional<std::string>&,
+                                    const std::string&) const;
 template Option Command::add_option(const std::string&, std::vector<std::string>&, const std::string&) const;
 template Option Command::add_option(const std::string&, std::vector<int>&, const std::string&) const;
 

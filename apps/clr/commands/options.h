@@ -41,7 +41,7 @@ class Command {
   explicit Command(CLI::App* app) : app_(app) {}
   CLI::App* app() const { return app_; }
   Command add_subcommand(const std::string& name, const std::string& what) const;
-  // Adds an option that is written to `value`: text, a number, or a list of either (the types that
+  // Adds an option that is written to `value`: text, a number, a list of either or an optional text (the types that
   // options.cpp instantiates). `value` must live until the command line has been read.
   template <class T>
   Option add_option(const std::string& names, T& value, const std::string& help) const;
