@@ -107,6 +107,7 @@ void forward(const ConvBlockArgs& a, View b, const BlockFwdIn& in, const BlockFw
   });
 }
 
+// dgamma = sum g * (b - mean) / sqrt(var + eps),   dbeta = sum g
 template <class T, int V>
 void params(double eps, View b, const BlockParamsIn& in, const BlockParamsOut& out) {
   const std::int64_t channels = b.shape[-1];
@@ -122,11 +123,16 @@ void params(double eps, View b, const BlockParamsIn& in, const BlockParamsOut& o
           const auto values = load_vector<V>(x + row * channels + c);
           float g[V];
           gradient.load(row, c, g);
-          for (int v = 0; v < V; ++v) add_to_gradients(values[v], g[v], m[c + v], sum + 2 * v);
+          for (int v = 0; v < V; ++v) {
+            const double d = static_cast<double>(g[v]), mean = static_cast<double>(m[c + v]);
+            sum[2 * v] = fma(d, static_cast<double>(values[v]) - mean, sum[2 * v]);
+            sum[2 * v + 1] += d;
+          }
         };
       },
       [=] __device__(std::int64_t c, const double* sum) {
-        finish_gradients(sum, s[c], eps, dgamma[c], dbeta[c]);
+        dgamma[c] = static_cast<float>(sum[0] / sqrt(static_cast<double>(s[c]) + eps));
+        dbeta[c] = static_cast<float>(sum[1]);
       });
 }
 

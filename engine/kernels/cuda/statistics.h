@@ -63,16 +63,4 @@ __device__ inline void finish_statistics(const double* sum, double count, float&
   var = static_cast<float>(v < 0 ? 0 : v);  // rounding may make v negative; NaN stays NaN
 }
 
-// Adds one value to the sums from which finish_gradients computes dgamma and dbeta.
-__device__ inline void add_to_gradients(float x, float dy, float mean, double* sum) {
-  const double d = static_cast<double>(dy);
-  sum[0] = fma(d, static_cast<double>(x) - static_cast<double>(mean), sum[0]);
-  sum[1] += d;
-}
-__device__ inline void finish_gradients(const double* sum, float var, double eps, float& dgamma,
-                                        float& dbeta) {
-  dgamma = static_cast<float>(sum[0] / sqrt(static_cast<double>(var) + eps));
-  dbeta = static_cast<float>(sum[1]);
-}
-
 }  // namespace reprise::kernels::cuda

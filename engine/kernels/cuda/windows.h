@@ -31,18 +31,7 @@ struct Windows {
         dh(a.dilation[0]),
         dw(a.dilation[1]) {}
   Windows(const Shape& x, const Shape& y, const Pool2dArgs& a)
-      : height(x[1]),
-        width(x[2]),
-        oh(y[1]),
-        ow(y[2]),
-        taps_h(a.kernel[0]),
-        taps_w(a.kernel[1]),
-        sh(a.stride[0]),
-        sw(a.stride[1]),
-        ph(a.padding[0]),
-        pw(a.padding[1]),
-        dh(1),
-        dw(1) {}
+      : Windows(x, y, a.kernel[0], a.kernel[1], {a.stride, a.padding, {1, 1}, 1}) {}
 
   // Returns the pixel of x at tap (r,s) of output (p,q): its index in the image, or -1 outside.
   __host__ __device__ std::int64_t pixel(std::int64_t p, std::int64_t q, std::int64_t r,
@@ -141,13 +130,8 @@ struct Slide {
   // Returns a walk from the first row that the strip depends on, for V channels from c on.
   __device__ Walk walk(const Strips::Strip& strip, unsigned c) const {
     const int h = static_cast<int>(strip.first) - pad_h, w = static_cast<int>(strip.column) - pad_w;
-    Walk at{x + strip.n * (static_cast<std::size_t>(height) * width * channels) + c,
-            (h * width + w) * channels,
-            width * channels,
-            channels,
-            height,
-            h,
-            {}};
+    const T* image = x + strip.n * (static_cast<std::size_t>(height) * width * channels) + c;
+    Walk at{image, (h * width + w) * channels, width * channels, channels, height, h, {}};
     for (int s = 0; s < 3; ++s) at.inside[s] = static_cast<unsigned>(w + s) < width;
     return at;
   }
