@@ -1,5 +1,7 @@
 #include "optim/optimizer.h"
 
+#include <algorithm>
+
 #include <cmath>
 
 #include "engine/autograd/autograd.h"
@@ -37,6 +39,12 @@ void Optimizer::zero_grad() {
 void Optimizer::set_lr(double lr) {
   REPRISE_CHECK(std::isfinite(lr) && lr >= 0, "optimizer: the learning rate must be 0 or more, got {}", lr);
   lr_ = lr;
+}
+
+std::int64_t Optimizer::updates() const {
+  std::int64_t most = 0;
+  for (const Slot& slot : slots_) most = std::max(most, slot.steps);
+  return most;
 }
 
 std::map<std::string, Tensor> Optimizer::state() const {

@@ -30,6 +30,9 @@ class REPRISE_API Optimizer {
   double lr() const { return lr_; }
   void set_lr(double lr);  // throws Error unless lr is finite and not negative
 
+  // Returns the number of updates of the parameter that had most.
+  std::int64_t updates() const;
+
   // Returns copies of what a resume needs: "steps" (i64, one count per parameter) and,
   // for parameter i from 0, its buffers as "<i>.<buffer name>". The learning rate is not included.
   std::map<std::string, Tensor> state() const;

@@ -34,7 +34,7 @@ REPRISE_API void parallel_for(std::int64_t n, std::int64_t grain, RangeFunction 
 inline constexpr int most_threads = 1024;
 
 // The number of threads that parallel_for uses, including the caller's. The default
-// is REPRISE_THREADS; if that is 0, as many as the affinity mask and the cgroup's quota allow.
+// is REPRISE_THREADS; if that is 0, as many as the affinity mask and the cgroups' quotas allow.
 // set_thread_count(0) restores the default; do not call it inside a chunk. Both throw Error
 // if the number, or REPRISE_THREADS, is not in 0..most_threads.
 REPRISE_API int thread_count();

@@ -21,4 +21,9 @@ void launch(dim3 grid, dim3 block, const std::function<void()>& thread);
 // Runs a kernel whose threads may meet at __syncthreads(). Each thread is a fiber.
 void launch_blocks(dim3 grid, dim3 block, const std::function<void()>& thread);
 
+// The order in which blocks run, and the threads of a block between two barriers. A kernel without
+// races gives the same bits in every order. `interleaved` runs one thread of each warp, then the next of each.
+enum class Order { forwards, backwards, interleaved };
+void set_order(Order order);
+
 }  // namespace reprise::emulation

@@ -160,6 +160,7 @@ void add_audit_drift(Command audit, Common& common) {
                   "compare the loss of the first steps on every device, dtype and instruction set");
   const auto o = std::make_shared<DriftOptions>();
   add_trial_options(c, o->trial, 50);
+  add_weight_options(c, common);
   c.add_flag("--only", o->only, "only one column: that of --device and --dtype");
   c.callback([o, &common] { run_drift(*o, common); });
 }

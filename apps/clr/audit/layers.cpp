@@ -70,7 +70,8 @@ class LayersAudit {
 
   std::unique_ptr<layers::Network> network(Device device, DType dtype) {
     const std::string arch = task_ && o_.arch == "auto" ? task_->arch : o_.arch;
-    const Backbone backbone = backbone_for(method_, o_.backbone, arch, device, dtype);
+    const Backbone backbone = backbone_for(
+        method_, common_.weights(o_.backbone, task_ ? task_->backbone_identity : ""), arch, device, dtype);
     identity_ = backbone.identity;
     const bool has_head = task_ || backbone.classes > 0;
     REPRISE_CHECK(has_head || !method_.empty(),
@@ -270,6 +271,7 @@ void add_audit_layers(Command audit, Common& common) {
   const auto o = std::make_shared<LayersOptions>();
   c.add_option("--backbone", o->backbone,
                "the pretrained network's weight file; none for the method scratch");
+  add_weight_options(c, common);
   c.add_option("--arch", o->arch, "its architecture").shows_default();
   const Option task =
       c.add_option("--task", o->task, "a learned task: its network instead of the backbone's own");

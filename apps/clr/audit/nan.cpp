@@ -66,6 +66,7 @@ void add_audit_nan(Command audit, Common& common) {
                   "train a few steps and stop at the first value that is not finite, where it arose");
   const auto o = std::make_shared<TrialOptions>();
   add_trial_options(c, *o, 100);
+  add_weight_options(c, common);
   c.callback([o, &common] { run_nan(*o, common); });
 }
 

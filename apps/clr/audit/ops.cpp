@@ -111,6 +111,7 @@ void add_audit_ops(Command audit, Common& common) {
                   "training steps");
   const auto o = std::make_shared<TrialOptions>();
   add_trial_options(c, *o, 1).required(false);
+  add_weight_options(c, common);
   c.callback([o, &common] { run_ops(*o, common); });
 }
 

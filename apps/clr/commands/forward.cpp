@@ -125,7 +125,8 @@ void run_forward(const Common& common, const ForwardOptions& o) {
   if (task) method = task->method;
   const std::string arch = task && o.arch == "auto" ? task->arch : o.arch;
   const Backbone backbone =
-      backbone_for(method, o.backbone, arch, common.resolved_device(), common.resolved_dtype(), o.until);
+      backbone_for(method, common.weights(o.backbone, task ? task->backbone_identity : ""), arch,
+                   common.resolved_device(), common.resolved_dtype(), o.until);
   if (!common.quiet) log_line(backbone.describe());
 
   const auto network = task            ? restore_network(backbone, *task)
@@ -160,6 +161,7 @@ void add_forward(Command app, Common& common) {
       add_command(app, common, "forward", "run a network on given images and write its tensors");
   c.add_option("--backbone", o->backbone,
                "the pretrained network's weight file; none for the method scratch");
+  add_weight_options(c, common);
   c.add_option("--arch", o->arch, "its architecture (default: auto)");
   const Option task =
       c.add_option("--task", o->task, "a learned task: its network instead of the backbone's own");

@@ -45,6 +45,17 @@ void add_split_options(Command c, double& val_fraction, std::int64_t& max_images
   c.add_flag("--skip-bad", skip_bad, "leave out files that cannot be read");
 }
 
+void add_follow_links(Command c, bool& follow_links) {
+  c.add_flag("--follow-links", follow_links,
+             "also read a database's images where links lead out of its folder, as to another disk");
+}
+
+void add_tasks_option(Command c, std::vector<std::string>& tasks) {
+  c.add_names("--tasks", tasks,
+              "only these tasks, by name or id, in this order, separated by commas (\\, is a comma in a name); "
+              "paper53: the paper's");
+}
+
 void complete(Recipe& recipe, const Common& common) {
   recipe.device = name_of(common.resolved_device().kind);
   recipe.dtype = name_of(common.resolved_dtype());

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/weights/state_dict.h"
@@ -24,19 +25,31 @@ namespace reprise::clr {
 // shape is an error, except in the head.
 struct LoadReport {
   std::vector<std::string> matched;
-  std::vector<std::string> missing;  // not in the file: "layer4.0.conv1.weight [512, 512, 3, 3]"
-  std::vector<std::string> extra;    // in the file, but not in the network
-  std::vector<std::string>
-      shape_differs;         // "fc.weight: [1000, 512] f32 in the file, [10, 512] in the network"
-  std::string text() const;  // a few lines for a person; long lists are cut
+  std::size_t body = 0;                    // how many of `matched` are not the head's
+  std::vector<std::string> missing;        // not in the file: "layer4.0.conv1.weight [512, 512, 3, 3]"
+  std::vector<std::string> extra;          // in the file, but not in the network
+  std::vector<std::string> shape_differs;  // "fc.weight: [1000, 512] in the file, [10, 512] in the network"
+  std::string text() const;                // a few lines for a person; long lists are cut
+};
+
+// A weight file, and which of its tensors are meant. A missing section or prefix is found by what
+// fits a network.
+struct WeightSource {
+  std::string path;
+  std::optional<std::string> section, prefix;  // --section, --prefix
+  std::string identity;                        // of the body that is wanted, if it is known
+
+  WeightSource(std::string file) : path(std::move(file)) {}
+  WeightSource(const char* file) : path(file) {}
 };
 
 // A pretrained network, or only an architecture (see architecture_alone). Networks made from it
 // share its sealed weights, and may outlive it.
 struct Backbone {
   std::string path, file_sha256;
-  std::string identity;                   // SHA-256 over the body's tensors; see data::backbone_identity
-  std::string arch;                       // "resnet20"
+  std::string place;     // in the file: "section 'state_dict', prefix 'module.'"; may be empty
+  std::string identity;  // SHA-256 over the body's tensors; see data::backbone_identity
+  std::string arch;      // "resnet20"
   std::map<std::string, Tensor> weights;  // torchvision's names, memory layout, on `device`, all sealed
   // The number of batches that each batch norm has seen
   // (num_batches_tracked), by its path; absent where unknown.
@@ -81,9 +94,10 @@ struct Backbone {
 
 // Reads the file, chooses the architecture ("auto": the recorded one, else the one that fits),
 // checks the tensors and seals them. Throws BadValue for an unknown architecture, and Error if the
-// file cannot be read, is a task file, or lacks tensors of the body in the right shape.
+// file cannot be read, is a task file, lacks tensors of the body in the right shape, or if a number
+// is NaN, an infinity or a negative variance.
 // With `until` (a module's path), tensors of later modules may be missing.
-Backbone load_backbone(const std::string& path, const std::string& arch, Device device, DType dtype,
+Backbone load_backbone(const WeightSource& source, const std::string& arch, Device device, DType dtype,
                        const std::string& until = {});
 
 // Returns a Backbone without weights, for methods that start at random. Throws BadValue for an
@@ -92,22 +106,20 @@ Backbone architecture_alone(const std::string& arch, Device device, DType dtype)
 inline constexpr const char* no_identity = "none";  // the identity of such a Backbone
 // Returns architecture_alone(…) for a method that starts at random, else load_backbone(…).
 // Throws BadValue if a path is given for the former or missing for the latter.
-Backbone backbone_for(const std::string& method, const std::string& path, const std::string& arch,
+Backbone backbone_for(const std::string& method, const WeightSource& source, const std::string& arch,
                       Device device, DType dtype, const std::string& until = {});
 
-// Removes the prefixes "module." and "model." that wrappers leave, if all names have them.
-std::vector<data::NamedTensor> without_prefix(std::vector<data::NamedTensor> tensors);
-
-// The architecture that a set of tensors fits best, and how well it fits.
+// The architecture that a set of tensors (names without prefix) fits best, and how well it fits.
 struct ArchitectureMatch {
   std::string arch;
-  LoadReport report;
+  LoadReport report;  // against that architecture, with a head of as many classes as the tensors have
 };
-// Returns the architecture that fits the tensors best (names without prefix), or nothing if fewer
-// than half of its tensors match.
-std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>& tensors);
-// Compares the tensors with those of a network, by name, shape and dtype.
-LoadReport compare(const std::vector<data::NamedTensor>& tensors, const layers::Network& network);
+// Compares the tensors with an architecture. "auto" is the one that fits best: nothing if no known
+// one shares half of its tensors.
+std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>& tensors,
+                                           const std::string& arch);
+// Returns whether at least half of the network's tensors are in the file in the right shape.
+bool fits_mostly(const LoadReport& report);
 // Looks among the tensors for a head that fits the network's features.
 // Returns its number of classes; 0 if there is none.
 int classes_of(const std::vector<data::NamedTensor>& tensors, const layers::Network& network);

@@ -19,9 +19,12 @@ struct MemoryEstimate {
 // Estimates the memory of training steps on images of size x size pixels.
 MemoryEstimate estimate_memory(layers::Network& network, int size, DType dtype);
 
-// Returns the bytes that this process may still take on the device. On the host this is the smaller
-// of the system's and the cgroup's remaining memory; on a GPU, its free memory.
+// Returns the bytes that this process may still take on the device. On the host this is what the
+// system and the control groups leave; on a GPU, its free memory.
 std::int64_t available_memory(Device device);
+// Returns the least number of bytes that any of these groups' limits leaves (see cgroup_folders);
+// the largest number there is without a limit.
+std::int64_t memory_left(const std::vector<std::string>& cgroup_folders);
 
 // Throws an Error that names the largest batch that fits, if this one does not.
 void check_memory(const MemoryEstimate& estimate, std::int64_t batch, std::int64_t available);

@@ -15,6 +15,8 @@ class TrainingObserver {
   // Called before each step and before each image is read.
   // If it returns true, the training saves and throws Interrupted.
   virtual bool wants_stop() const { return false; }
+  // Names the signal that asked for it, "SIGTERM"; the run's record keeps it.
+  virtual std::string stop_reason() const { return {}; }
 
   // Called once. images: how many the whole run will train on, each counted once an epoch.
   virtual void begin(std::int64_t /*images*/) {}

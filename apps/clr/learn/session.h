@@ -22,7 +22,7 @@ struct SessionOptions {
   std::vector<std::string> tasks;      // names or ids; empty: all
   std::string init, order, log_steps;  // paths of --init, --order, --log-steps; empty: none
   bool quiet = false, copy_backbone = false;
-  bool clip_grey16 = false;       // of data::SetOptions
+  bool clip_grey16 = false, follow_links = false;  // of data::SetOptions
   bool anomaly = false;           // stop at the first value that is not finite: see AnomalyWatch
   std::vector<std::string> argv;  // recorded in run.json
   // Called for each finished task, also one finished before, with its file and the path of its log.

@@ -145,9 +145,22 @@ Tensor Inputs::labels(std::span<const std::int64_t> indices) const {
   return store_.batch_labels(indices).to(device_);
 }
 
+const std::string& Inputs::path(std::int64_t index) const {
+  return store_.samples()[static_cast<std::size_t>(index)].path;
+}
+
+void check_logits(const Tensor& logits, const std::function<std::string(std::int64_t row)>& image) {
+  const Tensor values = logits.to(cpu_device).to(DType::f64);
+  for (std::int64_t i = 0; i < values.numel(); ++i)
+    REPRISE_CHECK(std::isfinite(values.data<double>()[i]), "{}: logit {} is {}: {}", image(i / values.dim(1)),
+                  i % values.dim(1), values.data<double>()[i], backbone_at_fault);
+}
+
 std::vector<PredictedLabel> predicted_labels(layers::Network& network, Inputs& inputs) {
   std::vector<PredictedLabel> predictions;
-  for_each_batch(network, inputs, [&](const auto&, const Tensor& logits) {
+  for_each_batch(network, inputs, [&](const auto& indices, const Tensor& logits) {
+    check_logits(logits,
+                 [&](std::int64_t row) { return inputs.path(indices[static_cast<std::size_t>(row)]); });
     const Tensor labels = ops::argmax_rows(logits).to(ref_device);
     const Tensor shares = ops::softmax(logits.to(ref_device).to(DType::f64));
     for (std::int64_t i = 0; i < labels.numel(); ++i) {
@@ -195,7 +208,8 @@ StepResult Learner::step(Inputs& inputs, std::span<const std::int64_t> indices) 
     result.loss += penalty.item();
     objective = ops::add(cross_entropy, penalty);
   }
-  REPRISE_CHECK(std::isfinite(result.loss), "the loss is {}; a smaller --lr may help", result.loss);
+  REPRISE_CHECK(std::isfinite(result.loss), "the loss is {}: {}", result.loss,
+                optimizer_->updates() == 0 ? backbone_at_fault : "a smaller --lr may help");
   optimizer_->zero_grad();
   backward(objective);
   optimizer_->step();

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "apps/clr/learn/recipe.h"
@@ -25,6 +27,7 @@ class Inputs {
          bool features_once);
   Tensor logits(std::span<const std::int64_t> indices);        // (N,classes), on `device`
   Tensor labels(std::span<const std::int64_t> indices) const;  // (N) i64, on `device`
+  const std::string& path(std::int64_t index) const;           // of an image's file
   std::int64_t count() const { return store_.count(); }
   int size() const { return store_.size(); }  // pixels
   Device device() const { return device_; }
@@ -40,10 +43,17 @@ class Inputs {
   Tensor on_gpu_;    // all images, u8 (count,H,W,3); undefined if they stay on the host
 };
 
+// What to do where numbers are not finite without any update's doing.
+inline constexpr const char* backbone_at_fault =
+    "the backbone's numbers are too large for this computation (`clr train --anomaly` names the layer); "
+    "another "
+    "backbone or --dtype f64 may help";
+
 struct Evaluation {
   double accuracy = 0, loss = 0;  // accuracy in [0,1]; loss: the mean cross-entropy
 };
-// Evaluates all images in evaluation mode, without recording gradients.
+// Evaluates all images in evaluation mode, without recording gradients, and restores the mode.
+// The loss may not be finite: the caller checks it.
 Evaluation evaluate(layers::Network& network, Inputs& inputs);
 
 // The label with the largest logit, and its softmax.
@@ -52,7 +62,11 @@ struct PredictedLabel {
   double probability = 0;
 };
 // Predicts every image's label in evaluation mode, in the order of the images.
+// Throws Error if a logit is not finite; the message names the image.
 std::vector<PredictedLabel> predicted_labels(layers::Network& network, Inputs& inputs);
+
+// Throws Error, naming the image, where one of the logits (one image a row) is not finite.
+void check_logits(const Tensor& logits, const std::function<std::string(std::int64_t row)>& image);
 
 struct StepResult {
   double loss = 0;           // cross-entropy + penalty; the frozen tensors' penalty is included
@@ -64,8 +78,8 @@ struct StepResult {
 class Learner {
  public:
   Learner(layers::Network& network, const Recipe& recipe);
-  // Computes the loss and gradients of a batch and updates the
-  // parameters. Throws Error if the loss is not finite.
+  // Computes the loss and gradients of a batch and updates the parameters.
+  // Throws Error, with a remedy, if the loss is not finite.
   StepResult step(Inputs& inputs, std::span<const std::int64_t> indices);
   optim::Optimizer& optimizer() { return *optimizer_; }
 

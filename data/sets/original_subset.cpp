@@ -1,4 +1,4 @@
-#include "data/sets/seed_subset.h"
+#include "data/sets/original_subset.h"
 
 #include <algorithm>
 #include <unordered_map>
@@ -19,7 +19,7 @@ struct ClassRows {
   std::vector<const DatabaseRow*> rows;
 };
 
-// In the order of the first rows.
+// Groups rows by class, the classes in the order of their first rows.
 std::vector<ClassRows> by_class(const std::vector<DatabaseRow>& rows) {
   std::vector<ClassRows> classes;
   std::unordered_map<std::string, std::size_t> place;
@@ -39,7 +39,7 @@ ClassIds ids_of(const std::vector<ClassRows>& classes) {
   return ids;
 }
 
-// Takes the classes out that the other split lacks; returns their ids.
+// Removes the classes that the other split lacks, and returns their ids.
 std::vector<std::string> take_unshared(std::vector<ClassRows>& classes, const ClassIds& other) {
   std::vector<std::string> ids;
   std::erase_if(classes, [&](const ClassRows& c) {
@@ -90,9 +90,9 @@ std::int64_t images_per_class(std::int64_t total, std::int64_t classes) {
   return twice_rest > classes || (twice_rest == classes && whole % 2 == 1) ? whole + 1 : whole;
 }
 
-void take_seed_subset(Task& task, DatabaseRows rows, const SetOptions& options) {
+void take_original_subset(Task& task, DatabaseRows rows, const SetOptions& options) {
   std::vector<ClassRows> train = by_class(rows.train), val = by_class(rows.val), test = by_class(rows.test);
-  // The classes that count are settled first, so that what only the others lack is no fault.
+  // First decides which classes count: a class that does not may be absent from the other split.
   const ClassIds all_of_train = ids_of(train);
   if (options.skip_bad) check_shared(task, train, val, options);
   if (train.size() > most_classes) {
