@@ -51,9 +51,10 @@ void add_follow_links(Command c, bool& follow_links) {
 }
 
 void add_tasks_option(Command c, std::vector<std::string>& tasks) {
-  c.add_names("--tasks", tasks,
-              "only these tasks, by name or id, in this order, separated by commas (\\, is a comma in a name); "
-              "paper53: the paper's");
+  c.add_names(
+      "--tasks", tasks,
+      "only these tasks, by name or id, in this order, separated by commas (\\, is a comma in a name); "
+      "paper53: the paper's");
 }
 
 void complete(Recipe& recipe, const Common& common) {
