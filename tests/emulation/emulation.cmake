@@ -19,10 +19,9 @@ function(reprise_emulate_cuda target)
       COMPILE_DEFINITIONS REPRISE_IMITATES_LIBRARIES)
   endif()
   # A GPU faults where a vector is loaded from an address that is no multiple of its size, which a CPU
-  # does not: the sanitizer looks for that in the kernels.
+  # does not: in the kernels the sanitizer's check ends the process by a trap, without its library.
   set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS
-    -fsanitize=alignment -fno-sanitize-recover=alignment)
-  target_link_options(${target} PUBLIC -fsanitize=alignment)
+    -fsanitize=alignment -fsanitize-undefined-trap-on-error)
   set_source_files_properties(${sources} PROPERTIES LANGUAGE CXX INCLUDE_DIRECTORIES ${here}/include)
   target_sources(${target} PRIVATE ${sources})
 endfunction()
