@@ -21,9 +21,6 @@ using data::NamedTensor;
 using data::testing_weights::TorchFile;
 using Items = TorchFile::Items;
 
-#define EXPECT_SAYS(text, part) \
-  EXPECT_NE((text).find(part), std::string::npos) << "expected '" << (part) << "' in: " << (text)
-
 Backbone load(const WeightSource& source, const std::string& arch = "auto") {
   return clr::load_backbone(source, arch, cpu_device, DType::f32);
 }

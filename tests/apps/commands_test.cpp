@@ -17,9 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-#define EXPECT_SAYS(text, part) \
-  EXPECT_NE((text).find(part), std::string::npos) << "expected '" << (part) << "' in: " << (text)
-
 class Commands : public testing::Test {
  protected:
   // A run folder as `clr train` leaves it: RUN/run.json and RUN/tasks/NAME.safetensors.

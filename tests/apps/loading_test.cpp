@@ -31,9 +31,6 @@ std::string message(const std::string& path, const std::string& arch = "auto") {
   }
 }
 
-#define EXPECT_SAYS(text, part) \
-  EXPECT_NE((text).find(part), std::string::npos) << "expected '" << (part) << "' in: " << (text)
-
 class Loading : public testing::Test {
  protected:
   std::string write(const std::vector<NamedTensor>& tensors, const std::string& name = "file.safetensors") {

@@ -18,9 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-#define EXPECT_SAYS(text, part) \
-  EXPECT_NE((text).find(part), std::string::npos) << "expected '" << (part) << "' in: " << (text)
-
 // Text of several lines that can do nothing to a terminal.
 bool is_harmless(const std::string& text) {
   return escaped(text, keep_lines) == text;

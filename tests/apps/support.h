@@ -30,6 +30,9 @@ struct Outcome {
 };
 // Runs the program and waits. Standard output goes to `out`, or to the file `stdout_to`.
 Outcome clr(const std::vector<std::string>& arguments, const std::string& stdout_to = {});
+// Expects a part of a text, in files that include gtest.
+#define EXPECT_SAYS(text, part) \
+  EXPECT_NE((text).find(part), std::string::npos) << "expected '" << (part) << "' in: " << (text)
 
 // Returns a ResNet-20 with random weights and statistics, in the file's layout.
 std::vector<data::NamedTensor> tiny_backbone(std::uint64_t seed = 1, int classes = 10);

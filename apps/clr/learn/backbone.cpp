@@ -23,7 +23,7 @@ namespace {
 
 // Returns the names of the tensors of all modules after `until`. Modules are registered in the
 // order in which they run.
-std::set<std::string> names_behind(const layers::Network& network, const std::string& until) {
+std::set<std::string> names_after(const layers::Network& network, const std::string& until) {
   const layers::Module* last = network.find(until);
   REPRISE_CHECK(last != nullptr && !until.empty(), "--until: {} has no module named '{}'; it has {}",
                 network.arch(), until, [&] {
@@ -48,7 +48,7 @@ std::set<std::string> names_behind(const layers::Network& network, const std::st
 void check_complete(const std::string& path, const LoadReport& report, const layers::Network& network,
                     const std::string& until) {
   std::set<std::string> needless;
-  if (!until.empty()) needless = names_behind(network, until);
+  if (!until.empty()) needless = names_after(network, until);
   LoadReport wrong = report;
   for (auto* lines : {&wrong.missing, &wrong.shape_differs})
     std::erase_if(*lines, [&](const std::string& line) {
@@ -142,7 +142,7 @@ Backbone load_backbone(const WeightSource& source, const std::string& arch, Devi
   return b;
 }
 
-Backbone architecture_alone(const std::string& arch, Device device, DType dtype) {
+Backbone architecture_only(const std::string& arch, Device device, DType dtype) {
   if (arch.empty() || arch == "auto")
     throw BadValue("arch", "",
                    fmt::format("an architecture where there is no backbone: one of {}",
@@ -163,7 +163,7 @@ Backbone backbone_for(const std::string& method, const WeightSource& source, con
   if (alone && !path.empty())
     throw BadValue("backbone", path,
                    fmt::format("none: method {} starts from random values; it takes --arch instead", method));
-  if (alone) return architecture_alone(arch, device, dtype);
+  if (alone) return architecture_only(arch, device, dtype);
   if (path.empty()) throw BadValue("backbone", "", "the weight file of a pretrained network");
   return load_backbone(source, arch, device, dtype, until);
 }

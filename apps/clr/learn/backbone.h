@@ -43,7 +43,7 @@ struct WeightSource {
   WeightSource(const char* file) : path(file) {}
 };
 
-// A pretrained network, or only an architecture (see architecture_alone). Networks made from it
+// A pretrained network, or only an architecture (see architecture_only). Networks made from it
 // share its sealed weights, and may outlive it.
 struct Backbone {
   std::string path, file_sha256;
@@ -102,9 +102,9 @@ Backbone load_backbone(const WeightSource& source, const std::string& arch, Devi
 
 // Returns a Backbone without weights, for methods that start at random. Throws BadValue for an
 // unknown architecture and for "auto".
-Backbone architecture_alone(const std::string& arch, Device device, DType dtype);
+Backbone architecture_only(const std::string& arch, Device device, DType dtype);
 inline constexpr const char* no_identity = "none";  // the identity of such a Backbone
-// Returns architecture_alone(…) for a method that starts at random, else load_backbone(…).
+// Returns architecture_only(…) for a method that starts at random, else load_backbone(…).
 // Throws BadValue if a path is given for the former or missing for the latter.
 Backbone backbone_for(const std::string& method, const WeightSource& source, const std::string& arch,
                       Device device, DType dtype, const std::string& until = {});

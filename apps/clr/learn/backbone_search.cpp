@@ -71,7 +71,7 @@ std::string find_backbone(const TaskFile& task) {
 }
 
 Backbone backbone_of(const TaskFile& task, WeightSource source, Device device, DType dtype) {
-  if (task.backbone_identity == no_identity) return architecture_alone(task.arch, device, dtype);
+  if (task.backbone_identity == no_identity) return architecture_only(task.arch, device, dtype);
   if (source.path.empty()) source.path = find_backbone(task);
   source.identity = task.backbone_identity;
   return load_backbone(source, task.arch, device, dtype);
