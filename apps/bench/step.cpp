@@ -18,7 +18,6 @@
 #include "engine/ops/ops.h"
 #include "layers/layers.h"
 #include "optim/optimizer.h"
-#include "optim/penalties.h"
 
 using namespace reprise;
 
@@ -117,15 +116,14 @@ int main(int argc, char** argv) {
 
   network->train(o.mode == "train");
   optim::Adam adam(network->trained_parameters());
-  const auto regularised = layers::regularised(*network).trained;
+  adam.penalise(layers::regularised(*network).trained, NormKind::l2, 1e-5);
   const auto step = [&] {
     if (o.mode == "infer") {
       const NoGrad no_grad;
       (*network)(x);
       return;
     }
-    const Tensor loss =
-        ops::cross_entropy((*network)(x), labels) + 1e-5 * optim::penalty(regularised, NormKind::l2);
+    const Tensor loss = ops::cross_entropy((*network)(x), labels);
     adam.zero_grad();
     backward(loss);
     adam.step();

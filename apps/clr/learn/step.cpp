@@ -158,14 +158,13 @@ Evaluation evaluate(layers::Network& network, Inputs& inputs) {
 }
 
 Learner::Learner(layers::Network& network, const Recipe& recipe)
-    : optimizer_(make_optimizer(network.trained_parameters(), recipe)),
-      penalty_(norm_kind(recipe.penalty)),
-      lambda_(recipe.lambda) {
-  if (!penalty_) return;
+    : optimizer_(make_optimizer(network.trained_parameters(), recipe)), lambda_(recipe.lambda) {
+  const auto kind = norm_kind(recipe.penalty);
+  if (!kind) return;
   const layers::Regularised parts = layers::regularised(network);
-  regularised_ = parts.trained;
+  optimizer_->penalise(parts.trained, *kind, recipe.lambda);
   const NoGrad no_grad;
-  if (!parts.frozen.empty()) frozen_penalty_ = lambda_ * optim::penalty(parts.frozen, *penalty_).item();
+  if (!parts.frozen.empty()) frozen_penalty_ = lambda_ * optim::penalty(parts.frozen, *kind).item();
 }
 
 StepResult Learner::step(Inputs& inputs, std::span<const std::int64_t> indices) {
@@ -174,15 +173,11 @@ StepResult Learner::step(Inputs& inputs, std::span<const std::int64_t> indices) 
   StepResult result;
   result.cross_entropy = cross_entropy.item();
   result.loss = result.cross_entropy + frozen_penalty_;
-  Tensor objective = cross_entropy;
-  if (penalty_ && !regularised_.empty()) {
-    const Tensor penalty = ops::affine(optim::penalty(regularised_, *penalty_), lambda_);
-    result.loss += penalty.item();
-    objective = ops::add(cross_entropy, penalty);
-  }
+  if (const Tensor norms = optimizer_->norms(); norms.defined())
+    result.loss += static_cast<double>(static_cast<float>(lambda_) * static_cast<float>(norms.item()));
   REPRISE_CHECK(std::isfinite(result.loss), "the loss is {}; a smaller --lr may help", result.loss);
   optimizer_->zero_grad();
-  backward(objective);
+  backward(cross_entropy);
   optimizer_->step();
   result.correct = count_correct(logits, labels);
   return result;

@@ -70,9 +70,7 @@ class Learner {
 
  private:
   std::unique_ptr<optim::Optimizer> optimizer_;
-  std::optional<NormKind> penalty_;
   double lambda_, frozen_penalty_ = 0;  // frozen_penalty_: the frozen tensors' part of the loss, a constant
-  std::vector<Tensor> regularised_;     // the trained tensors in the penalty
 };
 
 }  // namespace reprise::clr

@@ -10,6 +10,7 @@
 #define __global__
 #define __device__
 #define __host__
+#define __grid_constant__
 #define __shared__ static  // blocks run one after the other
 
 #define REPRISE_LAUNCH(kernel, grid, block, ...) \
