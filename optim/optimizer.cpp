@@ -38,6 +38,29 @@ void Optimizer::step() {
   for (auto& [steps, updates] : by_steps) update(updates, rates(steps).to(updates[0].parameter.device()));
 }
 
+void Optimizer::begin_step() {
+  REPRISE_CHECK(!slots_.empty(), "optimizer: there are no parameters");
+  for (Slot& slot : slots_)
+    REPRISE_CHECK(++slot.steps == slots_[0].steps, "optimizer: parameters were updated {} and {} times",
+                  slots_[0].steps, slot.steps);
+  const Tensor next = rates(slots_[0].steps);
+  if (!rates_.defined()) rates_ = empty(next.shape(), next.dtype(), slots_[0].state.parameter.device());
+  copy_into(rates_, next);
+}
+
+void Optimizer::finish_step() {
+  if (!norm_sum_.defined()) norms();
+  norm_sum_ = Tensor();
+  std::vector<ops::Update> updates;
+  for (const Slot& slot : slots_) {
+    updates.push_back(slot.state);
+    updates.back().gradient = grad(slot.state.parameter);
+    REPRISE_CHECK(updates.back().gradient.defined(), "optimizer: parameter {} has no gradient\n  param   {}",
+                  updates.size() - 1, describe(slot.state.parameter));
+  }
+  update(updates, rates_);
+}
+
 void Optimizer::penalise(const std::vector<Tensor>& parameters, NormKind kind, double lambda) {
   penalty_ = {lambda, kind};
   for (const Tensor& p : parameters) {

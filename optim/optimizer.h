@@ -25,7 +25,12 @@ class REPRISE_API Optimizer {
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  void step();       // makes one update with the current learning rate
+  void step();  // makes one update with the current learning rate
+  // step() in two halves, for a caller that captures the second. begin_step() counts the step and
+  // writes what changes from step to step to the device. finish_step() only runs kernels. Both throw
+  // Error unless all parameters take part in every step.
+  void begin_step();
+  void finish_step();
   void zero_grad();  // makes the gradients undefined
   // Adds lambda * norm(t) of each of these parameters to what step() minimises, without a term in the
   // loss: step() adds the norms' gradients. Throws Error if one is not a parameter of this optimizer.
@@ -60,6 +65,7 @@ class REPRISE_API Optimizer {
   std::vector<Slot> slots_;
   PenaltyArgs penalty_;
   Tensor norm_sum_;  // undefined once a step has used the norms
+  Tensor rates_;     // of begin_step()
   std::vector<std::string> buffer_names_;
   double lr_;
 };

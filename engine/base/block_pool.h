@@ -1,6 +1,7 @@
 // Pools of memory: freed blocks are kept for later tensors. Private to the engine.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <map>
 #include <mutex>
@@ -29,6 +30,8 @@ class BlockPool {
   void reset_peak();
 
  protected:
+  // Returns whether free memory may not go back to the system now.
+  virtual bool keeps() const { return false; }
   // Gets memory from the system, or null; gives it back; writes the message for null.
   virtual std::byte* fresh(std::size_t bytes) = 0;
   virtual void drop(std::byte* p) noexcept = 0;
@@ -59,6 +62,8 @@ class BlockPool {
 
 // The pools are never destroyed, as static tensors may be destroyed after any other object.
 BlockPool& host_pool();
-BlockPool& gpu_pool(int index);
+inline std::atomic<int> live_graphs{0};         // while there are any, pools of steps keep their memory
+BlockPool& gpu_pool(int index, bool of_steps);  // of_steps: the pool of gpu::StepMemory
+BlockPool& gpu_pool(int index);                 // that pool while this thread has a StepMemory
 
 }  // namespace reprise

@@ -35,6 +35,10 @@ constexpr EnvVariable table[] = {
     {"REPRISE_TF32", "1: f32 products on cuda may round their operands to TF32 (as --tf32)", "0"},
     {"REPRISE_CUDA_LIBRARIES",
      "1: convolutions by cuDNN, linear layers by cuBLASLt; 0: our own plain kernels, slow", "1"},
+    {"REPRISE_GRAPH",
+     "1: on cuda a training step is captured once as a graph and replayed; 0: it runs kernel by kernel (the "
+     "same bits)",
+     "1"},
     {"REPRISE_THREADS", "number of threads; 0 follows the affinity mask and the cgroup quota", "0"},
     {"REPRISE_SAVE_SECONDS", "least seconds between two saved states of a training; 0: after every epoch",
      "5"},

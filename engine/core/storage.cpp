@@ -67,8 +67,7 @@ BlockPool& pool_of(Device device) {
   return device.is_host() ? host_pool() : gpu_pool(device.index);
 }
 
-std::byte* take_block(std::size_t bytes, Device device) {
-  BlockPool& pool = pool_of(device);
+std::byte* take_block(std::size_t bytes, Device device, BlockPool& pool) {
   if (!debug_memory) return pool.take(block_size(bytes));
   const std::size_t tail = round_up(bytes, alignment) - bytes + guard;
   std::byte* p = pool.take(block_size(bytes + 2 * guard + alignment));
@@ -80,7 +79,7 @@ std::byte* take_block(std::size_t bytes, Device device) {
   return p + guard;
 }
 
-void give_block(std::byte* p, std::size_t bytes, Device device) noexcept {
+void give_block(std::byte* p, std::size_t bytes, Device device, BlockPool& pool) noexcept {
   {
     const std::lock_guard lock(guarded_mutex);
     if (guarded().erase(p) != 0) {
@@ -91,11 +90,11 @@ void give_block(std::byte* p, std::size_t bytes, Device device) noexcept {
       } catch (...) {  // a device that no longer answers: counted as damage
       }
       if (!intact) ++violations;
-      pool_of(device).give(p - guard, block_size(bytes + 2 * guard + alignment));
+      pool.give(p - guard, block_size(bytes + 2 * guard + alignment));
       return;
     }
   }
-  pool_of(device).give(p, block_size(bytes));
+  pool.give(p, block_size(bytes));
 }
 
 std::size_t page_round(std::size_t bytes) {
@@ -146,7 +145,8 @@ std::string digest_of(const std::byte* p, std::size_t bytes, Device device) {
 std::shared_ptr<Storage> Storage::allocate(std::size_t bytes, Device device) {
   std::shared_ptr<Storage> s(new Storage);
   s->device_ = device;
-  s->data_ = take_block(bytes, device);
+  s->pool_ = &pool_of(device);
+  s->data_ = take_block(bytes, device, *s->pool_);
   s->bytes_ = bytes;
   return s;
 }
@@ -186,7 +186,7 @@ std::shared_ptr<Storage> Storage::sealed_copy(std::span<const std::byte> bytes, 
 Storage::~Storage() {
   if (data_ == nullptr) return;
   if (!sealed_) {
-    give_block(data_, bytes_, device_);
+    give_block(data_, bytes_, device_, *pool_);
   } else if (device_.is_host()) {
     munmap(data_, page_round(bytes_));
   } else {
@@ -227,13 +227,21 @@ std::size_t Storage::derived_bytes() const {
 }
 
 MemoryStats memory_stats(Device device) {
-  return pool_of(device).stats();
+  if (device.is_host()) return host_pool().stats();
+  MemoryStats sum = gpu_pool(device.index, false).stats();
+  const MemoryStats steps = gpu_pool(device.index, true).stats();
+  sum.in_use += steps.in_use, sum.peak += steps.peak, sum.cached += steps.cached;
+  return sum;
 }
 void reset_peak_memory(Device device) {
-  pool_of(device).reset_peak();
+  if (device.is_host()) return host_pool().reset_peak();
+  gpu_pool(device.index, false).reset_peak();
+  gpu_pool(device.index, true).reset_peak();
 }
 void release_cached_memory(Device device) {
-  pool_of(device).release();
+  if (device.is_host()) return host_pool().release();
+  gpu_pool(device.index, false).release();
+  gpu_pool(device.index, true).release();
 }
 void set_memory_debug(bool on) {
   debug_memory = on;

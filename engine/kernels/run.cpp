@@ -164,6 +164,10 @@ void Watch::show() {
 
 }  // namespace detail
 
+bool kernels_watched() {
+  return detail::watching();
+}
+
 double kernel_allowance(DType dtype) {
   return dtype == DType::f64 ? 1e-12 : dtype == DType::bf16 ? 1e-2 : 1e-4;
 }

@@ -129,6 +129,7 @@ void select(int index) {
 }
 
 void synchronize(int index) {
+  forbid_in_capture("waiting for the device");
   check(cudaStreamSynchronize(stream_of(index)), "waiting for the kernels", index);
 }
 
@@ -159,10 +160,12 @@ Room room(int index) {
 
 // From pageable memory, cudaMemcpyAsync returns once the bytes are in the driver's own buffer.
 void copy_in(int index, void* to, const void* from, std::size_t bytes) {
+  forbid_in_capture("an upload");
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_of(index)), "copy to the device",
         index);
 }
 void copy_out(int index, void* to, const void* from, std::size_t bytes) {
+  forbid_in_capture("a read");
   const cudaStream_t s = stream_of(index);
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, s), "copy from the device", index);
   check(cudaStreamSynchronize(s), "waiting for a copy from the device", index);

@@ -14,6 +14,6 @@
 #define __shared__ static  // blocks run one after the other
 
 #define REPRISE_LAUNCH(kernel, grid, block, ...) \
-  ::reprise::emulation::launch(grid, block, [&] { kernel(__VA_ARGS__); })
+  ::reprise::emulation::launch(grid, block, [=] { kernel(__VA_ARGS__); })
 #define REPRISE_LAUNCH_BLOCKS(kernel, grid, block, ...) \
-  ::reprise::emulation::launch_blocks(grid, block, [&] { kernel(__VA_ARGS__); })
+  ::reprise::emulation::launch_blocks(grid, block, [=] { kernel(__VA_ARGS__); })
