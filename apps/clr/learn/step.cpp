@@ -4,11 +4,14 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <optional>
 
 #include "apps/clr/learn/estimate.h"
 #include "apps/clr/learn/run_network.h"
 #include "engine/autograd/autograd.h"
 #include "engine/base/check.h"
+#include "engine/base/env.h"
+#include "engine/kernels/profile.h"
 #include "engine/ops/ops.h"
 #include "layers/reprogramming/method.h"
 #include "optim/penalties.h"
@@ -28,7 +31,7 @@ std::vector<std::int64_t> range(std::int64_t begin, std::int64_t end) {
   return indices;
 }
 
-// Calls f(indices, logits) for all images, batch by batch, in
+// Calls f(images, logits) for all images, batch by batch, in
 // evaluation mode and without recording gradients.
 template <class F>
 void for_each_batch(layers::Network& network, Inputs& inputs, F f) {
@@ -36,8 +39,8 @@ void for_each_batch(layers::Network& network, Inputs& inputs, F f) {
   const NoGrad no_grad;
   const std::int64_t n = inputs.count(), batch = evaluation_batch(inputs.size());
   for (std::int64_t begin = 0; begin < n; begin += batch) {
-    const auto indices = range(begin, std::min(n, begin + batch));
-    f(indices, inputs.logits(indices));
+    const Batch images = inputs.batch(range(begin, std::min(n, begin + batch)));
+    f(images, inputs.logits(images));
   }
 }
 
@@ -53,12 +56,10 @@ Tensor gather_rows(const Tensor& matrix, std::span<const std::int64_t> indices) 
   return rows;
 }
 
-std::int64_t count_correct(const Tensor& logits, const Tensor& labels) {
-  const Tensor guesses = ops::argmax_rows(logits.detach()).to(cpu_device), truth = labels.to(cpu_device);
-  const auto guess = guesses.values<std::int64_t>(), label = truth.values<std::int64_t>();
-  std::int64_t correct = 0;
-  for (std::size_t i = 0; i < label.size(); ++i) correct += guess[i] == label[i];
-  return correct;
+std::int64_t count_equal(std::span<const std::int64_t> guesses, std::span<const std::int64_t> labels) {
+  std::int64_t equal = 0;
+  for (std::size_t i = 0; i < labels.size(); ++i) equal += guesses[i] == labels[i];
+  return equal;
 }
 
 std::optional<NormKind> norm_kind(const std::string& name) {
@@ -96,7 +97,10 @@ Inputs::Inputs(layers::Network& network, const data::ImageStore& store, Device d
   std::vector<Tensor> parts;
   const std::int64_t n = store.count(), batch = evaluation_batch(store.size());
   for (std::int64_t begin = 0; begin < n; begin += batch)
-    parts.push_back(network.features(normalised(range(begin, std::min(n, begin + batch)))).to(ref_device));
+    parts.push_back(network
+                        .features(ops::normalize_images(
+                            store.batch(range(begin, std::min(n, begin + batch))).to(device), dtype))
+                        .to(ref_device));
   features_ = ops::concat(parts, 0);
 }
 
@@ -113,21 +117,37 @@ void Inputs::put_on_gpu() {
   }
 }
 
-Tensor Inputs::normalised(std::span<const std::int64_t> indices) const {
-  if (on_gpu_.defined()) {
-    const Tensor rows = tensor({static_cast<std::int64_t>(indices.size())}, indices).to(device_);
-    return ops::normalize_images(on_gpu_, dtype_, {}, rows);
-  }
-  return ops::normalize_images(store_.batch(indices).to(device_), dtype_);
+// Returns labels and indices, i64 (2,N), on the host.
+Tensor Inputs::numbers_of(std::span<const std::int64_t> indices) const {
+  std::vector<std::int64_t> numbers = labels(indices);
+  numbers.insert(numbers.end(), indices.begin(), indices.end());
+  return tensor({2, std::ssize(indices)}, std::span<const std::int64_t>(numbers));
 }
 
-Tensor Inputs::logits(std::span<const std::int64_t> indices) {
-  if (features_.defined()) return network_.head()(gather_rows(features_, indices).to(device_));
-  return network_(normalised(indices));
+Batch Inputs::batch(std::vector<std::int64_t> indices) const {
+  const std::int64_t n = std::ssize(indices);
+  if (!on_gpu()) return {indices, store_.batch_labels(indices).to(device_), {}};
+  const Tensor numbers = numbers_of(indices).to(device_);
+  return {std::move(indices), numbers.rows(0, 1).viewed_as({n}), numbers.rows(1, 2).viewed_as({n})};
 }
 
-Tensor Inputs::labels(std::span<const std::int64_t> indices) const {
-  return store_.batch_labels(indices).to(device_);
+void Inputs::refill(Batch& batch, std::vector<std::int64_t> indices) const {
+  const Tensor numbers = numbers_of(indices);
+  Tensor rows[] = {batch.labels.viewed_as({1, batch.labels.numel()}),
+                   batch.rows.viewed_as({1, batch.rows.numel()})};
+  for (std::int64_t i = 0; i < 2; ++i) copy_into(rows[i], numbers.rows(i, i + 1));
+  batch.indices = std::move(indices);
+}
+
+Tensor Inputs::logits(const Batch& batch) {
+  if (features_.defined()) return network_.head()(gather_rows(features_, batch.indices).to(device_));
+  if (on_gpu()) return network_(ops::normalize_images(on_gpu_, dtype_, {}, batch.rows));
+  return network_(ops::normalize_images(store_.batch(batch.indices).to(device_), dtype_));
+}
+
+std::vector<std::int64_t> Inputs::labels(std::span<const std::int64_t> indices) const {
+  const Tensor labels = store_.batch_labels(indices);
+  return {labels.values<std::int64_t>().begin(), labels.values<std::int64_t>().end()};
 }
 
 std::vector<PredictedLabel> predicted_labels(layers::Network& network, Inputs& inputs) {
@@ -147,10 +167,11 @@ Evaluation evaluate(layers::Network& network, Inputs& inputs) {
   Evaluation result;
   std::int64_t correct = 0;
   const auto n = static_cast<double>(inputs.count());
-  for_each_batch(network, inputs, [&](const auto& indices, const Tensor& logits) {
-    const Tensor labels = inputs.labels(indices);
-    correct += count_correct(logits, labels);
-    result.loss += ops::cross_entropy(logits, labels).item() * static_cast<double>(indices.size());
+  for_each_batch(network, inputs, [&](const Batch& images, const Tensor& logits) {
+    const Tensor guesses = ops::argmax_rows(logits).to(cpu_device);
+    correct += count_equal(guesses.values<std::int64_t>(), inputs.labels(images.indices));
+    result.loss +=
+        ops::cross_entropy(logits, images.labels).item() * static_cast<double>(images.indices.size());
   });
   result.accuracy = static_cast<double>(correct) / n;
   result.loss /= n;
@@ -159,27 +180,115 @@ Evaluation evaluate(layers::Network& network, Inputs& inputs) {
 
 Learner::Learner(layers::Network& network, const Recipe& recipe)
     : optimizer_(make_optimizer(network.trained_parameters(), recipe)), lambda_(recipe.lambda) {
+  for (const layers::Entry& e : network.named_tensors()) kept_.push_back(*e.tensor);
   const auto kind = norm_kind(recipe.penalty);
   if (!kind) return;
   const layers::Regularised parts = layers::regularised(network);
+  penalised_ = !parts.trained.empty();
   optimizer_->penalise(parts.trained, *kind, recipe.lambda);
   const NoGrad no_grad;
   if (!parts.frozen.empty()) frozen_penalty_ = lambda_ * optim::penalty(parts.frozen, *kind).item();
 }
 
-StepResult Learner::step(Inputs& inputs, std::span<const std::int64_t> indices) {
-  const Tensor logits = inputs.logits(indices), labels = inputs.labels(indices);
-  const Tensor cross_entropy = ops::cross_entropy(logits, labels);
-  StepResult result;
-  result.cross_entropy = cross_entropy.item();
-  result.loss = result.cross_entropy + frozen_penalty_;
-  if (const Tensor norms = optimizer_->norms(); norms.defined())
-    result.loss += static_cast<double>(static_cast<float>(lambda_) * static_cast<float>(norms.item()));
-  REPRISE_CHECK(std::isfinite(result.loss), "the loss is {}; a smaller --lr may help", result.loss);
+void StepResult::check_finite() const {
+  REPRISE_CHECK(std::isfinite(loss), "the loss is {}; a smaller --lr may help", loss);
+}
+
+void UnreadSteps::add(const StepOutputs& o, std::vector<std::int64_t> labels) {
+  const Device device = o.guesses.device();
+  const std::int64_t at = count(), n = o.guesses.numel();
+  REPRISE_INVARIANT(at < most, "nobody read the results of {} steps", at);
+  if (at == 0 && (!guesses_.defined() || guesses_.dim(1) < n)) {
+    losses_ = empty({most, 2}, o.cross_entropy.dtype(), device);
+    guesses_ = empty({most, n}, DType::i64, device);
+  }
+  REPRISE_INVARIANT(guesses_.dim(1) >= n, "a batch of {} images after one of {}", n, guesses_.dim(1));
+  const auto put = [](const Tensor& to, std::int64_t place, const Tensor& from) {
+    Tensor part = to.viewed_as({to.numel()}).rows(place, place + from.numel());
+    copy_into(part, from.viewed_as(part.shape()));
+  };
+  put(losses_, 2 * at, o.cross_entropy);
+  if (o.norms.defined()) put(losses_, 2 * at + 1, o.norms);
+  put(guesses_, at * guesses_.dim(1), o.guesses);
+  labels_.push_back(std::move(labels));
+}
+
+template <class F>
+void UnreadSteps::read(F f) {
+  if (labels_.empty()) return;
+  const Tensor losses = losses_.rows(0, count()).to(cpu_device).to(DType::f64);
+  const Tensor all = guesses_.rows(0, count()).to(cpu_device);
+  for (std::int64_t at = 0; at < count(); ++at) {
+    const auto& labels = labels_[static_cast<std::size_t>(at)];
+    const auto guesses = all.values<std::int64_t>().subspan(static_cast<std::size_t>(at * all.dim(1)));
+    f(losses.data<double>()[2 * at], losses.data<double>()[2 * at + 1], count_equal(guesses, labels));
+  }
+  labels_.clear();
+}
+
+void Learner::start(Inputs& inputs, const std::vector<std::int64_t>& indices) {
+  static const bool graphs = env_flag("REPRISE_GRAPH");
   optimizer_->zero_grad();
-  backward(cross_entropy);
-  optimizer_->step();
-  result.correct = count_correct(logits, labels);
+  std::vector<std::int64_t> labels = inputs.labels(indices);
+  if (graphs && inputs.on_gpu() && !kernels_watched())
+    return unread_.add(replay(inputs, indices), std::move(labels));
+  optimizer_->begin_step();
+  unread_.add(compute(inputs, inputs.batch(indices)), std::move(labels));
+}
+
+StepOutputs Learner::compute(Inputs& inputs, const Batch& batch) {
+  const Tensor logits = inputs.logits(batch);
+  const Tensor cross_entropy = ops::cross_entropy(logits, batch.labels);
+  StepOutputs outputs{cross_entropy.detach(), optimizer_->norms(), ops::argmax_rows(logits.detach())};
+  if (!one_.defined()) one_ = ones({}, cross_entropy.dtype(), cross_entropy.device());
+  backward(cross_entropy, one_);
+  optimizer_->finish_step();
+  return outputs;
+}
+
+// Does the step of a batch size by its graph. The first one runs plainly, since it makes what later
+// steps keep; the second one is captured.
+const StepOutputs& Learner::replay(Inputs& inputs, const std::vector<std::int64_t>& indices) {
+  Captured& c = captured_[std::ssize(indices)];
+  const bool first = c.inputs != &inputs;
+  if (first) c = Captured{&inputs, inputs.batch(indices), {}, nullptr};
+  inputs.refill(c.batch, indices);
+  optimizer_->begin_step();
+  if (c.graph) {
+    ++replays_;
+    c.graph->replay();
+    return c.outputs;
+  }
+  const gpu::StepMemory memory;
+  if (first) {
+    c.outputs = compute(inputs, c.batch);
+    return c.outputs;
+  }
+  auto graph = std::make_unique<gpu::Graph>(c.batch.labels.device().index);
+  c.outputs = compute(inputs, c.batch);
+  graph->finish();
+  graph->replay();
+  c.graph = std::move(graph);
+  return c.outputs;
+}
+
+std::vector<StepResult> Learner::results() {
+  std::vector<StepResult> results;
+  unread_.read([&](double cross_entropy, double norms, std::int64_t correct) {
+    StepResult r{cross_entropy + frozen_penalty_, cross_entropy, correct};
+    if (penalised_ && one_.dtype() == DType::f64)
+      r.loss += lambda_ * norms;
+    else if (penalised_)  // rounded as f32 rounds it
+      r.loss += static_cast<double>(static_cast<float>(lambda_) * static_cast<float>(norms));
+    results.push_back(r);
+  });
+  return results;
+}
+
+StepResult Learner::step(Inputs& inputs, const std::vector<std::int64_t>& indices) {
+  start(inputs, indices);
+  const StepResult result = results().back();
+  result.check_finite();
   return result;
 }
 
