@@ -20,7 +20,7 @@ mkdir -p "$demo"
 first=$("$clr" tasks --data "$demo/images" --json | sed -n 's/.*"name": *"\([^"]*\)".*/\1/p' | head -n 1)
 others=$("$clr" tasks --data "$demo/images" --json | sed -n 's/.*"name": *"\([^"]*\)".*/\1/p' | tail -n +2 | paste -sd, -)
 
-"$clr" pretrain --data "$demo/images" --task "$first" --arch resnet20 --output "$demo/backbone.safetensors"
+"$clr" pretrain --data "$demo/images" --task "$first" --arch resnet20 --epochs 10 --output "$demo/backbone.safetensors"
 for method in clr linear; do
   "$clr" train --backbone "$demo/backbone.safetensors" --data "$demo/images" --tasks "$others" --method "$method" \
     --epochs 15 --run "$demo/$method"

@@ -1,5 +1,5 @@
-// How much a file from a stranger may ask for. Whatever goes beyond is an Error that names the limit, before
-// memory is taken for it.
+// What a file from a stranger may ask for. A file that asks for more is refused with the limit's
+// name before memory is taken.
 #pragma once
 
 #include <cstddef>
@@ -7,14 +7,17 @@
 
 namespace reprise::data::limits {
 
-// Any file read whole, in bytes.
+// The largest file that is read at once.
 inline constexpr std::uint64_t file_bytes = std::uint64_t{1} << 33;
 
-// Weight files. Tensors have at most Shape::max_rank dimensions; their bytes are bounded by the file's.
+// Weight files. Tensors have at most Shape::max_rank dimensions. Their bytes lie within the file.
 inline constexpr std::uint64_t safetensors_header_bytes = std::uint64_t{16} << 20;
 inline constexpr std::size_t pickle_values = 2'000'000;  // for about 100,000 tensors
 inline constexpr std::size_t pickle_name_bytes = 256;    // of a global, of a storage's key
-inline constexpr int state_dict_nesting = 4;             // dictionaries around the tensors
+inline constexpr int state_dict_nesting = 32;            // containers around a dictionary of tensors
+// What a zip archive's compressed entries may take in memory together: this, or so many times the
+// file's size.
+inline constexpr std::uint64_t inflated_bytes = std::uint64_t{256} << 20, inflated_ratio = 32;
 
 // Images. A caller may ask for less: ImageLimits.
 inline constexpr int image_side = 65500;                     // the largest JPEG

@@ -39,8 +39,8 @@ struct InitStreams {
 };
 
 // Fills `tensor` with samples of `init`: in memory's order from the stream of `name`,
-// or in the file's order (`layout`) from PyTorch's sequence.
-// There normal values wait for TorchSequence::finish.
+// or in the file's order (`layout`) from PyTorch's sequence. With the latter, normal values are
+// written only by TorchSequence::finish: `tensor` must live until then.
 REPRISE_API void sample(Tensor& tensor, FileLayout layout, Init init, Fans fans, const InitStreams& streams,
                         const std::string& name);
 // Skips `numel` samples of PyTorch's sequence; does nothing with named streams. A layer that starts

@@ -18,7 +18,7 @@ namespace reprise::layers {
 template <class T>
 struct EntryOf {
   std::string name;
-  T* tensor;          // the module's own handle, which lives as long; assigning to it replaces the tensor
+  T* tensor;          // in the module, valid as long as the module; the tensor can be replaced
   FileLayout layout;  // the order of the dimensions in weight files
   bool is_buffer;     // true for a tensor that the forward updates, false for a parameter
 };
@@ -95,7 +95,7 @@ class REPRISE_API Module {
   }
   // Adds a child that exists already; its name must be new.
   void adopt(std::string name, std::unique_ptr<Module> child);
-  void drop_child(std::string_view name);
+  void drop_child(std::string_view name);  // destroys the child, if there is one of that name
   // Registers `tensor`, a member of the derived class, under `name`.
   void register_parameter(std::string name, Tensor& tensor, FileLayout layout = FileLayout::plain);
   void register_buffer(std::string name, Tensor& tensor);

@@ -16,7 +16,7 @@ namespace reprise::layers {
 class REPRISE_API TorchSequence {
  public:
   // Samples from `generator`, which must outlive this.
-  // With with_values = false the generator advances as far, but the tensors keep their values.
+  // With with_values = false the generator advances by as many numbers, but no tensor is changed.
   explicit TorchSequence(TorchGenerator& generator, bool with_values = true)
       : generator_(generator), with_values_(with_values) {}
 

@@ -94,6 +94,12 @@ void Optimizer::set_lr(double lr) {
   lr_ = lr;
 }
 
+std::int64_t Optimizer::updates() const {
+  std::int64_t most = 0;
+  for (const Slot& slot : slots_) most = std::max(most, slot.steps);
+  return most;
+}
+
 std::map<std::string, Tensor> Optimizer::state() const {
   std::map<std::string, Tensor> state;
   std::vector<std::int64_t> steps;

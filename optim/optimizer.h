@@ -42,6 +42,9 @@ class REPRISE_API Optimizer {
   double lr() const { return lr_; }
   void set_lr(double lr);  // throws Error unless lr is finite and not negative
 
+  // Returns the number of updates of the parameter that had most.
+  std::int64_t updates() const;
+
   // Returns copies of what a resume needs: "steps" (i64, one count per parameter) and,
   // for parameter i from 0, its buffers as "<i>.<buffer name>". The learning rate is not included.
   std::map<std::string, Tensor> state() const;
@@ -71,6 +74,7 @@ class REPRISE_API Optimizer {
 };
 
 // Stochastic gradient descent. It keeps the buffer "momentum" if momentum is not 0.
+// The constructor throws Error for options that are out of range or exclude each other.
 struct SgdOptions {
   double lr = 1e-2, momentum = 0, dampening = 0, weight_decay = 0;
   bool nesterov = false;  // requires momentum > 0 and dampening 0
@@ -87,6 +91,7 @@ class REPRISE_API Sgd : public Optimizer {
 
 // Adam (Kingma and Ba, 2015), with the weight decay added to the gradient.
 // It keeps the buffers "m" and "v", the running means of the gradient and of its square.
+// Throws Error unless 0 <= beta1, beta2 < 1 and eps and weight_decay are at least 0.
 struct AdamOptions {
   double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
 };

@@ -36,11 +36,23 @@ elif command -v sudo >/dev/null 2>&1 && [ -t 0 ]; then
 else
   give_up "neither root nor sudo"
 fi
-echo "installing:$missing" >&2
-$sudo apt-get update -qq || give_up "apt-get update failed"
+
+# Runs apt-get. A fresh machine updates itself when it starts: apt-get waits up to five minutes for dpkg's lock, and is
+# called again, as long, where it does not wait for a lock of its own.
+apt() {
+  tries=30
+  until said=$($sudo env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -qq -o DPkg::Lock::Timeout=300 "$@" 2>&1 >/dev/null)
+  do
+    tries=$((tries - 1))
+    case $said in *"get lock"*) [ "$tries" -gt 0 ] && sleep "${INSTALL_WAIT:-10}" && continue ;; esac
+    printf '%s\n' "$said" >&2
+    return 1
+  done
+}
+echo "installing:$missing (waits up to five minutes for other installations)" >&2
+apt update || give_up "apt-get update failed"
 # The same on an Ubuntu without libjpeg-turbo.
 if ! apt-cache show libjpeg62-turbo-dev >/dev/null 2>&1; then
   missing=$(echo "$missing" | sed 's/libjpeg62-turbo-dev/libjpeg-turbo8-dev/')
 fi
-$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null ||
-  give_up "apt-get install failed"
+apt install -y --no-install-recommends $missing || give_up "apt-get install failed"

@@ -148,6 +148,8 @@ def main():
     parser.add_argument("--compiled", action="store_true", help="on cpu: torch.compile too (it takes a minute a case)")
     parser.add_argument("--quick", action="store_true", help="only the first case")
     parser.add_argument("--cases", help="numbers of the cases to run, from 0, with commas between them")
+    parser.add_argument("--variants", help="only these of PyTorch, with commas between them: eager or compiled on cuda; "
+                        "contiguous, channels_last or compiled on cpu")
     parser.add_argument("--torch-case", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.torch_case:
@@ -167,9 +169,16 @@ def main():
     # PyTorch's variants by name: (channels_last, compiled).
     variants = ({"eager": (True, False), "compiled": (True, True)} if on_gpu
                 else {"contiguous": (False, False), "channels_last": (True, False)} | ({"compiled": (True, True)} if args.compiled else {}))
-    rows = []
+    if args.variants:
+        variants = {name: variants[name] for name in args.variants.split(",")}
     if args.cases:
         cases = [cases[int(i)] for i in args.cases.split(",")]
+    names = list(variants)
+    # The most memory held: on a CPU by the whole process, libraries included; on a GPU by its tensors.
+    memory = "peak_bytes" if on_gpu else "resident_bytes"
+    print("| network | step | size | batch | Reprise images/s | of peak | MiB | "
+          + " | ".join(f"PyTorch {n} | MiB | ratio (min-max) | of fastest steps" for n in names) + " |")
+    print("| --- " * (7 + 4 * len(names)) + "|", flush=True)
     for arch, method, mode, size, batch in cases[:1] if args.quick else cases:
         steps = 20 * args.steps if on_gpu else args.steps if size > 32 and batch > 1 else 10 * args.steps
         ours, theirs = [], {name: [] for name in variants}
@@ -181,31 +190,18 @@ def main():
                 case = json.dumps([arch, method, mode, size, batch, channels_last, steps, args.device, args.tf32, compiled, args.dtype])
                 theirs[name].append(run([sys.executable, __file__, "--torch-case", case], {**os.environ, **TUNED}))
         us = statistics.median(r["seconds"] for r in ours)
-        them = {name: statistics.median(r["seconds"] for r in of) for name, of in theirs.items()}
-        rows.append((arch, method, mode, size, batch, us, them, ours, theirs))
-        print(f"{arch} {mode}: {batch / us:.1f} against "
-              + ", ".join(f"{batch / t:.1f} ({name})" for name, t in them.items()) + " images/s", file=sys.stderr)
-
-    first, last = rows[0][7][-1], rows[-1][8]
-    torch_name = next(iter(last.values()))[-1]["torch"]
-    print(f"PyTorch {torch_name}, {args.rounds} rounds interleaved, medians; {args.dtype}{' with TF32' if args.tf32 else ''}; "
-          f"peak {first['machine_gflops']:.0f} GFLOP/s and {first['machine_gbs']:.0f} GB/s measured in this run\n")
-    names = list(variants)
-    # The most memory held: on a CPU by the whole process, libraries included; on a GPU by its tensors.
-    memory = "peak_bytes" if on_gpu else "resident_bytes"
-    print("| network | step | size | batch | Reprise images/s | of peak | MiB | "
-          + " | ".join(f"PyTorch {n} | MiB | ratio (min-max) | of fastest steps" for n in names) + " |")
-    print("| --- " * (7 + 4 * len(names)) + "|")
-    for arch, method, mode, size, batch, us, them, ours, theirs in rows:
         share = 100 * ours[-1]["gflops"] / ours[-1]["machine_gflops"]
         line = (f"| {arch} {method} | {mode} | {size} | {batch} | {batch / us:.1f} | {share:.0f} % "
                 f"| {ours[-1][memory] / 2**20:.0f} |")
         for n in names:
             ratios = sorted(t["seconds"] / o["seconds"] for o, t in zip(ours, theirs[n]))
             fastest = min(r["fastest_seconds"] for r in theirs[n]) / min(r["fastest_seconds"] for r in ours)
-            line += (f" {batch / them[n]:.1f} | {theirs[n][-1]['peak_bytes'] / 2**20:.0f} "
+            line += (f" {batch / statistics.median(r['seconds'] for r in theirs[n]):.1f} | {theirs[n][-1]['peak_bytes'] / 2**20:.0f} "
                      f"| {statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}) | {fastest:.2f} |")
-        print(line)
+        print(line, flush=True)
+    print(f"\nPyTorch {theirs[names[-1]][-1]['torch']}, {args.rounds} rounds interleaved, medians; "
+          f"{args.dtype}{' with TF32' if args.tf32 else ''}; peak {ours[-1]['machine_gflops']:.0f} GFLOP/s and "
+          f"{ours[-1]['machine_gbs']:.0f} GB/s measured in this run")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "engine/autograd/autograd.h"
-#include "engine/base/env.h"
 #include "engine/base/gpu.h"
 #include "engine/base/parallel.h"
 #include "engine/base/random.h"
@@ -30,7 +29,7 @@ struct Options {
   std::string arch = "resnet18", method = "clr", mode = "train";
   std::string device = "cpu", dtype = "f32";
   int size = 0, batch = 32, steps = 5, warmup = 2, classes = 100;
-  bool json = false, tf32 = false;
+  bool json = false, tf32 = false, limits = true;
 };
 
 // Waits until the device has done its work. On the host a kernel is done when it returns.
@@ -97,6 +96,8 @@ int main(int argc, char** argv) {
   app.add_option("--steps", o.steps);
   app.add_option("--device", o.device);
   app.add_option("--dtype", o.dtype)->check(CLI::IsMember({"f32", "bf16"}));
+  app.add_option("--warmup", o.warmup);
+  app.add_flag("--limits,!--no-limits", o.limits);  // --no-limits: the steps only, for a profiler
   app.add_flag("--tf32", o.tf32);
   app.add_flag("--json", o.json);
   CLI11_PARSE(app, argc, argv);
@@ -128,7 +129,7 @@ int main(int argc, char** argv) {
     adam.finish_step();
   };
   // On a GPU a training step is replayed from a graph, as in `clr train`.
-  const bool captures = !device.is_host() && env_flag("REPRISE_GRAPH") && !kernels_watched();
+  const bool captures = !device.is_host() && gpu::captures_steps() && !kernels_watched();
   std::unique_ptr<gpu::Graph> graph;
   const auto step = [&] {
     if (o.mode == "infer") {
@@ -155,16 +156,18 @@ int main(int argc, char** argv) {
   for (int i = 0; i < o.warmup; ++i) step();
   finish(device);
   reset_peak_memory(device);
+  const std::int64_t launched = gpu::launches();
   for (int i = 0; i < o.steps; ++i) {
     const double start = seconds_now();
     step();
     finish(device);
     seconds.push_back(seconds_now() - start);
   }
+  const std::int64_t launches = (gpu::launches() - launched) / std::max(o.steps, 1);
   std::sort(seconds.begin(), seconds.end());
   const double median = seconds[seconds.size() / 2];
   const std::size_t peak = memory_stats(device).peak, resident = peak_resident_bytes();
-  const Machine machine = device.is_host() ? measure_machine() : measure_gpu(device);
+  const Machine machine = !o.limits ? Machine{} : device.is_host() ? measure_machine() : measure_gpu(device);
   // With frozen convolutions, backward has as many operations as forward.
   const double total = o.mode == "train" ? 2 * flop : flop;
   if (o.json) {
@@ -173,9 +176,9 @@ int main(int argc, char** argv) {
         "{:.6f}, \"fastest_seconds\": {:.6f}, "
         "\"images_per_second\": {:.3f}, \"peak_bytes\": {}, \"resident_bytes\": {}, \"gflops\": {:.1f}, "
         "\"machine_gflops\": {:.1f}, "
-        "\"machine_gbs\": {:.2f}}}\n",
+        "\"machine_gbs\": {:.2f}, \"launches\": {}}}\n",
         o.arch, o.method, o.mode, o.batch, size, median, seconds.front(), o.batch / median, peak, resident,
-        total / median * 1e-9, machine.flops * 1e-9, machine.bytes * 1e-9);
+        total / median * 1e-9, machine.flops * 1e-9, machine.bytes * 1e-9, launches);
     return 0;
   }
   fmt::print("{} {} {} at {}x{}, batch {}, {}\n", o.arch, o.method, o.mode, size, size, o.batch,
@@ -188,6 +191,8 @@ int main(int argc, char** argv) {
       "process\n",
       median * 1e3, seconds.front() * 1e3, o.batch / median, static_cast<double>(peak) / (1 << 20),
       static_cast<double>(resident) / (1 << 20));
+  if (!device.is_host()) fmt::print("  {} launches a step (kernels and library calls)\n", launches);
+  if (!o.limits) return 0;
   fmt::print(
       "  {:.1f} GFLOP a step at {:.1f} GFLOP/s: {:.0f} % of this machine's measured {:.0f}; memory {:.1f} "
       "GB/s\n",

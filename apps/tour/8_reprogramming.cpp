@@ -65,7 +65,7 @@ Life live(const std::string& method, const std::vector<tour::Task>& tasks) {
   Life life;
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     if (i > 0) {
-      recall(kept(), life.memory[0]);  // begins with the pretrained values, whatever was learned since
+      recall(kept(), life.memory[0]);  // the pretrained values; in fine-tuning only the head's
       network.replace_head(tasks[i].classes, {/*seed=*/0, tasks[i].name + "/"});
       network.train(train_mode);
       tour::learn(network, tasks[i], 200);

@@ -66,7 +66,8 @@ inline Drawings draw(const Signs& signs, int count, std::uint64_t seed, std::str
     reprise::RandomStream chance(seed, purpose, static_cast<std::uint64_t>(n));
     const std::string_view sign = signs[static_cast<std::size_t>(n) % signs.size()];
     const double angle = chance.uniform(-0.25, 0.25), slant = chance.uniform(-0.3, 0.3);
-    const double width = chance.uniform(3, 5), height = chance.uniform(4.5, 6.5);  // half of it, in pixels
+    // Half the sign's width and height, in pixels.
+    const double width = chance.uniform(3, 5), height = chance.uniform(4.5, 6.5);
     const double right = chance.uniform(-1.5, 1.5), down = chance.uniform(-1.5, 1.5);
     const double pen = chance.uniform(0.7, 1.3);
     // Each corner's place in the image, in pixels from the middle.

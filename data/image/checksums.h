@@ -1,4 +1,4 @@
-// The two checksums of a PNG file: CRC-32 of its chunks, Adler-32 of its zlib stream.
+// The two checksums of a PNG file: CRC-32 over a chunk, Adler-32 over what its zlib stream holds.
 #pragma once
 
 #include <algorithm>
@@ -10,9 +10,8 @@
 namespace reprise::data {
 
 namespace detail {
-// crc_tables[k][b]: the remainder of byte b with k zero bytes behind it, so that eight bytes can be taken at
-// once
-// ("slicing by 8", Kounavis and Berry, 2005).
+// crc_tables[k][b] is the remainder of byte b followed by k zero bytes. With eight such tables
+// eight bytes are taken at once ("slicing by 8", Kounavis and Berry, 2005).
 constexpr std::array<std::array<std::uint32_t, 256>, 8> make_crc_tables() {
   std::array<std::array<std::uint32_t, 256>, 8> tables{};
   for (std::uint32_t i = 0; i < 256; ++i) {
@@ -28,6 +27,7 @@ constexpr std::array<std::array<std::uint32_t, 256>, 8> make_crc_tables() {
 inline constexpr std::array<std::array<std::uint32_t, 256>, 8> crc_tables = make_crc_tables();
 }  // namespace detail
 
+// Returns the CRC-32 of the bytes, as PNG and zip have it.
 inline std::uint32_t crc32(std::span<const std::byte> bytes) {
   std::uint32_t c = 0xFFFFFFFFU;
   std::size_t i = 0;
@@ -44,6 +44,7 @@ inline std::uint32_t crc32(std::span<const std::byte> bytes) {
   return ~c;
 }
 
+// Returns the Adler-32 of the bytes, as zlib has it.
 inline std::uint32_t adler32(std::span<const std::uint8_t> bytes) {
   constexpr std::size_t block = 5552;  // the most sums that fit 32 bits before a reduction
   std::uint32_t a = 1, b = 0;

@@ -1,5 +1,5 @@
-// One reader per format, private to this folder. Each reads its header first, calls check_size, and only then
-// takes memory for pixels.
+// The readers, one for each format. Private to this folder. Each reads the header, calls
+// check_size, and then takes memory for pixels.
 #pragma once
 
 #include "data/image/image.h"
@@ -9,10 +9,10 @@ namespace reprise::data {
 
 using Bytes = std::span<const std::byte>;
 
-// Throws Error where a side is not positive or the limits are passed.
+// Throws Error where a side is not positive or beyond the limits.
 void check_size(ImageFormat format, std::int64_t width, std::int64_t height, const ImageLimits& limits);
 
-// With header_only the result has a size and no pixels.
+// Each decodes a file of its format. With header_only the result has a size and no pixels.
 Image read_jpeg(Bytes bytes, const ImageLimits& limits, bool header_only);
 Image read_png(Bytes bytes, const ImageLimits& limits, bool header_only, Grey16 grey16);
 Image read_bmp(Bytes bytes, const ImageLimits& limits, bool header_only);
@@ -23,12 +23,12 @@ Image read_pnm(Bytes bytes, const ImageLimits& limits, bool header_only, Grey16 
 std::string jpeg_version();  // "libjpeg-turbo 2.1.5", or "" where stb_image reads JPEG
 std::string webp_version();  // "libwebp 1.2.4", or "" where WebP is off
 
-// A value v of 0..maximum (at most 65535) as 0..255, rounded to nearest.
+// Scales a value v of 0..maximum (at most 65535) to 0..255, rounded to nearest.
 inline std::uint8_t scale_to_8_bits(std::uint32_t v, std::uint32_t maximum) {
   return static_cast<std::uint8_t>((v * 255U * 2U + maximum) / (2U * maximum));
 }
 
-// Numbers of a header. Going past the end is an Error that says the file is cut short.
+// Reads the numbers of a header. A read past the end throws Error: the file is cut short.
 class HeaderReader : public ByteReader {
  public:
   using ByteReader::ByteReader;

@@ -1,4 +1,4 @@
-// What a file is, by its first bytes.
+// Recognises formats by a file's first bytes.
 #include <algorithm>
 #include <array>
 
@@ -61,7 +61,7 @@ ImageFormat detect_pnm(std::string_view head) {
   return "147"sv.find(head[1]) != head.npos ? ImageFormat::bitmap_pnm : ImageFormat::unknown;
 }
 
-// Web pages saved under an image's name, drawings in XML, and other text.
+// Recognises web pages saved under an image's name, drawings in XML, and other text.
 ImageFormat detect_text(std::string_view head) {
   std::string lower(head);
   for (char& c : lower)

@@ -1,7 +1,8 @@
-// GIF, first frame. The blocks are walked here; stb_image gets a clean file of one opaque frame.
+// Reads the first frame of a GIF. The blocks are walked here, and stb_image decodes a clean file of
+// one opaque frame.
 //
-// Pixels are Pillow's: a transparent pixel keeps its palette colour, and what the frame does not cover has
-// the transparent colour, or colour 0 where there is none.
+// As in Pillow, a transparent pixel keeps its palette colour. Pixels outside the frame have the
+// transparent colour, or colour 0 where there is none.
 #include <algorithm>
 
 #include "data/image/decoders.h"
@@ -11,10 +12,11 @@
 namespace reprise::data {
 namespace {
 
-constexpr std::uint32_t extension = 0x21, image_descriptor = 0x2C, control_label = 0xF9, has_palette = 0x80;
+constexpr std::uint32_t extension = 0x21, image_descriptor = 0x2C, control_label = 0xF9, has_palette = 0x80,
+                        trailer = 0x3B;
 constexpr std::size_t palette_bytes = 768;
 
-// Data sub-blocks with their lengths and the closing zero.
+// Takes data sub-blocks with their lengths and the closing zero.
 Bytes take_blocks(HeaderReader& in, Bytes bytes) {
   const std::size_t start = in.position();
   while (const std::uint32_t length = in.u8()) in.take(length);
@@ -56,7 +58,8 @@ Frame parse(Bytes bytes, const ImageLimits& limits, bool header_only) {
   for (;;) {
     const std::uint32_t kind = in.u8();
     if (kind == image_descriptor) break;
-    REPRISE_CHECK(kind == extension, "broken GIF: block {:#x} before the first frame", kind);
+    REPRISE_CHECK(kind != trailer, "broken GIF: it ends before the first frame");
+    if (kind != extension) continue;  // Pillow skips stray bytes
     if (in.u8() != control_label) {
       take_blocks(in, bytes);
       continue;
@@ -87,7 +90,7 @@ std::vector<std::byte> clean_file(const Frame& frame, Bytes original) {
   out.insert(out.end(), frame.position.begin(), frame.position.end());
   put({frame.interlaced});
   out.insert(out.end(), frame.data.begin(), frame.data.end());
-  put({0x3B});
+  put({trailer});
   return out;
 }
 
@@ -99,12 +102,19 @@ Image read_gif(Bytes bytes, const ImageLimits& limits, bool header_only) {
   if (header_only) return image;
   const auto rgba = stb_decode(clean_file(frame, bytes), ImageFormat::gif, frame.width, frame.height, 4);
   image.rgb.assign(rgba.size() / 4 * 3, 0);
+  std::size_t all_drawn = 0;
   for (std::size_t i = 0; i < rgba.size() / 4; ++i) {
     const bool drawn = rgba[4 * i + 3] != 0;
+    all_drawn += drawn ? 1 : 0;
     const std::uint8_t* color =
         drawn ? &rgba[4 * i] : &frame.palette[std::size_t{3} * frame.background_color];
     std::copy_n(color, 3, &image.rgb[3 * i]);
   }
+  // Missing pixels are no error to stb_image.
+  HeaderReader size(frame.position.subspan(4), "GIF");
+  const std::size_t expected = std::size_t{size.u16_le()} * size.u16_le();
+  REPRISE_CHECK(all_drawn == expected, "broken GIF: its first frame holds {} of {} pixels", all_drawn,
+                expected);
   return image;
 }
 

@@ -1,4 +1,5 @@
-// Still images from bytes: JPEG, PNG, BMP, GIF (first frame), WebP, PGM and PPM, as 8-bit RGB.
+// Decodes images from bytes to 8-bit RGB: JPEG, PNG, BMP, GIF, WebP, PGM and PPM; of an animation
+// the first frame. The pixels are those of Pillow's convert("RGB"); README.md lists the exceptions.
 #pragma once
 
 #include <cstddef>
@@ -13,25 +14,26 @@
 
 namespace reprise::data {
 
-// 8-bit RGB, row-major (H,W,3). EXIF orientation is not applied and transparency is dropped, not blended.
+// An image as 8-bit RGB, (H,W,3), row by row. EXIF orientation is not applied. Transparency is
+// dropped and not blended.
 struct Image {
   int width = 0, height = 0;
   std::vector<std::uint8_t> rgb;  // height * width * 3 values
 };
 
-// What a file may ask for; checked against its header before memory for pixels is taken.
+// The size that an image may have. The header is checked before memory for pixels is taken.
 struct ImageLimits {
   int max_side = limits::image_side;
   std::int64_t max_pixels = limits::image_pixels;
   std::int64_t max_file_bytes = limits::image_file_bytes;  // of the encoded file
 };
 
-// What becomes of 16-bit grey (PNG, PGM): scaled to 8 bits, or cut off at 255 as Pillow's convert("RGB")
+// How 16-bit grey (PNG, PGM) becomes 8 bits: scaled, or cut off at 255 as Pillow's convert("RGB")
 // does, which leaves a nearly white picture.
 enum class Grey16 : std::uint8_t { scale, clip };
 
-// What a file is by its content; the extension plays no part. Those below `pnm` are known and refused by
-// name.
+// The kind of a file, by its content and not by its name. Those after `pnm` are recognised to be
+// refused by name.
 enum class ImageFormat : std::uint8_t {
   jpeg,
   png,
@@ -70,21 +72,25 @@ struct ImageInfo {
   int width = 0, height = 0;
 };
 
+// Recognises the format by the first bytes.
 REPRISE_API ImageFormat detect_format(std::span<const std::byte> bytes);
+// Returns the format's name for messages: "JPEG".
 REPRISE_API std::string_view format_name(ImageFormat format);
 
-// The format and size that the header states, without decoding. Throws Error as decode_image does.
+// Reads the format and the size from the header and decodes nothing. Throws Error as decode_image
+// does.
 REPRISE_API ImageInfo probe_image(std::span<const std::byte> bytes, const ImageLimits& limits = {});
 
-// The pixels. Throws Error with the reason where the bytes are not an image that this build reads, are broken
-// or cut short, or go beyond the limits.
+// Decodes an image. Throws Error with the reason where this build does not read such files, where
+// the file is broken or cut short, and where it goes beyond the limits.
 REPRISE_API Image decode_image(std::span<const std::byte> bytes, const ImageLimits& limits = {},
                                Grey16 grey16 = Grey16::scale);
 
-// For people, one line: "stb_image 2.27, libjpeg-turbo 2.1.5, libwebp 1.2.4".
+// Returns the decoders' versions for people: "stb_image 2.27, libjpeg-turbo 2.1.5, libwebp 1.2.4".
 REPRISE_API std::string decoder_versions();
 
-// For cache keys and run records: differs whenever two builds may decode one file to different pixels.
+// Returns a text for cache keys and run records. It differs where two builds may decode a file to
+// different pixels.
 REPRISE_API std::string decoder_id();
 
 }  // namespace reprise::data

@@ -1,5 +1,6 @@
-// JPEG: libjpeg-turbo with its default settings (accurate integer transform, smooth chroma upsampling), which
-// are Pillow's; where it is absent, stb_image behind a check of the markers.
+// Reads JPEG by libjpeg-turbo with its default settings, which are Pillow's: accurate integer
+// transform, smooth chroma upsampling. Where it is absent, stb_image reads JPEG after a check of
+// the markers.
 #include "data/image/decoders.h"
 #include "data/image/stb_decode.h"
 #include "data/limits.h"
@@ -15,7 +16,7 @@
 namespace reprise::data {
 namespace {
 
-// All that a decode touches lives here, outside the function that longjmp leaves, and nothing between setjmp
+// The state of a decode. It lives outside the function that longjmp leaves; nothing between setjmp
 // and longjmp has a destructor.
 struct Decoder {
   jpeg_decompress_struct jpeg{};
@@ -42,7 +43,7 @@ Decoder* decoder_of(j_common_ptr jpeg) {
   std::longjmp(d.failed, 1);
 }
 
-// Warnings (damaged entropy data, odd markers) are Pillow's to ignore, and ours.
+// Warnings (damaged entropy data, odd markers) are ignored, as in Pillow.
 void on_warning(j_common_ptr, int) {}
 void on_message(j_common_ptr) {}
 void init_source(j_decompress_ptr) {}
@@ -104,7 +105,7 @@ bool read_pixels(Decoder& d, std::uint8_t* out) {
   return true;
 }
 
-// Four inks to light, all inverted in the file (Adobe's convention), in Pillow's arithmetic.
+// Converts four inks, inverted in the file by Adobe's convention, to RGB in Pillow's arithmetic.
 void cmyk_to_rgb(const std::vector<std::uint8_t>& inks, std::vector<std::uint8_t>& rgb) {
   for (std::size_t i = 0; i < inks.size() / 4; ++i) {
     const int light = inks[4 * i + 3];
@@ -161,7 +162,8 @@ std::string jpeg_version() {
 namespace reprise::data {
 namespace {
 
-// stb_image trusts the counts of a Huffman table and takes a missing end for grey: both are checked here.
+// Checks the counts of Huffman tables, which stb_image trusts. check_markers looks for the end of
+// the image, without which stb_image makes grey.
 void check_huffman_tables(HeaderReader segment) {
   while (segment.left() > 0) {
     segment.take(1);
@@ -171,8 +173,8 @@ void check_huffman_tables(HeaderReader segment) {
       if (length <= 9) short_codes = symbols;
     }
     REPRISE_CHECK(symbols <= 256, "broken JPEG: a Huffman table of {} symbols, at most 256 exist", symbols);
-    // In its table of codes up to 9 bits the 256th symbol has the mark of a longer code, and is read past the
-    // end.
+    // In stb_image's table of codes up to 9 bits the 256th symbol has the mark of a longer code,
+    // and would be read past the table's end.
     REPRISE_CHECK(short_codes <= 255, "broken JPEG: a Huffman table of {} symbols of at most 9 bits",
                   short_codes);
     segment.take(symbols);
@@ -200,7 +202,7 @@ void check_markers(Bytes bytes) {
 
 Image read_jpeg(Bytes bytes, const ImageLimits& limits, bool header_only) {
   Image image;
-  check_markers(bytes);  // the header alone holds Huffman tables too
+  check_markers(bytes);  // before stb_size: the header holds Huffman tables too
   REPRISE_CHECK(stb_size(bytes, image.width, image.height),
                 "the JPEG is broken or of a kind that this build, without libjpeg-turbo, does not read");
   check_size(ImageFormat::jpeg, image.width, image.height, limits);

@@ -1,9 +1,10 @@
-// PNG. The chunks are walked and checked here; stb_image gets a clean file of the four chunks that make
-// pixels, so that it never meets what it misreads: a palette shorter than its indices, transparency, odd
-// chunks, bad checksums.
+// Reads PNG. The chunks are walked and checked here, and stb_image decodes a clean file of the four
+// chunks that make pixels. It never meets what it misreads: a palette shorter than its indices,
+// transparency, odd chunks, wrong checksums.
 //
-// Pixels are those of Pillow's convert("RGB"): palettes looked up (black past their end), grey repeated,
-// alpha and tRNS dropped, 16-bit colour cut to its high byte. Plain 16-bit grey is scaled, v / 257.
+// As in Pillow's convert("RGB"), palettes are looked up (black past their end), grey is repeated,
+// alpha and tRNS are dropped, 16-bit colour keeps its high byte. Plain 16-bit grey is scaled, v /
+// 257.
 #include <algorithm>
 #include <array>
 
@@ -79,8 +80,8 @@ Png parse(Bytes bytes, const ImageLimits& limits, bool header_only) {
   in.take(signature_size);
   Png png;
   while (in.left() > 0 || png.pixel_data.empty()) {
-    // As Pillow does, what follows the pixels is not looked at, and their own checksums decide nothing (see
-    // below).
+    // As in Pillow, chunks after the pixels are not looked at, and the checksum of a pixel chunk
+    // does not decide: check_stream does.
     if (!png.pixel_data.empty() && in.left() < 12) break;
     const Chunk chunk = next_chunk(in);
     const bool pixels = chunk.type == tag("IDAT");
@@ -117,7 +118,7 @@ void append_chunk(std::vector<std::byte>& out, std::uint32_t type, Bytes data, s
   append(out, 0);  // stb_image reads no checksums
 }
 
-// IHDR, PLTE (filled up with black to 256 colours), one IDAT, IEND.
+// Makes a file of IHDR, PLTE (filled up with black to 256 colours), one IDAT and IEND.
 std::vector<std::byte> clean_file(const Png& png, Bytes original, Bytes stream) {
   std::vector<std::byte> out(original.begin(), original.begin() + signature_size);
   out.reserve(stream.size() + 900);
@@ -128,7 +129,8 @@ std::vector<std::byte> clean_file(const Png& png, Bytes original, Bytes stream) 
   return out;
 }
 
-// Where a checksum of the compressed pixels is wrong, the one inside the zlib stream tells whether they are.
+// Throws Error where the zlib stream's own checksum does not fit the pixels. Called where a chunk's
+// is wrong.
 void check_stream(const Png& png, Bytes stream) {
   const auto raw = stb_inflate(stream, stb_budget(png.width, png.height, stream.size()));
   REPRISE_CHECK(!raw.empty() && stream.size() >= 4, "broken PNG: its compressed pixels are damaged");

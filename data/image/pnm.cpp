@@ -1,5 +1,5 @@
-// PGM and PPM, as text (P2, P3) and binary (P5, P6). Values are scaled from the file's maximum to 255,
-// rounded.
+// Reads PGM and PPM, text (P2, P3) and binary (P5, P6). Values are scaled from the file's maximum
+// to 255 and rounded.
 #include <algorithm>
 #include <cmath>
 
@@ -13,8 +13,8 @@ bool is_space(std::uint32_t c) {
   return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-// One decimal number of the header or of text pixels, past white space and comments. Eats the one byte behind
-// it.
+// Reads a decimal number of the header or of text pixels. Skips white space and comments before the
+// number, and the one byte after it.
 std::uint32_t read_number(HeaderReader& in, bool last_may_end_file) {
   std::uint32_t c = in.u8();
   while (is_space(c) || c == '#') {
@@ -33,7 +33,7 @@ std::uint32_t read_number(HeaderReader& in, bool last_may_end_file) {
   }
 }
 
-// To 0..largest, half to even, as Pillow rounds.
+// Scales 0..maximum to 0..largest, half to even, as Pillow rounds.
 double scale(std::uint32_t value, std::uint32_t maximum, double largest) {
   return std::nearbyint(static_cast<double>(value) / maximum * largest);
 }

@@ -1,5 +1,6 @@
-// out(i) = clip(round(sum over x of w(i, x) * in(x))), w a triangle of support max(1, in / out) around
-// (i + 0.5) * in / out, its weights normalised in double and rounded to fixed point of 22 bits.
+// out(i) = clip(round(sum over x of w(i, x) * in(x))), w a triangle of support max(1, in / out)
+// around (i + 0.5) * in / out, its weights normalised in double and rounded to fixed point of 22
+// bits.
 #include "data/image/resize.h"
 
 #include <algorithm>
@@ -8,8 +9,8 @@
 
 #include "engine/base/check.h"
 
-// A function's body, compiled for AVX2 too and chosen at run time: whole numbers, so the pixels are the same.
-// (Not target_clones: its resolvers run before a sanitizer is ready.)
+// A function's body, compiled for AVX2 too and chosen at run time: whole numbers, so the pixels are
+// the same. (Not target_clones: its resolvers run before a sanitizer is ready.)
 #if defined(__x86_64__)
 #define REPRISE_ALSO_FOR_AVX2(name, parameters, arguments)        \
   __attribute__((target("avx2"))) void name##_avx2 parameters {   \
@@ -95,7 +96,7 @@ REPRISE_BODY weigh_rows_body(const Filter& f, const std::uint8_t* source, std::s
         std::memcpy(&pixel, wide + r * in_row + 3 * (f.first[i] + x), sizeof pixel);
         sum[r] += w[x] * pixel;
       }
-    // A fourth lane is written over by the next pixel, or lies behind its row.
+    // A fourth lane is written over by the next pixel, or lies after its row.
     for (std::size_t r = 0; r < group; ++r)
       std::memcpy(sums + r * (out_row + 1) + 3 * i, &sum[r], sizeof sum[r]);
   }

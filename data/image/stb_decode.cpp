@@ -1,7 +1,9 @@
-// The one place that compiles stb_image. Its warnings are off for this file (see data/CMakeLists.txt), its
-// asserts too: an assert would abort, and the structure of a file is checked before stb_image sees it.
+// Compiles stb_image, here only. Its warnings are off for this file (see data/CMakeLists.txt). Its
+// asserts are off as well: an assert would end the program, and callers check a file's structure
+// before.
 #include "data/image/stb_decode.h"
 
+#include <climits>
 #include <cstdlib>
 #include <cstring>
 
@@ -9,7 +11,7 @@
 
 namespace {
 
-// Every block starts with its size, so that the budget gets back what is freed.
+// Every block starts with its size, so that freeing it restores the budget.
 constexpr std::size_t block_header = 16;
 thread_local std::int64_t budget_left = 0;
 
@@ -89,8 +91,8 @@ void check_result(const void* pixels, int w, int h, int width, int height, std::
 }  // namespace
 
 std::int64_t stb_budget(std::int64_t width, std::int64_t height, std::size_t file_bytes) {
-  // At most 8 bytes a pixel in the output, the same inflated, an 8-bit copy, and the compressed stream
-  // regrown.
+  // At most 8 bytes a pixel in the output, the same inflated, an 8-bit copy, and the compressed
+  // stream regrown.
   return width * height * 24 + 4 * static_cast<std::int64_t>(file_bytes) + (1 << 20);
 }
 
@@ -123,6 +125,19 @@ std::vector<std::uint8_t> stb_inflate(Bytes bytes, std::int64_t bytes_allowed) {
       reinterpret_cast<const char*>(bytes.data()), size_of(bytes), 1 << 16, &n, 1)};
   if (out.p == nullptr) return {};
   return {out.p, out.p + n};
+}
+
+bool stb_inflate_raw(Bytes bytes, std::span<std::byte> to) {
+  // The decoder looks two bytes ahead of what it uses: where those were beyond the end, it would
+  // give up.
+  std::vector<std::byte> padded(bytes.begin(), bytes.end());
+  padded.resize(bytes.size() + 8);
+  if (padded.size() > INT_MAX || to.size() > INT_MAX) return false;
+  char none = 0;  // the decoder copies zero bytes, too, and not to a null pointer
+  char* out = to.empty() ? &none : reinterpret_cast<char*>(to.data());
+  const int n = stbi_zlib_decode_noheader_buffer(
+      out, static_cast<int>(to.size()), reinterpret_cast<const char*>(padded.data()), size_of(padded));
+  return n >= 0 && static_cast<std::size_t>(n) == to.size();
 }
 
 std::string stb_version() {

@@ -1,12 +1,39 @@
-// WebP, one still picture, through libwebp where it is installed.
+// Reads WebP, of an animation the first frame, through libwebp where it is installed.
 #include "data/image/decoders.h"
 #include "engine/base/check.h"
 
 #ifdef REPRISE_WITH_WEBP
 
 #include <webp/decode.h>
+#include <webp/demux.h>
+
+#include <algorithm>
+#include <memory>
 
 namespace reprise::data {
+namespace {
+
+// Fills image.rgb with the first frame on its canvas, which is black where the frame does not
+// reach.
+void read_first_frame(Bytes bytes, Image& image) {
+  const WebPData file{reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
+  const std::unique_ptr<WebPAnimDecoder, void (*)(WebPAnimDecoder*)> decoder(
+      WebPAnimDecoderNew(&file, nullptr), WebPAnimDecoderDelete);
+  REPRISE_CHECK(decoder, "broken WebP: an animation that is cut short or damaged");
+  std::uint8_t* rgba = nullptr;
+  int milliseconds = 0;
+  REPRISE_CHECK(WebPAnimDecoderGetNext(decoder.get(), &rgba, &milliseconds) != 0,
+                "broken WebP: the first frame of the animation is damaged");
+  WebPAnimInfo info;
+  WebPAnimDecoderGetInfo(decoder.get(), &info);
+  REPRISE_CHECK(info.canvas_width == static_cast<std::uint32_t>(image.width) &&
+                    info.canvas_height == static_cast<std::uint32_t>(image.height),
+                "broken WebP: two sizes, {} x {} and {} x {}", image.width, image.height, info.canvas_width,
+                info.canvas_height);
+  for (std::size_t i = 0; i < image.rgb.size() / 3; ++i) std::copy_n(rgba + 4 * i, 3, &image.rgb[3 * i]);
+}
+
+}  // namespace
 
 Image read_webp(Bytes bytes, const ImageLimits& limits, bool header_only) {
   const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
@@ -15,15 +42,17 @@ Image read_webp(Bytes bytes, const ImageLimits& limits, bool header_only) {
   REPRISE_CHECK(status != VP8_STATUS_NOT_ENOUGH_DATA, "the WebP file is cut short: {} bytes, more expected",
                 bytes.size());
   REPRISE_CHECK(status == VP8_STATUS_OK, "broken WebP: its header cannot be read");
-  REPRISE_CHECK(features.has_animation == 0, "an animated WebP is not read, expected a still picture");
   check_size(ImageFormat::webp, features.width, features.height, limits);
   Image image{features.width, features.height, {}};
   if (header_only) return image;
   image.rgb.assign(std::size_t{3} * features.width * features.height, 0);
-  // The alpha channel is dropped, not blended.
-  REPRISE_CHECK(WebPDecodeRGBInto(data, bytes.size(), image.rgb.data(), image.rgb.size(),
-                                  3 * features.width) != nullptr,
-                "broken WebP: cut short or damaged");
+  // Both drop the alpha channel and do not blend it.
+  if (features.has_animation != 0)
+    read_first_frame(bytes, image);
+  else
+    REPRISE_CHECK(WebPDecodeRGBInto(data, bytes.size(), image.rgb.data(), image.rgb.size(),
+                                    3 * features.width) != nullptr,
+                  "broken WebP: cut short or damaged");
   return image;
 }
 

@@ -1,4 +1,4 @@
-// A cursor over bytes that are not trusted: every read is checked against the end.
+// A cursor over bytes that are not trusted. Every read is checked against the end.
 #pragma once
 
 #include <bit>
@@ -17,14 +17,14 @@ static_assert(std::endian::native == std::endian::little, "weight files are read
 
 class ByteReader {
  public:
-  // `what` is named in messages and outlives the reader: "zip archive".
+  // `what` names the bytes in messages, "zip archive", and must outlive the reader.
   ByteReader(std::span<const std::byte> bytes, std::string_view what, std::size_t position = 0)
       : bytes_(bytes), what_(what), position_(position) {}
 
   std::size_t position() const { return position_; }
   std::size_t left() const { return bytes_.size() - position_; }
 
-  // The next n bytes. Throws Error where there are fewer.
+  // Takes the next n bytes. Throws Error where there are fewer.
   std::span<const std::byte> take(std::uint64_t n) {
     REPRISE_CHECK(n <= left(), "{}: cut short: {} bytes expected at byte {}, {} are left", what_, n,
                   position_, left());
@@ -36,7 +36,7 @@ class ByteReader {
     const auto part = take(n);
     return {reinterpret_cast<const char*>(part.data()), part.size()};
   }
-  // A little-endian number.
+  // Takes a little-endian number.
   template <std::integral T>
   T number() {
     T value;

@@ -33,8 +33,8 @@ std::string folder_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// The name must be on the disk too. Some file systems cannot sync a folder and say EINVAL: then there is
-// nothing to do.
+// Syncs the folder, so that the new name is on the disk as well. A file system that cannot sync
+// folders says EINVAL, which is no failure.
 bool sync_folder(const std::string& folder) {
   const Descriptor d{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   return d.fd >= 0 && (::fsync(d.fd) == 0 || errno == EINVAL);
@@ -53,7 +53,7 @@ std::vector<std::byte> read_file(const std::string& path, std::uint64_t max_byte
   REPRISE_CHECK(expected <= max_bytes, "{}: {} bytes are more than the {} that are read here", path, expected,
                 max_bytes);
 
-  // One byte more than expected, so that the end is met without growing.
+  // One byte more than expected, so that read() finds the end and the vector need not grow.
   std::vector<std::byte> bytes;
   std::size_t filled = 0;
   try {
@@ -91,8 +91,8 @@ namespace {
 
 constexpr std::string_view temporary_begin = ".reprise-", temporary_end = ".tmp";
 
-// Whether the file is ours alone: its lock was free, and its name is still there. Where the file system knows
-// no locks nobody removes anything.
+// Locks a new temporary file. Returns false where remove_abandoned_files was faster and has removed
+// it. On a file system without locks nothing is removed.
 bool lock_own(int descriptor) {
   if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) return errno != EWOULDBLOCK;
   struct stat info {};
@@ -148,7 +148,7 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 void AtomicFile::commit() {
   REPRISE_INVARIANT(descriptor_ >= 0, "{}: committed twice", path_);
   if (::fsync(descriptor_) != 0) fail("cannot be written");
-  // Closed after it has its name: until then the lock says that it is not abandoned.
+  // Closed after the rename: until then the lock says that the file is not abandoned.
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot be put in place");
   temporary_.clear();
   ::close(std::exchange(descriptor_, -1));

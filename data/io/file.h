@@ -1,4 +1,4 @@
-// Whole files in, whole files out: a file is either there complete or not there at all.
+// Reads and writes whole files. What is written appears complete or not at all.
 #pragma once
 
 #include <cstddef>
@@ -13,24 +13,26 @@
 
 namespace reprise::data {
 
-// The file's bytes. Throws Error, with the path, where it does not exist, is a directory, may not be read,
-// or is larger than max_bytes.
+// Reads a file. Throws Error, with the path, where the file does not exist, is a folder, may not be
+// read, or is larger than max_bytes.
 REPRISE_API std::vector<std::byte> read_file(const std::string& path,
                                              std::uint64_t max_bytes = limits::file_bytes);
 
-// What a folder holds, in no order, without "." and "..". Throws Error where it cannot be listed.
+// Lists a folder's names in no order, without "." and "..". Throws Error where it cannot be listed.
 REPRISE_API std::vector<std::string> names_in(const std::string& folder);
 
-// Writes under a temporary name in the same folder, syncs, renames, syncs the folder. On any failure the
-// temporary is removed, what stood at `path` is untouched, and Error says what the system said.
+// Writes a temporary file in the same folder, syncs it, renames it to `path` and syncs the folder.
+// Where any of these fails, removes the temporary file, leaves the file at `path` as it was, and
+// throws Error with the system's reason.
 REPRISE_API void write_file_atomically(const std::string& path, std::span<const std::byte> bytes);
 REPRISE_API void write_file_atomically(const std::string& path, std::string_view text);
 
-// Removes the temporaries in a folder whose processes were killed while they wrote. Never those that are
-// being written: they are locked.
+// Removes the temporary files of processes that were killed while they wrote. Those that are being
+// written are locked and stay.
 REPRISE_API void remove_abandoned_files(const std::string& folder);
 
-// The same in pieces: nothing appears at `path` before commit(), and nothing is left without it.
+// A file that is written in parts. Nothing appears at `path` before commit(), and without it
+// nothing is left.
 class REPRISE_API AtomicFile {
  public:
   explicit AtomicFile(std::string path);

@@ -11,8 +11,8 @@
 namespace reprise::data {
 namespace {
 
-// Repeats until all is readable: what takes the place of a bad file (see max_images) is checked as well.
-// `read_all` returns what it could not read.
+// Repeats until all files are readable, as another file may take a bad one's place (see
+// max_images). `read_all` returns the files that it could not read.
 template <class ReadAll>
 void drop_until_readable(Task& task, const SetOptions& options, const ReadAll& read_all) {
   for (;;) {

@@ -1,4 +1,5 @@
-// Decodes every image of a task before anything trains, so that a broken file is met now and not in an hour.
+// Decodes every image of a task before anything trains: a broken file is found now and not in an
+// hour.
 #pragma once
 
 #include <memory>
@@ -16,14 +17,15 @@ struct TaskImages {
   std::unique_ptr<ImageStore> train, val, test;
 };
 
-// Decodes all images in parallel and keeps them (see ImageStore). What cannot be decoded is added to
-// Task::unreadable, in which case, without skip_bad, the caller must stop: the stores are not complete. With
-// skip_bad the task becomes what it would be without those files (splits, labels, classes dropped by name;
-// Error where fewer than two classes are left), and its images are all loaded. Nothing is decoded twice.
+// Decodes all images on all threads, each once, and keeps them (see ImageStore). Adds the files
+// that cannot be decoded to Task::unreadable. Without skip_bad the caller must then stop, as the
+// stores are not complete. With skip_bad the task becomes what it would be without those files:
+// splits are taken anew, empty classes are dropped by name, and all images of the new splits are
+// loaded. Throws Error where fewer than two classes are left.
 REPRISE_API TaskImages check_readable(Task& task, const SetOptions& options, int size,
                                       const std::string& cache_dir, const Progress& progress = {});
 
-// The same check alone: keeps no pixels.
+// Does the same and keeps no pixels.
 REPRISE_API void check_readable(Task& task, const SetOptions& options, const Progress& progress = {});
 
 }  // namespace reprise::data

@@ -29,7 +29,7 @@ std::string hex(const Digest& digest) {
 
 }  // namespace
 
-// One run of load(): the images that are missing, what is wrong with them, how far it is.
+// One call of load(): the missing images, why those that cannot be read cannot, and the progress.
 class ImageStore::Decoding {
  public:
   Decoding(const ImageStore& store, const Progress& progress)
@@ -51,7 +51,8 @@ class ImageStore::Decoding {
     };
   }
 
-  // The name of the contents: the digests of the files in order, the decoders, the size.
+  // Returns the key of the contents: a digest of the files' digests in order, the decoders and the
+  // size.
   Digest content_key() const {
     std::vector<Digest> contents(missing_.size());
     parallel_for(count(), 8, [&](std::int64_t begin, std::int64_t end) {
@@ -68,7 +69,8 @@ class ImageStore::Decoding {
     return hash.digest();
   }
 
-  // Whether what a cache file has no pixels of is unreadable still; fills in the reasons.
+  // Decodes the images that a cache file has no pixels of, and keeps the reasons. Returns false
+  // where one of them can be read now.
   bool still_unreadable(const PixelRows& rows) {
     std::vector<std::byte> scratch(row_bytes());
     bool same = true;

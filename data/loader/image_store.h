@@ -1,4 +1,4 @@
-// The decoded, resized images of one split: decoded once, then only copied.
+// Keeps the images of one split, decoded once and resized.
 #pragma once
 
 #include <cstdint>
@@ -17,39 +17,42 @@ namespace reprise::data {
 
 class PixelRows;
 
-// Called with images done and images in all, by one thread at a time; what it throws ends the loading.
+// Called with the number of images done and the number of all, by one thread at a time. An
+// exception from it ends the loading.
 using Progress = std::function<void(std::int64_t done, std::int64_t total)>;
 
 class REPRISE_API ImageStore {
  public:
-  // Images of size x size pixels, RGB. Cache files go to `cache_dir` (made when needed), or to
-  // REPRISE_CACHE_DIR where that is set.
+  // For RGB images of size x size pixels. Cache files go to REPRISE_CACHE_DIR where it is set, else
+  // to `cache_dir`, which is made when needed.
   ImageStore(std::vector<Sample> samples, int size, std::string cache_dir, Grey16 grey16 = Grey16::scale);
 
-  // Takes over what another store of the same size and Grey16 has decoded of the same paths. Before load().
+  // Takes over images of the same paths from a store of the same size and Grey16. Called before
+  // load().
   void adopt(const ImageStore& other);
 
-  // Decodes on all threads what is not there yet, into memory where all stores together stay within
-  // REPRISE_CACHE_MB, else into a cache file. A complete cache file of the same contents, size and decoders
-  // is used instead of decoding. Returns what cannot be read, in the order of the samples. Error where the
-  // cache cannot be written.
+  // Decodes the missing images on all threads: into memory where all stores together stay within
+  // REPRISE_CACHE_MB, else into a cache file. Where a complete cache file of the same contents,
+  // size and decoders exists, nothing is decoded. Returns the files that cannot be read, in the
+  // order of the samples. Throws Error where the cache file cannot be written.
   std::vector<Unreadable> load(const Progress& progress = {});
 
   std::int64_t count() const { return static_cast<std::int64_t>(samples_.size()); }
-  std::int64_t missing() const;  // images that load() has yet to bring
+  std::int64_t missing() const;  // images that load() would load
   int size() const { return size_; }
   const std::vector<Sample>& samples() const { return samples_; }
   std::int64_t decoded() const { return decoded_; }  // how many images load() decoded
   bool in_cache_file() const { return in_cache_file_; }
 
-  // The images, u8 (N,H,W,3), and their labels, i64 (N), on the cpu. Error if an index lies outside
-  // 0..count-1. May be called by several threads at once, after load() returned nothing unreadable.
+  // Copies the images of a batch, u8 (N,H,W,3), and their labels, i64 (N), on the cpu. Throws Error
+  // where an index lies outside 0..count-1. Several threads may call them at once, after load() has
+  // returned no unreadable file.
   Tensor batch(std::span<const std::int64_t> indices) const;
   Tensor batch_labels(std::span<const std::int64_t> indices) const;
   std::vector<std::int64_t> labels() const;
 
-  // SHA-256 over, image by image, the label (8 bytes, little-endian) and the SHA-256 of the pixels
-  // (size*size*3 bytes, H,W,RGB): 64 lower-case digits.
+  // Returns a SHA-256 as 64 lower-case digits. It goes over the label (8 bytes, little-endian) and
+  // the SHA-256 of the pixels (size*size*3 bytes, H,W,RGB) of each image, in their order.
   std::string digest() const;
 
  private:

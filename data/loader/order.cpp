@@ -62,7 +62,7 @@ std::vector<std::vector<std::int64_t>> epoch_batches(std::int64_t n, std::int64_
 
 std::vector<std::int64_t> torch_loader_order(std::int64_t n, TorchGenerator& generator) {
   REPRISE_CHECK(n >= 1, "order: PyTorch's shuffling loader needs at least 1 sample, got {}", n);
-  generator.random_seed();  // the loader's base seed, which is for workers alone
+  generator.random_seed();  // the loader's base seed, which only workers use
   return TorchGenerator(generator.random_seed()).permutation(n);
 }
 

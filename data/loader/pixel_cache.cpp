@@ -23,8 +23,8 @@ namespace {
 
 constexpr std::string_view magic = "RPRPIX01";
 
-// The last bytes of a cache file: what it holds, and the digest of the row digests and of the fields above
-// it.
+// The last bytes of a cache file: what it holds, and the digest of the row digests and of the
+// fields above it.
 struct Footer {
   char magic[8];
   std::uint64_t count, row_bytes;
@@ -44,7 +44,7 @@ Footer make_footer(const Digest& key, std::size_t row_bytes, std::span<const Dig
 
 std::atomic<std::int64_t> bytes_in_memory{0};
 
-// A share of the process's limit, given back at its end.
+// A share of the process's limit on memory, given back when it is destroyed.
 class Share {
  public:
   // False where the limit leaves no room.

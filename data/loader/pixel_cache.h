@@ -1,5 +1,5 @@
-// Rows of decoded bytes of one size, in memory or in a cache file that is mapped read-only. Private to
-// data/loader.
+// Rows of decoded bytes, all of one size, in memory or in a cache file that is mapped read-only.
+// Private to data/loader.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@
 namespace reprise::data {
 
 using Digest = std::array<std::uint8_t, 32>;
-inline constexpr Digest no_digest{};  // of a row whose image could not be decoded
+inline constexpr Digest no_digest{};  // the digest of a row whose image could not be decoded
 
 Digest digest_of(std::span<const std::byte> bytes);
 
@@ -33,21 +33,22 @@ class PixelRows {
   std::vector<Digest> digests_;
 };
 
-// Fills rows [begin, end) and their digests; gives no_digest to what cannot be decoded.
+// Fills rows [begin, end) and their digests. A row that cannot be decoded gets no_digest.
 using FillRows = std::function<void(std::int64_t begin, std::int64_t end, std::byte* rows, Digest* digests)>;
 
-// In memory, if all such rows of this process stay within `limit` bytes; null otherwise. `fill` is called
-// once for all rows.
+// Fills rows in memory, with one call of `fill`. Returns null where all such rows of this process
+// together would take more than `limit` bytes.
 std::shared_ptr<PixelRows> rows_in_memory(std::int64_t count, std::size_t row_bytes, std::int64_t limit,
                                           const FillRows& fill);
 
-// Writes the file in parts: rows, their digests, a footer with `key` and a digest of it all. It appears under
-// its name when it is complete. Error names the file where the disk is full or the folder cannot be written.
+// Writes a cache file in parts: rows, their digests, and a footer with `key` and a digest of the
+// whole. The file appears under its name when it is complete. Throws Error, with the name, where
+// the disk is full or the folder cannot be written.
 void write_rows(const std::string& path, const Digest& key, std::int64_t count, std::size_t row_bytes,
                 const FillRows& fill);
 
-// Null where there is no such file. A file of another key or shape, cut short or damaged is warned about, and
-// null.
+// Maps a cache file. Returns null where there is none, and also, with a warning, where it has
+// another key or shape, is cut short or is damaged.
 std::shared_ptr<PixelRows> open_rows(const std::string& path, const Digest& key, std::int64_t count,
                                      std::size_t row_bytes);
 

@@ -1,4 +1,4 @@
-// How far a parallel loop is. Private to data/loader.
+// Counts what a parallel loop has done. Private to data/loader.
 #pragma once
 
 #include <atomic>
@@ -9,8 +9,8 @@
 
 namespace reprise::data {
 
-// Counts for several threads and tells the Progress, one call at a time. Once that throws, stopped() is true
-// and it is called no more.
+// Counts for several threads and calls the Progress, one call at a time. After an exception from
+// the Progress stopped() is true and it is not called again.
 class ProgressCount {
  public:
   ProgressCount(const Progress& progress, std::int64_t total) : progress_(progress), total_(total) {}
@@ -19,7 +19,7 @@ class ProgressCount {
   void step() {
     if (progress_) advance(1);
   }
-  // Tells the end, where it was not reached in steps.
+  // Reports the end where the steps have not.
   void finish() {
     if (progress_ && done_ < total_) advance(total_ - done_);
   }

@@ -1,4 +1,4 @@
-// An image file's bytes and pixels. Private to data/loader.
+// Reads an image file. Private to data/loader.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,8 @@
 
 namespace reprise::data {
 
-// The Error of both is the reason alone, for lists that name the path themselves.
+// Return the file's bytes, and its pixels. The message of their Error is the reason without the
+// path, for lists that name the path.
 std::vector<std::byte> read_image_bytes(const std::string& path);
 Image read_image(const std::string& path, Grey16 grey16 = Grey16::scale);
 

@@ -1,71 +1,91 @@
 #include "data/sets/class_folders.h"
 
 #include <algorithm>
-#include <array>
 
-#include "data/sets/printable.h"
+#include "data/sets/names.h"
 #include "data/sets/split.h"
+#include "data/sets/splits.h"
 #include "data/sets/walk.h"
 #include "engine/base/check.h"
+#include "engine/base/utf8.h"
 
 namespace reprise::data {
 namespace {
-
-constexpr std::array<std::string_view, 4> split_names = {"train", "val", "validation", "test"};
 
 bool contains(const std::vector<std::string>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-bool is_split_name(const std::string& name) {
-  return std::find(split_names.begin(), split_names.end(), name) != split_names.end();
+// Returns the splits of a task's folder; nothing where its folders are classes.
+std::optional<Splits> splits_of(const std::string& path, const Listing& listing) {
+  const auto splits =
+      divide(listing.folders, path, [&](const std::string& name) { return holds_images(path + "/" + name); });
+  if (!splits) return {};
+  const std::string train = path + "/" + splits->train;
+  REPRISE_CHECK(!list_folder(train).folders.empty() || !holds_images(train),
+                "data: {0}/ holds images but no class folders; expected {0}/<class>/<image>\n  folder  {1}",
+                splits->train, path);
+  return splits;
 }
 
-// Whether the folder is divided into train/, val/ and test/. A train/ with images of its own and no folder
-// is a class of that name, unless there is nothing beside it but other splits.
-bool is_divided(const std::string& path, const Listing& listing) {
-  const bool only_splits =
-      !listing.folders.empty() && std::all_of(listing.folders.begin(), listing.folders.end(), is_split_name);
-  if (!contains(listing.folders, "train")) {
-    REPRISE_CHECK(!only_splits, "data: the folder holds {} but no train/\n  folder  {}",
-                  fmt::join(listing.folders, ", "), path);
-    return false;
-  }
-  const std::string train = path + "/train";
-  const bool is_class = list_folder(train).folders.empty() && holds_images(train);
-  REPRISE_CHECK(
-      !is_class || !only_splits,
-      "data: train/ holds images but no class folders; expected train/<class>/<image>\n  folder  {}", path);
-  return !is_class;
+// Refuses a split or a class whose own folders are splits or look like some.
+void check_undivided(const std::vector<std::string>& folders, const std::string& path) {
+  REPRISE_CHECK(!divide(folders, path, [](const std::string&) { return true; }),
+                "data: splits where classes or images were expected\n  folder  {}\n  holds   {}\nExpected "
+                "<task>/<split>/<class>/<image>: move them there, or read a folder further in",
+                path, fmt::join(folders, ", "));
 }
 
-// Appends the images of every class folder below `path`; returns how many images each class got.
+void check_class_names(Task& task, const std::vector<std::string>& classes, const std::string& path) {
+  for (const std::string& name : classes)
+    REPRISE_CHECK(is_printable(name),
+                  "data: a class's name is not printable UTF-8: {}\n  folder  {}\nRename the folder",
+                  escaped(name), path);
+  for (const std::string& name : classes)
+    if (const std::string twin = other_form(name, classes, "class", "class"); !twin.empty())
+      return add_note(task, "two classes" + twin);
+}
+
+void check_task_name(const std::string& name, const std::string& path) {
+  // A folder that was named by the user may start with a dot.
+  const std::string why = why_no_task_name(name.starts_with('.') ? "_" + name.substr(1) : name);
+  REPRISE_CHECK(why.empty(), "data: '{}' cannot name a task: {}\n  folder  {}\nRename the folder",
+                shown(name), why, escaped(path));
+}
+
+void take_skipped(Task& task, const std::string& path, const Listing& listing) {
+  for (const std::string& name : listing.skipped) task.skipped.push_back(path + "/" + name);
+}
+
+// Appends the images of every class folder below `path`. Those of train decide the classes.
 void read_split(Task& task, const std::string& path, std::vector<Sample>& samples,
                 const SetOptions& options) {
   const Listing listing = list_folder(path);
   const bool is_train = &samples == &task.train;
+  check_class_names(task, listing.folders, path);
   if (is_train) task.classes = listing.folders;
+  take_skipped(task, path, listing);
   if (holds_images(path))
     add_note(task, fmt::format("images beside the class folders of {} are not used", path));
   Walker walker(options.max_files);
-  for (const std::string& name : listing.folders) {
-    REPRISE_CHECK(is_printable(name), "data: a class's name is not printable UTF-8: {}\n  folder  {}",
-                  escaped(name), path);
+  for (const std::string& name : listing.folders)
     REPRISE_CHECK(walker.mark(path + "/" + name), "data: two classes are the same folder\n  folder  {}/{}",
                   path, name);
-  }
   std::vector<std::string> empty;
   for (const std::string& name : listing.folders) {
     ClassFiles found = walker.walk(path + "/" + name);
+    if (std::all_of(found.images.begin(), found.images.end(), [](auto& i) { return i.find('/') != i.npos; }))
+      check_undivided(found.folders, path + "/" + name);
     const auto known = std::find(task.classes.begin(), task.classes.end(), name);
     REPRISE_CHECK(known != task.classes.end() || found.images.empty(),
-                  "data: class '{}' has images here but is not in train/\n  folder  {}/{}\n  task    {}",
-                  name, path, name, task.name);
+                  "data: class '{}' has images here but is not in train/\n  folder  {}/{}\n  task    {}{}",
+                  name, path, name, task.name, other_form(name, task.classes, "here", "train"));
     if (is_train && found.images.empty() && found.unreadable.empty()) empty.push_back(name);
     const int label = static_cast<int>(known - task.classes.begin());
     for (const std::string& file : found.images)
       samples.push_back({path + "/" + name + "/" + file, name + "/" + file, label});
     task.unreadable.insert(task.unreadable.end(), found.unreadable.begin(), found.unreadable.end());
+    task.skipped.insert(task.skipped.end(), found.skipped.begin(), found.skipped.end());
     for (std::string& note : found.notes) add_note(task, std::move(note));
   }
   if (!is_train) return;
@@ -80,20 +100,18 @@ Task read_task(const std::string& name, const std::string& path, const SetOption
   Task task;
   task.name = name;
   const Listing listing = list_folder(path);
-  const bool divided = is_divided(path, listing);
-  read_split(task, divided ? path + "/train" : path, task.train, options);
-  if (divided) {
-    const bool has_val = contains(listing.folders, "val"),
-               has_validation = contains(listing.folders, "validation");
-    REPRISE_CHECK(!has_val || !has_validation, "data: both val/ and validation/\n  folder  {}", path);
-    if (has_val || has_validation)
-      read_split(task, path + (has_val ? "/val" : "/validation"), task.val, options);
-    if (contains(listing.folders, "test")) read_split(task, path + "/test", task.test, options);
-    if ((has_val || has_validation) && task.val.empty())
+  if (const auto splits = splits_of(path, listing)) {
+    take_skipped(task, path, listing);
+    for (const auto& [split, samples] :
+         {std::pair(splits->train, &task.train), {splits->val, &task.val}, {splits->test, &task.test}}) {
+      if (split.empty()) continue;
+      check_undivided(list_folder(path + "/" + split).folders, path + "/" + split);
+      read_split(task, path + "/" + split, *samples, options);
+    }
+    if (!splits->val.empty() && task.val.empty())
       add_note(task, "the val split holds no images: val is taken from train");
-    for (const std::string& folder : listing.folders)
-      if (!is_split_name(folder))
-        add_note(task, fmt::format("{}/{} is not used: it lies beside train/", path, folder));
+  } else {
+    read_split(task, path, task.train, options);
   }
   task.val_from_train = task.val.empty();
   REPRISE_CHECK(task.classes.size() >= 2, "data: a task needs at least two classes, found {}\n  folder  {}",
@@ -115,7 +133,7 @@ std::vector<Task> find_folder_tasks(const std::string& dir, const SetOptions& op
                 "data: images but no class folders; expected DIR/<class>/<image>\n  folder  {}", dir);
   REPRISE_CHECK(!listing.folders.empty(), "data: no images found\n  folder  {}", dir);
 
-  const bool divided = is_divided(root, listing);
+  const bool divided = splits_of(root, listing).has_value();
   std::vector<std::string> with_images;
   if (!divided)
     std::copy_if(listing.folders.begin(), listing.folders.end(), std::back_inserter(with_images),
@@ -124,6 +142,7 @@ std::vector<Task> find_folder_tasks(const std::string& dir, const SetOptions& op
   if (divided || !with_images.empty()) {
     const std::string name = name_of_path(dir);
     if (choose_tasks({{name, ""}}, options, dir).empty()) return tasks;
+    check_task_name(name, root);
     tasks.push_back(read_task(name, root, options));
     for (const std::string& folder : listing.folders)
       if (!divided && !contains(with_images, folder))
@@ -135,8 +154,11 @@ std::vector<Task> find_folder_tasks(const std::string& dir, const SetOptions& op
   }
   std::vector<TaskName> names;
   for (const std::string& folder : listing.folders) names.push_back({folder, ""});
-  for (const std::size_t i : choose_tasks(names, options, dir))
+  const std::vector<std::size_t> chosen = choose_tasks(names, options, dir);
+  for (const std::size_t i : chosen) check_task_name(names[i].name, root + "/" + names[i].name);
+  for (const std::size_t i : chosen)
     tasks.push_back(read_task(names[i].name, root + "/" + names[i].name, options));
+  if (!tasks.empty()) take_skipped(tasks[0], root, listing);
   return tasks;
 }
 

@@ -9,14 +9,19 @@
 
 namespace reprise::data {
 
-// The tasks under a folder, in the order of their names' bytes. The first layout that fits holds:
-//   DIR/train/<class>/…            one task named after DIR; val/ (or validation/) and test/ beside train/
-//   DIR/<class>/<image>            one task named after DIR
-//   DIR/<task>/<class>/… or DIR/<task>/{train,val,test}/<class>/…
-// A folder `train` that holds images instead of folders is a class of that name. Images are looked for in
-// a class's inner folders too, and known by their content. Classes are sorted by bytes.
-// Error: no images; a task of fewer than two classes; a class without images (with skip_bad it is dropped and
-// noted); a class of val or test that train lacks.
+// Returns the tasks under a folder, in the order of their names' bytes. The first layout that fits
+// holds:
+//   DIR/train/<class>/…       one task named after DIR; beside train/ lie val/, test/ or both
+//   DIR/<class>/<image>       one task named after DIR
+//   DIR/<task>/<class>/…      a task for each folder; also DIR/<task>/{train,val,test}/<class>/…
+// The splits may be called as in splits.h; a folder `train` with images of its own, beside others,
+// is a class. Images are known by their content and looked for in a class's inner folders too.
+// Classes are sorted by bytes.
+//
+// Error: no images; fewer than two classes; a class without images (with skip_bad it is dropped and
+// noted); a class of val or test that train lacks; folders that look like splits and cannot be read
+// so; splits inside a split or a class; a task's or class's name that is too long or not printable
+// UTF-8.
 std::vector<Task> find_folder_tasks(const std::string& dir, const SetOptions& options);
 
 }  // namespace reprise::data

@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "data/sets/database_rows.h"
-#include "data/sets/printable.h"
+#include "data/sets/names.h"
 #include "data/sets/sqlite_file.h"
 #include "engine/base/check.h"
 #include "engine/base/log.h"
@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* database_name = "/0_collection/all_images.sqlite";
 
-// The folder of the collection below a root, "" where there is none.
+// Returns the folder of the collection below a root, "" where there is none.
 std::string collection_of(const std::string& root) {
   for (const char* below : {"/DCT_files", "/name-pending_collection", ""}) {
     std::error_code error;
@@ -31,8 +31,8 @@ std::vector<std::string> read_names(const SqliteFile& file) {
     if (why.empty())
       names.push_back(row[0].text);
     else
-      log_warning(fmt::format("{}: the dataset '{}' is not used: the name {}", file.path(),
-                              escaped(row[0].text), why));
+      log_warning(
+          fmt::format("{}: the dataset '{}' is not used: the name {}", file.path(), shown(row[0].text), why));
   });
   std::sort(names.begin(), names.end());
   return names;

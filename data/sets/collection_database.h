@@ -1,7 +1,8 @@
-// The DCT collection's own layout: ROOT/DCT_files/0_collection/all_images.sqlite, in SKILL
-// ROOT/name-pending_collection/0_collection/all_images.sqlite (the collection's folder itself is taken too),
-// images under <collection>/<dataset>/<relative_path>. Table images(dataset, relative_path, class_id, set_id,
-// problem, …). Private to data/sets.
+// Tasks of the DCT collection in its own layout. The database is
+// COLLECTION/0_collection/all_images.sqlite, where COLLECTION is ROOT/DCT_files, in SKILL
+// ROOT/name-pending_collection, or ROOT itself. Its table is images(dataset, relative_path,
+// class_id, set_id, problem, …), and an image lies at COLLECTION/<dataset>/<relative_path>. Private
+// to data/sets.
 #pragma once
 
 #include <string>
@@ -12,11 +13,13 @@
 
 namespace reprise::data {
 
+// Returns whether such a database is there.
 bool is_collection(const std::string& root);
 
-// The data sets that the options choose, by the bytes of their names without a choice. A task's rows are
-// those with problem = 0 in set_id 0 (train), 1 (val) and 2 (test); those of set_id -1, unassigned, are left
-// out and a note counts them. Splits, labels and order as in skill_database.h. Errors as there.
+// Returns the tasks that the options choose; without a choice all, by the bytes of their names. A
+// task's rows have problem = 0 and stand in set_id 0 (train), 1 (val) or 2 (test). Rows of set_id
+// -1 belong to no split: they are left out, and a note counts them. Splits, labels, order and
+// errors are those of skill_database.h.
 std::vector<Task> find_collection_tasks(const std::string& root, const SetOptions& options);
 
 }  // namespace reprise::data

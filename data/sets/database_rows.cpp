@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "data/sets/printable.h"
+#include "data/sets/names.h"
 #include "data/sets/split.h"
 #include "data/sets/walk.h"
 #include "engine/base/check.h"
@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The class id as text; empty and a reason where it is no whole number from 0.
+// Returns the class id as text; nothing, and a reason, where it is no whole number from 0.
 std::string class_id_of(const SqliteValue& value, std::string& reason) {
   if (value.kind == SqliteValue::Kind::integer && value.integer >= 0) return std::to_string(value.integer);
   const bool digits = value.kind == SqliteValue::Kind::text && value.size > 0 && value.size <= 18 &&
@@ -22,11 +22,11 @@ std::string class_id_of(const SqliteValue& value, std::string& reason) {
   reason = "class_id is no whole number from 0";
   if (value.kind == SqliteValue::Kind::null) reason += ": NULL";
   if (value.kind == SqliteValue::Kind::integer) reason += fmt::format(": {}", value.integer);
-  if (value.kind == SqliteValue::Kind::text) reason += fmt::format(": '{}'", escaped(value.text));
+  if (value.kind == SqliteValue::Kind::text) reason += fmt::format(": '{}'", shown(value.text));
   return {};
 }
 
-// The image's path below the data set; empty and a reason where there is none.
+// Returns the image's path below the data set; nothing, and a reason, where the row has none.
 std::string relative_of(std::span<const SqliteValue> columns, const ImagePlace& place, std::string& reason) {
   std::string relative;
   for (const SqliteValue& value : columns) {
@@ -37,20 +37,20 @@ std::string relative_of(std::span<const SqliteValue> columns, const ImagePlace& 
     relative += value.text;
   }
   if (relative.empty() || relative.back() == '/') {
-    reason = fmt::format("its path '{}' names no file", escaped(relative));
+    reason = fmt::format("its path '{}' names no file", shown(relative));
     return {};
   }
   for (const fs::path& part : fs::path(place.prefix + relative))
-    if (part == "..") reason = fmt::format("its path '{}' leads upward", escaped(relative));
+    if (part == "..") reason = fmt::format("its path '{}' leads upward", shown(relative));
   return reason.empty() ? relative : std::string();
 }
 
-// Real paths of folders, each asked for once.
+// Tells which paths lead out of a folder. Asks the system for a folder's real path once.
 class Root {
  public:
   explicit Root(const std::string& root) : root_(canonical(root)) {}
 
-  // A file that is not there is no business of ours: reading it will say so.
+  // False of a file that is absent: reading it will say so.
   bool leaves(const std::string& path) {
     const std::size_t slash = path.rfind('/');
     const auto [at, is_new] = outside_.emplace(path.substr(0, slash), false);
@@ -98,12 +98,16 @@ std::vector<DatabaseRow> read_rows(const SqliteFile& file, const SplitQuery& que
 }
 
 void finish_database_task(Task& task, DatabaseRows rows, const ImagePlace& place, const SetOptions& options) {
-  take_seed_subset(task, std::move(rows), options);
+  take_original_subset(task, std::move(rows), options);
+  if (options.follow_links) return;
   Root root(place.root);
   std::vector<Unreadable> bad;
   for (const auto* samples : {&task.train, &task.val, &task.test})
     for (const Sample& s : *samples)
-      if (root.leaves(s.path)) bad.push_back({s.path, "a link on its way leads out of " + place.root});
+      if (root.leaves(s.path))
+        bad.push_back(
+            {s.path, fmt::format("a link on its way leads out of {}; --follow-links follows such links",
+                                 place.root)});
   if (bad.empty()) return;
   task.unreadable.insert(task.unreadable.end(), bad.begin(), bad.end());
   if (options.skip_bad) drop_unreadable(task, options, bad);

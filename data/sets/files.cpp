@@ -30,7 +30,7 @@ struct Descriptor {
 }  // namespace
 
 std::string why_no_image(const std::string& path) {
-  // Opened without waiting, so that a pipe among the images hangs nobody.
+  // Opens without waiting: a pipe among the images must not hang the program.
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.fd < 0) return reason_of(errno);
   struct stat info {};

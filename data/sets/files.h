@@ -1,4 +1,4 @@
-// What a file is by its first bytes, whatever its name says.
+// Whether a file is an image, by its first bytes and not by its name.
 #pragma once
 
 #include <cstddef>
@@ -9,8 +9,9 @@
 
 namespace reprise::data {
 
-// Why the file is no image: it cannot be opened, is a pipe, empty, a Git LFS pointer, of an unknown format.
-// Empty where it is one (its pixels may still be broken: decoding tells). Never waits, never throws Error.
+// Returns why the file is no image: it cannot be opened, is a pipe, is empty, is a Git LFS pointer,
+// has an unknown format. Returns nothing where it is one; only decoding tells whether its pixels
+// are whole. Never waits and never throws Error.
 REPRISE_API std::string why_no_image(const std::string& path);
 // The same for a file that starts with these bytes.
 REPRISE_API std::string why_no_image(std::span<const std::byte> head);

@@ -7,10 +7,12 @@
 #include "data/sets/collection_database.h"
 #include "data/sets/files.h"
 #include "data/sets/list_file.h"
+#include "data/sets/names.h"
 #include "data/sets/paper_tasks.h"
 #include "data/sets/skill_database.h"
 #include "engine/base/check.h"
 #include "engine/base/log.h"
+#include "engine/base/utf8.h"
 
 namespace reprise::data {
 namespace {
@@ -24,7 +26,7 @@ void check_options(const SetOptions& options) {
                 options.max_images);
 }
 
-// The place of a task in the list, or its size.
+// Returns the place of a task in the list, or the list's size.
 template <class Same>
 std::size_t place_of(const std::vector<TaskName>& tasks, const Same& same) {
   return static_cast<std::size_t>(std::find_if(tasks.begin(), tasks.end(), same) - tasks.begin());
@@ -36,9 +38,13 @@ std::size_t place_of_paper_task(const std::vector<TaskName>& tasks, const PaperT
   return place_of(tasks, [&](const TaskName& t) { return have_ids ? t.id == id : t.name == wanted.name; });
 }
 
-// A few names for a message.
-std::string some_of(const std::vector<std::string>& names) {
+// Joins a few names for a message, written as --tasks takes them.
+std::string some_of(std::vector<std::string> names) {
   constexpr std::size_t most = 60;
+  for (std::string& name : names) {
+    name = escaped(name);
+    for (std::size_t at = 0; (at = name.find(',', at)) != name.npos; at += 2) name.insert(at, "\\");
+  }
   if (names.size() <= most) return fmt::format("{}", fmt::join(names, ", "));
   return fmt::format("{}, … ({} in all)", fmt::join(names.begin(), names.begin() + most, ", "), names.size());
 }
@@ -74,10 +80,17 @@ std::vector<std::size_t> choose_tasks(const std::vector<TaskName>& tasks, const 
     take(place, wanted);
   }
   if (absent.empty() || options.absent_allowed) return chosen;
-  std::vector<std::string> names;
-  for (const TaskName& t : tasks) names.push_back(t.id.empty() ? t.name : t.name + " (" + t.id + ")");
-  throw_error("data: no task '{}'\n  data    {}\n  tasks   {}", fmt::join(absent, "', '"), path,
-              some_of(names));
+  std::vector<std::string> names, with_ids;
+  for (const TaskName& t : tasks) {
+    names.push_back(t.name);
+    with_ids.push_back(t.id.empty() ? t.name : t.name + " (" + t.id + ")");
+  }
+  std::string hint;
+  for (const std::string& name : absent) hint += other_form(name, names, "asked", "data");
+  if (std::ranges::any_of(names, [](const std::string& n) { return n.find(',') != n.npos; }))
+    hint += "\nWrite \\, for a comma that belongs to a name";
+  throw_error("data: no task '{}'\n  data    {}\n  tasks   {}{}", fmt::join(absent, "', '"), path,
+              some_of(with_ids), hint);
 }
 
 std::string name_of_path(const std::string& path) {
@@ -92,7 +105,8 @@ std::vector<Task> find_tasks(const std::string& path, const SetOptions& options)
   check_options(options);
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
-  REPRISE_CHECK(fs::exists(status), "data: no such folder\n  folder  {}", path);
+  REPRISE_CHECK(fs::exists(status), "data: no such folder{}\n  folder  {}",
+                error && error != std::errc::no_such_file_or_directory ? ": " + error.message() : "", path);
   if (!fs::is_directory(status)) {
     REPRISE_CHECK(!why_no_image(path).empty(),
                   "data: expected a folder or a list of images, got an image\n  path    {}", path);

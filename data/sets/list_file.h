@@ -1,5 +1,4 @@
-// Plain text lists of images: one "path label" pair a line, the label the last field, so that a path may hold
-// blanks. Private to data/sets.
+// Plain text lists of images: a path and a label a line. Private to data/sets.
 #pragma once
 
 #include <string>
@@ -10,15 +9,22 @@
 
 namespace reprise::data {
 
-// Whether a folder holds train.txt and no train/.
+// Returns whether a folder holds a list to train on (train.txt, or as in splits.h) and no folder of
+// that name.
 bool is_list_folder(const std::string& dir);
 
-// One task: of a file, named after it (animals.txt: "animals"), or of a folder with train.txt and, where they
-// are, val.txt (or validation.txt) and test.txt, named after the folder. Paths are relative to the list's
-// folder, or absolute. Labels are names of classes: sorted as numbers where all are whole numbers, else by
-// bytes. From there on it is as with class folders: splits, order, max_images, what is unreadable. Empty
-// lines and lines that start with '#' count for nothing. Error names the line: no label, a path or label that
-// is no text, an image listed twice in one list; a class of val or test that train lacks.
+// Returns one task: of a file, named after it (animals.txt: "animals"), or of a folder with a list
+// for each split, named after the folder.
+//
+// The first column of a line is the path, the last one the label. Where a line has tabs, they
+// divide the columns, and both may hold blanks; columns between them are noted and not used. Else
+// the last blank divides. Paths are relative to the list's folder, or absolute. Empty lines and
+// lines that start with '#' count for nothing. Labels name classes: whole numbers in their order,
+// everything else by bytes. For the rest see class_folders.h.
+//
+// Error with the line: no label; a path or label that is no text; an image listed twice in one
+// list; a class of val or test that train lacks. Error too where not one image of a list can be
+// read.
 std::vector<Task> find_list_tasks(const std::string& path, const SetOptions& options);
 
 }  // namespace reprise::data

@@ -7,8 +7,8 @@
 namespace reprise::data {
 namespace {
 
-// The state that init_by_array({key}) of the MT19937 paper's code makes, handed over as a seed sequence:
-// std::mt19937 takes 624 words from one and keeps them as they are.
+// A seed sequence that gives std::mt19937 the state of init_by_array({key}), from the paper's code:
+// std::mt19937 takes 624 words from a seed sequence and keeps them unchanged.
 class InitByArray {
  public:
   using result_type = std::uint_least32_t;

@@ -1,4 +1,4 @@
-// CPython's `random` generator, as far as its shuffle needs it. Private to data/sets.
+// CPython's random generator, as far as random.shuffle needs it. Private to data/sets.
 #pragma once
 
 #include <cstdint>
@@ -8,13 +8,14 @@
 
 namespace reprise::data {
 
-// random.seed(seed) and random.shuffle(list) of CPython 3: MT19937 (Matsumoto and Nishimura 1998) seeded by
-// its init_by_array, numbers below n drawn as the top bits of a word until one fits.
+// Computes random.seed(seed) and random.shuffle(list) as CPython 3 does. MT19937 (Matsumoto and
+// Nishimura 1998) is seeded by its init_by_array. A number below n is the top bits of a word; words
+// are taken until one fits.
 class PythonRandom {
  public:
   explicit PythonRandom(std::uint32_t seed);
 
-  // One of 0..n-1; n in 1..2^32-1.
+  // Returns a number from 0 to n-1, for n from 1 to 2^32-1.
   std::uint32_t below(std::uint32_t n);
 
   template <class T>

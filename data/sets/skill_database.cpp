@@ -5,7 +5,7 @@
 #include <set>
 
 #include "data/sets/database_rows.h"
-#include "data/sets/printable.h"
+#include "data/sets/names.h"
 #include "data/sets/sqlite_file.h"
 #include "engine/base/check.h"
 #include "engine/base/log.h"
@@ -28,10 +28,10 @@ std::string why_no_data_set(std::span<const SqliteValue> row) {
   std::string why = row[1].why_no_text();
   if (!why.empty()) return "dataset_name " + why;
   why = why_no_task_name(row[1].text);
-  return why.empty() ? why : fmt::format("dataset_name '{}': {}", escaped(row[1].text), why);
+  return why.empty() ? why : fmt::format("dataset_name '{}': {}", shown(row[1].text), why);
 }
 
-// By ascending id. A row that names no data set is warned about.
+// Returns the data sets by ascending id. Warns of a row that names none.
 std::vector<DataSet> read_data_sets(const SqliteFile& file) {
   std::vector<DataSet> sets;
   std::int64_t number = 0;

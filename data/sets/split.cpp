@@ -21,7 +21,7 @@ struct Keyed {
   Sample sample;
 };
 
-// The training images by class, each class in the order of the keys.
+// Moves the training images out of the task, by class, each class in the order of the keys.
 std::vector<std::vector<Keyed>> take_pool(Task& task) {
   std::vector<std::vector<Keyed>> pool(task.classes.size());
   const auto take = [&](std::vector<Sample>& from) {
@@ -56,7 +56,7 @@ void note_small_classes(Task& task) {
   for (std::size_t c = 0; c < images.size(); ++c) note_small_class(task, c, images[c]);
 }
 
-// Drops the classes without a training image and closes up the labels.
+// Drops the classes without a training image; the labels above each move down.
 void drop_empty_classes(Task& task) {
   std::vector<bool> trained(task.classes.size(), false);
   for (const auto* samples : {&task.train, &task.spare})

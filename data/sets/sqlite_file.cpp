@@ -34,7 +34,7 @@ std::string SqliteValue::why_no_text() const {
 
 namespace {
 
-// An absolute file: URI, so that no character of the path is taken for an option.
+// Returns an absolute file: URI, in which no character of the path can be taken for an option.
 std::string uri_of(const std::string& path) {
   std::error_code error;
   const std::string whole = std::filesystem::absolute(path, error).string();

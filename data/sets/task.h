@@ -9,19 +9,20 @@
 namespace reprise::data {
 
 struct Sample {
-  std::string path;      // to open it
-  std::string relative;  // "<class>/<file>", the file with its folders inside the class
+  std::string path;      // opens the file; any bytes that a file system allows
+  std::string relative;  // "<class>/<file>": the file's path inside the class's folder
   int label = 0;         // the class's place in Task::classes
 };
 
+// A file that cannot be read, or a row of a database that names no image.
 struct Unreadable {
   std::string path, reason;
   bool operator==(const Unreadable&) const = default;
 };
 
-// Within a split the samples stand in the order of their labels, inside a class in the order of their
-// relative paths' bytes, or where `ordered` is set as the data give them; an image's index counts from 0 in
-// that order.
+// In a split the samples are sorted by label, and in a class by the bytes of their relative paths.
+// Where `ordered` is set, they stand as the data give them. An image's index counts from 0 in that
+// order.
 struct Task {
   std::string name;
   std::string id;  // a number in a database of tasks; empty where there is none
@@ -29,12 +30,13 @@ struct Task {
   std::vector<Sample> train, val, test;
   std::vector<Sample> spare;           // training images that max_images left out
   bool val_from_train = false;         // val was taken from the training images
-  bool ordered = false;                // the data state splits and order: nothing is drawn or sorted anew
+  bool ordered = false;                // the data state splits and order: nothing is sampled or sorted anew
   std::vector<std::string> notes;      // warnings: a class dropped, a class of one image, ...
-  std::vector<Unreadable> unreadable;  // what could not be read; the caller stops unless it may skip
+  std::vector<Unreadable> unreadable;  // the caller stops here, unless it may skip them
+  std::vector<std::string> skipped;    // paths of what systems leave in folders (walk.h)
 };
 
-// Adds the note unless it is there already.
+// Adds a note, unless the task has it already.
 REPRISE_API void add_note(Task& task, std::string note);
 
 }  // namespace reprise::data

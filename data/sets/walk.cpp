@@ -8,6 +8,7 @@
 #include "data/limits.h"
 #include "data/sets/files.h"
 #include "engine/base/check.h"
+#include "engine/base/utf8.h"
 
 namespace reprise::data {
 namespace {
@@ -34,18 +35,40 @@ bool encloses(const std::string& outer, const std::string& inner) {
 }  // namespace
 
 bool is_skipped_name(const std::string& name) {
-  return name.starts_with('.') || name == "__MACOSX" || lower_case(name) == "thumbs.db";
+  static const std::set<std::string> names = {"desktop.ini",
+                                              "thumbs.db",
+                                              "ehthumbs.db",
+                                              "ehthumbs_vista.db",
+                                              "$recycle.bin",
+                                              "system volume information",  // Windows
+                                              "__macosx",
+                                              "icon\r",
+                                              "temporary items",
+                                              "network trash folder",  // macOS
+                                              "@eadir",
+                                              "#recycle",
+                                              "#snapshot",
+                                              "@__thumb",
+                                              "@recycle",
+                                              "@recently-snapshot",  // disk stations
+                                              "lost+found"};
+  const std::string small = lower_case(name);
+  // Windows allows no colon in a name; some systems write U+F03A for it.
+  return name.starts_with('.') || names.contains(small) || small.ends_with(":zone.identifier") ||
+         small.ends_with("\xEF\x80\xBAzone.identifier");
 }
 
 Listing list_folder(const std::string& path) {
   Listing listing;
   for (const std::string& name : names_in(path)) {
-    if (is_skipped_name(name)) continue;
     std::error_code ignored;  // a broken link is a file that cannot be read
-    (fs::is_directory(path + "/" + name, ignored) ? listing.folders : listing.files).push_back(name);
+    (is_skipped_name(name)                          ? listing.skipped
+     : fs::is_directory(path + "/" + name, ignored) ? listing.folders
+                                                    : listing.files)
+        .push_back(name);
   }
-  std::sort(listing.folders.begin(), listing.folders.end());
-  std::sort(listing.files.begin(), listing.files.end());
+  for (auto* names : {&listing.folders, &listing.files, &listing.skipped})
+    std::sort(names->begin(), names->end());
   return listing;
 }
 
@@ -76,9 +99,12 @@ void Walker::walk(const std::string& folder, const std::string& below, int depth
     found.unreadable.push_back({folder, e.what()});
     return;
   }
+  files_ += std::ssize(listing.files) + std::ssize(listing.skipped);
+  REPRISE_CHECK(files_ <= max_files_, "data: more than {} files in one task\n  folder  {}", max_files_,
+                folder);
+  if (depth == 0) found.folders = listing.folders;
+  for (const std::string& name : listing.skipped) found.skipped.push_back(folder + "/" + name);
   for (const std::string& name : listing.files) {
-    REPRISE_CHECK(++files_ <= max_files_, "data: more than {} files in one task\n  folder  {}", max_files_,
-                  folder);
     const std::string path = folder + "/" + name;
     std::string reason = why_no_image(path);
     if (reason.empty())
@@ -90,10 +116,11 @@ void Walker::walk(const std::string& folder, const std::string& below, int depth
   for (const std::string& name : listing.folders) {
     const std::string path = folder + "/" + name, real = canonical(path);
     if (encloses(real, here))
-      found.notes.push_back(fmt::format("the link {} leads back to a folder around it; not followed", path));
+      found.notes.push_back(
+          fmt::format("the link {} leads back to a folder around it; not followed", escaped(path)));
     else if (!visited_.insert(real).second)
       found.notes.push_back(
-          fmt::format("the link {} leads to a folder that is read already; not followed", path));
+          fmt::format("the link {} leads to a folder that is read already; not followed", escaped(path)));
     else
       walk(path, below + name + "/", depth + 1, found);
   }

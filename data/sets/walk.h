@@ -1,4 +1,5 @@
-// Folders as a data set sees them: names in the order of their bytes, without what systems leave behind.
+// Folders as a data set sees them: names in the order of their bytes, without what systems leave
+// there.
 #pragma once
 
 #include <cstdint>
@@ -11,31 +12,39 @@
 
 namespace reprise::data {
 
-// Dot-files, __MACOSX and Thumbs.db.
+// Returns whether systems and programs leave files or folders of this name among a user's own:
+// names that begin with a dot, desktop.ini, Thumbs.db, lost+found, @eaDir,
+// photo.jpg:Zone.Identifier and their like.
 REPRISE_API bool is_skipped_name(const std::string& name);
 
-// The names in a folder, sorted by bytes, links followed. Error if it cannot be listed.
+// What lies in a folder, each list sorted by bytes. A link is what it leads to.
 struct Listing {
-  std::vector<std::string> folders, files;  // files: all that is not a folder, broken links too
+  std::vector<std::string> folders;
+  std::vector<std::string> files;    // everything that is not a folder, broken links too
+  std::vector<std::string> skipped;  // names that is_skipped_name is true of
 };
+// Lists a folder. Error where the system refuses.
 REPRISE_API Listing list_folder(const std::string& path);
 
-// The folder's real path, links resolved.
+// Returns the folder's real path, links resolved. Error where there is none.
 REPRISE_API std::string canonical(const std::string& path);
 
-// What lies in a class's folder and the folders in it.
+// What lies in a class's folder and in the folders inside it.
 struct ClassFiles {
-  std::vector<std::string> images;  // paths below the folder, sorted by bytes
+  std::vector<std::string> images;   // paths below the class's folder, sorted by bytes
+  std::vector<std::string> folders;  // names of the folders directly inside it
+  std::vector<std::string> skipped;  // whole paths
   std::vector<Unreadable> unreadable;
   std::vector<std::string> notes;  // links that were not followed
 };
 
-// Walks folders, each real folder once in the walker's life, never into a folder that encloses it; files are
-// told apart by their content. Counts files and throws Error above `max_files`.
+// Collects the files of class folders and tells images by their content. Enters a real folder once
+// in the walker's life, and never one that encloses the folder it stands in. Error above
+// `max_files` files.
 class REPRISE_API Walker {
  public:
   explicit Walker(std::int64_t max_files) : max_files_(max_files) {}
-  // Folders that a link elsewhere must not lead into; false where it was marked before.
+  // Marks a folder that no link may lead into later. Returns false where it was marked before.
   bool mark(const std::string& folder) { return visited_.insert(canonical(folder)).second; }
   ClassFiles walk(const std::string& folder);
 
@@ -45,7 +54,7 @@ class REPRISE_API Walker {
   std::set<std::string> visited_;
 };
 
-// Whether an image lies directly in the folder: a file that is one, or by its name should be.
+// Returns whether an image lies directly in the folder: a file that is one, or whose name says so.
 REPRISE_API bool holds_images(const std::string& folder);
 
 }  // namespace reprise::data

@@ -11,18 +11,18 @@ namespace reprise::data {
 namespace {
 
 constexpr std::array<ElementInfo, 12> table = {{
-    {"f32", "F32", "FloatStorage", 4, DType::f32},
-    {"f64", "F64", "DoubleStorage", 8, DType::f64},
-    {"f16", "F16", "HalfStorage", 2, DType::f32},
-    {"bf16", "BF16", "BFloat16Storage", 2, DType::bf16},
-    {"i64", "I64", "LongStorage", 8, DType::i64},
-    {"i32", "I32", "IntStorage", 4, DType::i64},
-    {"i16", "I16", "ShortStorage", 2, DType::i64},
-    {"i8", "I8", "CharStorage", 1, DType::i64},
-    {"u32", "U32", "", 4, DType::i64},
-    {"u16", "U16", "", 2, DType::i64},
-    {"u8", "U8", "ByteStorage", 1, DType::u8},
-    {"bool", "BOOL", "BoolStorage", 1, DType::u8},
+    {"f32", "F32", "FloatStorage", "torch.float32", 4, DType::f32},
+    {"f64", "F64", "DoubleStorage", "torch.float64", 8, DType::f64},
+    {"f16", "F16", "HalfStorage", "torch.float16", 2, DType::f32},
+    {"bf16", "BF16", "BFloat16Storage", "torch.bfloat16", 2, DType::bf16},
+    {"i64", "I64", "LongStorage", "torch.int64", 8, DType::i64},
+    {"i32", "I32", "IntStorage", "torch.int32", 4, DType::i64},
+    {"i16", "I16", "ShortStorage", "torch.int16", 2, DType::i64},
+    {"i8", "I8", "CharStorage", "torch.int8", 1, DType::i64},
+    {"u32", "U32", "", "torch.uint32", 4, DType::i64},
+    {"u16", "U16", "", "torch.uint16", 2, DType::i64},
+    {"u8", "U8", "ByteStorage", "torch.uint8", 1, DType::u8},
+    {"bool", "BOOL", "BoolStorage", "torch.bool", 1, DType::u8},
 }};
 
 // IEEE 754 binary16; exact.
@@ -94,6 +94,12 @@ std::optional<ElementType> element_type_of_safetensors(std::string_view name) {
 std::optional<ElementType> element_type_of_torch(std::string_view storage) {
   for (std::size_t i = 0; i < table.size(); ++i)
     if (!table[i].torch.empty() && table[i].torch == storage) return static_cast<ElementType>(i);
+  return std::nullopt;
+}
+
+std::optional<ElementType> element_type_of_torch_dtype(std::string_view dtype) {
+  for (std::size_t i = 0; i < table.size(); ++i)
+    if (table[i].torch_dtype == dtype) return static_cast<ElementType>(i);
   return std::nullopt;
 }
 

@@ -1,4 +1,4 @@
-// The element types of files and what becomes of them here. Internal to data/weights.
+// The element types of files, and the dtypes that they are read as. Internal to data/weights.
 #pragma once
 
 #include <cstddef>
@@ -17,20 +17,24 @@ struct ElementInfo {
   std::string_view name;         // "f16"
   std::string_view safetensors;  // "F16"
   std::string_view torch;        // "HalfStorage"; empty where torch.save writes no such storage
+  std::string_view torch_dtype;  // "torch.float16"
   std::size_t size;              // in bytes
   DType read_as;
 };
 const ElementInfo& info_of(ElementType type);
 std::optional<ElementType> element_type_of_safetensors(std::string_view name);
 std::optional<ElementType> element_type_of_torch(std::string_view storage);
-// The type that a tensor of this dtype is written as.
+std::optional<ElementType> element_type_of_torch_dtype(std::string_view dtype);
+// Returns the type that a tensor of this dtype is written as.
 ElementType element_type_of(DType dtype);
 
-// True where reading changes the type: f16 becomes f32, smaller integers i64, booleans u8 (0 or 1).
+// Returns true where reading changes the type: f16 becomes f32, smaller integers i64, booleans u8
+// (0 or 1).
 bool is_converted(ElementType type);
 
-// Fills `to`, a tensor of info_of(type).read_as, from elements of the file at the given places: element k of
-// `to` is element offset + sum of index * stride of `from`. The caller has checked that all lie inside.
+// Fills `to`, a tensor of dtype info_of(type).read_as, with elements of the file. The element of
+// `to` at an index is the element at offset + sum of index * stride in `from`. The caller checks
+// that all lie inside.
 void read_elements(Tensor& to, ElementType type, std::span<const std::byte> from, std::int64_t offset,
                    std::span<const std::int64_t> strides);
 

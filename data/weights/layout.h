@@ -1,4 +1,4 @@
-// The door between the files' layout and the engine's (engine/core/file_layout.h).
+// Turns tensors from the files' layout into the engine's and back (engine/core/file_layout.h).
 #pragma once
 
 #include "engine/core/file_layout.h"
@@ -6,10 +6,14 @@
 
 namespace reprise::data {
 
-// conv: (O,I,R,S) to (O,R,S,I).  depthwise: (C,1,R,S) to (R,S,C).  images: (N,C,H,W) to (N,H,W,C).  plain:
-// the tensor itself. Any dtype, on a host device. Throws Error on any other shape.
+// Returns a copy in the engine's layout, of any dtype, on a host device. Throws Error on any other
+// shape.
+//   conv       (O,I,R,S) to (O,R,S,I)
+//   depthwise  (C,1,R,S) to (R,S,C)
+//   images     (N,C,H,W) to (N,H,W,C)
+//   plain      returns the tensor itself
 REPRISE_API Tensor from_file_layout(const Tensor& tensor, FileLayout layout);
-// The way back.
+// Returns a copy in the file's layout: the reverse of from_file_layout.
 REPRISE_API Tensor to_file_layout(const Tensor& tensor, FileLayout layout);
 
 }  // namespace reprise::data

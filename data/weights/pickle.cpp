@@ -4,65 +4,16 @@
 
 #include "data/io/byte_reader.h"
 #include "data/limits.h"
+#include "data/weights/pickle_ops.h"
 #include "data/weights/recognise.h"
 
 namespace reprise::data {
 namespace {
 
 using Kind = PickleValue::Kind;
+using Op = PickleOp;
 
 constexpr int max_protocol = 5;
-
-// The opcodes of a state dict, of all protocols that torch.save can be told to use.
-enum class Op : std::uint8_t {
-  mark = '(',
-  stop = '.',
-  pop = '0',
-  pop_mark = '1',
-  bin_float = 'G',
-  bin_int = 'J',
-  bin_int1 = 'K',
-  bin_int2 = 'M',
-  none = 'N',
-  bin_persistent_id = 'Q',
-  reduce = 'R',
-  bin_string = 'T',
-  short_bin_string = 'U',
-  bin_unicode = 'X',
-  append = 'a',
-  build = 'b',
-  global = 'c',
-  dict = 'd',
-  append_all = 'e',
-  bin_get = 'h',
-  long_bin_get = 'j',
-  list = 'l',
-  bin_put = 'q',
-  long_bin_put = 'r',
-  set_item = 's',
-  tuple = 't',
-  set_items = 'u',
-  empty_dict = '}',
-  empty_list = ']',
-  empty_tuple = ')',
-  bin_bytes = 'B',
-  short_bin_bytes = 'C',
-  protocol = 0x80,
-  new_object = 0x81,
-  tuple1 = 0x85,
-  tuple2 = 0x86,
-  tuple3 = 0x87,
-  new_true = 0x88,
-  new_false = 0x89,
-  long1 = 0x8a,
-  long4 = 0x8b,
-  short_bin_unicode = 0x8c,
-  bin_unicode8 = 0x8d,
-  bin_bytes8 = 0x8e,
-  stack_global = 0x93,
-  memoize = 0x94,
-  frame = 0x95,
-};
 
 class Machine {
  public:
@@ -88,9 +39,13 @@ class Machine {
   bool step_memo();
   bool step_object();
 
-  void push(PickleValue* value) { stack_.push_back(value); }
+  void push(PickleValue* value) {
+    check_count(stack_.size());
+    stack_.push_back(value);
+  }
   void push(Kind kind) { push_new({.kind = kind}); }
   void push_new(PickleValue value) { push(heap_.make(std::move(value))); }
+  void push_opaque(std::string what) { push_new({.kind = Kind::opaque, .text = std::move(what)}); }
   void push_integer(std::int64_t n) { push_new({.kind = Kind::integer, .integer = n}); }
   void push_text(Kind kind, std::uint64_t n) {
     push_new({.kind = kind, .text = std::string(reader_.take_text(n))});
@@ -124,14 +79,24 @@ class Machine {
     for (std::size_t i = items.size(); i-- > 0;) items[i] = pop();
     return items;
   }
-  void add_to(PickleValue* container, const std::vector<PickleValue*>& items) {
-    REPRISE_CHECK(container->kind != Kind::dict || items.size() % 2 == 0,
-                  "pickle: a key without value at byte {}", at_);
-    container->items.insert(container->items.end(), items.begin(), items.end());
+  // What an opaque object is given is dropped: the object stays opaque.
+  void add_to(PickleValue* container, Kind kind, const std::vector<PickleValue*>& items) {
+    REPRISE_CHECK(container->kind == kind || container->kind == Kind::opaque,
+                  "pickle: {} was expected at byte {}, there is {}",
+                  kind == Kind::dict ? "a dictionary" : "a list", at_, describe(*container));
+    REPRISE_CHECK(kind != Kind::dict || items.size() % 2 == 0, "pickle: a key without value at byte {}", at_);
+    if (container->kind == kind) heap_.append(*container, items);
+  }
+  // Bounds what grows with a single byte of input: the stack, its marks, the memo.
+  static void check_count(std::size_t n) {
+    REPRISE_CHECK(n < limits::pickle_values, "pickle: more than {} values", limits::pickle_values);
   }
   void push_long(std::uint64_t n);
   std::string_view line();
-  void remember(std::uint64_t index) { memo_[index] = top(); }
+  void remember(std::uint64_t index) {
+    check_count(memo_.size());
+    memo_[index] = top();
+  }
   void recall(std::uint64_t index) {
     const auto found = memo_.find(index);
     REPRISE_CHECK(found != memo_.end(), "pickle: nothing is remembered under {} at byte {}", index, at_);
@@ -213,6 +178,7 @@ bool Machine::step_text() {
     case Op::short_bin_bytes:
       return push_text(Kind::bytes, reader_.number<std::uint8_t>()), true;
     case Op::bin_bytes8:
+    case Op::byte_array8:
       return push_text(Kind::bytes, reader_.number<std::uint64_t>()), true;
     default:
       return false;
@@ -222,7 +188,10 @@ bool Machine::step_text() {
 bool Machine::step_container() {
   switch (static_cast<Op>(code_)) {
     case Op::mark:
+      check_count(marks_.size());
       return marks_.push_back(stack_.size()), true;
+    case Op::duplicate:
+      return push(top()), true;
     case Op::pop:
       return pop(), true;
     case Op::pop_mark:
@@ -242,27 +211,29 @@ bool Machine::step_container() {
     case Op::tuple3:
       return push_new({.kind = Kind::tuple, .items = pop_many(code_ - static_cast<int>(Op::tuple1) + 1)}),
              true;
-    case Op::append: {
-      const auto items = pop_many(1);
-      return add_to(top(Kind::list, "a list"), items), true;
-    }
+    case Op::append:
     case Op::append_all: {
-      const auto items = pop_to_mark();
-      return add_to(top(Kind::list, "a list"), items), true;
+      const auto items = static_cast<Op>(code_) == Op::append ? pop_many(1) : pop_to_mark();
+      return add_to(top(), Kind::list, items), true;
     }
-    case Op::set_item: {
-      const auto items = pop_many(2);
-      return add_to(top(Kind::dict, "a dictionary"), items), true;
-    }
+    case Op::set_item:
     case Op::set_items: {
-      const auto items = pop_to_mark();
-      return add_to(top(Kind::dict, "a dictionary"), items), true;
+      const auto items = static_cast<Op>(code_) == Op::set_item ? pop_many(2) : pop_to_mark();
+      return add_to(top(), Kind::dict, items), true;
     }
     case Op::dict: {
       const auto items = pop_to_mark();
       push(Kind::dict);
-      return add_to(top(), items), true;
+      return add_to(top(), Kind::dict, items), true;
     }
+    // Sets hold no state dict: their items, which only a set knows how to compare, are dropped.
+    case Op::empty_set:
+      return push_opaque("a set"), true;
+    case Op::frozen_set:
+      return pop_to_mark(), push_opaque("a set"), true;
+    case Op::add_items:
+      pop_to_mark();
+      return top(Kind::opaque, "a set"), true;
     default:
       return false;
   }
@@ -297,26 +268,30 @@ bool Machine::step_object() {
   switch (static_cast<Op>(code_)) {
     case Op::global: {
       const std::string_view module = line();
-      return push(find_global(heap_, module, line(), at_)), true;
+      return push(find_global(heap_, module, line())), true;
     }
     case Op::stack_global: {
       const auto* name = top(Kind::text, "a name");
       pop();
       const auto* module = top(Kind::text, "a module's name");
       pop();
-      return push(find_global(heap_, module->text, name->text, at_)), true;
+      return push(find_global(heap_, module->text, name->text)), true;
     }
     case Op::reduce:
-    case Op::new_object: {
-      const auto* arguments = top(Kind::tuple, "a tuple of arguments");
-      pop();
-      const auto* function = top(Kind::global, "a global");
-      pop();
-      return push(call_global(heap_, *function, *arguments, at_)), true;
+    case Op::new_object:
+    case Op::new_object_with_names: {
+      if (static_cast<Op>(code_) == Op::new_object_with_names) pop();
+      const auto* arguments = pop();
+      return push(call_global(heap_, *pop(), *arguments)), true;
+    }
+    case Op::object: {
+      const auto items = pop_to_mark();
+      REPRISE_CHECK(!items.empty(), "pickle: an object without a class at byte {}", at_);
+      return push_opaque(describe(*items[0])), true;
     }
     case Op::build: {
       const auto* state = pop();
-      return build_object(*top(), *state, at_), true;
+      return build_object(*top(), *state), true;
     }
     case Op::bin_persistent_id:
       return push(load_persistent(heap_, *pop(), at_)), true;
@@ -329,7 +304,7 @@ bool Machine::step_object() {
 bool Machine::step() {
   if (static_cast<Op>(code_) == Op::stop) return false;
   REPRISE_CHECK(step_number() || step_text() || step_container() || step_memo() || step_object(),
-                "pickle: the opcode '{}' at byte {} does not occur in a state dict",
+                "pickle: the opcode '{}' at byte {} does not only build data, so it is refused",
                 printable(std::string(1, static_cast<char>(code_))), at_);
   return true;
 }
@@ -337,10 +312,19 @@ bool Machine::step() {
 }  // namespace
 
 PickleValue* PickleHeap::make(PickleValue value) {
-  items_ += value.items.size();
-  REPRISE_CHECK(values_.size() < limits::pickle_values && items_ <= 2 * limits::pickle_values,
-                "pickle: more than {} values", limits::pickle_values);
+  count(value.items.size());
+  REPRISE_CHECK(values_.size() < limits::pickle_values, "pickle: more than {} values", limits::pickle_values);
   return &values_.emplace_back(std::move(value));
+}
+
+void PickleHeap::append(PickleValue& container, const std::vector<PickleValue*>& items) {
+  count(items.size());
+  container.items.insert(container.items.end(), items.begin(), items.end());
+}
+
+void PickleHeap::count(std::size_t items) {
+  items_ += items;
+  REPRISE_CHECK(items_ <= 3 * limits::pickle_values, "pickle: more than {} values", limits::pickle_values);
 }
 
 const PickleValue* PickleValue::find(std::string_view key) const {
@@ -379,7 +363,7 @@ std::string describe(const PickleValue& v) {
     case Kind::parameter:
       return "an empty parameter";
     case Kind::global:
-    case Kind::inert:
+    case Kind::opaque:
       return v.text;
   }
   return "a value";

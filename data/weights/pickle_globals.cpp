@@ -1,6 +1,4 @@
-// The closed list of globals that a state dict is made of, and what calling them means here.
-#include <array>
-
+// What the names in a state dict stand for, and what "calling" them builds. Nothing is ever called.
 #include "data/limits.h"
 #include "data/weights/pickle.h"
 #include "data/weights/recognise.h"
@@ -14,133 +12,190 @@ using Kind = PickleValue::Kind;
 struct Known {
   std::string_view name;
   PickleGlobal global;
+  std::string_view result = {};  // what an opaque one builds, for messages; empty: the name itself
 };
+// The rebuild functions are those of PyTorch's torch/_utils.py and torch/_tensor.py, all of them.
 constexpr Known known[] = {
-    {"collections.OrderedDict", PickleGlobal::ordered_dict},
+    {"collections.OrderedDict", PickleGlobal::dictionary},
+    {"collections.defaultdict", PickleGlobal::dictionary},
+    {"collections.Counter", PickleGlobal::dictionary},
+    {"builtins.dict", PickleGlobal::dictionary},
+    {"__builtin__.dict", PickleGlobal::dictionary},
     {"torch._utils._rebuild_tensor", PickleGlobal::rebuild_tensor},
     {"torch._utils._rebuild_tensor_v2", PickleGlobal::rebuild_tensor},
+    {"torch._utils._rebuild_tensor_v3", PickleGlobal::rebuild_tensor_v3},
     {"torch._utils._rebuild_parameter", PickleGlobal::rebuild_parameter},
     {"torch._utils._rebuild_parameter_with_state", PickleGlobal::rebuild_parameter},
+    {"torch._tensor._rebuild_from_type", PickleGlobal::rebuild_subclass},
+    {"torch._tensor._rebuild_from_type_v2", PickleGlobal::rebuild_subclass},
+    {"torch.tensor._rebuild_from_type", PickleGlobal::rebuild_subclass},
     {"torch.nn.parameter.Parameter", PickleGlobal::parameter},
-    // Beside the tensors of a checkpoint.
-    {"torch.Size", PickleGlobal::inert},
-    {"torch.device", PickleGlobal::inert},
-    {"_codecs.encode", PickleGlobal::inert},
-    {"numpy.dtype", PickleGlobal::inert},
-    {"numpy.core.multiarray.scalar", PickleGlobal::inert},
-    {"numpy._core.multiarray.scalar", PickleGlobal::inert},
+    {"torch._utils._rebuild_qtensor", PickleGlobal::opaque, "a quantised tensor"},
+    {"torch._utils._rebuild_sparse_tensor", PickleGlobal::opaque, "a sparse tensor"},
+    {"torch._utils._rebuild_sparse_csr_tensor", PickleGlobal::opaque, "a sparse tensor"},
+    {"torch._utils._rebuild_nested_tensor", PickleGlobal::opaque, "a nested tensor"},
+    {"torch._utils._rebuild_meta_tensor_no_storage", PickleGlobal::opaque, "a tensor without values"},
+    {"torch._utils._rebuild_wrapper_subclass", PickleGlobal::opaque,
+     "a tensor subclass without plain values"},
+    {"torch._utils._rebuild_device_tensor_from_numpy", PickleGlobal::opaque,
+     "a tensor kept as a numpy array"},
+    {"torch._utils._rebuild_device_tensor_from_cpu_tensor", PickleGlobal::opaque, "a device's own tensor"},
+    {"torch._utils._rebuild_xla_tensor", PickleGlobal::opaque, "a tensor kept as a numpy array"},
+    {"numpy.core.multiarray._reconstruct", PickleGlobal::opaque, "a numpy array"},
+    {"numpy._core.multiarray._reconstruct", PickleGlobal::opaque, "a numpy array"},
 };
-// torch's dtypes and the classes of plain tensors, named but never made.
-constexpr std::string_view torch_inert[] = {
-    "float32",    "float64",   "float16",     "bfloat16",    "int64",        "int32",      "int16",
-    "int8",       "uint8",     "bool",        "FloatTensor", "DoubleTensor", "HalfTensor", "BFloat16Tensor",
-    "LongTensor", "IntTensor", "ShortTensor", "CharTensor",  "ByteTensor",   "BoolTensor",
+
+// Storages whose values are not read; their size is known, so that files can be read past them.
+struct OtherStorage {
+  std::string_view name;
+  std::uint8_t width;
 };
-constexpr std::string_view unsupported_storages[] = {"ComplexFloatStorage", "ComplexDoubleStorage"};
+constexpr OtherStorage other_storages[] = {
+    {"UntypedStorage", 1}, {"ComplexFloatStorage", 8}, {"ComplexDoubleStorage", 16}, {"QInt8Storage", 1},
+    {"QUInt8Storage", 1},  {"QInt32Storage", 4},       {"QUInt4x2Storage", 1},       {"QUInt2x4Storage", 1},
+};
 
-// Why a well-known global is not in the list.
-std::string_view reason_for(std::string_view module, std::string_view name) {
-  if (name.starts_with("QInt") || name.starts_with("QUInt") ||
-      name.find("qtensor") != std::string_view::npos || module.find("quantized") != std::string_view::npos)
-    return "the file holds quantised tensors, which are not supported";
-  if (name.find("sparse") != std::string_view::npos)
-    return "the file holds sparse tensors, which are not supported";
-  if (module.find(".nn.") != std::string_view::npos || module.find("models") != std::string_view::npos)
-    return "the file holds a whole module, not a state dict; save model.state_dict() instead";
-  return "a state dict does not need it, and nothing else is read";
-}
-
-bool is_integer(const PickleValue* v) {
-  return v->kind == Kind::integer;
+PickleValue* opaque(PickleHeap& heap, std::string what) {
+  return heap.make({.kind = Kind::opaque, .text = std::move(what)});
 }
 
 bool is_tuple_of_integers(const PickleValue* v) {
   if (v->kind != Kind::tuple) return false;
   for (const PickleValue* i : v->items)
-    if (!is_integer(i)) return false;
+    if (i->kind != Kind::integer) return false;
   return true;
 }
 
-// (storage, offset, size, stride, ...)
-PickleValue* rebuild_tensor(PickleHeap& heap, const PickleValue& arguments, std::size_t at) {
-  const auto& a = arguments.items;
-  REPRISE_CHECK(a.size() >= 4 && a.size() <= 7 && a[0]->kind == Kind::storage && is_integer(a[1]) &&
-                    is_tuple_of_integers(a[2]) && is_tuple_of_integers(a[3]),
-                "pickle: the tensor at byte {} is not made of (storage, offset, size, stride)", at);
-  return heap.make({.kind = Kind::tensor, .integer = a[1]->integer, .items = {a[0], a[2], a[3]}});
+// Obeys the metadata that _rebuild_tensor_v2 and _v3 take last. The negative bit says that the
+// storage holds the negated values; the conjugate bit changes nothing in real numbers. True where
+// all is understood.
+bool obey_metadata(PickleValue& tensor, const PickleValue& metadata) {
+  if (metadata.kind == Kind::none) return true;
+  if (metadata.kind != Kind::dict) return false;
+  for (std::size_t i = 0; i + 1 < metadata.items.size(); i += 2) {
+    const PickleValue &key = *metadata.items[i], &value = *metadata.items[i + 1];
+    if (key.kind != Kind::text || value.kind != Kind::boolean) return false;
+    if (key.text == "neg")
+      tensor.negated = value.integer != 0;
+    else if (key.text != "conj" && value.integer != 0)
+      return false;
+  }
+  return true;
+}
+
+// Whether an object's state is nothing but attributes that do not change a tensor's values: a
+// dictionary, or a tuple of two, the second for slots.
+bool only_attributes(const PickleValue& state) {
+  const auto harmless = [](const PickleValue& v) {
+    return v.kind == Kind::none || (v.kind == Kind::dict && v.find("data") == nullptr &&
+                                    v.find("real") == nullptr && v.find("imag") == nullptr);
+  };
+  if (state.kind != Kind::tuple) return harmless(state);
+  return state.items.size() == 2 && harmless(*state.items[0]) && harmless(*state.items[1]);
+}
+
+PickleValue* rebuild_tensor(PickleHeap& heap, const std::vector<PickleValue*>& a, bool has_dtype) {
+  const std::size_t metadata = has_dtype ? 7 : 6;
+  if (a.size() < (has_dtype ? 7 : 4) || a.size() > metadata + 1 || a[0]->kind != Kind::storage ||
+      a[1]->kind != Kind::integer || !is_tuple_of_integers(a[2]) || !is_tuple_of_integers(a[3]))
+    return opaque(heap, "a tensor of an unknown form");
+  PickleValue tensor{.kind = Kind::tensor, .integer = a[1]->integer, .items = {a[0], a[2], a[3]}};
+  tensor.element = a[0]->element;
+  const PickleValue& type = has_dtype ? *a[6] : *a[0]->items[0];
+  if (has_dtype) tensor.element = element_type_of_torch_dtype(type.text);
+  if (!tensor.element) tensor.text = describe(type);
+  if (a.size() > metadata && !obey_metadata(tensor, *a[metadata]))
+    return opaque(heap, "a tensor with unknown metadata");
+  return heap.make(std::move(tensor));
+}
+
+// Empty, or with pairs (Python 2), a dictionary (Counter) or a default's type (defaultdict).
+PickleValue* make_dictionary(PickleHeap& heap, const std::string& name, const std::vector<PickleValue*>& a) {
+  PickleValue dict{.kind = Kind::dict};
+  if (a.size() == 1 && a[0]->kind == Kind::dict) {
+    dict.items = a[0]->items;
+  } else if (a.size() == 1 && a[0]->kind == Kind::list) {
+    for (const PickleValue* pair : a[0]->items) {
+      if ((pair->kind != Kind::list && pair->kind != Kind::tuple) || pair->items.size() != 2)
+        return opaque(heap, name);
+      dict.items.insert(dict.items.end(), pair->items.begin(), pair->items.end());
+    }
+  } else if (!a.empty() && name != "collections.defaultdict") {
+    return opaque(heap, name);
+  }
+  return heap.make(std::move(dict));
+}
+
+bool is_module_state(const PickleValue& state) {
+  if (state.kind == Kind::tuple)  // (attributes, slots)
+    return !state.items.empty() && state.items[0]->kind == Kind::dict && is_module_state(*state.items[0]);
+  return state.find("_parameters") != nullptr && state.find("_modules") != nullptr;
 }
 
 }  // namespace
 
-PickleValue* find_global(PickleHeap& heap, std::string_view module, std::string_view name, std::size_t at) {
+PickleValue* find_global(PickleHeap& heap, std::string_view module, std::string_view name) {
   const std::string full = fmt::format("{}.{}", module, name);
-  PickleValue value{.kind = Kind::global, .text = full};
+  PickleValue value{.kind = Kind::global, .text = printable(full)};
   for (const Known& k : known) {
     if (k.name != full) continue;
     value.global = k.global;
-    return heap.make(std::move(value));
+    if (!k.result.empty()) value.text = k.result;
   }
-  if (module == "torch" || module == "torch.cuda") {
-    value.element = element_type_of_torch(name);
-    value.global = PickleGlobal::storage;
-    if (value.element) return heap.make(std::move(value));
-    value.global = PickleGlobal::unsupported_storage;
-    for (std::string_view s : unsupported_storages)
-      if (s == name) return heap.make(std::move(value));
-    value.global = PickleGlobal::inert;
-    for (std::string_view s : torch_inert)
-      if (s == name) return heap.make(std::move(value));
+  if (module == "torch" || module == "torch.cuda" || module == "torch.storage") {
+    if (const auto element = element_type_of_torch(name); element) {
+      value.global = PickleGlobal::storage;
+      value.element = element;
+      value.width = static_cast<std::uint8_t>(info_of(*element).size);
+    }
+    for (const OtherStorage& s : other_storages)
+      if (s.name == name) value.global = PickleGlobal::storage, value.width = s.width;
   }
-  throw_error("pickle: the global {} at byte {} is refused: {}", printable(full), at,
-              reason_for(module, name));
+  return heap.make(std::move(value));
 }
 
-PickleValue* call_global(PickleHeap& heap, const PickleValue& function, const PickleValue& arguments,
-                         std::size_t at) {
+PickleValue* call_global(PickleHeap& heap, const PickleValue& function, const PickleValue& arguments) {
   const auto& a = arguments.items;
+  if (function.kind != Kind::global || arguments.kind != Kind::tuple) return opaque(heap, describe(function));
   switch (function.global) {
-    case PickleGlobal::ordered_dict: {
-      // Empty, or (Python 2) from a list of pairs.
-      PickleValue dict{.kind = Kind::dict};
-      REPRISE_CHECK(a.empty() || (a.size() == 1 && a[0]->kind == Kind::list),
-                    "pickle: the OrderedDict at byte {} has unexpected arguments", at);
-      if (a.empty()) return heap.make(std::move(dict));
-      for (const PickleValue* pair : a[0]->items) {
-        REPRISE_CHECK((pair->kind == Kind::list || pair->kind == Kind::tuple) && pair->items.size() == 2,
-                      "pickle: the OrderedDict at byte {} is not made of pairs", at);
-        dict.items.insert(dict.items.end(), pair->items.begin(), pair->items.end());
-      }
-      return heap.make(std::move(dict));
-    }
+    case PickleGlobal::dictionary:
+      return make_dictionary(heap, function.text, a);
     case PickleGlobal::rebuild_tensor:
-      return rebuild_tensor(heap, arguments, at);
-    case PickleGlobal::rebuild_parameter:
+    case PickleGlobal::rebuild_tensor_v3:
+      return rebuild_tensor(heap, a, function.global == PickleGlobal::rebuild_tensor_v3);
+    case PickleGlobal::rebuild_subclass:
+      if (a.size() != 4 || a[0]->kind != Kind::global || a[0]->global == PickleGlobal::rebuild_subclass ||
+          !only_attributes(*a[3]))
+        break;
+      return call_global(heap, *a[0], *a[2]);
     case PickleGlobal::parameter:
-      if (a.empty() && function.global == PickleGlobal::parameter)
-        return heap.make({.kind = Kind::parameter});
-      REPRISE_CHECK(!a.empty() && a[0]->kind == Kind::tensor,
-                    "pickle: the parameter at byte {} is not a tensor", at);
+      if (a.empty()) return heap.make({.kind = Kind::parameter});
+      [[fallthrough]];
+    case PickleGlobal::rebuild_parameter:
+      if (a.empty() || (a[0]->kind != Kind::tensor && a[0]->kind != Kind::opaque)) break;
+      if (a.size() > 3 && !only_attributes(*a[3])) break;
       return heap.make(*a[0]);
-    case PickleGlobal::inert:
-      return heap.make({.kind = Kind::inert, .text = function.text});
     case PickleGlobal::storage:
-    case PickleGlobal::unsupported_storage:
+    case PickleGlobal::opaque:
       break;
   }
-  throw_error("pickle: {} is called at byte {}, which a state dict does not do", function.text, at);
+  return opaque(heap, function.text);
 }
 
-// A dictionary's attributes (such as _metadata) are dropped. A parameter of PyTorch 0.1 gets its tensor here:
-// (data, gradient, hooks, requires_grad, volatile).
-void build_object(PickleValue& object, const PickleValue& state, std::size_t at) {
-  if (object.kind == Kind::dict || object.kind == Kind::inert || object.kind == Kind::tensor) return;
-  REPRISE_CHECK(object.kind == Kind::parameter && state.kind == Kind::tuple && state.items.size() == 5 &&
-                    state.items[0]->kind == Kind::tensor,
-                "pickle: {} gets a state at byte {}, which a state dict does not do", describe(object), at);
-  object = PickleValue(*state.items[0]);
+// Takes the place of __setstate__. The attributes of a dictionary (such as _metadata) or a tensor
+// are dropped; any other state would replace a tensor's values. A parameter of PyTorch 0.1 gets its
+// tensor here: (data, gradient, hooks, requires_grad, volatile).
+void build_object(PickleValue& object, const PickleValue& state) {
+  if (object.kind == Kind::parameter && state.kind == Kind::tuple && state.items.size() == 5 &&
+      state.items[0]->kind == Kind::tensor)
+    object = PickleValue(*state.items[0]);
+  else if (object.kind == Kind::opaque && is_module_state(state))
+    object.text = fmt::format("a whole module ({})", object.text);
+  else if (object.kind == Kind::tensor && !only_attributes(state))
+    object = PickleValue{.kind = Kind::opaque, .text = "a tensor with a state of its own"};
 }
 
-// ('storage', type, key, location, elements[, view]), or a key of heap.known.
+// The id is ('storage', type, key, location, elements[, view]), or a key of heap.known.
 PickleValue* load_persistent(PickleHeap& heap, const PickleValue& id, std::size_t at) {
   if ((id.kind == Kind::text && id.text.size() <= limits::pickle_name_bytes) || id.kind == Kind::integer) {
     const std::string key = id.kind == Kind::text ? id.text : std::to_string(id.integer);
@@ -152,24 +207,26 @@ PickleValue* load_persistent(PickleHeap& heap, const PickleValue& id, std::size_
   const auto& a = id.items;
   REPRISE_CHECK(id.kind == Kind::tuple && !a.empty() && a[0]->kind == Kind::text,
                 "pickle: the persistent id at byte {} is {}", at, describe(id));
-  REPRISE_CHECK(
-      a[0]->text != "module",
-      "pickle: the file holds a whole module (byte {}), not a state dict; save model.state_dict() instead",
-      at);
-  REPRISE_CHECK(
-      a[0]->text == "storage" && (a.size() == 5 || a.size() == 6) && a[1]->kind == Kind::global &&
-          (a[1]->global == PickleGlobal::storage || a[1]->global == PickleGlobal::unsupported_storage) &&
-          a[2]->kind == Kind::text && a[2]->text.size() <= limits::pickle_name_bytes && is_integer(a[4]),
-      "pickle: the persistent id at byte {} is not a storage", at);
-  REPRISE_CHECK(a.size() == 5 || a[5]->kind == Kind::none,
-                "pickle: the storage at byte {} is a view of another, which is not supported", at);
-  PickleValue storage{
-      .kind = Kind::storage, .element = a[1]->element, .integer = a[4]->integer, .text = a[2]->text};
-  REPRISE_CHECK(storage.integer >= 0, "pickle: the storage at byte {} has {} elements", at, storage.integer);
+  // ('module', class, source's file, source), as whole modules had it before PyTorch 1.6.
+  if (a[0]->text == "module" && a.size() > 1 && a[1]->kind == Kind::global) return a[1];
+  REPRISE_CHECK(a[0]->text == "storage" && (a.size() == 5 || a.size() == 6) && a[1]->kind == Kind::global &&
+                    a[2]->kind == Kind::text && a[2]->text.size() <= limits::pickle_name_bytes &&
+                    a[4]->kind == Kind::integer && a[4]->integer >= 0,
+                "pickle: the persistent id at byte {} is not a storage", at);
+  PickleValue storage{.kind = Kind::storage,
+                      .element = a[1]->element,
+                      .width = a[1]->width,
+                      .integer = a[4]->integer,
+                      .text = a[2]->text,
+                      .items = {a[1]}};
   const auto [place, is_new] = heap.storages.try_emplace(storage.text, nullptr);
-  if (is_new) return place->second = heap.make(std::move(storage));
-  REPRISE_CHECK(place->second->element == storage.element && place->second->integer == storage.integer,
-                "pickle: the storage {} is described in two ways (byte {})", printable(storage.text), at);
+  if (is_new)
+    place->second = heap.make(std::move(storage));
+  else
+    REPRISE_CHECK(place->second->items[0]->text == a[1]->text && place->second->integer == a[4]->integer,
+                  "pickle: the storage {} is described in two ways (byte {})", printable(a[2]->text), at);
+  // A part of another storage, as PyTorch had it before 0.4.
+  if (a.size() == 6 && a[5]->kind != Kind::none) return opaque(heap, "a view of a storage");
   return place->second;
 }
 

@@ -14,6 +14,8 @@ struct Signature {
 };
 
 using namespace std::string_view_literals;
+constexpr std::string_view pickle =
+    "it looks like a pickle that torch.save did not write; save its tensors with torch.save";
 constexpr Signature signatures[] = {
     {"\x89PNG\r\n\x1a\n", "it looks like a PNG image"},
     {"\xff\xd8\xff", "it looks like a JPEG image"},
@@ -34,11 +36,18 @@ constexpr Signature signatures[] = {
      "ELF",
      "it looks like a program"},
     {"%PDF", "it looks like a PDF document"},
-    {"\x80\x02"sv, "it looks like a pickle that torch.save did not write"},
-    {"\x80\x03"sv, "it looks like a pickle that torch.save did not write"},
-    {"\x80\x04"sv, "it looks like a pickle that torch.save did not write"},
-    {"\x80\x05"sv, "it looks like a pickle that torch.save did not write"},
+    {"\x80\x02"sv, pickle},
+    {"\x80\x03"sv, pickle},
+    {"\x80\x04"sv, pickle},
+    {"\x80\x05"sv, pickle},
 };
+
+// Recognises a protobuf whose first fields are ONNX's: ir_version (a small number), then the
+// producer's name, its version, the domain or the graph.
+bool is_onnx(std::string_view s) {
+  return s.size() > 4 && s[0] == 0x08 && s[1] > 0 && s[1] < 0x20 &&
+         (s[2] == 0x12 || s[2] == 0x1a || s[2] == 0x22 || s[2] == 0x3a);
+}
 
 bool is_text(std::string_view s) {
   return std::all_of(s.begin(), s.end(), [](char c) {
@@ -61,6 +70,8 @@ std::string describe_content(std::span<const std::byte> bytes) {
                                std::min<std::size_t>(bytes.size(), 512));
   for (const Signature& s : signatures)
     if (start.starts_with(s.start)) return std::string(s.meaning);
+  if (is_onnx(start))
+    return "it looks like an ONNX model; save the state dict of the PyTorch model that it was exported from";
   if (is_text(start)) {
     if (is_html(start)) return "it is an HTML page (a failed download?)";
     return fmt::format("it is text, beginning with \"{}\"", printable(start.substr(0, 40)));

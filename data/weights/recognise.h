@@ -1,4 +1,4 @@
-// What a file that is no weight file looks like, for the message. Internal to data/weights.
+// Says in messages what a file is that is no weight file. Internal to data/weights.
 #pragma once
 
 #include <cstddef>
@@ -8,10 +8,11 @@
 
 namespace reprise::data {
 
-// "it looks like a PNG image", "it is empty", …
+// Describes the content: "it looks like a PNG image", "it is empty", …
 std::string describe_content(std::span<const std::byte> bytes);
 
-// Text from a file, safe to print: control bytes and bytes above 126 as \xNN, at most 80 characters.
+// Escapes text of a file, so that it is safe to print: control bytes and bytes above 126 become
+// \xNN. At most 80 characters.
 std::string printable(std::string_view text);
 
 }  // namespace reprise::data

@@ -75,7 +75,8 @@ Entry parse_entry(const std::string& name, const json& value) {
   return e;
 }
 
-// In the order of their bytes, which must follow one another without gap or overlap to the file's end.
+// In the order of their bytes, which must follow one another without gap or overlap to the file's
+// end.
 void check_tiling(std::vector<Entry>& entries, std::uint64_t available) {
   std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
@@ -90,17 +91,16 @@ void check_tiling(std::vector<Entry>& entries, std::uint64_t available) {
                 available, at > available ? "it is cut short" : "something follows");
 }
 
+void leave_unread(const Entry& e, const std::string& why, WeightFile& file) {
+  file.unread.emplace(e.name, why);
+  file.skipped.push_back(fmt::format("{}: {}", e.name, why));
+}
+
 void read_entry(const Entry& e, std::span<const std::byte> bytes, WeightFile& file) {
   const auto type = element_type_of_safetensors(e.dtype);
-  if (!type) {
-    file.skipped.push_back(fmt::format("{}: elements of type {} are not supported", e.name, e.dtype));
-    return;
-  }
-  if (e.dims.size() > Shape::max_rank) {
-    file.skipped.push_back(
-        fmt::format("{}: {} dimensions, more than {}", e.name, e.dims.size(), Shape::max_rank));
-    return;
-  }
+  if (!type) return leave_unread(e, fmt::format("elements of type {} are not supported", e.dtype), file);
+  if (e.dims.size() > Shape::max_rank)
+    return leave_unread(e, fmt::format("{} dimensions, more than {}", e.dims.size(), Shape::max_rank), file);
   const ElementInfo& element = info_of(*type);
   const Shape shape(e.dims);
   const auto count = static_cast<std::uint64_t>(shape.numel());

@@ -1,5 +1,5 @@
-// The safetensors format: u64 length of the header, a JSON header, the tensors' bytes. Internal to
-// data/weights.
+// Reads the safetensors format: the header's length (u64), the header (JSON), the tensors' bytes.
+// Internal to data/weights.
 #pragma once
 
 #include <cstddef>
@@ -9,9 +9,9 @@
 
 namespace reprise::data {
 
-// Whether the file begins like one.
+// Returns whether the file begins like a safetensors file.
 bool is_safetensors(std::span<const std::byte> bytes);
-// Fills tensors, metadata, skipped, converted.
+// Fills tensors, metadata, unread, skipped and converted.
 void read_safetensors(std::span<const std::byte> bytes, WeightFile& file);
 
 }  // namespace reprise::data

@@ -12,8 +12,38 @@ namespace {
 using Kind = PickleValue::Kind;
 
 // Storages may be shared (tied weights), so tensors may take somewhat more than the file.
-std::uint64_t budget(std::span<const std::byte> bytes) {
-  return bytes.size() * std::uint64_t{8};
+std::uint64_t budget(std::uint64_t file_bytes) {
+  return file_bytes * 8;
+}
+
+// The folder in the archive where data.pkl lies, with its slash. Throws Error for archives of
+// another kind, naming it.
+std::string folder_of_pickle(const std::vector<std::string>& names) {
+  constexpr std::string_view pickle = "data.pkl";
+  std::vector<std::string> folders;
+  for (const std::string& name : names) {
+    const auto is = [&](std::string_view file) {
+      return name == file || (name.ends_with(file) && name[name.size() - file.size() - 1] == '/');
+    };
+    REPRISE_CHECK(!is("serialized_exported_program.json") && !is("archive_format"),
+                  "the file is an exported program (.pt2, it has {}), not a state dict; save "
+                  "torch.export.load(FILE).state_dict with torch.save instead",
+                  printable(name));
+    REPRISE_CHECK(!is("constants.pkl") && name.find("/code/") == std::string::npos,
+                  "the file is a TorchScript archive (it has {}), not a state dict; save "
+                  "torch.jit.load(FILE).state_dict() with torch.save instead",
+                  printable(name));
+    REPRISE_CHECK(name.find(".data/extern_modules") == std::string::npos,
+                  "the file is a package of torch.package (it has {}), not a state dict; save "
+                  "model.state_dict() with torch.save instead",
+                  printable(name));
+    if (is(pickle)) folders.push_back(name.substr(0, name.size() - pickle.size()));
+  }
+  REPRISE_CHECK(folders.size() == 1,
+                "not a weight file: a zip archive with {} entries named data.pkl; torch.save writes one{}",
+                folders.size(),
+                names.empty() ? "" : fmt::format("; its first entry is {}", printable(names[0])));
+  return folders[0];
 }
 
 constexpr std::int64_t legacy_protocol = 1001;
@@ -42,20 +72,9 @@ StorageBytes lookup(const std::map<std::string, std::span<const std::byte>>& dat
 
 }  // namespace
 
-void read_torch_zip(std::span<const std::byte> bytes, WeightFile& file) {
-  const ZipReader zip(bytes);
-  std::string prefix;
-  int found = 0;
-  for (const std::string& name : zip.names()) {
-    REPRISE_CHECK(!name.ends_with("/constants.pkl") && name.find("/code/") == std::string::npos,
-                  "the file is a TorchScript archive (it has {}), not a state dict", printable(name));
-    if (!name.ends_with("/data.pkl")) continue;
-    prefix = name.substr(0, name.size() - std::string_view("data.pkl").size());
-    ++found;
-  }
-  REPRISE_CHECK(found == 1,
-                "not a weight file: a zip archive with {} entries named data.pkl; torch.save writes one",
-                found);
+void read_torch_zip(std::span<const std::byte> bytes, const ChooseStateDict& choose, WeightFile& file) {
+  ZipReader zip(bytes);
+  const std::string prefix = folder_of_pickle(zip.names());
   if (zip.contains(prefix + "byteorder")) {
     const auto order = zip.read(prefix + "byteorder");
     const std::string_view text(reinterpret_cast<const char*>(order.data()), order.size());
@@ -78,7 +97,7 @@ void read_torch_zip(std::span<const std::byte> bytes, WeightFile& file) {
     }
     return place->second;
   };
-  collect_tensors(*root, storage_bytes, budget(bytes), file);
+  collect_tensors(*root, storage_bytes, budget(bytes.size()) + zip.inflated_bytes(), choose, file);
 }
 
 bool is_torch_legacy(std::span<const std::byte> bytes) {
@@ -88,7 +107,7 @@ bool is_torch_legacy(std::span<const std::byte> bytes) {
   return start.find(magic) != std::string_view::npos;
 }
 
-void read_torch_legacy(std::span<const std::byte> bytes, WeightFile& file) {
+void read_torch_legacy(std::span<const std::byte> bytes, const ChooseStateDict& choose, WeightFile& file) {
   PickleHeap heap;
   std::size_t position = 0;
   const PickleValue* first = run_pickle(bytes, position, heap);
@@ -108,19 +127,17 @@ void read_torch_legacy(std::span<const std::byte> bytes, WeightFile& file) {
     const std::string key = text_of(*item);
     const auto storage = heap.storages.find(key);
     REPRISE_CHECK(storage != heap.storages.end(), "the storage {} belongs to no tensor", printable(key));
-    REPRISE_CHECK(storage->second->element.has_value(),
-                  "the storage {} holds complex numbers, which are not supported", printable(key));
     REPRISE_CHECK(data.emplace(key, take_storage(r, *storage->second)).second, "the storage {} comes twice",
                   printable(key));
   }
   REPRISE_CHECK(r.left() == 0, "{} bytes follow the last storage", r.left());
-  collect_tensors(*root, lookup(data), budget(bytes), file);
+  collect_tensors(*root, lookup(data), budget(bytes.size()), choose, file);
 }
 
 namespace {
 
-// The tar form's members `storages` and `tensors` are a count and then as many records, each a pickle
-// followed by raw numbers.
+// The tar form's members `storages` and `tensors` are a count and then as many records, each a
+// pickle followed by raw numbers.
 std::int64_t record_count(std::span<const std::byte> member, std::size_t& position, PickleHeap& heap) {
   const PickleValue* count = run_pickle(member, position, heap);
   REPRISE_CHECK(count->kind == Kind::integer && count->integer >= 0, "a number of records is {}",
@@ -136,8 +153,8 @@ const std::vector<PickleValue*>& next_record(std::span<const std::byte> member, 
   return record->items;
 }
 
-// (key, location, type), the number of elements, the elements; at the end a list of views, which must be
-// empty.
+// (key, location, type), the number of elements, the elements; at the end a list of views, which
+// must be empty.
 std::map<std::string, std::span<const std::byte>> read_tar_storages(std::span<const std::byte> member,
                                                                     PickleHeap& heap) {
   std::map<std::string, std::span<const std::byte>> data;
@@ -149,8 +166,12 @@ std::map<std::string, std::span<const std::byte>> read_tar_storages(std::span<co
                   "the storage {} is of type {}", printable(key), describe(*record[2]));
     const auto count = ByteReader(member, "storages", position).number<std::int64_t>();
     REPRISE_CHECK(count >= 0, "the storage {} has {} elements", printable(key), count);
-    auto* storage =
-        heap.make({.kind = Kind::storage, .element = record[2]->element, .integer = count, .text = key});
+    auto* storage = heap.make({.kind = Kind::storage,
+                               .element = record[2]->element,
+                               .width = record[2]->width,
+                               .integer = count,
+                               .text = key,
+                               .items = {record[2]}});
     ByteReader r(member, "storages", position);
     REPRISE_CHECK(heap.storages.emplace(key, storage).second, "the storage {} comes twice", printable(key));
     data.emplace(key, take_storage(r, *storage));
@@ -183,8 +204,11 @@ void read_tar_tensors(std::span<const std::byte> member, PickleHeap& heap) {
     };
     PickleValue *sizes = numbers(), *strides = numbers();
     const auto offset = r.number<std::int64_t>();
-    auto* tensor =
-        heap.make({.kind = Kind::tensor, .integer = offset, .items = {storage->second, sizes, strides}});
+    auto* tensor = heap.make({.kind = Kind::tensor,
+                              .element = storage->second->element,
+                              .integer = offset,
+                              .text = describe(*record[2]),
+                              .items = {storage->second, sizes, strides}});
     REPRISE_CHECK(heap.known.emplace(key, tensor).second, "the tensor {} comes twice", printable(key));
     position = r.position();
   }
@@ -193,7 +217,7 @@ void read_tar_tensors(std::span<const std::byte> member, PickleHeap& heap) {
 
 }  // namespace
 
-void read_torch_tar(std::span<const std::byte> bytes, WeightFile& file) {
+void read_torch_tar(std::span<const std::byte> bytes, const ChooseStateDict& choose, WeightFile& file) {
   const auto members = read_tar(bytes);
   for (const char* name : {"sys_info", "pickle", "tensors", "storages"})
     REPRISE_CHECK(members.contains(name),
@@ -208,7 +232,7 @@ void read_torch_tar(std::span<const std::byte> bytes, WeightFile& file) {
   const auto pickle = members.at("pickle");
   const PickleValue* root = run_pickle(pickle, position, heap);
   REPRISE_CHECK(position == pickle.size(), "pickle: something follows its end at byte {}", position);
-  collect_tensors(*root, lookup(data), budget(bytes), file);
+  collect_tensors(*root, lookup(data), budget(bytes.size()), choose, file);
 }
 
 }  // namespace reprise::data

@@ -10,16 +10,19 @@
 
 namespace reprise::data {
 
-// The bytes of a storage, exactly as many as it says; asked for once for each tensor on it.
+// Returns the bytes of a storage, exactly bytes_of(storage). Called once for each tensor on the
+// storage.
 using StorageBytes = std::function<std::span<const std::byte>(const PickleValue& storage)>;
 
-// How many bytes a storage of supported elements takes. Throws Error on overflow.
+// Returns how many bytes a storage takes. Throws Error where its elements have an unknown size, or
+// on overflow.
 std::uint64_t bytes_of(const PickleValue& storage);
 
-// Finds the state dict under `root` and fills tensors, section, skipped and converted. `max_bytes` caps what
-// the tensors together may take, in the file's types.
+// Finds every dictionary of tensors under `root`, at any depth, and reads all of them. Puts the one
+// that `choose` returns into `file`; without `choose`, the only one. `max_bytes` caps the tensors
+// together, in the file's types: a tensor that goes beyond is left unread.
 void collect_tensors(const PickleValue& root, const StorageBytes& storage_bytes, std::uint64_t max_bytes,
-                     WeightFile& file);
+                     const ChooseStateDict& choose, WeightFile& file);
 
 // Checks what sys_info says: the protocol and the byte order.
 void check_system(const PickleValue& system);

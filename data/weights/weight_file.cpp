@@ -15,19 +15,19 @@
 namespace reprise::data {
 namespace {
 
-void read_any(std::span<const std::byte> bytes, WeightFile& file) {
+void read_any(std::span<const std::byte> bytes, const ChooseStateDict& choose, WeightFile& file) {
   if (is_safetensors(bytes)) {
     file.format = "safetensors";
     read_safetensors(bytes, file);
   } else if (is_zip(bytes)) {
     file.format = "pth-zip";
-    read_torch_zip(bytes, file);
+    read_torch_zip(bytes, choose, file);
   } else if (is_tar(bytes)) {
     file.format = "pth-tar";
-    read_torch_tar(bytes, file);
+    read_torch_tar(bytes, choose, file);
   } else if (is_torch_legacy(bytes)) {
     file.format = "pth-legacy";
-    read_torch_legacy(bytes, file);
+    read_torch_legacy(bytes, choose, file);
   } else {
     throw_error("not a weight file: {}; expected safetensors or a state dict of torch.save (.pth, .pt, .th)",
                 describe_content(bytes));
@@ -36,18 +36,19 @@ void read_any(std::span<const std::byte> bytes, WeightFile& file) {
 
 }  // namespace
 
-const Tensor* WeightFile::find(std::string_view name) const {
+const Tensor* StateDict::find(std::string_view name) const {
   const auto found =
       std::find_if(tensors.begin(), tensors.end(), [&](const NamedTensor& t) { return t.name == name; });
   return found == tensors.end() ? nullptr : &found->tensor;
 }
 
-WeightFile parse_weights(std::span<const std::byte> bytes, const std::string& name) {
+WeightFile parse_weights(std::span<const std::byte> bytes, const std::string& name,
+                         const ChooseStateDict& choose) {
   const ErrorScope scope("file", name);
   WeightFile file;
   file.path = name;
   try {
-    read_any(bytes, file);
+    read_any(bytes, choose, file);
   } catch (const std::bad_alloc&) {
     throw_error("not enough memory for the tensors of this file");
   }
@@ -55,8 +56,8 @@ WeightFile parse_weights(std::span<const std::byte> bytes, const std::string& na
   return file;
 }
 
-WeightFile read_weights(const std::string& path) {
-  return parse_weights(read_file(path), path);
+WeightFile read_weights(const std::string& path, const ChooseStateDict& choose) {
+  return parse_weights(read_file(path), path, choose);
 }
 
 }  // namespace reprise::data

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "data/image/checksums.h"
+#include "data/image/stb_decode.h"
 #include "data/io/byte_reader.h"
+#include "data/limits.h"
 #include "data/weights/recognise.h"
 
 namespace reprise::data {
@@ -122,7 +124,8 @@ bool is_zip(std::span<const std::byte> bytes) {
   return signature == local_signature || signature == end_signature;
 }
 
-ZipReader::ZipReader(std::span<const std::byte> bytes) {
+ZipReader::ZipReader(std::span<const std::byte> bytes)
+    : inflated_left_(std::max(limits::inflated_bytes, limits::inflated_ratio * bytes.size())) {
   const Directory directory = find_directory(bytes);
   const auto before = bytes.first(static_cast<std::size_t>(directory.offset));
   ByteReader r(bytes.subspan(before.size(), static_cast<std::size_t>(directory.size)),
@@ -132,7 +135,7 @@ ZipReader::ZipReader(std::span<const std::byte> bytes) {
     const CentralEntry e = read_central(r);
     const auto data = locate(before, e);
     extents.emplace_back(e.offset, static_cast<std::uint64_t>(data.data() - bytes.data()) + data.size());
-    REPRISE_CHECK(entries_.emplace(e.name, Entry{data, e.crc, e.method}).second,
+    REPRISE_CHECK(entries_.emplace(e.name, Entry{data, e.crc, e.method, e.size}).second,
                   "zip archive: {} comes twice", printable(e.name));
   }
   REPRISE_CHECK(r.left() == 0, "zip archive: {} bytes too many in the directory", r.left());
@@ -148,14 +151,42 @@ std::vector<std::string> ZipReader::names() const {
   return names;
 }
 
-std::span<const std::byte> ZipReader::read(const std::string& name) const {
+// Memory is taken only after the declared size was found possible (deflate shrinks at most 1032
+// times) and within the limit; the inflater writes no byte beyond it. stb_image's, which this
+// library has for PNG already: it fills a buffer of a given size and takes no memory itself.
+std::span<const std::byte> ZipReader::inflate(const std::string& name, const Entry& entry) {
+  REPRISE_CHECK(entry.method == 8,
+                "zip archive: {} is compressed by method {}; stored and deflated entries are read",
+                printable(name), entry.method);
+  const auto [place, is_new] = inflated_.try_emplace(name);
+  if (!is_new) return place->second;
+  REPRISE_CHECK(entry.size / 1032 <= entry.bytes.size(),
+                "zip archive: {} cannot have {} bytes: {} are packed", printable(name), entry.size,
+                entry.bytes.size());
+  REPRISE_CHECK(entry.size <= inflated_left_,
+                "zip archive: {} would take {} bytes, too many for a file of this size; save it again with "
+                "torch.save, which does not compress",
+                printable(name), entry.size);
+  inflated_left_ -= entry.size;
+  place->second.resize(static_cast<std::size_t>(entry.size));
+  REPRISE_CHECK(stb_inflate_raw(entry.bytes, place->second), "zip archive: {} cannot be inflated",
+                printable(name));
+  return place->second;
+}
+
+std::uint64_t ZipReader::inflated_bytes() const {
+  std::uint64_t sum = 0;
+  for (const auto& [name, entry] : entries_)
+    if (entry.method != 0) sum += std::min(entry.size, inflated_left_ - std::min(sum, inflated_left_));
+  return sum;
+}
+
+std::span<const std::byte> ZipReader::read(const std::string& name) {
   const auto found = entries_.find(name);
   REPRISE_CHECK(found != entries_.end(), "zip archive: no entry {}", printable(name));
-  const auto& [bytes, crc, method] = found->second;
-  REPRISE_CHECK(method == 0,
-                "zip archive: {} is compressed (method {}); torch.save stores its entries as they are",
-                printable(name), method);
-  REPRISE_CHECK(crc32(bytes) == crc, "zip archive: {} is damaged: its CRC-32 does not match",
+  const Entry& entry = found->second;
+  const auto bytes = entry.method == 0 ? entry.bytes : inflate(name, entry);
+  REPRISE_CHECK(crc32(bytes) == entry.crc, "zip archive: {} is damaged: its CRC-32 does not match",
                 printable(name));
   return bytes;
 }

@@ -10,21 +10,23 @@
 
 namespace reprise {
 
-// Marks a leaf, so that backward() leaves a gradient in it; `on = false` drops mark and gradient.
-// Throws Error for an op's result, and for marking a tensor that is not floating or is sealed.
+// Marks a leaf, so that backward() leaves a gradient in it. `on = false` removes mark and gradient.
+// Throws Error if the tensor is an op's result, or would be marked but is sealed or not floating.
 REPRISE_API void set_requires_grad(const Tensor& leaf, bool on = true);
 // Returns whether gradients flow to t: a marked leaf, or the result of a recorded op.
 REPRISE_API bool requires_grad(const Tensor& t);
 
-// Returns the gradient that backward() left in a leaf, or in a result after retain_grad(), if any.
+// Returns the gradient that backward() left in a leaf, or in a result after retain_grad().
+// Undefined if there is none. Do not write to it: several leaves may share its memory.
 REPRISE_API Tensor grad(const Tensor& leaf);
-REPRISE_API void clear_grad(const Tensor& leaf);  // else the next backward() adds to the gradient
-// Makes the next backward() leave the gradient in this result of an op too, if one flows to it.
+// Drops the gradient. Without this call the next backward() adds to it.
+REPRISE_API void clear_grad(const Tensor& leaf);
+// Makes backward() leave the gradient in this op's result too. Does nothing if none flows to it.
 REPRISE_API void retain_grad(const Tensor& result);
 
 // Computes d(loss)/d(leaf) for every marked leaf that led to `root`, and adds it to the leaf's
-// gradient. `root_gradient` is d(loss)/d(root), with root's shape and dtype. It may be left out if
-// root has one element, and is then 1. Frees the record on the way. Throws Error if no gradient
+// gradient. `root_gradient` is d(loss)/d(root), with root's shape and dtype; if root has one
+// element, the default is 1. Frees the record on the way. Throws Error if no gradient
 // flows to root, if part of the record was freed before, or if a saved tensor was written to.
 REPRISE_API void backward(const Tensor& root, const Tensor& root_gradient = {});
 

@@ -11,8 +11,8 @@ namespace reprise {
 
 struct GradCheckOptions {
   double step = 1e-5;              // each element is moved by +step and by -step
-  double tolerance = 1e-6;         // allowed error / the input's largest gradient (at least 0.01)
-  std::int64_t max_elements = 64;  // checked per input; of a larger input as many are sampled
+  double tolerance = 1e-6;         // allowed error / max(the input's largest gradient, 0.01)
+  std::int64_t max_elements = 64;  // checked per input; a larger input is sampled
 };
 
 struct GradCheckResult {
@@ -21,9 +21,9 @@ struct GradCheckResult {
   std::string report;  // one line per input: its worst element with both gradients
 };
 
-// Checks f's gradient for every input marked with set_requires_grad, and returns the largest error.
-// Weights f's result with fixed random numbers, so that errors do not cancel. Works on copies
-// of the inputs. Throws Error if no input is marked, or a marked input is not f64 on ref.
+// Checks f's gradient for every input marked with set_requires_grad. Calls f twice for each checked
+// element. Weights f's result with fixed random numbers, so that errors do not cancel. Works on
+// copies of the inputs. Throws Error if no input is marked, or a marked input is not f64 on ref.
 REPRISE_API GradCheckResult check_gradients(const std::function<Tensor(const std::vector<Tensor>&)>& f,
                                             const std::vector<Tensor>& inputs,
                                             const GradCheckOptions& options = {});

@@ -29,9 +29,10 @@ class REPRISE_API Needs {
  public:
   bool operator[](std::size_t i) const { return wanted_[i]; }
   std::size_t size() const { return wanted_.size(); }
-  // For an op that can add its gradient of input i in place. Hands over the sum of the gradients
-  // that other uses of the input have given so far; the op adds its own to the sum and returns
-  // the sum. Returns an undefined tensor if there is none, or if something else shares its memory.
+  // For an op that can add its gradient of input i in place. Returns the sum of the gradients that
+  // other uses of the input have given so far. The op then adds its own gradient to the sum and
+  // gives the sum as its gradient of input i. Returns an undefined tensor if there is no sum yet,
+  // or if something else shares the sum's memory.
   Tensor take_sum(std::size_t i) const;
 
   // For backward() only. `sum` may be null.
@@ -42,7 +43,7 @@ class REPRISE_API Needs {
   std::vector<Tensor*> sums_;
 };
 // An op's backward: takes dy = d(loss)/d(output), returns one gradient per input,
-// with the input's shape and dtype. Where needs[i] is false it may be undefined.
+// with the input's shape and dtype. Gradient i may be undefined if needs[i] is false.
 // The function must not write to dy, but may return it.
 using BackwardFunction = std::function<std::vector<Tensor>(const Tensor& dy, const Needs& needs)>;
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/base/check.h"
+#include "engine/base/env.h"
 #include "engine/base/gpu.h"
 
 namespace reprise {
@@ -45,6 +46,7 @@ class GpuPool : public BlockPool {
   GpuPool(int index, bool of_steps) : index_(index), of_steps_(of_steps) { gpu::require(index); }
 
  private:
+  bool exact() override { return exact_gpu_blocks(); }
   std::byte* fresh(std::size_t bytes) override {
     std::byte* p = gpu::allocate(index_, bytes);
     if (p != nullptr || !of_steps_) return p;
@@ -68,7 +70,9 @@ class GpuPool : public BlockPool {
 
 std::byte* BlockPool::take(std::size_t bytes) {
   const std::lock_guard lock(mutex_);
-  std::byte* p = bytes < smallest_piece ? take_small(bytes) : take_piece(round_up(bytes, page));
+  std::byte* p = exact()                  ? from_system(bytes)
+                 : bytes < smallest_piece ? take_small(bytes)
+                                          : take_piece(round_up(bytes, page));
   stats_.in_use += bytes;
   stats_.peak = std::max(stats_.peak, stats_.in_use);
   return p;
@@ -77,6 +81,7 @@ std::byte* BlockPool::take(std::size_t bytes) {
 void BlockPool::give(std::byte* p, std::size_t bytes) noexcept {
   const std::lock_guard lock(mutex_);
   stats_.in_use -= bytes;
+  if (exact()) return drop(p);
   if (bytes >= smallest_piece) return give_piece(p);
   try {
     small_[bytes].push_back(p);
@@ -203,6 +208,11 @@ void BlockPool::reset_peak() {
   stats_.peak = stats_.in_use;
 }
 
+bool exact_gpu_blocks() {
+  static const bool exact = env_flag("REPRISE_CUDA_EXACT");
+  return exact;
+}
+
 BlockPool& host_pool() {
   static HostPool* host = new HostPool;
   return *host;
@@ -220,6 +230,10 @@ BlockPool& gpu_pool(int index) {
   return gpu_pool(index, step_memory);
 }
 
+bool gpu::captures_steps() {
+  static const bool on = env_flag("REPRISE_GRAPH") && !exact_gpu_blocks();
+  return on;
+}
 gpu::StepMemory::StepMemory() : before_(std::exchange(step_memory, true)) {}
 gpu::StepMemory::~StepMemory() {
   step_memory = before_;

@@ -16,13 +16,14 @@ namespace reprise {
 
 // Small freed blocks are listed by size. Larger blocks are pieces of segments: a request takes the
 // smallest free piece that holds it and leaves the rest free; a freed piece merges with free
-// neighbours. So layers of different shapes can use the same memory. Steps of training repeat the
-// same requests: after the first ones the system is asked for nothing, and all pages are mapped.
+// neighbours. So tensors of different sizes can use the same memory. Steps of training repeat the
+// same requests, so after the first steps the pool asks the system for nothing more.
 // On a GPU all work runs in one stream, so a block can be reused before its last kernel has run.
 class BlockPool {
  public:
   virtual ~BlockPool() = default;
-  // Returns a block of at least `bytes`. Throws Error if there is too little memory.
+  // Returns a block of at least `bytes`, aligned to 64 bytes, which stays valid until give().
+  // Throws Error if there is too little memory.
   std::byte* take(std::size_t bytes);
   void give(std::byte* p, std::size_t bytes) noexcept;  // takes back a block; `bytes` as in take()
   void release();                                       // gives all free memory back to the system
@@ -32,7 +33,10 @@ class BlockPool {
  protected:
   // Returns whether free memory may not go back to the system now.
   virtual bool keeps() const { return false; }
-  // Gets memory from the system, or null; gives it back; writes the message for null.
+  // Whether every block is a fresh allocation, dropped when it is given back.
+  virtual bool exact() { return false; }
+  // fresh() returns memory from the system, or null; drop() gives it back. shortage() returns the
+  // message of the Error that take() throws after null.
   virtual std::byte* fresh(std::size_t bytes) = 0;
   virtual void drop(std::byte* p) noexcept = 0;
   virtual std::string shortage(std::size_t bytes, const MemoryStats& stats) = 0;
@@ -59,6 +63,10 @@ class BlockPool {
   std::set<std::pair<std::size_t, std::byte*>> free_;  // pieces, the smallest first
   MemoryStats stats_;
 };
+
+// Returns whether REPRISE_CUDA_EXACT is set: each block of a GPU is then one allocation of exactly its
+// bytes, so that compute-sanitizer sees an access past the end of a tensor.
+bool exact_gpu_blocks();
 
 // The pools are never destroyed, as static tensors may be destroyed after any other object.
 BlockPool& host_pool();

@@ -9,7 +9,8 @@
 
 namespace reprise {
 
-// A mistake of a user, a file or the data. what() names the argument, what was expected of it, and where.
+// A mistake of a user, a file or the data. what() names the argument and what was
+// expected of it, and ends with the context (ErrorScope).
 class REPRISE_API Error : public std::runtime_error {
  public:
   explicit Error(const std::string& message) : std::runtime_error(message) {}
@@ -21,8 +22,8 @@ class REPRISE_API InternalError : public std::logic_error {
   explicit InternalError(const std::string& message) : std::logic_error(message) {}
 };
 
-// While an instance lives, an error that a check throws in this thread ends with a line
-// of `what` and `value`: `ErrorScope scope("layer", "layer2.1.conv1");`. Inner scopes come first;
+// While an instance lives, every error of check.h that this thread throws ends with a line of
+// `what` and `value`: `ErrorScope scope("layer", "layer2.1.conv1");`. Inner scopes come first;
 // of several with the same `what` only the innermost is shown. Both texts must outlive the scope.
 class REPRISE_API ErrorScope {
  public:
@@ -40,7 +41,7 @@ class REPRISE_API ErrorScope {
 
 // Returns the lines of this thread's scopes; empty outside any scope.
 REPRISE_API std::string error_context();
-// Returns the value of the innermost scope with this <what>; empty if there is none.
+// Returns the value of the innermost scope with this `what`; empty if there is none.
 REPRISE_API std::string error_context_of(std::string_view what);
 
 }  // namespace reprise

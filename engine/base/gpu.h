@@ -1,6 +1,6 @@
 // The engine's interface to a GPU, without any CUDA header: devices, memory, copies.
-// kernels/cuda/ implements it. In a build without CUDA gpu_absent.cpp does: count() is 0,
-// all other calls throw Error. Pointers are device addresses, which the host must not follow.
+// kernels/cuda/ implements it, or gpu_absent.cpp in a build without CUDA: there count() is 0 and
+// calls with an index throw Error. Pointers are device addresses, which the host must not follow.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace reprise::gpu {
 
-// Returns how many GPUs can be used: 0 without a driver, a device, or in a build without CUDA.
+// Returns how many GPUs can be used; 0 if there is no driver or device, or no CUDA in this build.
 REPRISE_API int count();
 // Throws Error, which says why and what would help, if cuda:index cannot be used.
 REPRISE_API void require(int index);
@@ -23,6 +23,12 @@ REPRISE_API void synchronize(int index);
 // Sets the device on which this thread's kernels run.
 void select(int index);
 
+// Returns whether libraries compute convolutions and products. They choose algorithms by shape, so
+// an output's last bits may depend on the size of its batch.
+REPRISE_API bool chooses_by_shape();
+// Returns how many kernels and library calls this process has started, for benchmarks.
+REPRISE_API std::int64_t launches();
+
 // Returns memory from the driver, or null if there is too little. Only the pool calls this.
 std::byte* allocate(int index, std::size_t bytes);
 void release(int index, std::byte* p) noexcept;
@@ -32,15 +38,16 @@ struct Room {
 };
 REPRISE_API Room room(int index);
 
-// Copies and fills run in the order of the device's one stream. copy_in (from the host)
-// returns when `from` may change, copy_out (to the host) when `to` is filled.
+// Copies and fills run in the order of the device's one stream, and throw Error if CUDA fails.
+// copy_in (from the host) returns when `from` may change, copy_out (to the host) when `to` is
+// filled. The other two may return earlier.
 void copy_in(int index, void* to, const void* from, std::size_t bytes);
 void copy_out(int index, void* to, const void* from, std::size_t bytes);
 void copy_within(int index, void* to, const void* from, std::size_t bytes);
 void fill(int index, void* to, std::uint8_t byte, std::size_t bytes);
 
-// Copies device memory into an arena that kernels can only read: a write is a fault
-// that ends all work on the device. Sealed blocks share pages, so many small ones cost little.
+// Returns a copy of device memory in pages that kernels can only read: a write is a fault that
+// ends all work on the device. Sealed blocks share pages, so many small ones cost little.
 std::byte* seal(int index, const void* from, std::size_t bytes);
 void release_sealed(int index, std::byte* p) noexcept;
 
@@ -73,6 +80,10 @@ class REPRISE_API Graph {
   int index_;
   void* executable_ = nullptr;
 };
+
+// Returns whether training steps are to be captured: REPRISE_GRAPH, unless REPRISE_CUDA_EXACT frees
+// each tensor at once.
+REPRISE_API bool captures_steps();
 
 // TF32 rounds the operands of f32 products to 10 bits for the tensor cores, which changes results.
 // Off unless switched on here or by REPRISE_TF32.

@@ -7,7 +7,9 @@
 
 namespace reprise {
 
-REPRISE_API void log_line(std::string_view text);     // the text and a newline, in one write
+// Writes the text and a newline, in one write. Bytes that are not printable UTF-8, as names from
+// files may hold, become \xE9.
+REPRISE_API void log_line(std::string_view text);
 REPRISE_API void log_warning(std::string_view text);  // the same, after "warning: "
 
 }  // namespace reprise

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <cstdio>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -15,6 +14,7 @@
 #include <xmmintrin.h>
 #endif
 
+#include "engine/base/cgroup.h"
 #include "engine/base/check.h"
 #include "engine/base/env.h"
 
@@ -140,21 +140,12 @@ class Pool {
   bool stop_ = false;
 };
 
-int quota_of_cgroup() {
-  if (std::FILE* f = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {
-    long long quota = 0, period = 0;
-    const int fields = std::fscanf(f, "%lld %lld", &quota, &period);  // "max 100000" gives 0 fields
-    std::fclose(f);
-    if (fields == 2 && quota > 0 && period > 0) return static_cast<int>((quota + period - 1) / period);
-  }
-  return 1 << 20;
-}
-
 int count_from_machine() {
-  int affinity = static_cast<int>(std::thread::hardware_concurrency());
+  int count = static_cast<int>(std::thread::hardware_concurrency());
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) affinity = CPU_COUNT(&set);
-  return std::clamp(std::min(affinity, quota_of_cgroup()), 1, 256);
+  if (sched_getaffinity(0, sizeof set, &set) == 0) count = CPU_COUNT(&set);
+  if (const int granted = cpus_granted(cgroup_folders("cpu")); granted > 0) count = std::min(count, granted);
+  return std::clamp(count, 1, 256);
 }
 
 int machine_thread_count() {

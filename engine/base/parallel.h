@@ -27,14 +27,16 @@ class RangeFunction {
 
 // Calls f(begin, end) once for each chunk [0,grain), [grain,2*grain), … of [0,n), on any thread,
 // and returns when all are done. The chunks depend only on n and grain. If chunks throw,
-// rethrows the exception of the lowest one. Runs serially if called inside a chunk.
+// rethrows the exception of the first one in this order. Runs serially if called inside a chunk.
+// Calls of several threads run one after the other.
 REPRISE_API void parallel_for(std::int64_t n, std::int64_t grain, RangeFunction f);
 
 inline constexpr int most_threads = 1024;
 
 // The number of threads that parallel_for uses, including the caller's. The default
-// is REPRISE_THREADS; if that is 0, as many as the affinity mask and the cgroup's quota allow.
-// set_thread_count(0) restores the default; it throws Error outside 0..most_threads.
+// is REPRISE_THREADS; if that is 0, as many as the affinity mask and the cgroups' quotas allow.
+// set_thread_count(0) restores the default; do not call it inside a chunk. Both throw Error
+// if the number, or REPRISE_THREADS, is not in 0..most_threads.
 REPRISE_API int thread_count();
 REPRISE_API void set_thread_count(int threads);
 

@@ -1,5 +1,5 @@
-// Named, counted random streams: every number is a function of (seed, purpose, index)
-// and its position in the stream. So no number depends on what else was sampled, or when.
+// Named, counted random streams: every number is a function of (seed, purpose, index) and its
+// position in the stream. So no number depends on what other streams have sampled, or when.
 #pragma once
 
 #include <array>

@@ -27,6 +27,6 @@ class REPRISE_API Sha256 {
   std::uint64_t total_ = 0;
 };
 
-REPRISE_API std::string sha256_hex(std::span<const std::byte> bytes);
+REPRISE_API std::string sha256_hex(std::span<const std::byte> bytes);  // Sha256::hex() of the bytes
 
 }  // namespace reprise

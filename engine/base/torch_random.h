@@ -15,7 +15,7 @@ namespace reprise {
 
 // MT19937 (Matsumoto and Nishimura, 1998), used as PyTorch 2 uses it on AVX2 and AVX-512, where its
 // build has fused multiply-add. It is one sequence of 32-bit words, and every number depends on how
-// many words were taken before. Where PyTorch's numbers are not asked for, use RandomStream.
+// many words were taken before. Use RandomStream unless you need PyTorch's numbers.
 class REPRISE_API TorchGenerator {
  public:
   explicit TorchGenerator(std::uint64_t seed);  // as torch.manual_seed; uses the lower 32 bits
@@ -29,7 +29,7 @@ class REPRISE_API TorchGenerator {
   // As Tensor.normal_ in f32 (Box and Muller, 1958), from PyTorch's words.
   // Values differ from PyTorch's by the rounding of its vectorised logarithm and sine.
   void normal(std::span<float> values, double mean, double deviation);
-  // As torch.randperm(n): n - 1 words. Throws Error from n = 2^32 / 20 on: there PyTorch differs.
+  // As torch.randperm(n): n - 1 words. Throws Error from n = 2^32 / 20 on, where PyTorch differs.
   std::vector<std::int64_t> permutation(std::int64_t n);
 
   void discard(std::int64_t words) { engine_.discard(static_cast<unsigned long long>(words)); }

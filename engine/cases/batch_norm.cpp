@@ -19,6 +19,7 @@ const OpCases batch_norm("batch_norm",
                              "x=6x5x4x3",
                              "x=3x3x7x35",
                              "x=2x7x5x19 eps=0.1",
+                             "x=7x24",                // vectors of channels
                              "x=2x7x5x3 shift=1000",  // the mean is far larger than the deviation
                              "x=2x28x28x64",          // real networks
                              "x=3x14x14x256",

@@ -154,6 +154,11 @@ const OpCases depthwise("depthwise_conv2d",
                             "x=2x7x5x35 w=1x1x35",
                             "x=2x9x6x35 w=1x1x35 stride=2",
                             "x=2x17x14x3 w=7x7x3 stride=2 pad=3",
+                            "x=2x19x5x8 w=3x3x8 pad=1",  // vectors of channels: other paddings, strips
+                            "x=3x6x7x24 w=3x3x24",
+                            "x=2x5x6x8 w=3x3x8 pad=2x0",
+                            "x=1x2x3x16 w=3x3x16 pad=3x2",
+                            "x=2x9x7x12 w=3x3x12 pad=1",
                             "x=2x28x28x64 w=3x3x64 pad=1",  // real networks
                             "x=3x14x14x256 w=3x3x256 pad=1",
                             "x=2x7x7x512 w=3x3x512 pad=1",

@@ -76,6 +76,9 @@ std::vector<std::string> with_convolution(std::vector<std::string> more) {
       "x=3x3x7x35 f=3x3 res=1",
       "x=2x7x5x19 f=3x3 frozen=1",
       "x=2x7x5x19 f=3x3 eps=0.1",
+      "x=3x19x5x8 f=3x3 res=1",  // vectors of channels
+      "x=2x5x7x12 f=3x3 relu=0",
+      "x=2x6x5x24 f=5x3",
       "x=2x28x28x64 f=3x3 res=1",  // real networks
       "x=3x14x14x256 f=3x3",
       "x=5x7x7x512 f=3x3 res=1",

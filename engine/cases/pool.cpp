@@ -18,6 +18,9 @@ const std::vector<std::string> windows{
     "x=2x2x1x3 k=3 stride=2 pad=1",   // smaller than the window
     "x=2x5x4x3 k=5x4 stride=1",       // the whole image
     "x=2x5x4x19 k=1 stride=2",
+    "x=2x9x7x24 k=3 stride=2 pad=1",  // vectors of channels
+    "x=3x7x10x8 k=4x2 stride=2x3 pad=1",
+    "x=2x7x9x16 k=2 stride=3",
     "x=2x28x28x64 k=3 stride=2 pad=1",  // a ResNet's stem
 };
 
@@ -67,9 +70,11 @@ std::vector<OpCases> pool_cases() {
   return {{"max_pool2d", windows, pool<ops::max_pool2d, true>},
           {"max_pool2d_ties",
            {"x=2x9x7x3 k=3 stride=2 pad=1 fill=int", "x=3x8x11x35 k=3 stride=1 pad=1 fill=int",
-            "x=2x8x6x16 fill=int"},
+            "x=2x8x6x16 fill=int", "x=2x9x7x8 k=3 stride=2 pad=1 fill=int"},
            max_pool2d_ties},
-          {"max_pool2d_edges", {"x=2x9x7x3 k=3 stride=2 pad=1", "x=2x8x6x35"}, max_pool2d_edges},
+          {"max_pool2d_edges",
+           {"x=2x9x7x3 k=3 stride=2 pad=1", "x=2x8x6x35", "x=2x9x7x8 k=3 stride=2 pad=1"},
+           max_pool2d_edges},
           {"avg_pool2d", also_without_padding(windows), pool<ops::avg_pool2d>},
           {"global_avg_pool",
            {"x=2x8x6x1", "x=2x9x7x3", "x=3x8x11x35", "x=2x1x1x3", "x=2x8x8x64", "x=4x7x7x512"},

@@ -59,7 +59,8 @@ std::unordered_map<const std::byte*, std::size_t>& guarded() {
   return *m;
 }
 
-std::size_t block_size(std::size_t bytes) {
+std::size_t block_size(std::size_t bytes, Device device) {
+  if (!device.is_host() && exact_gpu_blocks()) return std::max<std::size_t>(bytes, 1);
   return round_up(bytes == 0 ? 1 : bytes, bytes >= 4096 ? 4096 : alignment);
 }
 
@@ -68,9 +69,10 @@ BlockPool& pool_of(Device device) {
 }
 
 std::byte* take_block(std::size_t bytes, Device device, BlockPool& pool) {
-  if (!debug_memory) return pool.take(block_size(bytes));
+  // Guard zones would hide from compute-sanitizer what exact blocks show it.
+  if (!debug_memory || (!device.is_host() && exact_gpu_blocks())) return pool.take(block_size(bytes, device));
   const std::size_t tail = round_up(bytes, alignment) - bytes + guard;
-  std::byte* p = pool.take(block_size(bytes + 2 * guard + alignment));
+  std::byte* p = pool.take(block_size(bytes + 2 * guard + alignment, device));
   fill(device, p, guard_byte, guard);
   fill(device, p + guard, 0xFF, bytes);
   fill(device, p + guard + bytes, guard_byte, tail);
@@ -90,11 +92,11 @@ void give_block(std::byte* p, std::size_t bytes, Device device, BlockPool& pool)
       } catch (...) {  // a device that no longer answers: counted as damage
       }
       if (!intact) ++violations;
-      pool.give(p - guard, block_size(bytes + 2 * guard + alignment));
+      pool.give(p - guard, block_size(bytes + 2 * guard + alignment, device));
       return;
     }
   }
-  pool.give(p, block_size(bytes));
+  pool.give(p, block_size(bytes, device));
 }
 
 std::size_t page_round(std::size_t bytes) {

@@ -41,8 +41,8 @@ class REPRISE_API Storage {
   std::uint64_t version() const { return version_.load(std::memory_order_relaxed); }
 
   // Returns a form derived from this sealed memory (packed, transposed, …). The form lives as long
-  // as this storage. The first call with a key has `fill` write all `bytes`, on this device,
-  // and seals them; later calls return the same memory. Throws InternalError for unsealed memory.
+  // as this storage. The first call with a key lets `fill` write all `bytes` of new memory on the
+  // same device, then seals it. Later calls return that memory. Throws InternalError if unsealed.
   const std::byte* derived(const std::string& key, std::size_t bytes,
                            const std::function<void(std::byte*)>& fill) const;
   // Hashes this memory and every derived form again. Throws Error, naming the form, if one has

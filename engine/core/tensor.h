@@ -49,13 +49,14 @@ class REPRISE_API Tensor {
   std::span<const std::byte> raw_bytes() const;  // throws Error on a GPU
   double item() const;  // the only element, of any dtype and device; throws Error unless there is one
 
-  // The following functions record no gradient.
+  // The functions from clone() to sealed_copy() record no gradient.
   // Returns a copy of the elements on the same device.
   Tensor clone() const;
   // Returns a tensor on the same storage that no gradient flows through.
   Tensor detach() const;
-  // Return a tensor on the same storage: in another shape with as many elements, or the rows
-  // [begin, end) of the leading dimension. ops::reshape and ops::slice do the same with gradients.
+  // Return a tensor on the same storage: with another shape of as many elements, or only the rows
+  // [begin, end) of the leading dimension. Throw Error if shape or range does not fit.
+  // ops::reshape and ops::slice do the same and record gradients.
   Tensor viewed_as(const Shape& shape) const;
   Tensor rows(std::int64_t begin, std::int64_t end) const;
   // Return a copy on another device or in another dtype; if nothing changes, this tensor itself.
@@ -66,8 +67,8 @@ class REPRISE_API Tensor {
   Tensor sealed_copy() const;
   bool is_sealed() const;
 
-  // Return a kernel's operand, which does not keep the storage alive and is empty if this
-  // is undefined. mut_view increments the version, and throws Error if the memory is sealed.
+  // Return a kernel's operand, which does not keep the storage alive. An undefined tensor gives an
+  // empty view. mut_view increments the version, and throws Error if the memory is sealed.
   View view() const;
   MutView mut_view();
   std::uint64_t version() const;  // counts the requests to write to the storage
@@ -89,7 +90,8 @@ class REPRISE_API Tensor {
   std::shared_ptr<Impl> impl_;
 };
 
-// Return new tensors; empty() leaves the elements uninitialised. Throw Error if memory is short.
+// Return new tensors; empty() leaves the elements uninitialised. Throw Error if memory is short
+// or the device does not exist.
 REPRISE_API Tensor empty(const Shape& shape, DType dtype = DType::f32, Device device = cpu_device);
 REPRISE_API Tensor full(const Shape& shape, double value, DType dtype = DType::f32,
                         Device device = cpu_device);

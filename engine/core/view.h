@@ -11,8 +11,8 @@ namespace reprise {
 
 class Storage;
 
-// A read-only, contiguous operand; an absent one is a default View (`ptr == nullptr`). `sealed` is
-// the storage if it is sealed and all of it is viewed, else null; kernels keep derived forms there.
+// A read-only, contiguous operand; an absent one is a default View (`ptr == nullptr`). If the
+// view covers all of a sealed storage, `sealed` is that storage, where kernels keep derived forms.
 struct View {
   const void* ptr = nullptr;
   Shape shape{};

@@ -13,13 +13,14 @@ struct Conv2dArgs {
   std::array<int, 2> dilation{1, 1};
   int groups = 1;
 
-  // Returns stride 1 and the padding with which a filter of odd size keeps the images' size.
+  // For a filter of odd size: returns stride 1 and the padding that keeps the images' size.
   static Conv2dArgs same_size(std::int64_t rows, std::int64_t columns) {
     Conv2dArgs a;
     a.padding = {static_cast<int>(rows / 2), static_cast<int>(columns / 2)};
     return a;
   }
-  // Returns the output size along axis 0 (height) or 1 (width), for `in` pixels and `kernel` taps.
+  // Returns the output size along axis 0 (height) or 1 (width), for `in` pixels and `kernel` taps;
+  // 0 if the filter does not fit.
   std::int64_t out_size(int axis, std::int64_t in, std::int64_t kernel) const {
     const auto a = static_cast<std::size_t>(axis);
     const std::int64_t span = in + 2 * padding[a] - dilation[a] * (kernel - 1) - 1;
@@ -27,13 +28,14 @@ struct Conv2dArgs {
   }
 };
 
-// Pooling windows over images. Padding is never a maximum, and counts in a mean only if asked for.
+// Pooling windows over images. Each pair is {height, width}. Padding is never a maximum.
 struct Pool2dArgs {
   std::array<int, 2> kernel{2, 2};
   std::array<int, 2> stride{2, 2};
   std::array<int, 2> padding{0, 0};
-  bool count_include_pad = true;
+  bool count_include_pad = true;  // whether padding counts in a mean
 
+  // As Conv2dArgs::out_size.
   std::int64_t out_size(int axis, std::int64_t in) const {
     const auto a = static_cast<std::size_t>(axis);
     const std::int64_t span = in + 2 * padding[a] - kernel[a];
@@ -66,7 +68,7 @@ struct UnaryArgs {
 
 struct BatchNormArgs {
   double eps = 1e-5;
-  double momentum = 0.1;  // the weight of the new value, as in PyTorch
+  double momentum = 0.1;  // the new value's weight, as in PyTorch; for update_running_stats only
 };
 
 // A convolution and its epilogue (ops::conv_block). eps is batch norm's; relu: a ReLU comes last.
@@ -76,7 +78,8 @@ struct ConvBlockArgs {
   bool relu = true;
 };
 
-// A box in a larger tensor: in each of its dimensions, element i of the box is at begin + i * step.
+// A box in a larger tensor: along each dimension, element i of the box is element begin + i * step
+// of the tensor.
 struct BoxArgs {
   std::array<std::int64_t, 6> begin{};
   std::array<std::int64_t, 6> step{1, 1, 1, 1, 1, 1};
@@ -87,13 +90,13 @@ struct ConcatArgs {
 };
 
 // l1: sum |w|.   l2: sqrt(sum w^2).
-// l12: the sum of the rows' l2 norms; a row is an index of the first axis (rank 1: one row).
+// l12: the sum of the rows' l2 norms; row i is w[i,...], and a tensor of rank 1 is one row.
 enum class NormKind : std::uint8_t { l1, l2, l12 };
 struct NormArgs {
   NormKind kind = NormKind::l2;
 };
 
-// x = (u/255 - mean[c]) / std[c], computed in this order.
+// y = (u / 255 - mean[c]) / std[c] for a byte u of channel c, computed in this order.
 struct NormalizeArgs {
   std::array<float, 4> mean{0.485f, 0.456f, 0.406f, 0};
   std::array<float, 4> std{0.229f, 0.224f, 0.225f, 1};

@@ -4,8 +4,9 @@
 //   b    = depthwise(made, filter)  filter (R,S,O), stride 1, same size; if absent, b is `made`
 //   y    = [relu](batch_norm(b; mean, var, gamma, beta) [+ residual])
 //
-// Images are (N,H,W,C), statistics and parameters (C). `open`, u8 (N,H,W,ceil(C/8)), records where
-// the ReLU was open: bit c % 8 of byte c / 8 is set if y > 0. Without a ReLU it is absent.
+// Images are (N,H,W,C), statistics and parameters (C). `open`, u8 (N,H,W,ceil(C/8)), has one bit
+// per element of y: bit c % 8 of byte c / 8 is set if y > 0, where the ReLU is open and passes dy
+// back. Without a ReLU `open` is absent.
 #pragma once
 
 #include <string_view>
@@ -37,7 +38,7 @@ struct BlockFwdIn {
   REPRISE_OPERANDS(x, w, filter, mean, var, gamma, beta, residual)
 };
 // `made` is memory for the convolution's output, present if both w and the filter are. `open` may
-// be absent, and is if w is present. y may be the memory of x if both w and the filter are absent.
+// be absent; if w is present, it must be. If w and the filter are both absent, y may be x's memory.
 struct BlockFwdOut {
   MutView made, y, open;
   REPRISE_OPERANDS(made, y, open)
@@ -53,7 +54,7 @@ struct BlockParamsOut {
   REPRISE_OPERANDS(dgamma, dbeta)
 };
 
-// x is `made`. If b is present, only dfilter needs x; if absent, the kernel computes b again.
+// x is `made`. If b is present, only dfilter needs x; else the kernel computes b again from x.
 // If dgamma and dbeta are absent, the statistics are constants. w is present only for a 1x1
 // convolution without padding, groups and filter; dx is then the gradient of its input.
 struct BlockGradIn {

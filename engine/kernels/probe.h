@@ -23,8 +23,8 @@ struct KernelCall {
   Device device;  // where the kernel ran: ref if a cpu kernel fell back
   DType dtype;
   std::span<const Operand> operands;
-  // Every operand after ref has run the call in double, in the same order: in f64 if the operand is
-  // floating, else the operand itself. Empty unless wants_reference().
+  // The same operands after ref has run the call in double. A floating operand has a copy in f64;
+  // any other stands here itself. Empty unless wants_reference().
   std::span<const View> reference;
 };
 
@@ -32,7 +32,8 @@ class REPRISE_API KernelProbe {
  public:
   virtual ~KernelProbe();
   virtual bool wants_reference() const { return false; }
-  // Called after every kernel. May throw Error, which ends the op that called the kernel.
+  // Called after every kernel, in the thread that called the kernel: several threads may call at
+  // once. May throw Error, which ends the op that called the kernel.
   virtual void after(const KernelCall& call) = 0;
 };
 

@@ -27,7 +27,7 @@ struct TimedKernel {
   std::string layer;   // the path of the layer that ran the op; empty outside of layers
   int thread = 0;
   double start = 0, seconds = 0;  // start: by seconds_now()
-  // flop: two per multiply-add of a convolution's direct form or a matrix product, else 0.
+  // flop: two per multiply-add of a matrix product or a convolution's direct form; 0 for the rest.
   double flop = 0, bytes = 0;  // bytes: of all operands
 };
 // Returns a kernel's record: counts its operations and bytes and notes shapes, layer and thread.
@@ -37,13 +37,15 @@ REPRISE_API TimedKernel timed_kernel(const char* name, Device device, DType dtyp
 // Returns "[kernel] conv2d_fwd … ms … GFLOP/s … GB/s [shapes]".
 REPRISE_API std::string line_of(const TimedKernel& kernel);
 
-// Sums the kernels of one name, device kind and dtype and, if asked for, of the same shapes.
+// Sums the time, operations and bytes of all kernels with the same name, device kind and dtype, and
+// with `by_shapes` also the same shapes.
 class REPRISE_API KernelTable {
  public:
   explicit KernelTable(bool by_shapes) : by_shapes_(by_shapes) {}
   void add(const TimedKernel& kernel);
   // Returns the table: the `rows` longest kernels by time, the rest as one line, and a total.
-  // "of the limit", for cpu kernels only: the larger share of the machine's arithmetic or bandwidth.
+  // "of the limit", for cpu kernels only: the share of the machine's arithmetic or of its
+  // bandwidth, whichever is larger.
   std::string text(const Machine& machine, std::size_t rows = 40) const;
 
  private:
@@ -70,7 +72,7 @@ class REPRISE_API KernelTrace {
 };
 
 namespace detail {
-int debug_level();  // REPRISE_DEBUG, read once
+int debug_level();  // REPRISE_DEBUG, read at the first call
 // Returns whether the environment asks for the table or the trace, which are written when
 // the process ends. Throws Error if REPRISE_TRACE names a file that cannot be written.
 bool profiling();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -13,13 +14,13 @@
 #include "engine/base/log.h"
 #include "engine/core/tensor.h"
 #include "engine/kernels/allowance.h"
+#include "engine/kernels/fallback.h"
 #include "engine/kernels/profile.h"
 
 namespace reprise {
 namespace {
 
 std::atomic<bool> strict{false};
-std::atomic<std::int64_t> fallbacks{0};
 std::atomic<KernelObserver> observer{nullptr};
 std::atomic<KernelProbe*> probe{nullptr};
 thread_local bool only_shapes = false;
@@ -33,6 +34,15 @@ bool strict_flag() {
   return on || strict;
 }
 
+struct Fallbacks {
+  std::mutex mutex;
+  std::map<std::string, std::int64_t> counts;
+};
+Fallbacks& fallbacks() {
+  static auto* all = new Fallbacks;
+  return *all;
+}
+
 }  // namespace
 
 namespace detail {
@@ -43,17 +53,7 @@ Device::Kind choose_backend(const char* name, Device device, DType dtype, bool o
   if (on_device) return device.kind;
   REPRISE_CHECK(device.kind == Device::Kind::cpu && on_ref, "{}: there is no kernel for {} on {}", name,
                 name_of(dtype), to_string(device));
-  REPRISE_CHECK(!strict_flag(), "{}: no cpu kernel for {}; strict mode forbids the slow one of ref", name,
-                name_of(dtype));
-  ++fallbacks;
-  static std::mutex mutex;
-  static std::map<std::string, bool> told;
-  const std::lock_guard lock(mutex);
-  if (bool& t = told[std::string(name) + "/" + std::string(name_of(dtype))]; !t) {
-    t = true;
-    if (debug_level() >= 1)
-      log_line(fmt::format("[fallback] {} {}: no cpu kernel, ref runs it", name, name_of(dtype)));
-  }
+  count_fallback(fmt::format("{} {}: no cpu kernel, ref runs it", name, name_of(dtype)));
   return Device::Kind::ref;
 }
 
@@ -182,8 +182,31 @@ ShapesOnly::~ShapesOnly() {
   only_shapes = before_;
 }
 
+void count_fallback(const std::string& what) {
+  REPRISE_CHECK(!strict_flag(), "{}; strict mode forbids that", what);
+  Fallbacks& all = fallbacks();
+  const std::lock_guard lock(all.mutex);
+  if (all.counts.empty())
+    std::atexit([] { log_line("slower kernels ran than intended:\n" + fallback_report()); });
+  if (++all.counts[what] == 1 && detail::debug_level() >= 1) log_line("[fallback] " + what);
+}
 std::int64_t fallback_count() {
-  return fallbacks;
+  Fallbacks& all = fallbacks();
+  const std::lock_guard lock(all.mutex);
+  std::int64_t total = 0;
+  for (const auto& [what, count] : all.counts) total += count;
+  return total;
+}
+std::string fallback_report() {
+  Fallbacks& all = fallbacks();
+  const std::lock_guard lock(all.mutex);
+  std::vector<std::pair<std::int64_t, std::string>> rows;
+  for (const auto& [what, count] : all.counts) rows.emplace_back(-count, what);
+  std::sort(rows.begin(), rows.end());
+  std::string text;
+  for (const auto& [count, what] : rows)
+    text += fmt::format("{}{:6} x {}", text.empty() ? "" : "\n", -count, what);
+  return text;
 }
 void set_strict(bool on) {
   strict = on;

@@ -20,8 +20,9 @@ namespace detail {
 
 using Operand = KernelCall::Operand;
 
-// Returns the backend that runs the kernel. Falls back from cpu to ref, which is counted, logged,
-// and an Error in strict mode. Throws Error, naming the kernel, if no backend has it.
+// Returns the backend that runs the kernel. `on_device` and `on_ref` say whether the device's
+// backend and ref have it. Falls back from cpu to ref: counts and logs the fallback, or throws
+// Error in strict mode. Throws Error, naming the kernel, if no backend has it.
 Device::Kind choose_backend(const char* name, Device device, DType dtype, bool on_device, bool on_ref);
 // Makes the GPU the current device, before one of its kernels.
 void select_gpu(Device device);
@@ -47,8 +48,8 @@ class Watch {
   Watch(const char* name, Device device, DType dtype, std::vector<Operand> operands);
   // Before the call: copies the operands in double for ref, if ref will repeat the call.
   void before();
-  // After the call: waits for a GPU, takes the time, lets repeat(copies)
-  // make the same call on ref in double with the copies as operands, and compares.
+  // After the call: waits for a GPU and takes the time. If ref repeats the call, repeat(copies)
+  // makes the same call on ref in double, with the copies as operands. Then compares.
   template <class F>
   void after(F&& repeat) {
     finish();
@@ -123,9 +124,9 @@ A substitute(A a, const Copies& copies, std::size_t& next) {
 
 }  // namespace detail
 
-// Calls the kernel for the device and dtype, or its fallback, with the arguments of kernels.def.
-// Throws Error, naming the kernel, if there is none. The host flushes denormals to zero during
-// the call. On a GPU the call may return before the kernel has run.
+// Calls the kernel for the device and dtype, or the same kernel of ref if cpu lacks it, with the
+// arguments of kernels.def. Throws Error, naming the kernel, if neither exists. The host flushes
+// denormals to zero during the call. On a GPU the call may return before the kernel has run.
 template <class... A, class... B>
 void run(const kernels::Kernel<void(A...)>& kernel, Device device, DType dtype, const B&... arguments) {
   const auto column = static_cast<int>(dtype);
@@ -172,7 +173,7 @@ void run(const kernels::Kernel<void(A...)>& kernel, Device device, DType dtype, 
 
 // Returns how often a cpu kernel fell back to ref since the process started.
 REPRISE_API std::int64_t fallback_count();
-// In strict mode a fallback is an Error. REPRISE_STRICT switches it on too.
+// Switches strict mode on or off, in which a fallback throws Error. REPRISE_STRICT=1 keeps it on.
 REPRISE_API void set_strict(bool on);
 // For tests: calls the observer before every kernel. nullptr: no observer.
 using KernelObserver = void (*)(const char* name, Device::Kind backend, DType dtype);

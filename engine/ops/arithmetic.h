@@ -1,11 +1,12 @@
 // Element-wise arithmetic. b has a's shape, one element, or one value per channel (a's last
-// dimension). In the last two cases b is f32 if a is bf16. Results have a's shape and dtype.
+// dimension). If a is bf16, b is f32 unless it has a's shape. Results have a's shape and dtype.
 #pragma once
 
 #include "engine/core/tensor.h"
 
 namespace reprise::ops {
 
+// Return a + b, a - b, a * b and a / b.
 REPRISE_API Tensor add(const Tensor& a, const Tensor& b);
 REPRISE_API Tensor sub(const Tensor& a, const Tensor& b);
 REPRISE_API Tensor mul(const Tensor& a, const Tensor& b);

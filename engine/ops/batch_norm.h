@@ -17,11 +17,13 @@ struct BatchNormResult {
 REPRISE_API BatchNormResult batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                                        const BatchNormArgs& args = {});
 
-// Normalises with the given statistics, which are constants: throws Error if one wants a gradient.
+// Normalises with the given statistics. They are constants: throws Error if mean or var wants a
+// gradient.
 REPRISE_API Tensor batch_norm_eval(const Tensor& x, const Tensor& mean, const Tensor& var,
                                    const Tensor& gamma, const Tensor& beta, const BatchNormArgs& args = {});
 
-// Moves the running statistics, in place, towards a batch's with `count` >= 2 values a channel:
+// Moves the running statistics towards a batch's, in place. `count` is the batch's number of values
+// per channel, x.numel() / C, at least 2.
 //   running_mean = (1 - momentum) * running_mean + momentum * mean
 //   running_var  = (1 - momentum) * running_var  + momentum * var * count / (count - 1)
 REPRISE_API void update_running_stats(const BatchNormResult& batch, std::int64_t count, Tensor& running_mean,

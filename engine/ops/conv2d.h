@@ -15,7 +15,7 @@ namespace reprise::ops {
 REPRISE_API Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args = {},
                           const Tensor& bias = {});
 
-// Records y as the result of conv2d(x, w, args), for ops that compute y in another way.
+// Puts conv2d(x, w, args) on the tape, for another op that has computed its result y.
 void record_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, Tensor& y);
 
 // Returns the shape of conv2d's result. Throws the Errors that conv2d would throw.

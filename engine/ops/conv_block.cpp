@@ -66,7 +66,7 @@ void check(const char* op, const Tensor& made, const ConvBlock& block, const Ten
                 op, lines());
 }
 
-// Up to this size backward keeps the filter's output b: caches hold it. A larger b is recomputed.
+// Up to this size backward keeps the filter's output b on a CPU; it recomputes more. A GPU keeps all.
 constexpr std::size_t kept_bytes = std::size_t{4} << 20;
 
 // Returns whether one backward kernel covers the convolution too: frozen, 1x1, then batch norm.
@@ -140,7 +140,7 @@ Tensor finish(const std::string& op, const ConvBlock& block, const Tensor& made,
   const bool at_once = goes_back_at_once(block);
   const Tensor& input = at_once ? block.x : made;
   const bool wanted = any_requires_grad({input, block.filter, block.gamma, block.beta, block.residual});
-  const bool keeps_b = wanted && b.defined() && b.bytes() <= kept_bytes;
+  const bool keeps_b = wanted && b.defined() && (b.bytes() <= kept_bytes || !b.device().is_host());
   Tensor y = b.defined() && !keeps_b ? b : empty(made.shape(), made.dtype(), made.device()), open;
   if (wanted && block.args.relu)
     open = empty(made.shape().with(3, (made.dim(3) + 7) / 8), DType::u8, made.device());

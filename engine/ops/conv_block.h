@@ -9,7 +9,7 @@
 
 namespace reprise::ops {
 
-//   made = conv2d(x, w)                          without w: made = x
+//   made = conv2d(x, w)                          the convolution's output; without w: made = x
 //   b    = depthwise_conv2d(made, filter)        without a filter: b = made
 //   y    = [relu](batch_norm(b) [+ residual])
 //
@@ -18,16 +18,16 @@ struct ConvBlock {
   Tensor x;                      // (N,H,W,C); without w (N,OH,OW,O), the output of a convolution
   Tensor w = {};                 // (O,R,S,C/groups); may be undefined
   Tensor filter = {};            // (R,S,O), R and S odd, stride 1 and "same" padding; may be undefined
-  Tensor gamma = {}, beta = {};  // (O)
-  Tensor residual = {};          // like the result, (N,OH,OW,O); may be undefined
+  Tensor gamma = {}, beta = {};  // (O); like w and filter in f32 if x is bf16
+  Tensor residual = {};          // (N,OH,OW,O), in x's dtype; may be undefined
   ConvBlockArgs args = {};
   // The layer that errors, traces and anomalies name for the convolution; empty: the current layer.
   std::string_view conv_layer = {};
 };
 
 // Normalises with the batch's own statistics and returns them too.
-// Saves for backward whichever of x, made and b the wanted gradients need (a large b is computed
-// again instead), and with a ReLU one bit per element. Throws Error if one of the parts would.
+// Saves for backward only those of x, made and b that the wanted gradients need. Recomputes a large
+// b instead of saving it. For a ReLU saves one bit per element. Throws the Errors of the parts.
 REPRISE_API BatchNormResult conv_block(const ConvBlock& block);
 
 // Normalises with given statistics (O), which are constants. Images do not affect each other.

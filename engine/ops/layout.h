@@ -14,7 +14,7 @@ REPRISE_API Tensor reshape(const Tensor& x, const Shape& shape);
 REPRISE_API Tensor slice(const Tensor& x, std::int64_t begin, std::int64_t end);
 // Surrounds x with zeros. `amounts` holds {before, after} for each dimension.
 REPRISE_API Tensor pad(const Tensor& x, const std::vector<std::pair<std::int64_t, std::int64_t>>& amounts);
-// Takes every step-th element from begin on, in each dimension; its size becomes
+// Takes every step-th element from begin on, in each dimension. A dimension's size becomes
 // (size - begin + step - 1) / step. begin and step hold one number per dimension.
 REPRISE_API Tensor stride_slice(const Tensor& x, const std::vector<std::int64_t>& begin,
                                 const std::vector<std::int64_t>& step);

@@ -25,7 +25,7 @@ struct NamedTensor {
   const Tensor& tensor;
 };
 // Throws Error, naming the op and every operand, unless all are defined, floating,
-// of one dtype and on one device. An absent optional operand is not listed.
+// of one dtype and on one device. Callers leave out optional operands that are absent.
 void check_operands(std::string_view op, std::initializer_list<NamedTensor> operands);
 // Checks the same for parameters or statistics, whose dtype must be parameter_dtype of the images'.
 void check_parameters(std::string_view op, const NamedTensor& images,

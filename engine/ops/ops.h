@@ -1,5 +1,5 @@
-// All differentiable functions. Each checks its operands and throws Error, showing their shapes,
-// layouts, dtypes and devices, if they do not fit. Results lie on the operands' device.
+// All functions of ops/ except optimizer_steps.h. Each throws Error if its operands do not fit, and
+// shows their shapes, layouts, dtypes and devices. Results lie on the operands' device.
 #pragma once
 
 #include "engine/ops/arithmetic.h"

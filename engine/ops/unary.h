@@ -1,4 +1,4 @@
-// Element-wise functions of one tensor, which return a tensor of its shape and dtype.
+// Element-wise functions of one tensor. The result has the same shape and, except for cast, dtype.
 #pragma once
 
 #include "engine/core/tensor.h"

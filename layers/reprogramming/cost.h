@@ -13,9 +13,9 @@ struct TaskCost {
   std::int64_t reprogramming = 0;  // parameters of the layers that the method adds
   std::int64_t convolutions = 0;   // filters, and biases if there are any
   std::int64_t batch_norm = 0;     // scale and shift
-  std::int64_t statistics = 0;     // running mean and variance of trained batch norms: no parameters
+  std::int64_t statistics = 0;     // mean and variance of trained batch norms; no parameters
   std::int64_t head = 0;           // weight and bias
-  // For comparison, what a network of the task's own would store: the body and the task's head.
+  // For comparison: what a separate network for this task would store, a body and the task's head.
   std::int64_t body_parameters = 0;     // without head and statistics
   std::int64_t network_parameters = 0;  // with the head
   std::int64_t network_numbers = 0;     // with head and statistics

@@ -26,7 +26,7 @@ struct Method {
   bool train_mode;  // true: training normalises with batch statistics; false: with running statistics
   // Returns a new reprogramming layer for `conv`, or null if this convolution gets none.
   // Throws Error if the method cannot be used with `conv`.
-  // A null pointer stands for a method without layers.
+  // The member itself is null for a method that adds no layers.
   std::unique_ptr<Reprogram> (*reprogram)(const Conv2d& conv) = nullptr;
 };
 
@@ -39,14 +39,15 @@ REPRISE_API const Method& find_method(std::string_view name);
 // (in place of earlier ones), requires a gradient of exactly the tensors that the method trains,
 // and sets the mode in which it trains. Afterwards the caller still has to restore the trained
 // tensors to the backbone's values, call start_values, and replace the head.
+// Returns the method. Throws Error as find_method and Method::reprogram do.
 REPRISE_API const Method& apply_method(Network& network, std::string_view method);
 
 // Sets all reprogramming layers to their start values: constants, or samples from `streams`.
 REPRISE_API void start_values(Network& network, const InitStreams& streams);
 
 // The tensors that the penalty counts, one norm per tensor: the head, trained batch norms, and for
-// every convolution with a reprogramming layer both its own tensors and Reprogram::penalised(). The
-// frozen convolutions add a constant to the reported loss, and no gradient.
+// every convolution with a reprogramming layer both the convolution's own tensors and the layer's
+// (Reprogram::penalised). Frozen tensors add a constant to the reported loss, and no gradient.
 struct Regularised {
   std::vector<Tensor> trained, frozen;
 };

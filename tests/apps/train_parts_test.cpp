@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "apps/clr/commands/progress.h"
@@ -19,6 +20,7 @@
 #include "data/loader/check_readable.h"
 #include "data/sets/find_tasks.h"
 #include "engine/autograd/autograd.h"
+#include "engine/base/utf8.h"
 #include "engine/core/storage.h"
 #include "engine/ops/ops.h"
 #include "layers/reprogramming/method.h"
@@ -191,11 +193,48 @@ TEST(RunFolder, names_that_are_no_file_names) {
 }
 
 TEST(RunFolder, csv_fields_read_back) {
-  for (const std::string text : {"plain", "a,b", "say \"no\"", ""}) {
+  for (const std::string text :
+       {"plain", "a,b", "say \"no\"", "", "caf\xE9", "a\\b", "\\xE9", "two\nlines\r", "\x1B[2J,"}) {
+    EXPECT_TRUE(is_printable(csv_field(text))) << csv_field(text);
     const auto fields = csv_fields("first," + csv_field(text) + ",last");
     ASSERT_EQ(fields.size(), 3u);
     EXPECT_EQ(fields[1], text);
   }
+  EXPECT_EQ(csv_field("caf\xE9"), "caf\\xE9");
+  EXPECT_EQ(csv_field("a\\b"), "a\\\\b");
+  EXPECT_EQ(csv_fields("C:\\data,x")[0], "C:\\data");  // a file of an older clr
+}
+
+TEST(RunRecord, paths_of_any_bytes_read_back_and_the_file_is_utf8) {
+  const TempDir dir;
+  const std::string path = dir / "run.json", odd = "/da\xE9ta/a\\b\n\\xE9";
+  RunRecord record;
+  record.recipe = "{}";
+  record.backbone.path = odd;
+  record.tasks.emplace_back().name = "back\\slash";
+  Invocation& call = record.invocations.emplace_back();
+  call.argv = {"clr", "train", "--data=" + odd};
+  call.data = odd;
+  write_run_record(path, record);
+  const auto json = nlohmann::json::parse(read_text(path));  // throws where it is not UTF-8
+  EXPECT_EQ(json["invocations"][0]["data"], "/da\\xE9ta/a\\\\b\n\\\\xE9");
+  EXPECT_TRUE(json["tasks"].contains("back\\\\slash"));
+  for (int i = 0; i < 3; ++i) {
+    const RunRecord read = read_run_record(path);
+    EXPECT_EQ(read.backbone.path, odd);
+    EXPECT_EQ(read.invocations.at(0).data, odd);
+    EXPECT_EQ(read.invocations[0].argv.at(2), "--data=" + odd);
+    ASSERT_EQ(read.tasks.size(), 1u);
+    EXPECT_EQ(read.tasks[0].name, "back\\slash");
+    write_run_record(path, read);
+  }
+  // A record of an older clr, whose names are not escaped.
+  write_text(
+      path,
+      R"({"format": "reprise run 1", "backbone": {}, "recipe": {}, "tasks": {"a\\b": {}}, "invocations": []})");
+  write_run_record(path, read_run_record(path));
+  ASSERT_EQ(read_run_record(path).tasks.size(), 1u);
+  EXPECT_EQ(read_run_record(path).tasks[0].name, "a\\b");
 }
 
 TEST(Recipe, differences_are_named) {
@@ -277,6 +316,27 @@ TEST(RunRecord, of_an_older_clr_is_read_from_its_command_lines) {
   EXPECT_FALSE(record.invocations[1].clip_grey16);
 }
 
+TEST(Estimate, memory_that_control_groups_leave) {
+  const TempDir dir;
+  const auto write = [&](const std::string& group,
+                         const std::vector<std::pair<std::string, std::string>>& files) {
+    std::filesystem::create_directories(dir / group);
+    for (const auto& [name, text] : files) write_text(dir / (group + "/" + name), text);
+  };
+  write("a", {{"memory.max", "max\n"}, {"memory.current", "700\n"}});
+  EXPECT_EQ(memory_left({dir / "a", dir / "absent"}), std::numeric_limits<std::int64_t>::max());
+  write("b", {{"memory.max", "1000\n"},
+              {"memory.current", "700\n"},
+              {"memory.stat", "anon 5\ninactive_file 150\n"}});
+  EXPECT_EQ(memory_left({dir / "a", dir / "b"}), 450);
+  write("c", {{"memory.limit_in_bytes", "500\n"},
+              {"memory.usage_in_bytes", "400\n"},
+              {"memory.stat", "inactive_file 1\ntotal_inactive_file 20\n"}});
+  EXPECT_EQ(memory_left({dir / "b", dir / "c"}), 120);
+  write("d", {{"memory.max", "10\n"}, {"memory.current", "11\n"}});
+  EXPECT_EQ(memory_left({dir / "d", dir / "b"}), 0);
+}
+
 TEST(RunRecord, keeps_what_it_does_not_know) {
   const TempDir dir;
   const std::string path = dir / "run.json";
@@ -298,7 +358,7 @@ TEST(RunRecord, keeps_what_it_does_not_know) {
   EXPECT_EQ(json["invocations"][0].dump(),
             R"({"argv":["clr","train","--data","d"],"threads":null,"new":{"deep":5},"how":"done"})");
   EXPECT_EQ(json["invocations"][1].dump(),
-            R"({"argv":[],"version":"9","tf32":false,"threads":0,"clip_grey16":false})");
+            R"({"argv":[],"version":"9","tf32":false,"threads":0,"clip_grey16":false,"follow_links":false})");
 }
 
 TEST(RunFolder, a_call_ends_though_the_folder_is_another) {

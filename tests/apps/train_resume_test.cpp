@@ -1,8 +1,14 @@
 // Whatever interrupts a run, its task files have the same bytes.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <thread>
 
 #include "tests/apps/train_support.h"
 
@@ -30,6 +36,12 @@ class Resume : public testing::Test {
   std::vector<std::string> one_task(const std::string& run) const {
     return train(run, {"--tasks", "one", "--log-steps", dir / (run + ".csv")});
   }
+  // How the run's first call ended: "interrupted by SIGTERM", "done".
+  std::string ending(const std::string& run) const {
+    const auto call = nlohmann::json::parse(read_text(dir / (run + "/run.json")))["invocations"][0];
+    const std::string signal = call.value("signal", "");
+    return call.value("how", "") + (signal.empty() ? "" : " by " + signal);
+  }
   // Ends a run by a signal after some steps, then runs the same command again.
   void interrupt_and_resume(const std::string& run, int signal, int steps, int expected_status) {
     Running first(one_task(run));
@@ -55,6 +67,64 @@ TEST_F(Resume, same_bytes_after_an_interruption) {
   interrupt_and_resume("in-the-first-epoch", SIGINT, 1, 130);
   interrupt_and_resume("later", SIGTERM, 9, 143);
   interrupt_and_resume("killed", SIGKILL, 7, 128 + SIGKILL);
+}
+
+// Batch systems warn by these, and a closed terminal hangs up.
+TEST_F(Resume, every_signal_that_may_end_it_saves) {
+  ASSERT_EQ(clr(one_task("whole")).status, 0);
+  EXPECT_EQ(ending("whole"), "done");
+  int steps = 2;
+  for (const auto& [signal, name, status] : {std::tuple{SIGHUP, "SIGHUP", 129},
+                                             {SIGUSR1, "SIGUSR1", 138},
+                                             {SIGUSR2, "SIGUSR2", 140},
+                                             {SIGXCPU, "SIGXCPU", 152}}) {
+    interrupt_and_resume(name, signal, ++steps, status);
+    EXPECT_EQ(ending(name), std::string("interrupted by ") + name);
+  }
+}
+
+// As from `timeout`, which tells the process and then its group, or past a limit of CPU time.
+TEST_F(Resume, a_signal_that_comes_again_and_again_does_not_keep_it_from_saving) {
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGXCPU}) {
+    const std::string run = std::to_string(signal);
+    Running first(one_task(run));
+    ASSERT_TRUE(wait_for_lines(dir / (run + ".csv"), 2));
+    for (const int again : {signal, signal, signal == SIGTERM ? SIGUSR1 : signal}) {
+      first.send(again);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    EXPECT_EQ(first.wait(), 128 + signal) << "the first one counts";
+    EXPECT_TRUE(exists(dir / (run + "/state/one.state")));
+  }
+}
+
+TEST_F(Resume, an_ignored_signal_stays_ignored) {
+  std::unique_ptr<Running> run;
+  {
+    const auto before = ::signal(SIGHUP, SIG_IGN);  // as under nohup: the program inherits it
+    run = std::make_unique<Running>(one_task("nohup"));
+    ::signal(SIGHUP, before);
+  }
+  ASSERT_TRUE(wait_for_lines(dir / "nohup.csv", 3));
+  run->send(SIGHUP);
+  EXPECT_EQ(run->wait(), 0);
+  EXPECT_EQ(ending("nohup"), "done");
+}
+
+// With the terminal goes what the program writes to.
+TEST_F(Resume, it_saves_though_nobody_reads_its_messages) {
+  const std::string pipe = dir / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  Running first(one_task("alone"), pipe);
+  ASSERT_TRUE(wait_for_lines(dir / "alone.csv", 2));
+  first.send(SIGHUP);
+  close(reader);
+  EXPECT_EQ(first.wait(), 129);
+  EXPECT_EQ(ending("alone"), "interrupted by SIGHUP");
+  // Every write fails.
+  Running second(one_task("alone"), "/dev/full");
+  EXPECT_EQ(second.wait(), 0);
 }
 
 TEST_F(Resume, same_bytes_for_any_number_of_threads_and_in_any_company) {

@@ -35,7 +35,7 @@ void write_task(const std::string& dir, const std::string& task, int images) {
   }
 }
 
-Running::Running(const std::vector<std::string>& arguments) {
+Running::Running(const std::vector<std::string>& arguments, const std::string& stderr_to) {
   std::vector<std::string> words{CLR_BINARY};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
@@ -43,9 +43,9 @@ Running::Running(const std::vector<std::string>& arguments) {
   argv.push_back(nullptr);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  for (const int fd : {1, 2})
-    posix_spawn_file_actions_addopen(&actions, fd, (dir_ / std::to_string(fd)).c_str(), O_WRONLY | O_CREAT,
-                                     0600);
+  posix_spawn_file_actions_addopen(&actions, 1, (dir_ / "1").c_str(), O_WRONLY | O_CREAT, 0600);
+  posix_spawn_file_actions_addopen(&actions, 2, (stderr_to.empty() ? dir_ / "2" : stderr_to).c_str(),
+                                   O_WRONLY | O_CREAT, 0600);
   const int failed = posix_spawn(&pid_, CLR_BINARY, &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   if (failed != 0) throw std::runtime_error("could not start " CLR_BINARY);

@@ -18,7 +18,8 @@ void write_task(const std::string& dir, const std::string& task, int images = 6)
 // The program, running in the background.
 class Running {
  public:
-  explicit Running(const std::vector<std::string>& arguments);
+  // Its output goes to files of its own, standard error where asked to another.
+  explicit Running(const std::vector<std::string>& arguments, const std::string& stderr_to = {});
   ~Running();
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;

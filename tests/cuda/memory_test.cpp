@@ -86,6 +86,19 @@ TEST_F(GpuMemory, BlocksAreKeptAndCounted) {
   EXPECT_EQ(memory_stats(cuda).cached, 0u);
 }
 
+// ctest also runs this program with REPRISE_CUDA_EXACT=1.
+TEST_F(GpuMemory, ExactBlocksEndWithTheirTensorsAndAreNotKept) {
+  if (std::getenv("REPRISE_CUDA_EXACT") == nullptr) GTEST_SKIP() << "REPRISE_CUDA_EXACT is not set";
+  const std::size_t before = memory_stats(cuda).in_use;
+  {
+    const Tensor x = counted(1027).to(cuda);
+    EXPECT_EQ(memory_stats(cuda).in_use, before + 4 * 1027);
+    EXPECT_TRUE(equal(ops::relu(x), counted(1027)));
+  }
+  EXPECT_EQ(memory_stats(cuda).in_use, before);
+  EXPECT_EQ(memory_stats(cuda).cached, 0u);
+}
+
 TEST_F(GpuMemory, TooMuchNamesARemedy) {
   expect_error([] { empty({std::int64_t{1} << 45}, DType::f32, cuda); }, "cuda:0", "could not get",
                "--batch");

@@ -99,8 +99,9 @@ TEST_P(Truncation, AndDamageDoNotCrash) {
 INSTANTIATE_TEST_SUITE_P(Files, Truncation,
                          ::testing::Values("rgb.png", "interlaced_palette.png", "grey16.png", "420.jpg",
                                            "progressive.jpg", "cmyk.jpg", "l.bmp", "565.bmp", "nibbles.bmp",
-                                           "palette.gif", "interlaced.gif", "lossy.webp", "lossless.webp",
-                                           "binary.ppm", "text.pgm"));
+                                           "rle8_skips.bmp", "rle4.bmp", "fields_rgba.bmp", "palette.gif",
+                                           "interlaced.gif", "lossy.webp", "lossless.webp", "animated.webp",
+                                           "animated_part_alpha.webp", "binary.ppm", "text.pgm"));
 
 // A PNG header that announces far more pixels than the file holds.
 std::vector<std::byte> png_of_size(std::uint32_t width, std::uint32_t height) {
@@ -149,6 +150,42 @@ TEST(Broken, BmpOfABitDepthBeyondAByte) {
     bytes[28] = static_cast<std::byte>(depth);
     bytes[29] = std::byte{1};
     EXPECT_NE(reason(bytes).find(std::to_string(256 + depth) + " bits"), std::string::npos) << reason(bytes);
+  }
+}
+
+TEST(Broken, BmpWhoseRunLengthsEndEarly) {
+  EXPECT_NE(reason(read(golden + "rle8_ends_early.bmp")).find("end after 187 of 221 pixels"),
+            std::string::npos);
+  EXPECT_NE(reason(read(golden + "rle24.bmp")).find("24 bits a pixel with compression 4"), std::string::npos);
+}
+
+TEST(Broken, GifWhoseFirstFrameLacksPixels) {
+  EXPECT_NE(reason(read(golden + "missing_pixels.gif")).find("of 221 pixels"), std::string::npos);
+  EXPECT_NE(reason(read(golden + "no_frame.gif")).find("before the first frame"), std::string::npos);
+}
+
+// A run of skips fills a large picture from a few bytes: no more than the limits allow.
+TEST(ImageLimits, BoundWhatRunLengthsExpandTo) {
+  auto bytes = read(golden + "rle8.bmp");
+  bytes.resize(14 + 40 + 1024);
+  const auto put = [&](std::size_t at, std::uint32_t v) {
+    for (std::size_t i = 0; i < 4; ++i) bytes[at + i] = static_cast<std::byte>(v >> (8 * i) & 0xFF);
+  };
+  put(18, 1000), put(22, 255);
+  for (const int v : {0, 2, 255, 255, 0, 2, 255, 255}) bytes.push_back(static_cast<std::byte>(v));
+  EXPECT_EQ(reason(bytes), "");
+  EXPECT_EQ(decode_image(bytes).rgb.size(), 3U * 1000 * 255);
+  put(18, 65501);
+  EXPECT_NE(reason(bytes).find("too large"), std::string::npos);
+  put(18, 65500), put(22, 65500);
+  EXPECT_NE(reason(bytes).find("too large"), std::string::npos);
+}
+
+TEST(Broken, BmpWithABitMaskOfScatteredBits) {
+  auto bytes = read(golden + "fields_rgba.bmp");
+  for (const unsigned mask : {0x05U, 0x00U}) {
+    bytes[54] = static_cast<std::byte>(mask);
+    EXPECT_NE(reason(bytes).find("the bit mask"), std::string::npos) << reason(bytes);
   }
 }
 

@@ -112,6 +112,22 @@ TEST(OddImages, EqualPillowsVerdicts) {
   EXPECT_EQ(equal, has_jpeg_library() ? 170 : 149);
 }
 
+// Pillow refuses such widths. Each value is scaled to 255 and cut.
+TEST(Bmp, BitFieldsMayBeOfAnyWidth) {
+  auto bytes = testing::read(testing::golden + "fields_rgba.bmp");
+  const auto put = [&](std::size_t at, std::uint32_t v) {
+    for (std::size_t i = 0; i < 4; ++i) bytes[at + i] = static_cast<std::byte>(v >> (8 * i) & 0xFF);
+  };
+  put(54, 0x3FF00000), put(58, 0xFFFFE), put(62, 1);
+  const std::uint32_t pixel = 700U << 20 | 300000U << 1 | 1U;
+  put(14 + 56, pixel);  // the first pixel of the last row
+  const Image image = decode_image(bytes);
+  const std::size_t at = std::size_t{3} * image.width * (image.height - 1);
+  EXPECT_EQ(std::vector(image.rgb.begin() + static_cast<std::ptrdiff_t>(at),
+                        image.rgb.begin() + static_cast<std::ptrdiff_t>(at) + 3),
+            (std::vector<std::uint8_t>{700 * 255 / 1023, 300000 * 255 / 524287, 255}));
+}
+
 // The golden files are too small for Pillow to interlace them.
 // So the test sets the flag by hand, and the data's rows then are those of four passes.
 TEST(Gif, InterlacedRowsAreSorted) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "engine/base/error.h"
@@ -74,7 +75,6 @@ TEST(ClassFolders, OneTaskOfSplits) {
     fill(dir, val + "_/train/b", 2);
     fill(dir, val + "_/" + val + "/b", 2);
     fill(dir, val + "_/test/a", 1);
-    fill(dir, val + "_/extra/a", 1);
     const Task task = only_task(dir.path(val + "_"));
     EXPECT_EQ(task.name, val + "_");
     EXPECT_FALSE(task.val_from_train);
@@ -84,7 +84,6 @@ TEST(ClassFolders, OneTaskOfSplits) {
     EXPECT_NE(task.val[0].path.find("/" + val + "/b/0.ppm"), std::string::npos);
     EXPECT_EQ(relatives(task.test), (Names{"a/0.ppm"}));
     EXPECT_TRUE(mentions(task.notes, "class 'a' has no image in val"));
-    EXPECT_TRUE(mentions(task.notes, "extra is not used"));
   }
 }
 
@@ -161,7 +160,7 @@ TEST(ClassFolders, SortsByBytes) {
                          "a/\xC3\xA4.ppm"}));
 }
 
-TEST(ClassFolders, SkipsWhatSystemsLeaveBehind) {
+TEST(ClassFolders, SkipsWhatSystemsLeaveThere) {
   TemporaryFolder dir;
   fill(dir, "a", 1);
   fill(dir, "b", 1);
@@ -172,10 +171,97 @@ TEST(ClassFolders, SkipsWhatSystemsLeaveBehind) {
   dir.write("a/Thumbs.db", "x");
   dir.write("b/thumbs.db", "x");
   dir.write("b/__MACOSX/._0.ppm", "x");
+  const Names folders = {"@eaDir",
+                         "#recycle",
+                         "@Recycle",
+                         "lost+found",
+                         "$RECYCLE.BIN",
+                         ".AppleDouble",
+                         "System Volume Information",
+                         "Network Trash Folder"};
+  const Names files = {"desktop.ini",
+                       "Desktop.ini",
+                       "ehthumbs.db",
+                       "0.ppm:Zone.Identifier",
+                       "._0.ppm",
+                       "Icon\r",
+                       "0.ppm\xEF\x80\xBAZone.Identifier"};
+  for (const std::string& folder : folders) {
+    fill(dir, folder, 2);
+    fill(dir, "b/" + folder + "/0.ppm", 1);
+  }
+  for (const std::string& file : files) dir.image("a/" + file);
   const Task task = only_task(dir.path());
   EXPECT_EQ(task.classes, (Names{"a", "b"}));
   EXPECT_EQ(all_of(task), (Names{"a/0.ppm", "b/0.ppm"}));
   EXPECT_TRUE(task.unreadable.empty());
+  EXPECT_EQ(task.notes.size(), 2u);  // two classes of one image
+  EXPECT_EQ(task.skipped.size(), 7 + 2 * folders.size() + files.size());
+  for (const std::string below : {"@eaDir", "a/desktop.ini", "b/@eaDir", ".git", "a/Icon\r"})
+    EXPECT_TRUE(std::ranges::count(task.skipped, dir.path(below)) == 1) << below;
+}
+
+TEST(ClassFolders, WhatIsSkippedBesideTasksAndSplitsIsListedToo) {
+  TemporaryFolder dir;
+  for (const std::string c : {"train/a", "train/b", "Test/a"}) fill(dir, "one/" + c, 2);
+  for (const std::string c : {"a", "b"}) fill(dir, "two/" + c, 2);
+  dir.folder("@eaDir");
+  dir.folder("one/@eaDir");
+  dir.write("one/train/Thumbs.db", "x");
+  dir.write("one/Test/a/.DS_Store", "x");
+  const auto tasks = find_tasks(dir.path(), {});
+  ASSERT_EQ(tasks.size(), 2u);
+  EXPECT_EQ(tasks[0].test.size(), 2u);
+  Names skipped = tasks[0].skipped;
+  std::sort(skipped.begin(), skipped.end());
+  EXPECT_EQ(skipped, (Names{dir.path("@eaDir"), dir.path("one/@eaDir"), dir.path("one/Test/a/.DS_Store"),
+                            dir.path("one/train/Thumbs.db")}));
+  EXPECT_TRUE(tasks[1].skipped.empty());
+}
+
+const std::string composed = "\xC3\x84pfel", decomposed = "A\xCC\x88pfel";
+
+TEST(ClassFolders, NamesThatDifferInTheirUnicodeFormAreShownByteByByte) {
+  TemporaryFolder dir;
+  for (const auto& [split, name] : {std::pair("train", composed), {"val", decomposed}}) {
+    fill(dir, std::string("obst/") + split + "/" + name, 2);
+    fill(dir, std::string("obst/") + split + "/Birnen", 2);
+  }
+  const std::string message = error_of(dir);
+  for (const char* part : {"is not in train/", "(\\xC3\\x84pfel)", "(A\\xCC\\x88pfel)", "NFC, NFD"})
+    EXPECT_NE(message.find(part), std::string::npos) << part << "\n" << message;
+  SetOptions options;
+  options.tasks = {"o\xCC\x88l"};
+  fill(dir, "\xC3\xB6l/a", 2);
+  EXPECT_NE(error_of(dir, options).find("(\\xC3\\xB6l)"), std::string::npos) << error_of(dir, options);
+  // Two classes that look alike.
+  TemporaryFolder twins;
+  fill(twins, composed, 2);
+  fill(twins, decomposed, 2);
+  EXPECT_TRUE(mentions(only_task(twins.path()).notes, "two classes\n"));
+}
+
+TEST(ClassFolders, RefusesTaskNamesThatCannotNameAFile) {
+  for (const auto& [name, why] : {std::pair(std::string(244, 'z'), "244 bytes, at most 200"),
+                                  {std::string(70, '%'), "210 bytes, at most 200"},
+                                  {std::string("caf\xE9"), "not printable UTF-8"},
+                                  {std::string("a\nb"), "not printable UTF-8"}}) {
+    TemporaryFolder dir;
+    for (const std::string& task : {name, std::string("good")})
+      for (const std::string c : {"/a", "/b"}) fill(dir, task + c, 2);
+    EXPECT_NE(error_of(dir).find(why), std::string::npos) << error_of(dir);
+    EXPECT_NE(error_of(dir).find("Rename the folder"), std::string::npos);
+    const std::string alone = dir.path(name);
+    EXPECT_NE(message_of([&] { find_tasks(alone, {}); }).find(why), std::string::npos) << why;
+    SetOptions options;  // nobody reads it
+    options.tasks = {"good"};
+    EXPECT_EQ(only_task(dir.path(), options).name, "good");
+  }
+  TemporaryFolder hidden;
+  for (const std::string c : {"a", "b"}) fill(hidden, ".hidden/" + c, 2);
+  EXPECT_EQ(only_task(hidden.path(".hidden")).name, ".hidden");
+  EXPECT_NE(message_of([&] { find_tasks(std::string(300, 'x'), {}); }).find("File name too long"),
+            std::string::npos);
 }
 
 TEST(ClassFolders, KnowsFilesByContent) {
@@ -257,7 +343,7 @@ TEST(ClassFolders, RefusesSplitsThatDoNotFit) {
   TemporaryFolder dir;
   fill(dir, "val/a", 1);
   fill(dir, "val/b", 1);
-  EXPECT_NE(error_of(dir).find("holds val but no train/"), std::string::npos);
+  EXPECT_NE(error_of(dir).find("splits, but none to train on"), std::string::npos);
   fill(dir, "train/a", 1);
   fill(dir, "train/b", 1);
   EXPECT_NO_THROW(find_tasks(dir.path(), {}));
@@ -268,7 +354,7 @@ TEST(ClassFolders, RefusesSplitsThatDoNotFit) {
   EXPECT_NE(ghost.find("class 'ghost' has images here but is not in train/"), std::string::npos) << ghost;
   fs::remove_all(dir.path("test"));
   dir.folder("validation");
-  EXPECT_NE(error_of(dir).find("both val/ and validation/"), std::string::npos);
+  EXPECT_NE(error_of(dir).find("two for one split, val and validation"), std::string::npos);
 }
 
 TEST(ClassFolders, AnEmptyClassStopsOrIsDropped) {
@@ -305,7 +391,7 @@ TEST(ClassFolders, AClassWithoutReadableImages) {
 }
 
 TEST(ClassFolders, RefusesClassNamesThatAreNoText) {
-  for (const std::string name : {"tab\there", "latin-\xE4", "cut-\xC3", "\x7F"}) {
+  for (const std::string name : {"tab\there", "latin-\xE4", "cut-\xC3", "\x7F", "\xC2\x9B", "\xE2\x80\xAE"}) {
     TemporaryFolder dir;
     fill(dir, "a", 1);
     fill(dir, name, 1);

@@ -55,6 +55,63 @@ TEST(Lists, AFolderOfThem) {
             std::string::npos);
 }
 
+TEST(Lists, TabsDivideWhereThereAreAny) {
+  TemporaryFolder dir;
+  for (int i = 0; i < 4; ++i) dir.image("my pics/" + std::to_string(i) + ".ppm", i);
+  dir.write("list.txt",
+            "my pics/0.ppm\tgolden cat\n"
+            "my pics/1.ppm \t golden dog \t\r\n"
+            "my pics/2.ppm\t\tgolden cat\n"  // columns set in line
+            "my pics/3.ppm other\n");        // no tab: the last blank
+  SetOptions options;
+  options.val_fraction = 0.01;
+  const Task task = find_tasks(dir.path("list.txt"), options).at(0);
+  EXPECT_EQ(task.classes, (std::vector<std::string>{"golden cat", "golden dog", "other"}));
+  EXPECT_EQ(task.train.size() + task.val.size(), 4U);
+  EXPECT_TRUE(task.unreadable.empty());
+  for (const std::string& note : task.notes) EXPECT_EQ(note.find("columns"), std::string::npos) << note;
+  dir.write("list.txt", "my pics/0.ppm\t17\t0.5\tgolden cat\nmy pics/1.ppm\t18\t0.5\tgolden dog\n");
+  const Task wide = find_tasks(dir.path("list.txt"), {}).at(0);
+  EXPECT_EQ(wide.classes, (std::vector<std::string>{"golden cat", "golden dog"}));
+  EXPECT_NE(wide.notes.at(0).find("columns between the path and the label are not used"), std::string::npos);
+  // A list that cannot be meant so.
+  dir.write("list.txt", "my pics/0.ppm golden cat\nmy pics/1.ppm golden dog\n");
+  const std::string message = message_of([&] { find_tasks(dir.path("list.txt"), {}); });
+  EXPECT_NE(message.find("not one of its 2 images can be read"), std::string::npos) << message;
+  EXPECT_NE(message.find("a label of several words needs a tab"), std::string::npos) << message;
+}
+
+TEST(Lists, SplitsAsPeopleNameThem) {
+  TemporaryFolder dir;
+  for (int i = 0; i < 6; ++i) dir.image("set/" + std::to_string(i) + ".ppm", i);
+  dir.write("set/Training.TXT", "0.ppm a\n1.ppm b\n");
+  dir.write("set/valid.txt", "2.ppm a\n3.ppm b\n");
+  dir.write("set/test_set.txt", "4.ppm a\n5.ppm b\n");
+  dir.write("set/classes.txt", "a\nb\n");
+  const Task task = find_tasks(dir.path("set"), {}).at(0);
+  EXPECT_EQ(task.train.size(), 2U);
+  EXPECT_EQ(task.val.size(), 2U);
+  EXPECT_EQ(task.test.size(), 2U);
+  dir.write("set/dev.txt", "2.ppm a\n");
+  const std::string message = message_of([&] { find_tasks(dir.path("set"), {}); });
+  EXPECT_NE(message.find("two for one split, dev.txt and valid.txt"), std::string::npos) << message;
+}
+
+TEST(Lists, NamesInTheDisksUnicodeForm) {
+  TemporaryFolder dir;
+  dir.image("pics/A\xCC\x88.ppm");
+  dir.image("b.ppm");
+  dir.write("list.txt", "pics/\xC3\x84.ppm a\nb.ppm b\n");
+  const Task task = find_tasks(dir.path("list.txt"), {}).at(0);
+  ASSERT_EQ(task.unreadable.size(), 1U);
+  EXPECT_NE(task.unreadable[0].reason.find("(A\\xCC\\x88.ppm)"), std::string::npos)
+      << task.unreadable[0].reason;
+  dir.write("set/train.txt", "../b.ppm \xC3\x84\n../pics/A\xCC\x88.ppm b\n");
+  dir.write("set/val.txt", "../b.ppm A\xCC\x88\n");
+  const std::string message = message_of([&] { find_tasks(dir.path("set"), {}); });
+  EXPECT_NE(message.find("(\\xC3\\x84)"), std::string::npos) << message;
+}
+
 TEST(Lists, StrangeLines) {
   TemporaryFolder dir;
   dir.image("a.ppm");
@@ -67,6 +124,10 @@ TEST(Lists, StrangeLines) {
     EXPECT_NE(text.find(part), std::string::npos) << text;
   };
   has(message(""), "names no image");
+  has(message(std::string("\xFF\xFE"
+                          "a\0 \0b\0",
+                          8)),
+      "the list is UTF-16");
   has(message("\n# a.ppm 1\n"), "names no image");
   has(message("a.ppm 1\nb.ppm\n"), "line 2 has no label");
   has(message("a.ppm 1\nb.ppm \x01\n"), "the label of line 2 is not printable");
@@ -253,6 +314,18 @@ TEST(HostileDatabase, LinksOutOfTheRoot) {
   EXPECT_TRUE(task.unreadable[0].path.ends_with("/link/secret.ppm"));
   EXPECT_TRUE(task.unreadable[1].path.ends_with("/animals/file.ppm"));
   EXPECT_NE(task.unreadable[1].reason.find("leads out of"), std::string::npos);
+  EXPECT_NE(task.unreadable[1].reason.find("--follow-links"), std::string::npos);
+  SetOptions follow;  // links, but never what the rows themselves say
+  follow.follow_links = true;
+  testing::run_sql(root.database(), "INSERT INTO files VALUES ('/../', 'up.ppm', 1, 1, 0, 0), ('" +
+                                        outside.path("") + "/', 'secret.ppm', 1, 1, 0, 0)");
+  const Task followed = find_tasks(root.path(), follow).at(0);
+  ASSERT_EQ(followed.unreadable.size(), 1U);
+  EXPECT_NE(followed.unreadable[0].reason.find("leads upward"), std::string::npos);
+  for (const Sample& s : followed.train)
+    EXPECT_TRUE(s.path.starts_with(root.dir.path("original_images/animals/")));
+  testing::run_sql(root.database(),
+                   "DELETE FROM files WHERE filename = 'up.ppm' OR path LIKE '" + outside.path("") + "%'");
   SetOptions options;
   options.skip_bad = true;
   const Task kept = find_tasks(root.path(), options).at(0);

@@ -3,17 +3,13 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "tests/data/torch_files.h"
 #include "tests/data/weights_files.h"
 
 namespace reprise::data::testing_weights {
 namespace {
 
 using namespace std::string_literals;
-
-template <class T>
-std::string le(T value) {
-  return {reinterpret_cast<const char*>(&value), sizeof(T)};
-}
 
 // --- every truncation, every byte
 
@@ -132,64 +128,13 @@ TEST(WeightsBad, Safetensors) {
 
 // --- zip
 
-struct ZipEntry {
-  std::string name, data;
-  std::uint16_t method = 0;
-  std::uint32_t grow = 0;           // how many bytes too many the directory announces
-  std::uint32_t unpacked_grow = 0;  // and how many too many for the unpacked size
-  bool sizes_in_header = true;
-};
-
-std::uint32_t crc(std::string_view text) {
-  std::uint32_t c = ~0u;
-  for (const char ch : text) {
-    c ^= static_cast<unsigned char>(ch);
-    for (int i = 0; i < 8; ++i) c = c & 1 ? c >> 1 ^ 0xEDB88320u : c >> 1;
-  }
-  return ~c;
-}
-
-std::string zip(const std::vector<ZipEntry>& entries, std::uint16_t flags = 0) {
-  std::string out, directory;
-  for (const ZipEntry& e : entries) {
-    const auto size = static_cast<std::uint32_t>(e.data.size()), said = e.sizes_in_header ? size : 0;
-    const auto name = static_cast<std::uint16_t>(e.name.size());
-    const std::string start = le<std::uint16_t>(20) + le(flags) + le(e.method) + le<std::uint32_t>(0);
-    directory += le<std::uint32_t>(0x02014b50) + le<std::uint16_t>(20) + start + le(crc(e.data)) +
-                 le<std::uint32_t>(size + e.grow) + le<std::uint32_t>(size + e.grow + e.unpacked_grow) +
-                 le(name) + std::string(12, '\0') + le(static_cast<std::uint32_t>(out.size())) + e.name;
-    out += le<std::uint32_t>(0x04034b50) + start + le(e.sizes_in_header ? crc(e.data) : 0u) + le(said) +
-           le(said) + le(name) + le<std::uint16_t>(0) + e.name + e.data;
-  }
-  const auto count = static_cast<std::uint16_t>(entries.size());
-  return out + directory + le<std::uint32_t>(0x06054b50) + le<std::uint32_t>(0) + le(count) + le(count) +
-         le(static_cast<std::uint32_t>(directory.size())) + le(static_cast<std::uint32_t>(out.size())) +
-         le<std::uint16_t>(0);
-}
-
-std::string global(const std::string& module, const std::string& name) {
-  return "c" + module + "\n" + name + "\n";
-}
-std::string text(const std::string& s) {
-  return "X" + le(static_cast<std::uint32_t>(s.size())) + s;
-}
-std::string integer(std::int64_t n) {
-  return "\x8a\x08" + le(n);
-}
-// {"a": a FloatStorage of `elements` seen through offset, size, stride}
-std::string tensor_pickle(std::int64_t elements, std::int64_t offset, std::int64_t size,
-                          std::int64_t stride) {
-  return "\x80\x02}" + text("a") + global("torch._utils", "_rebuild_tensor_v2") + "((" + text("storage") +
-         global("torch", "FloatStorage") + text("0") + text("cpu") + integer(elements) + "tQ" +
-         integer(offset) + integer(size) + "\x85" + integer(stride) + "\x85\x89}tRs.";
-}
-std::string torch_zip(const std::string& pickle, const std::string& data) {
-  return zip({{"m/data.pkl", pickle}, {"m/data/0", data}});
-}
-
 TEST(WeightsBad, Zip) {
   const std::string pickle = tensor_pickle(2, 0, 2, 1), data(8, '\1');
   ASSERT_EQ(refusal(bytes_from(torch_zip(pickle, data))), "");
+  ASSERT_EQ(refusal(bytes_from(zip({{"m/data.pkl", deflated(pickle), 8, 0, 0, true, pickle},
+                                    {"m/data/0", deflated(data), 8, 0, 0, true, data}}))),
+            "");
+  ASSERT_EQ(refusal(bytes_from(zip({{"data.pkl", pickle}, {"data/0", data}}))), "");
   // As some writers do it: sizes only in the directory.
   ASSERT_EQ(
       refusal(bytes_from(zip({{"m/data.pkl", pickle, 0, 0, 0, false}, {"m/data/0", data, 0, 0, 0, false}}))),
@@ -201,8 +146,15 @@ TEST(WeightsBad, Zip) {
       {zip({{"m/data.pkl", pickle, 0, 20}, second}), "overlap"},
       {zip({first, {"m/data/0", data, 0, 20}}), "cut short"},
       {zip({first, {"m/data/0", data, 0, 0xFFFFFFF0}}), "cut short"},
-      {zip({{"m/data.pkl", pickle, 8}, second}), "m/data.pkl is compressed (method 8)"},
-      {zip({first, {"m/data/0", data, 8, 0, 1u << 31}}), "m/data/0 is compressed (method 8)"},
+      {zip({{"m/data.pkl", pickle, 8}, second}), "m/data.pkl cannot be inflated"},
+      {zip({{"m/data.pkl", pickle, 9}, second}), "m/data.pkl is compressed by method 9"},
+      {zip({first, {"m/data/0", deflated(data), 8, 0, 1, true, data}}), "m/data/0 cannot be inflated"},
+      {zip({first, {"m/data/0", deflated(data + "1"), 8, 0, 0, true, data}}), "m/data/0 cannot be inflated"},
+      {zip({first, {"m/data/0", deflated(data), 8, 0, 0, true, "12345678"}}), "CRC-32"},
+      {zip({first, {"m/data/0", deflated(data), 8, 0, 1u << 31, true, data}}),
+       "cannot have 2147483656 bytes"},
+      {zip({first, {"m/data/0", std::string(600'000, '\1'), 8, 0, 300'000'000}}),
+       "too many for a file of this"},
       {zip({first, {"m/data/0", data, 0, 0, 1u << 31}}), "two sizes"},
       {zip({first, second, second}), "m/data/0 comes twice"},
       {zip({first, second}, 1), "encrypted"},
@@ -230,24 +182,44 @@ TEST(WeightsBad, TensorsOutsideTheirStorage) {
        {tensor_pickle(2, 1, 2, 1), tensor_pickle(2, -1, 2, 1), tensor_pickle(2, 0, 2, 2),
         tensor_pickle(2, 1, 2, -1), tensor_pickle(2, huge, 2, huge), tensor_pickle(2, 0, huge, 1),
         tensor_pickle(2, 0, 2, huge), tensor_pickle(2, 0, huge, huge), tensor_pickle(2, 0, -1, 1),
-        tensor_pickle(2, 0, 1000000, 0), tensor_pickle(huge, 0, 2, 1), tensor_pickle(-2, 0, 2, 1),
-        tensor_pickle(3, 0, 3, 1)})
+        tensor_pickle(huge, 0, 2, 1), tensor_pickle(-2, 0, 2, 1), tensor_pickle(3, 0, 3, 1)})
     EXPECT_NE(refusal(bytes_from(torch_zip(pickle, data))), "");
 }
 
 TEST(WeightsBad, ManyTensorsOnOneStorage) {
-  // 100,000 tensors of 4,000 bytes in a file of half a megabyte:
-  // refused before memory is allocated.
-  const std::string one = tensor_pickle(1000, 0, 1000, 1);
+  // One tensor under 100,000 names is read once.
+  const std::string one = tensor_pickle(1000, 0, 1000, 1), data(4000, '\1');
   std::string pickle = one.substr(0, one.size() - 2) + "q\x01s";
   for (std::uint32_t i = 0; i < 100000; ++i) pickle += "X" + le<std::uint32_t>(4) + le(i) + "h\x01s";
-  EXPECT_NE(
-      refusal(bytes_from(torch_zip(pickle + ".", std::string(4000, '\1')))).find("far more than the file"),
-      std::string::npos);
+  const WeightFile shared = parse_weights(bytes_from(torch_zip(pickle + ".", data)), "test");
+  ASSERT_EQ(shared.tensors.size(), 100001U);
+  EXPECT_EQ(shared.tensors[0].tensor.raw_bytes().data(), shared.tensors[1].tensor.raw_bytes().data());
+  // 2,000 tensors of 4,000 bytes in a file of 150 KB, and one that repeats an element a hundred
+  // million times: those that go beyond eight times the file stay unread, before the memory is
+  // taken.
+  TorchFile file;
+  const std::string storage = file.storage(std::vector<float>(1000, 1));
+  const auto tensor = [&](std::int64_t size, std::int64_t stride) {
+    return global("torch._utils", "_rebuild_tensor_v2") + "(h\x01" + integer(0) + integer(size) + "\x85" +
+           integer(stride) + "\x85\x89}tR";
+  };
+  TorchFile::Items items{{"first", storage + "q\x01" + "0" + tensor(1000, 1)},
+                         {"expanded", tensor(100'000'000, 0)}};
+  for (int i = 0; i < 2000; ++i) items.emplace_back(std::to_string(i), tensor(1000, 1));
+  const std::string content = file.file(TorchFile::dict(items));
+  const WeightFile many = parse_weights(bytes_from(content), "test");
+  EXPECT_LT(many.tensors.size() * 4000, content.size() * 8);
+  EXPECT_EQ(many.tensors.size() + many.unread.size(), items.size());
+  EXPECT_NE(many.unread.at("expanded").find("more memory"), std::string::npos);
 }
 
 TEST(WeightsBad, Pickle) {
   const auto with = [](const std::string& pickle) { return torch_zip("\x80\x02" + pickle, "12345678"); };
+  const auto many_of = [](const std::string& opcodes, int n) {
+    std::string all;
+    for (int i = 0; i < n; ++i) all += opcodes;
+    return all;
+  };
   std::string many = "(";
   for (int i = 0; i < 3000000; ++i) many += "N";
   std::string pairs = "](";  // one long list of pairs, from which many dictionaries are made
@@ -255,10 +227,12 @@ TEST(WeightsBad, Pickle) {
   pairs += "eq\x01";
   for (int i = 0; i < 100000; ++i) pairs += "0" + global("collections", "OrderedDict") + "h\x01\x85R";
   const std::pair<std::string, const char*> cases[] = {
-      {with(global("os", "system") + text("x") + "\x85R."), "the global os.system at byte 2 is refused"},
+      {with(global("os", "system") + text("x") + "\x85R."),
+       "expected a state dict, the file holds os.system"},
       {with(global("builtins", "eval") + "."), "builtins.eval"},
       {with(text("posix") + text("system") + "\x93."), "posix.system"},
-      {with(global("torchvision.models.resnet", "ResNet") + ")\x81."), "whole module"},
+      {with("\x82\x01."), "the opcode '\\x82' at byte 2"},
+      {with("(ios\nsystem\n."), "the opcode 'i' at byte 3"},
       {with("I1\n."), "the opcode 'I' at byte 2"},
       {with("\xff."), "the opcode '\\xff'"},
       {with("."), "the stack is empty"},
@@ -269,16 +243,25 @@ TEST(WeightsBad, Pickle) {
       {with("h\x05."), "nothing is remembered"},
       {with("}s."), "stack is empty"},
       {with("NNNs."), "a dictionary was expected"},
+      {with("}Na."), "a list was expected"},
+      {with("]q\x01" + many_of("(h\x01h\x01h\x01h\x01h\x01h\x01h\x01h\x01"
+                               "e",
+                               1'000'000)),
+       "more than 2000000 values"},
+      {with("N" + std::string(3'000'000, '2') + "."), "more than 2000000 values"},
+      {with("N" + std::string(3'000'000, '\x94') + "."), "more than 2000000 values"},
+      {with(std::string(3'000'000, '(') + "."), "more than 2000000 values"},
       {with("}(Nu."), "without value"},
       {with("NQ."), "persistent id"},
       {with("X\xff\xff\xff\xff."), "cut short"},
       {with("\x80\x09}."), "protocol 9"},
-      {with("N)R."), "a global was expected"},
+      {with("N)R."), "the file holds None"},
       {with("Nb."), "stack is empty"},
-      {with("NNb."), "gets a state"},
-      {with(global("torch", "FloatStorage") + ")R."), "is called"},
+      {with("NNb."), "the file holds None"},
+      {with(global("torch", "FloatStorage") + ")R."), "the file holds torch.FloatStorage"},
       {with("c" + std::string(1000, 'a') + "\nb\n."), "more than 256 bytes"},
-      {with("}q\x01" + text("state_dict") + "h\x01s."), "no tensors"},  // a dictionary that contains itself
+      {with("}q\x01" + text("state_dict") + "h\x01s."),
+       "no dictionary of tensors"},  // a dictionary that contains itself
       {with(many), "more than 2000000 values"},
       {with(pairs + "."), "more than 2000000 values"},
   };

@@ -67,11 +67,21 @@ void prepare(std::size_t count) {
   }
 }
 
+Order chosen = Order::forwards;
+
+// Calls f(i) with `index` set to the i-th one, for each i of [0, size), in the chosen order.
 template <class F>
 void each(dim3 size, dim3& index, F f) {
-  for (index.z = 0; index.z < size.z; ++index.z)
-    for (index.y = 0; index.y < size.y; ++index.y)
-      for (index.x = 0; index.x < size.x; ++index.x) f();
+  constexpr std::size_t warp = 32;
+  const std::size_t count = std::size_t{size.x} * size.y * size.z, warps = count / warp;
+  for (std::size_t turn = 0; turn < count; ++turn) {
+    std::size_t i = turn;
+    if (chosen == Order::backwards) i = count - 1 - turn;
+    if (chosen == Order::interleaved && turn < warps * warp) i = turn % warps * warp + turn / warps;
+    index = dim3(static_cast<unsigned>(i % size.x), static_cast<unsigned>(i / size.x % size.y),
+                 static_cast<unsigned>(i / size.x / size.y));
+    f(i);
+  }
 }
 
 // Runs the threads of a block, all of them from one barrier to the next, until all are done.
@@ -79,11 +89,10 @@ void run_block() {
   const std::size_t count = std::size_t{blockDim.x} * blockDim.y * blockDim.z;
   for (std::size_t i = 0; i < count; ++i) fibers[i]->done = false;
   for (bool any_left = true; any_left;) {
-    std::size_t i = 0, done = 0;
-    each(blockDim, threadIdx, [&] {
+    std::size_t done = 0;
+    each(blockDim, threadIdx, [&](std::size_t i) {
       resume(fibers[i].get());
       done += fibers[i]->done ? 1 : 0;
-      ++i;
     });
     if (done != 0 && done != count) give_up("some threads ended while others wait at __syncthreads()");
     any_left = done == 0;
@@ -93,11 +102,15 @@ void run_block() {
 void check_limits(dim3 grid, dim3 block) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535)
     give_up("a grid that a GPU would refuse");
-  if (block.x * block.y * block.z == 0 || block.x * block.y * block.z > 1024)
+  if (block.x * block.y * block.z == 0 || block.x * block.y * block.z > 1024 || block.z > 64)
     give_up("a block that a GPU would refuse");
 }
 
 }  // namespace
+
+void set_order(Order order) {
+  chosen = order;
+}
 
 void launch(dim3 grid, dim3 block, const std::function<void()>& thread) {
   if (captured([=] { launch(grid, block, thread); })) return;
@@ -106,7 +119,7 @@ void launch(dim3 grid, dim3 block, const std::function<void()>& thread) {
   check_limits(grid, block);
   gridDim = grid;
   blockDim = block;
-  each(grid, blockIdx, [&] { each(block, threadIdx, [&] { thread(); }); });
+  each(grid, blockIdx, [&](std::size_t) { each(block, threadIdx, [&](std::size_t) { thread(); }); });
 }
 
 void launch_blocks(dim3 grid, dim3 block, const std::function<void()>& thread) {
@@ -118,7 +131,7 @@ void launch_blocks(dim3 grid, dim3 block, const std::function<void()>& thread) {
   blockDim = block;
   prepare(std::size_t{block.x} * block.y * block.z);
   body = &thread;
-  each(grid, blockIdx, run_block);
+  each(grid, blockIdx, [](std::size_t) { run_block(); });
 }
 
 }  // namespace reprise::emulation

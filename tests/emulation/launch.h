@@ -3,6 +3,8 @@
 
 #include <functional>
 
+#include "tests/emulation/access.h"
+
 struct dim3 {
   unsigned x, y, z;
   explicit dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
@@ -19,14 +21,9 @@ void launch(dim3 grid, dim3 block, const std::function<void()>& thread);
 // Runs a kernel whose threads may meet at __syncthreads(). Each thread is a fiber.
 void launch_blocks(dim3 grid, dim3 block, const std::function<void()>& thread);
 
-// While one lives, device memory is readable and writable, and sealed memory readable.
-// Objects may nest.
-class DeviceAccess {
- public:
-  DeviceAccess();
-  ~DeviceAccess();
-  DeviceAccess(const DeviceAccess&) = delete;
-  DeviceAccess& operator=(const DeviceAccess&) = delete;
-};
+// The order in which blocks run, and the threads of a block between two barriers. A kernel without
+// races gives the same bits in every order. `interleaved` runs one thread of each warp, then the next of each.
+enum class Order { forwards, backwards, interleaved };
+void set_order(Order order);
 
 }  // namespace reprise::emulation

@@ -159,6 +159,21 @@ cudaError_t cudaStreamSynchronize(cudaStream_t) {
   return result(breaks_capture() ? cudaErrorStreamCaptureUnsupported : cudaSuccess);
 }
 
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = new CUevent_st;
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) {
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t) {
+  return cudaSuccess;
+}
+cudaError_t cudaHostAlloc(void** p, std::size_t bytes, unsigned) {
+  *p = std::malloc(bytes);
+  return result(*p == nullptr ? cudaErrorMemoryAllocation : cudaSuccess);
+}
+
 cudaError_t cudaMalloc(void** p, std::size_t bytes) {
   Memory& m = memory();
   const std::lock_guard lock(m.mutex);

@@ -1,9 +1,16 @@
-// Lists of images and databases of tasks.
+// Lists of images, folders, names and databases of tasks.
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 
+#include "data/sets/class_folders.h"
 #include "data/sets/collection_database.h"
 #include "data/sets/list_file.h"
+#include "data/sets/names.h"
 #include "data/sets/skill_database.h"
+#include "data/sets/splits.h"
+#include "engine/base/utf8.h"
 #include "tests/fuzz/targets.h"
 
 #ifdef REPRISE_WITH_SQLITE
@@ -15,11 +22,14 @@ namespace {
 
 using namespace reprise::data;
 
+namespace fs = std::filesystem;
+
+constexpr std::string_view image = "P5\n1 1\n255\n7";
+
 // A folder with the images that the lists and databases of the corpus refer to.
 std::string image_folder(const std::string& name) {
   const std::string folder = scratch_folder() + "/" + name;
-  if (std::filesystem::exists(folder)) return folder;
-  constexpr std::string_view image = "P5\n1 1\n255\n7";
+  if (fs::exists(folder)) return folder;
   for (const char* file : {"a.pgm", "b.pgm", "c c.pgm"})
     file_of(std::as_bytes(std::span(image.data(), image.size())), name + "/" + file);
   return folder;
@@ -28,6 +38,45 @@ std::string image_folder(const std::string& name) {
 void list(Bytes bytes) {
   image_folder("lists");
   find_list_tasks(file_of(bytes, "lists/list.txt"), {});
+}
+
+// Images at the paths that the lines give, in a folder that held others before.
+void folders(Bytes bytes) {
+  const fs::path root = fs::path(scratch_folder()) / "folders";
+  std::error_code error;
+  fs::remove_all(root, error);
+  fs::create_directories(root);
+  std::istringstream lines(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  int files = 0;
+  for (std::string line; files < 40 && std::getline(lines, line); ++files) {
+    const fs::path path = fs::path(line).relative_path().lexically_normal();
+    if (path.empty() || *path.begin() == "..") continue;
+    fs::create_directories((root / path).parent_path(), error);
+    std::ofstream(root / path, std::ios::binary) << image;
+  }
+  for (const Task& task : find_folder_tasks(root.string(), {})) {
+    if (!why_no_task_name(task.name).empty() || task.classes.size() < 2) std::abort();
+    for (const auto* samples : {&task.train, &task.val, &task.test})
+      for (const Sample& s : *samples)
+        if (!fs::exists(s.path) || s.label < 0 || s.label >= std::ssize(task.classes)) std::abort();
+  }
+}
+
+// What is written of any bytes is printable and reads back.
+void names(Bytes bytes) {
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const std::string first = text.substr(0, text.size() / 2), second = text.substr(text.size() / 2);
+  for (const char* keep : {"", "\n\t"})
+    if (unescaped(escaped(text, keep)) != text) std::abort();
+  if (!is_printable(escaped(text)) ||
+      escaped(escaped(text, keep_lines), keep_lines) != escaped(text, keep_lines))
+    std::abort();
+  unescaped(text);
+  if (differ_in_form_only(first, second) != differ_in_form_only(second, first) ||
+      differ_in_form_only(text, text))
+    std::abort();
+  if (!other_form(text, {text}, "here", "there").empty()) std::abort();
+  split_named(text);
 }
 
 #ifdef REPRISE_WITH_SQLITE
@@ -124,6 +173,8 @@ void database_rows(Bytes bytes) {
 std::vector<Target> set_targets() {
   return {
       {"list", "golden/sets/*.list", list},
+      {"folders", "", folders},
+      {"names", "", names},
 #ifdef REPRISE_WITH_SQLITE
       {"skill_database", "", skill_database},
       {"collection_database", "", collection_database},

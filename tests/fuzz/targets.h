@@ -17,9 +17,9 @@ struct Target {
   void (*run)(Bytes);
 };
 
-std::vector<Target> weight_targets();  // safetensors, zip, pickle, tar
+std::vector<Target> weight_targets();  // safetensors, zip, pickle, deflate, tar
 std::vector<Target> image_targets();   // one per decoder of this build
-std::vector<Target> set_targets();     // lists, databases
+std::vector<Target> set_targets();     // lists, folders, names, databases
 std::vector<Target> file_targets();    // what clr writes and reads again; none if clr is not built
 
 // Returns all targets that this program is linked with.

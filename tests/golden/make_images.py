@@ -112,13 +112,13 @@ for mode in ("1", "L", "P", "RGB", "RGBA"):
     save(f"{mode.lower()}.bmp", RGB.convert(mode), "BMP")
 
 
-def bmp(bits, body, compression=0, extra=b"", top_down=False, os2=False, colors=0):
-    size = 12 if os2 else 40
+def bmp(bits, body, compression=0, extra=b"", top_down=False, os2=False, colors=0, size=40, offset=None):
     if os2:
-        header = struct.pack("<IHHHH", 12, W, H, 1, bits)
+        size, header = 12, struct.pack("<IHHHH", 12, W, H, 1, bits)
     else:
-        header = struct.pack("<IiiHHIIiiII", 40, W, -H if top_down else H, 1, bits, compression, len(body), 0, 0, colors, 0)
-    offset = 14 + size + len(extra)
+        header = struct.pack("<IiiHHIIiiII", size, W, -H if top_down else H, 1, bits, compression, len(body), 0, 0, colors, 0)
+    if offset is None:  # a header of more than 40 bytes holds the masks
+        offset = 14 + size + (len(extra) if size <= 40 else 0)
     return b"BM" + struct.pack("<IHHI", offset + len(body), 0, 0, offset) + header + extra + body
 
 
@@ -136,6 +136,79 @@ files["nibbles.bmp"] = bmp(4, padded((index[:, :9] << 4 | index[:, 8:]).astype(n
 files["cut.bmp"] = files["rgb.bmp"][:-60]
 files["bits7.bmp"] = bmp(7, padded(index, W))
 
+# Run lengths. `runs` writes rows of runs, literals and skips until the picture is full.
+dice = np.random.default_rng(7)
+table = b"".join(dice.integers(0, 256, 3).astype(np.uint8).tobytes() + b"\0" for _ in range(256))
+
+
+def literal(values, nibbles):
+    body = bytes(values[::2][i] << 4 | (values + [0])[1::2][i] for i in range((len(values) + 1) // 2)) if nibbles else bytes(values)
+    return bytes([0, len(values)]) + body + b"\0" * (len(body) % 2)
+
+
+def runs(nibbles, skips):
+    out, position = b"", 0
+    while position < W * H:
+        left = W - position % W
+        n, value = int(dice.integers(1, left + 1)), int(dice.integers(0, 256))
+        kind = dice.integers(0, 4 if skips else 2)
+        if kind == 1 and n >= 3:
+            out += literal(dice.integers(0, 16 if nibbles else 256, n).tolist(), nibbles)
+        elif kind == 2 and position % W and position + W < W * H:
+            out += b"\0\0" if n % 2 else b"\0\2" + bytes([0, 1])  # to the next row's begin, or straight down
+            n = left if n % 2 else W
+        elif kind == 3:
+            out += b"\0\2" + bytes([n, 0])
+        else:
+            out += bytes([n, value])
+        position += n
+        if position % W == 0 and position < W * H:
+            out += b"\0\0"
+    return out + b"\0\1"
+
+
+full_rows = b"".join(bytes([W, i, 0, 0]) for i in range(H)) + b"\0\1"
+files["rle8.bmp"] = bmp(8, runs(False, False), 1, table)
+files["rle4.bmp"] = bmp(4, runs(True, False), 2, table[:64])
+files["rle8_skips.bmp"] = bmp(8, runs(False, True), 1, table)
+files["rle4_skips.bmp"] = bmp(4, runs(True, True), 2, table[:64], top_down=True)
+files["rle8_short_palette.bmp"] = bmp(8, full_rows, 1, table[:20], colors=5)
+files["rle8_in_4_bits.bmp"] = bmp(4, full_rows, 1, table[:64])
+files["rle8_no_end.bmp"] = bmp(8, full_rows[:-4], 1, table)
+odd = b""
+for _ in range(H):  # a literal is padded to an even place in the file, whatever its length
+    odd += bytes([0, W - 2, *range(W - 2)])
+    odd += b"\x09" * ((14 + 40 + 1025 + len(odd)) % 2) + bytes([2, 7, 0, 0])
+files["rle8_odd_place.bmp"] = bmp(8, odd, 1, table + b"\0")
+files["rle8_long_run.bmp"] = bmp(8, bytes([W + 3, 5, 2, 6, 0, 0]) * H, 1, table)
+files["rle8_literal_over_two_rows.bmp"] = bmp(8, literal(list(range(2 * W - 3)), False) + b"\0\0" + full_rows[8:], 1, table)
+files["rle8_empty_rows.bmp"] = bmp(8, b"\0\0\0\0" + full_rows[:8] + b"\0\0" + full_rows[8:], 1, table)
+files["rle8_ends_early.bmp"] = bmp(8, full_rows[:-10] + b"\0\1", 1, table)
+files["rle8_cut.bmp"] = bmp(8, full_rows[:-9], 1, table)
+files["rle8_cut_literal.bmp"] = bmp(8, full_rows[:-6] + literal(list(range(W)), False)[:-4], 1, table)
+files["rle8_of_24_bits.bmp"] = bmp(24, full_rows, 1)
+files["rle24.bmp"] = bmp(24, full_rows, 4)
+# Bit fields; where the pixels begin.
+wide = dice.integers(0, 2**32, (H, W)).astype("<u4")
+
+
+def masks(*values):
+    return struct.pack(f"<{len(values)}I", *values)
+
+
+files["fields_555.bmp"] = bmp(16, padded(deep, 2 * W), 3, masks(0x7C00, 0x3E0, 0x1F))
+files["fields_24.bmp"] = bmp(24, padded(rgb.reshape(H, -1), 3 * W), 3, masks(0xFF0000, 0xFF00, 0xFF))
+for name, values in {"bgrx": (0xFF0000, 0xFF00, 0xFF, 0), "xbgr": (0xFF000000, 0xFF0000, 0xFF00, 0),
+                     "abgr": (0xFF000000, 0xFF0000, 0xFF00, 0xFF), "rgba": (0xFF, 0xFF00, 0xFF0000, 0xFF000000),
+                     "bgra": (0xFF0000, 0xFF00, 0xFF, 0xFF000000), "bgar": (0xFF000000, 0xFF00, 0xFF, 0xFF0000),
+                     "none": (0, 0, 0, 0)}.items():
+    files[f"fields_{name}.bmp"] = bmp(32, padded(wide, 4 * W), 3, masks(*values), size=56)
+files["fields_v5.bmp"] = bmp(32, padded(wide, 4 * W), 3, masks(0xFF, 0xFF00, 0xFF0000, 0xFF000000).ljust(84, b"\0"), size=124)
+files["fields_8.bmp"] = bmp(8, padded(index, W), 3, table)
+files["pixels_at_0.bmp"] = bmp(8, padded(index, W), 0, table, offset=0)
+files["pixels_at_palette.bmp"] = bmp(8, padded(index, W), 0, table, offset=54)
+files["pixels_at_0_fields.bmp"] = bmp(16, padded(deep, 2 * W), 3, masks(0xF800, 0x7E0, 0x1F), offset=0)
+
 # --- GIF
 save("palette.gif", RGB.quantize(32), "GIF")
 save("grey.gif", RGB.convert("L"), "GIF")
@@ -152,12 +225,46 @@ files["partial.gif"] = wider(files["palette.gif"])
 files["partial_background.gif"] = wider(files["palette.gif"])[:11] + b"\x03" + files["palette.gif"][12:]
 files["partial_transparent.gif"] = wider(files["transparent.gif"])
 files["cut.gif"] = files["palette.gif"][:-50]
+whole = files["palette.gif"]
+at = whole.index(b"\x2c\0\0\0\0" + struct.pack("<HH", W, H))
+block = at + 11 + (3 << (whole[at + 9] % 8 + 1)) * (whole[at + 9] // 128)  # of the compressed pixels: its length, then so many bytes
+rest = block + 1 + whole[block]
+files["missing_pixels.gif"] = whole[:block] + bytes([whole[block] - 40]) + whole[block + 1 : rest - 40] + whole[rest:]
+files["stray_bytes.gif"] = whole[:at] + b"\0\x01\0" + whole[at:]
+files["no_frame.gif"] = whole[:at] + b";"
 
 # --- WebP
 save("lossy.webp", RGB, "WEBP", quality=70)
 save("lossless.webp", RGB, "WEBP", lossless=True)
 save("alpha.webp", alpha, "WEBP", lossless=True, exact=True)
 files["cut.webp"] = files["lossy.webp"][:-40]
+turned, small = RGB.rotate(90), RGB.crop((0, 0, W - 6, H - 6))
+save("animated.webp", RGB, "WEBP", save_all=True, append_images=[turned], duration=50)
+save("animated_lossless.webp", alpha, "WEBP", save_all=True, append_images=[turned.convert("RGBA")], lossless=True, exact=True)
+save("animated_alpha.webp", alpha, "WEBP", save_all=True, append_images=[turned.convert("RGBA")], quality=60)
+
+
+def part(kind, data):
+    return kind + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+
+
+def animation(still, x, y, width=W, height=H, flags=2, frames=1, blend=0):
+    """An animated WebP whose frames are that of a still picture, laid on a canvas of W x H that ANIM calls red."""
+    def three(value):
+        return struct.pack("<I", value)[:3]
+    frame = three(x // 2) + three(y // 2) + three(width - 1) + three(height - 1) + three(50) + bytes([blend]) + still[12:]
+    body = part(b"VP8X", struct.pack("<I", flags) + three(W - 1) + three(H - 1)) + part(b"ANIM", b"\0\0\xff\xff\0\0")
+    return part(b"RIFF", b"WEBP" + body + part(b"ANMF", frame) * frames)
+
+
+save("small.webp", small, "WEBP", quality=70)
+files["animated_part.webp"] = animation(files["small.webp"], 4, 2, W - 6, H - 6)
+files["animated_part_alpha.webp"] = animation(files["small.webp"], 2, 6, W - 6, H - 6, flags=0x12, frames=2)
+files["animated_outside.webp"] = animation(files["small.webp"], 8, 2, W - 6, H - 6)
+files["animated_wrong_size.webp"] = animation(files["small.webp"], 0, 0)
+files["animated_no_frame.webp"] = animation(files["small.webp"], 0, 0, frames=0)
+files["animated_cut.webp"] = files["animated.webp"][:-10]
+files["animated_cut_first.webp"] = files["animated.webp"][:150]
 
 # --- PNM
 text = " ".join(map(str, rgb.reshape(-1)))

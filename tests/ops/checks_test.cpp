@@ -13,6 +13,10 @@
 #include "engine/ops/ops.h"
 #include "tests/ops/runner.h"
 
+#ifdef REPRISE_CUDA_EMULATED
+#include "tests/emulation/launch.h"
+#endif
+
 namespace reprise {
 namespace {
 
@@ -248,6 +252,57 @@ TEST(PlantedFaults, ComparisonFindsAWrongElement) {
   got = want.viewed_as({28});
   EXPECT_FALSE(differ(1e6).passed);
 }
+
+// An image that begins in the middle of a vector of channels gives what an aligned copy gives.
+TEST(Vectors, ImagesMayBeginAnywhere) {
+  if (gpu::count() == 0) GTEST_SKIP() << "no GPU can be used here";
+  const Device device{Device::Kind::cuda, 0};
+  testing::Case c("not aligned");
+  c.integers = true;
+  const Tensor values = c.normal("x", {1 + 2 * 5 * 4 * 8}).value, w = c.normal("w", {3, 3, 8}).value;
+  const Tensor filter = w.to(DType::f32).to(device), ones_ = ones({8}, DType::f32, device);
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    const Tensor whole = values.to(dtype).to(device);
+    const Tensor x = ops::reshape(ops::slice(whole, 1, whole.dim(0)), {2, 5, 4, 8}), copy = x.clone();
+    const auto results = [&](const Tensor& in) {
+      const ops::BatchNormResult r = ops::batch_norm(in, ones_, ones_);
+      const Conv2dArgs same = Conv2dArgs::same_size(3, 3);
+      return std::vector{ops::depthwise_conv2d(in, filter, same), ops::max_pool2d(in), r.mean, r.var, r.y};
+    };
+    const std::vector<Tensor> got = results(x), want = results(copy);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      const Tensor a = got[i].to(ref_device), b = want[i].to(ref_device);
+      EXPECT_TRUE(std::ranges::equal(a.raw_bytes(), b.raw_bytes())) << "result " << i << name_of(dtype);
+    }
+  }
+}
+
+#ifdef REPRISE_CUDA_EMULATED
+// Rotates the lanes of a block to the left through shared memory, with or without a barrier.
+std::vector<unsigned> rotated(emulation::Order order, bool with_barrier) {
+  unsigned lanes[64] = {};
+  std::vector<unsigned> to(64);
+  emulation::set_order(order);
+  emulation::launch_blocks(dim3(1), dim3(64), [&] {
+    lanes[threadIdx.x] = 100 + threadIdx.x;
+    if (with_barrier) __syncthreads();
+    to[threadIdx.x] = lanes[(threadIdx.x + 1) % 64];
+  });
+  emulation::set_order(emulation::Order::forwards);
+  return to;
+}
+
+TEST(PlantedFaults, OrdersOfThreadsFindAMissingBarrier) {
+  using emulation::Order;
+  const std::vector<unsigned> right = rotated(Order::forwards, true), wrong = rotated(Order::forwards, false);
+  EXPECT_EQ(right[0], 101U);
+  EXPECT_EQ(right[63], 100U);
+  for (const Order order : {Order::backwards, Order::interleaved}) {
+    EXPECT_EQ(rotated(order, true), right);
+    EXPECT_NE(rotated(order, false), wrong);
+  }
+}
+#endif
 
 TEST(Cases, AnUnknownParameterIsRefused) {
   const auto& ops = cases::all();

@@ -280,7 +280,7 @@ TEST(ConvBlock, RefusesWhatDoesNotFit) {
   refuses({}, ones({4}), ones({4}), {}, "channels do not match the gamma", x);
   refuses({}, row, ones({4}), {}, "beta has another shape", x);
   refuses(zeros({3, 3, 4}), row, row, {}, "expected a filter (R,S,3)", x);
-  refuses(zeros({3, 2, 3}), row, row, {}, "even size", x);
+  refuses(zeros({3, 2, 3}), row, row, {}, "of odd height and width", x);
   refuses(zeros({2, 3, 3, 3}), row, row, {}, "expected a filter (R,S,3)", x);
   refuses({}, ones({4, 3}), ones({4, 3}), {}, "gamma of rank 1", x);
   refuses({}, row, row, zeros({2, 4, 3, 3}), "residual has another shape", x);

@@ -21,6 +21,10 @@
 #include "engine/kernels/run.h"
 #include "tests/ops/runner.h"
 
+#ifdef REPRISE_CUDA_EMULATED
+#include "tests/emulation/launch.h"
+#endif
+
 namespace reprise::testing {
 namespace {
 
@@ -54,6 +58,16 @@ std::set<std::tuple<std::string, Device::Kind, DType>>& ran() {
 double most_used = 0;
 std::string most_used_case;
 
+// Makes kernels run in another order: with 3 threads instead of 1 on the cpu, and in the emulation
+// with a block's threads backwards, or for bf16 with its warps interleaved.
+void change_order(bool changed, [[maybe_unused]] bool bf16) {
+  set_thread_count(changed ? 3 : 0);
+#ifdef REPRISE_CUDA_EMULATED
+  using emulation::Order;
+  emulation::set_order(!changed ? Order::forwards : bf16 ? Order::interleaved : Order::backwards);
+#endif
+}
+
 class CaseTest : public ::testing::Test {
  public:
   CaseTest(Chosen chosen, std::string device) : chosen_(std::move(chosen)), device_(std::move(device)) {}
@@ -78,10 +92,10 @@ class CaseTest : public ::testing::Test {
         most_used = result.used;
         most_used_case = c.name + " on " + to_string(target);
       }
-      set_thread_count(3);
+      change_order(true, in_bf16);
       EXPECT_TRUE(same_bits(got, run_case(c, target)))
-          << to_string(target) << ": other bits in a second run, with 3 threads instead of 1";
-      set_thread_count(0);
+          << to_string(target) << ": other bits in a second run, in another order of threads";
+      change_order(false, in_bf16);
     }
     EXPECT_EQ(guard_violations(), violations) << "something wrote outside its tensor";
   }

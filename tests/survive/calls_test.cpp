@@ -69,6 +69,15 @@ TEST_F(Calls, making_folders_fails) {
   fail_each("mkdir", "error", 1);
 }
 
+TEST_F(Calls, a_file_system_without_locks) {
+  const Outcome o = with_failure("flock", "error", 1, "unlocked");
+  EXPECT_EQ(o.status, 1) << o.err;
+  for (const char* words : {"run.lock: cannot be locked: No locks available", "--run on a local disk"})
+    EXPECT_NE(o.err.find(words), std::string::npos) << o.err;
+  whole();
+  expect_goes_on("unlocked");
+}
+
 // One allocation fails in each run: of tens of thousands the first few, then ever sparser ones.
 TEST_F(Calls, an_allocation_fails) {
   if (is_sanitized()) GTEST_SKIP() << "a sanitizer has an allocator of its own";

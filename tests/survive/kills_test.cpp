@@ -26,7 +26,7 @@ class Kills : public Survive {
       for (int p = 0; p < processes; ++p) running.push_back(std::make_unique<Running>(train(run)));
       std::this_thread::sleep_for(std::chrono::duration<double>(random.uniform(0, seconds)));
       for (auto& r : running) {
-        constexpr int signals[] = {SIGKILL, SIGKILL, SIGKILL, SIGKILL, SIGTERM, SIGINT};
+        constexpr int signals[] = {SIGKILL, SIGKILL, SIGKILL, SIGKILL, SIGTERM, SIGINT, SIGHUP, SIGUSR1};
         const int signal = signals[random.below(std::size(signals))];
         r->send(signal);
         const int status = r->wait();

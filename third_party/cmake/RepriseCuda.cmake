@@ -24,6 +24,22 @@ function(reprise_cuda_architectures out)
   set(${out} "${list}" PARENT_SCOPE)
 endfunction()
 
+# Sets CUDNN_INCLUDE_DIR to the folder of cudnn.h: the toolkit's or the system's, else that of Python's
+# package nvidia-cudnn. CUDNN_LIBRARY is then the package's library, which no loader's path has.
+function(reprise_find_cudnn)
+  find_path(CUDNN_INCLUDE_DIR cudnn.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+  if(CUDNN_INCLUDE_DIR)
+    return()
+  endif()
+  find_program(PYTHON3 python3)
+  if(PYTHON3)
+    execute_process(COMMAND ${PYTHON3} -c "import nvidia; print(';'.join(nvidia.__path__))"
+      OUTPUT_VARIABLE folders OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+    find_path(CUDNN_INCLUDE_DIR cudnn.h PATHS ${folders} PATH_SUFFIXES cudnn/include NO_DEFAULT_PATH)
+    find_file(CUDNN_LIBRARY libcudnn.so.9 PATHS ${folders} PATH_SUFFIXES cudnn/lib NO_DEFAULT_PATH)
+  endif()
+endfunction()
+
 # Finds the CUDA compiler and headers. Sets `missing` in the caller to what was not found.
 macro(reprise_find_cuda)
   set(missing "")
@@ -43,7 +59,7 @@ macro(reprise_find_cuda)
   else()
     enable_language(CUDA)
     find_package(CUDAToolkit 12 QUIET)
-    find_path(CUDNN_INCLUDE_DIR cudnn.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+    reprise_find_cudnn()
     if(NOT CUDAToolkit_FOUND)
       set(missing "CUDA Toolkit 12 or newer")
     elseif(NOT CUDNN_INCLUDE_DIR)

@@ -148,7 +148,7 @@ void convolution(const Machine& machine) {
   story.tell("engine, Winograd", "F(4x4,3x3): 36 products where the direct form has 144", y, engine(x, y));
   if (blocks) return;  // this order of sums never uses Winograd's form
   story.tell("engine, Winograd, bf16",
-             "f32 inside, or the rounding of its transforms would show; half the bytes", y16,
+             "half the bytes; products in f32, because transforms in bf16 would round too much", y16,
              engine(x16, y16));
 }
 
@@ -170,13 +170,13 @@ void depthwise(const Machine& machine) {
       });
     };
   };
-  story.tell("plain loops", "a cache line for each number", y, ours(versions.plain));
+  story.tell("plain loops", "each load uses one number of a cache line", y, ours(versions.plain));
   story.tell("channels innermost", "vectors of neighbours; 18 loads for 9 multiply-adds", y,
              ours(versions.channels));
   story.tell("fourteen pixels at a time",
              "19 loads for 42 multiply-adds; yet slower: memory is read in short runs", y,
              ours(versions.blocks));
-  story.tell("and prefetched", "what the next row needs is asked for: the machine does not guess it", y,
+  story.tell("and prefetched", "the next row is prefetched by hand: the hardware does not foresee it", y,
              ours(versions.prefetched));
   story.tell("engine", "the same for any shape, no border written", y, [&] {
     run(kernels::depthwise_fwd, cpu_device, DType::f32, same_3x3, x.view(), w.view(), y.mut_view());

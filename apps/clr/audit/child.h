@@ -10,9 +10,10 @@ namespace reprise::clr {
 
 using Environment = std::vector<std::pair<std::string, std::string>>;
 
-// Runs this program with the arguments and the changed variables, and returns its standard output.
-// Its standard error is this process's. Throws Error unless it ends with status 0. Passes a signal
-// on to it, waits for its end, then throws Interrupted.
+// Runs this program as a child process with the arguments and the changed variables, and returns
+// the child's standard output. The child writes to this process's standard error. Throws Error
+// unless the child ends with status 0. After a signal: passes the signal on, waits for the child,
+// and throws Interrupted.
 std::string run_self(const std::vector<std::string>& arguments, const Environment& changed);
 
 }  // namespace reprise::clr

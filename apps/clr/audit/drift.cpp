@@ -122,7 +122,7 @@ void print_curves(const std::vector<Curve>& curves, const Common& common, const 
     table.row(cells);
   }
   print(table.text());
-  print("loss as training reports it; off: the largest relative difference from " + truth.title +
+  print("loss as training reports it; off: its largest relative difference from " + truth.title +
         " so far\n");
 }
 
@@ -144,8 +144,9 @@ void run_drift(const DriftOptions& o, Common& common) {
   Common plain = common;  // reads and checks everything once, before the first process starts
   plain.device = "cpu";
   const Trial trial(o.trial, plain);
-  tell_cost(common, fmt::format("{}, in {} arithmetics; ref in double takes about {} of it", trial.describe(),
-                                present.size(), duration_text(seconds_on_ref(trial.flops()))));
+  tell_cost(common,
+            fmt::format("{}, once for each of {} columns; ref in double takes about {} of the time",
+                        trial.describe(), present.size(), duration_text(seconds_on_ref(trial.flops()))));
   std::vector<Curve> curves;
   for (const Column* column : present) curves.push_back(steps_of(*column, common));
   print_curves(curves, common, trial.describe());
@@ -159,6 +160,7 @@ void add_audit_drift(Command audit, Common& common) {
                   "compare the loss of the first steps on every device, dtype and instruction set");
   const auto o = std::make_shared<DriftOptions>();
   add_trial_options(c, o->trial, 50);
+  add_weight_options(c, common);
   c.add_flag("--only", o->only, "only one column: that of --device and --dtype");
   c.callback([o, &common] { run_drift(*o, common); });
 }

@@ -151,8 +151,9 @@ void run_grad(const GradOptions& o, Common& common) {
 }  // namespace
 
 void add_audit_grad(Command audit, Common& common) {
-  const Command c = add_command(
-      audit, common, "grad", "check gradients of every op and of a whole network by differences, in double");
+  const Command c =
+      add_command(audit, common, "grad",
+                  "check gradients of every op and of a whole network by finite differences, in double");
   const auto o = std::make_shared<GradOptions>();
   c.add_option("--arch", o->arch, "the network's architecture").shows_default();
   c.add_option("--method", o->method, "the network's method: the tensors that it trains are checked")

@@ -38,7 +38,7 @@ struct Pass {
 struct ComparedLayer {
   std::string name, type;
   Shape shape;
-  double own_error = std::nan("");  // this module's error when both get the same input
+  double own_error = std::nan("");  // the error when module and reference get the same input
   double error = 0, gradient_error = std::nan("");
   Statistics output, gradient;
   bool has_gradient = false;
@@ -70,7 +70,8 @@ class LayersAudit {
 
   std::unique_ptr<layers::Network> network(Device device, DType dtype) {
     const std::string arch = task_ && o_.arch == "auto" ? task_->arch : o_.arch;
-    const Backbone backbone = backbone_for(method_, o_.backbone, arch, device, dtype);
+    const Backbone backbone = backbone_for(
+        method_, common_.weights(o_.backbone, task_ ? task_->backbone_identity : ""), arch, device, dtype);
     identity_ = backbone.identity;
     const bool has_head = task_ || backbone.classes > 0;
     REPRISE_CHECK(has_head || !method_.empty(),
@@ -231,7 +232,7 @@ void print_rows(const std::vector<ComparedLayer>& rows, const Pass& pass, const 
   print(
       fmt::format("{} against {}, loss {} against {}\nerrors are |a - b| / |b| over a tensor's elements "
                   "(root of the sum of "
-                  "squares); own error: that of the module when both get the same input\n",
+                  "squares); own error: the module's, when it and the reference get the same input\n",
                   pass.name, reference.name, exact(pass.loss), exact(reference.loss)));
 }
 
@@ -270,6 +271,7 @@ void add_audit_layers(Command audit, Common& common) {
   const auto o = std::make_shared<LayersOptions>();
   c.add_option("--backbone", o->backbone,
                "the pretrained network's weight file; none for the method scratch");
+  add_weight_options(c, common);
   c.add_option("--arch", o->arch, "its architecture").shows_default();
   const Option task =
       c.add_option("--task", o->task, "a learned task: its network instead of the backbone's own");
@@ -284,7 +286,7 @@ void add_audit_layers(Command audit, Common& common) {
   c.add_flag("--eval", o->eval,
              "evaluation mode: batch norm uses its running statistics (default: the mode of training)");
   c.add_option("--dump", o->dump,
-               "safetensors to write: all activations and gradients of both, [N, C, H, W]");
+               "safetensors to write: all activations and gradients of both runs, [N, C, H, W]");
   c.callback([o, &common] { run_layers(*o, common); });
 }
 

@@ -38,7 +38,7 @@ void run_nan(const TrialOptions& o, Common& common) {
   tell_cost(
       common,
       trial.describe() +
-          ", reading what every kernel writes, its range too: about four times a plain training's time");
+          ", reading every kernel's outputs and their ranges: about four times as long as plain training");
   TrialTraining training(trial);
   AnomalyWatch watch(training.network(), /*ranges=*/true);
   std::int64_t steps = 0;
@@ -66,6 +66,7 @@ void add_audit_nan(Command audit, Common& common) {
                   "train a few steps and stop at the first value that is not finite, where it arose");
   const auto o = std::make_shared<TrialOptions>();
   add_trial_options(c, *o, 100);
+  add_weight_options(c, common);
   c.callback([o, &common] { run_nan(*o, common); });
 }
 

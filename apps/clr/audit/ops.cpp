@@ -67,8 +67,8 @@ void print_result(const Common& common, const ErrorProbe& probe, const std::stri
                fmt::format("{:.1e}", e.relative), percent(e.share, 2)});
   print(table.text());
   print(fmt::format(
-      "each call beside ref in double on the same inputs, {}\nulps: of each element's own size; relative: of "
-      "the output's largest value, of which {:g} is allowed\n",
+      "each call compared with ref in double on the same inputs, {}\nulps: error in units of each element's "
+      "last place; relative: largest error / the output's largest value; of allowance: relative / {:g}\n",
       from, kernel_allowance(common.resolved_dtype())));
   if (!others.empty()) print(fmt::format("not called: {}\n", fmt::join(others, ", ")));
 }
@@ -107,10 +107,11 @@ void run_ops(const TrialOptions& o, Common& common) {
 void add_audit_ops(Command audit, Common& common) {
   const Command c =
       add_command(audit, common, "ops",
-                  "compare every kernel with ref in double, in calls of every op, or with --data in "
+                  "compare every kernel with ref in double, in calls of every op or (with --data) in "
                   "training steps");
   const auto o = std::make_shared<TrialOptions>();
   add_trial_options(c, *o, 1).required(false);
+  add_weight_options(c, common);
   c.callback([o, &common] { run_ops(*o, common); });
 }
 

@@ -93,6 +93,7 @@ void add_audit_repeat(Command audit, Common& common) {
                   "do the same training steps several times and compare what every kernel writes");
   const auto o = std::make_shared<RepeatOptions>();
   add_trial_options(c, o->trial, 5);
+  add_weight_options(c, common);
   c.add_option("--thread-counts", o->counts, "repeat with these numbers of threads, separated by commas")
       .comma_separated()
       .range(1, most_threads)

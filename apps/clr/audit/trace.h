@@ -13,8 +13,8 @@
 
 namespace reprise::clr {
 
-// Names of tensors ("layer1.0.bn1.weight") by the address of their elements. They name the outputs
-// of kernels that change these tensors.
+// Names of tensors ("layer1.0.bn1.weight") by the address of their elements. A finding gives the
+// name if the output that differs has such an address.
 using NamesByAddress = std::map<const void*, std::string>;
 
 // The first difference between a run and the first run.
@@ -34,7 +34,7 @@ struct TracedRun {
 };
 struct TracedResult {
   std::string name;
-  // Numbers of what was compared; for the first run, of what was done.
+  // How many steps, kernel calls and values were compared; for the first run: how many it had.
   std::int64_t steps = 0, kernels = 0, values = 0;
   std::optional<TraceFinding> finding;
 };

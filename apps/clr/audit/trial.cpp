@@ -22,6 +22,7 @@ Option add_trial_options(Command c, TrialOptions& o, int steps) {
                       {"optimizer", "adam, sgd (momentum 0.9)"},
                       {"penalty", "norms added to the loss: l2, l1, l12, none"},
                       {"steps", "number of steps"}});
+  add_follow_links(c, o.follow_links);
   return data;
 }
 
@@ -30,12 +31,13 @@ Trial::Trial(TrialOptions options, const Common& common) : options_(std::move(op
   recipe.method = checked_method(recipe.method);
   complete(recipe, common);
   common.begin();
-  backbone_ = backbone_for(recipe.method, options_.backbone, options_.arch, common.resolved_device(),
-                           common.resolved_dtype());
+  backbone_ = backbone_for(recipe.method, common.weights(options_.backbone), options_.arch,
+                           common.resolved_device(), common.resolved_dtype());
   if (recipe.size == 0) recipe.size = backbone_.size;
   DataOptions data{options_.data, {},
                    recipe.size,   (std::filesystem::temp_directory_path() / "clr-audit").string(),
                    common.quiet,  stop_requested};
+  data.sets.follow_links = options_.follow_links;
   if (options_.task.empty()) {
     const auto tasks = data::find_tasks(options_.data, data.sets);
     REPRISE_CHECK(!tasks.empty(), "{}: no task found", options_.data);

@@ -11,16 +11,17 @@ namespace reprise::clr {
 struct TrialOptions {
   std::string backbone, arch = "auto", data, task;  // task: empty for the first one
   Recipe recipe;                                    // recipe.steps: the number of steps
+  bool follow_links = false;                        // of data::SetOptions
 };
 // Adds --backbone, --arch, --data, --task, --method, --size, --batch, --lr,
-// --optimizer, --penalty and --steps (default: `steps`). Returns the option
-// --data, which is required unless the caller changes that.
+// --optimizer, --penalty, --follow-links and --steps (default: `steps`). Returns the
+// option --data, which is required unless the caller changes that.
 Option add_trial_options(Command command, TrialOptions& options, int steps);
 
 // The backbone and the images that all trainings of a trial share.
 class Trial {
  public:
-  // Reads and checks them. Prints the line with device and dtype that every command prints first.
+  // Reads and checks backbone and images. Calls common.begin(), which prints device and dtype.
   Trial(TrialOptions options, const Common& common);
   const Recipe& recipe() const { return options_.recipe; }
   const Backbone& backbone() const { return backbone_; }

@@ -148,7 +148,7 @@ class Verification {
     }
     clr::tell_cost(common_,
                    fmt::format("trains {} task{} again in a scratch folder, {} images, at most {} epochs; "
-                               "the first time took {} in all",
+                               "the first training took {} in all",
                                tasks_.size(), tasks_.size() == 1 ? "" : "s", grouped(images), recipe_.epochs,
                                duration_text(seconds)));
   }
@@ -199,8 +199,8 @@ class Verification {
     wanted.method = recipe_.method;
     wanted.arch = b.arch;
     wanted.backbone_identity = b.identity;
-    Backbone backbone =
-        backbone_of(wanted, options_.backbone, common_.resolved_device(), common_.resolved_dtype());
+    Backbone backbone = backbone_of(wanted, common_.weights(options_.backbone), common_.resolved_device(),
+                                    common_.resolved_dtype());
     condition("backbone", b.identity, backbone.identity);
     if (!backbone.is_none()) condition("backbone's file", b.file_sha256, backbone.file_sha256);
     return backbone;
@@ -221,6 +221,7 @@ class Verification {
     s.order = order_;
     s.quiet = common_.quiet;
     s.clip_grey16 = record_.invocations.front().clip_grey16;
+    s.follow_links = record_.invocations.front().follow_links;
     s.argv = arguments_of_process();
     return s;
   }
@@ -334,9 +335,10 @@ void add_audit_verify(Command audit, Common& common) {
   c.add_option("run", o->run, "run folder").required();
   c.add_option("--data", o->data, "the run's images (default: where the run found them)");
   c.add_option("--backbone", o->backbone, "the run's backbone (default: the file that the run names)");
-  c.add_option("--tasks", o->tasks, "only these tasks, separated by commas").comma_separated();
+  add_weight_options(c, common);
+  c.add_names("--tasks", o->tasks, "only these tasks, separated by commas (\\, is a comma in a name)");
   c.add_option("--scratch", o->scratch, "folder to train in (default: the system's temporary folder)");
-  c.add_flag("--anyway", o->anyway, "compare also where a recorded condition is not met here");
+  c.add_flag("--anyway", o->anyway, "compare even if a recorded condition is not met here");
   c.callback([o, &common] {
     const SignalGuard signals;
     Verification verification(*o, common);

@@ -9,6 +9,7 @@
 #include "engine/base/gpu.h"
 #include "engine/base/log.h"
 #include "engine/base/parallel.h"
+#include "engine/base/utf8.h"
 #include "engine/core/tensor.h"
 #include "engine/kernels/cpu/conv/bf16_order.h"
 #include "engine/kernels/cpu/conv/winograd.h"
@@ -75,6 +76,14 @@ DType Common::resolved_dtype() const {
   return chosen;
 }
 
+WeightSource Common::weights(const std::string& path, const std::string& identity) const {
+  WeightSource source = path;
+  source.section = section;
+  source.prefix = prefix;
+  source.identity = identity;
+  return source;
+}
+
 void Common::begin() const {
   if (threads > 0) set_thread_count(threads);
   if (tf32) gpu::set_tf32(true);
@@ -113,21 +122,32 @@ Command add_command(Command app, Common& common, const std::string& name, const 
   option("--winograd", common.winograd,
          "on or off: whether 3x3 convolutions with frozen filters use Winograd's form on cpu (default: on)")
       .one_of({"on", "off"});
-  option("--bf16-order", common.bf16_order,
-         "pairs or blocks: the order of sums in bf16 convolutions on cpu (default: blocks where it has AMX)")
+  option(
+      "--bf16-order", common.bf16_order,
+      "pairs or blocks: the order of sums in bf16 convolutions on cpu (default: blocks with AMX, else pairs)")
       .one_of({"pairs", "blocks"});
   flag("--quiet", common.quiet, "no progress on standard error");
   flag("--json", common.json, "one JSON object on standard output instead of tables");
   return c;
 }
 
+void add_weight_options(Command c, Common& common) {
+  c.add_option("--section", common.section,
+               "the keys of the weight file that lead to the state dict, such as model_ema (default: the one "
+               "that fits a network best)");
+  c.add_option("--prefix", common.prefix,
+               "what the network's names begin with in the weight file, such as module.encoder_q. (default: "
+               "the one that fits)");
+}
+
 void print(std::string_view text) {
-  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  const std::string printed = escaped(text, keep_lines);
+  const bool written = std::fwrite(printed.data(), 1, printed.size(), stdout) == printed.size();
   REPRISE_CHECK(written && std::fflush(stdout) == 0, "standard output: could not write");
 }
 
 void print_json(const Json& json) {
-  print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  print(escaped_json(json).dump(2) + "\n");
 }
 
 std::vector<std::string> arguments_of_process() {

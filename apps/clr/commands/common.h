@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "apps/clr/commands/options.h"
+#include "apps/clr/learn/backbone.h"
 #include "apps/clr/learn/json.h"
 #include "engine/base/error.h"
 #include "engine/core/device.h"
@@ -27,6 +29,7 @@ struct Common {
   std::uint64_t seed = 0;
   std::string winograd;    // "on", "off"; empty: what REPRISE_WINOGRAD says
   std::string bf16_order;  // "pairs", "blocks"; empty: what REPRISE_BF16_ORDER says, else what is fast here
+  std::optional<std::string> section, prefix;  // of the command's weight file
   bool tf32 = false, quiet = false, json = false;
   int exit_status = 0;  // returned by main when the command ends without an exception
 
@@ -35,17 +38,23 @@ struct Common {
   // Throw Error if this machine or build lacks them.
   Device resolved_device() const;
   DType resolved_dtype() const;
-  // Sets the engine's switches and, unless quiet, prints device, dtype, instruction set and threads.
+  // Returns the file, with what --section and --prefix say of it.
+  WeightSource weights(const std::string& path, const std::string& identity = {}) const;
+  // Sets the engine's switches. Unless quiet, prints device, dtype, instruction set and threads on
+  // standard error. Throws as resolved_device does.
   void begin() const;
 };
 
 // Adds a subcommand with the common options. `what`: its line in the help.
 Command add_command(Command app, Common& common, const std::string& name, const std::string& what);
 
-// Writes the text to standard output and flushes it.
+// Adds --section and --prefix: which tensors of its weight file a command means.
+void add_weight_options(Command command, Common& common);
+
+// Writes the text to standard output and flushes it; bytes that are not printable become \xE9.
 // Throws Error if that fails (a full disk, a closed pipe).
 void print(std::string_view text);
-// Writes one JSON object, indented, to standard output.
+// Writes one JSON object, indented, to standard output; its texts are as in escaped_json.
 void print_json(const Json& json);
 // Returns the command line of this process, the program first.
 std::vector<std::string> arguments_of_process();

@@ -1,5 +1,6 @@
 // clr convert: writes a weight file in another form, with the same tensors and names.
 #include "apps/clr/commands/commands.h"
+#include "apps/clr/learn/network_weights.h"
 #include "apps/clr/original/original_state_dict.h"
 
 namespace reprise::clr {
@@ -24,7 +25,9 @@ void convert_to_task(const Common& common, const ConvertOptions& o) {
         "convert: with --backbone, OUT is a task file and ends with .safetensors, got '{}'", o.out));
   const Backbone backbone =
       load_backbone(o.backbone, "auto", common.resolved_device(), common.resolved_dtype());
-  const data::WeightFile file = data::read_weights(o.in);
+  const NetworkWeights weights = read_network_weights(common.weights(o.in), "auto");
+  weights.check_chosen();
+  const data::WeightFile& file = weights.file;
   const ErrorScope scope("file", o.in);
   TaskFile task = task_of_state_dict(backbone, from_original_state_dict(file.tensors), o.classes);
   task.task = std::filesystem::path(o.in).stem().string();
@@ -44,15 +47,22 @@ void run_convert(const Common& common, const ConvertOptions& o) {
   if (!o.backbone.empty()) return convert_to_task(common, o);
   if (!o.classes.empty()) throw UsageError("convert: --classes needs --backbone");
   const bool safetensors = is_safetensors(o.out);
-  const data::WeightFile file = data::read_weights(o.in);
+  const NetworkWeights weights = read_network_weights(common.weights(o.in), "auto");
+  weights.check_chosen();
+  const data::WeightFile& file = weights.file;
+  // Names stay as they are, but for a prefix that was asked for.
+  const auto& tensors = common.prefix ? weights.tensors : file.tensors;
   std::error_code ignored;
   REPRISE_CHECK(!std::filesystem::equivalent(o.in, o.out, ignored), "convert: {} and {} are the same file",
                 o.in, o.out);
   std::vector<std::string> left_out = file.skipped;
+  for (const auto& t : file.tensors)
+    if (common.prefix && !t.name.starts_with(weights.prefix))
+      left_out.push_back(t.name + ": not under --prefix " + weights.prefix);
   if (safetensors) {
-    data::write_safetensors(o.out, file.tensors, file.metadata);
+    data::write_safetensors(o.out, tensors, file.metadata);
   } else {
-    data::write_pth(o.out, file.tensors);
+    data::write_pth(o.out, tensors);
     for (const auto& [key, value] : file.metadata)
       left_out.push_back(fmt::format("metadata '{}': a .pth state dict has no place for it", key));
   }
@@ -62,13 +72,16 @@ void run_convert(const Common& common, const ConvertOptions& o) {
                 {"in_format", file.format},
                 {"out", o.out},
                 {"out_format", form_out},
-                {"tensors", file.tensors.size()},
+                {"section", file.section},
+                {"prefix", weights.prefix},
+                {"tensors", tensors.size()},
                 {"skipped", left_out},
                 {"converted", file.converted}});
     return;
   }
-  std::string text = fmt::format("{} ({}) -> {} ({}): {} tensors\n", o.in, file.format, o.out, form_out,
-                                 file.tensors.size());
+  std::string text = fmt::format("{} ({}{}) -> {} ({}): {} tensors\n", o.in, file.format,
+                                 file.section.empty() ? "" : fmt::format(", section '{}'", file.section),
+                                 o.out, form_out, tensors.size());
   for (const std::string& line : file.converted) text += "  changed  " + line + "\n";
   for (const std::string& line : left_out) text += "  skipped  " + line + "\n";
   print(text);
@@ -82,12 +95,12 @@ void add_convert(Command app, Common& common) {
       add_command(app, common, "convert", "convert weight files between .pth, .th, .pt and .safetensors");
   c.add_option("IN", o->in, "the file to read; its form is recognised by its content").required();
   c.add_option("OUT", o->out, "the file to write; its extension decides its form").required();
+  add_weight_options(c, common);
   c.add_option("--backbone", o->backbone,
                "IN is a whole network as `clr reproduce` and the original write it: OUT gets what "
                "the task learned on this backbone");
-  c.add_option("--classes", o->classes,
-               "with --backbone: names of the task's classes, separated by commas (default: 0, 1, ...)")
-      .comma_separated();
+  c.add_names("--classes", o->classes,
+              "with --backbone: names of the task's classes, separated by commas (default: 0, 1, ...)");
   c.callback([o, &common] { run_convert(common, *o); });
 }
 

@@ -4,12 +4,14 @@
 #include "apps/clr/learn/step.h"
 #include "apps/clr/learn/task_log.h"
 #include "data/io/file.h"
+#include "data/sets/names.h"
 
 namespace reprise::clr {
 namespace {
 
 struct EvalOptions {
   std::string run, data, backbone, split;
+  bool follow_links = false;
 };
 
 struct Row {
@@ -30,8 +32,8 @@ void relabel(std::vector<data::Sample>& samples, const data::Task& found, const 
     const std::string& name = found.classes[static_cast<std::size_t>(sample.label)];
     const auto at = std::find(file.classes.begin(), file.classes.end(), name);
     REPRISE_CHECK(at != file.classes.end(),
-                  "task {}: the data have a class '{}' that was never learned\n  file    {}", file.task, name,
-                  file.path);
+                  "task {}: the data have a class '{}' that was never learned\n  file    {}{}", file.task,
+                  name, file.path, data::other_form(name, file.classes, "data", "learned"));
     sample.label = static_cast<int>(at - file.classes.begin());
   }
 }
@@ -110,8 +112,9 @@ void write_predictions(const RunFolder& folder, const std::vector<Row>& rows) {
 // was forgotten; empty if nothing suggests it.
 std::string remark(const Row& row) {
   if (!row.same_data) return "other data than learned from";
-  return row.other_dtype.empty() ? ""
-                                 : fmt::format("learned in {0}: --dtype {0} computes so", row.other_dtype);
+  return row.other_dtype.empty()
+             ? ""
+             : fmt::format("learned in {0}: --dtype {0} also evaluates in it", row.other_dtype);
 }
 
 void print_rows(const std::vector<Row>& rows, const std::vector<std::string>& absent, const Common& common) {
@@ -157,12 +160,13 @@ void run_eval(const EvalOptions& options, Common& common) {
   data::SetOptions sets = sets_of(partial_recipe(folder.record().recipe, options.run));
   sets.tasks = names;
   sets.absent_allowed = true;
+  sets.follow_links = options.follow_links;
   std::map<std::string, data::Task> found;
   for (auto& task : data::find_tasks(options.data, sets)) found.emplace(task.name, std::move(task));
 
   const TaskFile first = read_task_file(folder.task_file(names.front()));
   const Backbone backbone =
-      backbone_of(first, options.backbone, common.resolved_device(), common.resolved_dtype());
+      backbone_of(first, common.weights(options.backbone), common.resolved_device(), common.resolved_dtype());
   std::vector<Row> rows;
   std::vector<std::string> absent;
   for (const auto& name : names) {
@@ -183,6 +187,13 @@ void run_eval(const EvalOptions& options, Common& common) {
   if (absent.empty()) return;
   log_line(fmt::format("clr: learned, but absent from {}: {}", options.data, fmt::join(absent, ", ")));
   common.exit_status = 1;
+  try {
+    sets.tasks = absent;
+    sets.absent_allowed = false;
+    data::find_tasks(options.data, sets);
+  } catch (const Error& e) {
+    log_line(e.what());  // which tasks there are, and whose name only looks like a learned one's
+  }
 }
 
 }  // namespace
@@ -193,8 +204,10 @@ void add_eval(Command app, Common& common) {
   c.add_option("--run", options->run, "run folder").required();
   c.add_option("--data", options->data, data_help).required();
   c.add_option("--backbone", options->backbone, "the run's backbone (default: the file that the run names)");
+  add_weight_options(c, common);
   c.add_option("--split", options->split, "test, val or train (default: test where there is one, else val)")
       .one_of({"test", "val", "train"});
+  add_follow_links(c, options->follow_links);
   c.callback([options, &common] { run_eval(*options, common); });
 }
 

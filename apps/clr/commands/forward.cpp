@@ -125,7 +125,8 @@ void run_forward(const Common& common, const ForwardOptions& o) {
   if (task) method = task->method;
   const std::string arch = task && o.arch == "auto" ? task->arch : o.arch;
   const Backbone backbone =
-      backbone_for(method, o.backbone, arch, common.resolved_device(), common.resolved_dtype(), o.until);
+      backbone_for(method, common.weights(o.backbone, task ? task->backbone_identity : ""), arch,
+                   common.resolved_device(), common.resolved_dtype(), o.until);
   if (!common.quiet) log_line(backbone.describe());
 
   const auto network = task            ? restore_network(backbone, *task)
@@ -160,13 +161,14 @@ void add_forward(Command app, Common& common) {
       add_command(app, common, "forward", "run a network on given images and write its tensors");
   c.add_option("--backbone", o->backbone,
                "the pretrained network's weight file; none for the method scratch");
+  add_weight_options(c, common);
   c.add_option("--arch", o->arch, "its architecture (default: auto)");
   const Option task =
       c.add_option("--task", o->task, "a learned task: its network instead of the backbone's own");
   const Option method =
       c.add_option("--method", o->method, "the backbone in a method's form, as before the first step")
           .excludes(task);
-  c.add_option("--classes", o->classes, "with a new head of so many classes, sampled from --seed")
+  c.add_option("--classes", o->classes, "with --method: a new head for so many classes, sampled from --seed")
       .needs(method)
       .range(1, 1'000'000);
   c.add_option("--input", o->input,

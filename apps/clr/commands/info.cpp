@@ -1,5 +1,7 @@
 // clr info: prints what a weight file or task file holds.
 #include "apps/clr/commands/commands.h"
+#include "apps/clr/learn/network_weights.h"
+#include "engine/base/utf8.h"
 #include "layers/summary.h"
 
 namespace reprise::clr {
@@ -17,6 +19,7 @@ struct InfoOptions {
 struct Facts {
   data::WeightFile file;
   std::optional<TaskFile> task;
+  std::string prefix;                      // of the network's names
   std::optional<ArchitectureMatch> match;  // only for a file that is not a task
   std::string identity;                    // of the body, if the architecture is known
   int classes = 0, size = 0;
@@ -24,18 +27,11 @@ struct Facts {
   std::vector<layers::LayerRow> layers;
 };
 
-void look_at_network(Facts& f, const InfoOptions& o) {
-  const auto tensors = without_prefix(f.file.tensors);
-  if (o.arch == "auto") {
-    f.match = recognise(tensors);
-    if (!f.match) return;
-  }
-  const std::string arch = o.arch == "auto" ? f.match->arch : o.arch;
-  auto network = layers::make_network(arch, 1);
+void look_at_network(Facts& f, const std::vector<data::NamedTensor>& tensors) {
+  auto network = layers::make_network(f.match->arch, 1);
   f.classes = classes_of(tensors, *network);
   if (f.classes > 1) network->replace_head(f.classes, 0);
-  f.match = ArchitectureMatch{arch, compare(tensors, *network)};
-  f.identity = identity_of(tensors, arch);
+  f.identity = identity_of(tensors, f.match->arch);
   const std::string head = network->head_name() + ".";
   for (const layers::Entry& e : network->named_tensors())
     if (!e.is_buffer && (f.classes > 0 || !e.name.starts_with(head)))
@@ -57,13 +53,18 @@ void look_at_layers(Facts& f, const InfoOptions& o) {
   f.layers = layers::summarize(*network, f.size, f.size);
 }
 
-Facts look_at(const std::string& path, const InfoOptions& o) {
+Facts look_at(const std::string& path, const InfoOptions& o, const Common& common) {
   Facts f;
-  f.file = data::read_weights(path);
-  if (is_task_file(f.file))
+  NetworkWeights weights = read_network_weights(common.weights(path), o.arch);
+  f.file = std::move(weights.file);
+  f.prefix = weights.prefix;
+  f.match = std::move(weights.network);
+  if (is_task_file(f.file)) {
     f.task = read_task_file(path);
-  else
-    look_at_network(f, o);
+    f.match.reset();
+  } else if (f.match) {
+    look_at_network(f, weights.tensors);
+  }
   if (o.table) look_at_layers(f, o);
   return f;
 }
@@ -117,12 +118,16 @@ std::string network_text(const Facts& f) {
 
 std::string text_of(const Facts& f) {
   std::string text = f.file.path + "\n";
-  text += line("form",
-               f.file.format + (f.file.section.empty() ? "" : ", tensors under '" + f.file.section + "'"));
+  text += line("form", f.file.format);
+  if (!f.file.section.empty()) text += line("section", f.file.section);
+  if (!f.prefix.empty()) text += line("prefix", f.prefix);
+  if (!f.file.candidates.empty())
+    text += line(f.file.tensors.empty() ? "state dicts" : "others", list_candidates(f.file.candidates));
   text += line("SHA-256", f.file.file_sha256);
   text += f.task ? task_text(*f.task) : network_text(f);
   if (!f.task)
-    for (const auto& [key, value] : f.file.metadata) text += line("metadata", key + " = " + value);
+    for (const auto& [key, value] : f.file.metadata)
+      text += line("metadata", escaped(key + " = " + value, "\\"));
   for (const std::string& s : f.file.converted) text += line("changed", s);
   for (const std::string& s : f.file.skipped) text += line("skipped", s);
   Table table({"tensor", "shape", "dtype", "bytes"}, {true, true, true, false});
@@ -169,9 +174,10 @@ Json task_json(const TaskFile& t) {
 }
 
 Json json_of(const Facts& f) {
-  Json json{{"path", f.file.path},          {"format", f.file.format},     {"section", f.file.section},
-            {"sha256", f.file.file_sha256}, {"metadata", f.file.metadata}, {"converted", f.file.converted},
-            {"skipped", f.file.skipped}};
+  Json json{{"path", f.file.path},           {"format", f.file.format},
+            {"section", f.file.section},     {"prefix", f.prefix},
+            {"sha256", f.file.file_sha256},  {"metadata", f.file.metadata},
+            {"converted", f.file.converted}, {"skipped", f.file.skipped}};
   if (f.task) json["task"] = task_json(*f.task);
   if (f.match)
     json["network"] = {{"arch", f.match->arch},
@@ -182,6 +188,9 @@ Json json_of(const Facts& f) {
                        {"missing", f.match->report.missing},
                        {"extra", f.match->report.extra},
                        {"shape_differs", f.match->report.shape_differs}};
+  json["candidates"] = Json::array();
+  for (const data::StateDict& c : f.file.candidates)
+    json["candidates"].push_back({{"section", c.section}, {"tensors", c.tensors.size()}});
   json["tensors"] = Json::array();
   for (const auto& [name, tensor] : f.file.tensors) {
     const auto dims = tensor.shape().dims();
@@ -210,7 +219,7 @@ void answer_cost(const Common& common, const InfoOptions& o) {
   if (o.arch == "auto") {
     InfoOptions plain = o;
     plain.table = false;
-    const Facts f = look_at(o.files[0], plain);
+    const Facts f = look_at(o.files[0], plain, common);
     REPRISE_CHECK(f.task || f.match, "{}: not a network that clr knows; known are {}", o.files[0],
                   fmt::join(layers::known_architectures(), ", "));
     arch = f.task ? f.task->arch : f.match->arch;
@@ -226,7 +235,7 @@ void run_info(Common& common, const InfoOptions& o) {
   bool first = true;
   for (const std::string& path : o.files) {
     try {
-      const Facts facts = look_at(path, o);
+      const Facts facts = look_at(path, o, common);
       if (common.json)
         files.push_back(json_of(facts));
       else
@@ -246,12 +255,13 @@ void add_info(Command app, Common& common) {
   const auto o = std::make_shared<InfoOptions>();
   const Command c = add_command(app, common, "info", "print what a weight file or task file holds");
   c.add_option("FILE", o->files, "weight files, of a known architecture or not");
+  add_weight_options(c, common);
   c.add_option("--arch", o->arch, "compare with this architecture (default: the one that fits best)");
   c.add_flag("--table", o->table, "also the layers: output shapes, parameters, FLOPs");
   const Option method =
       c.add_option("--method", o->method,
-                   "print instead what a task costs with this method, or with `all`, on --arch or on the "
-                   "FILE's network");
+                   "print instead what a task costs with this method (all: with each method) on --arch or "
+                   "on the FILE's network");
   c.add_option("--classes", o->classes, "with --method: number of the task's classes")
       .needs(method)
       .range(1, 1'000'000)

@@ -81,10 +81,10 @@ std::string text_of(const std::vector<MethodCost>& all) {
   for (const MethodCost& m : all) {
     if (!m.error.empty()) continue;
     notes += fmt::format(
-        "of body: kernels, convolutions, batch norm affine and statistics, of the backbone's {} parameters "
-        "without head and statistics\nof network: parameters with the head, of {}; of bytes: all that is "
-        "stored, "
-        "of {}; multiply-adds: those added to one image's {}\n",
+        "of body: (kernels + convolutions + bn affine + bn statistics) / {} (the backbone's parameters "
+        "without its head)\nof network: (kernels + convolutions + bn affine + head) / {} (the same with "
+        "the task's head)\nof bytes: bytes / {} (the whole network's); multiply-adds: added / {} (the "
+        "network's, for one image)\n",
         grouped(m.cost.body_parameters), grouped(m.cost.network_parameters), grouped(m.cost.network_bytes()),
         grouped(m.work.backbone));
     break;

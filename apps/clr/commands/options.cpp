@@ -49,6 +49,26 @@ template Option Command::add_option(const std::string&, double&, const std::stri
 template Option Command::add_option(const std::string&, std::vector<std::string>&, const std::string&) const;
 template Option Command::add_option(const std::string&, std::vector<int>&, const std::string&) const;
 
+Option Command::add_names(const std::string& option, std::vector<std::string>& names,
+                          const std::string& help) const {
+  return Option(app_->add_option_function<std::vector<std::string>>(
+      option,
+      [&names](const std::vector<std::string>& words) {
+        for (const std::string& word : words) {
+          names.emplace_back();
+          for (std::size_t i = 0; i < word.size(); ++i) {
+            const bool is_escape =
+                word[i] == '\\' && i + 1 < word.size() && (word[i + 1] == ',' || word[i + 1] == '\\');
+            if (word[i] == ',')
+              names.emplace_back();
+            else
+              names.back() += word[is_escape ? ++i : i];
+          }
+        }
+      },
+      help));
+}
+
 Option Command::add_flag(const std::string& names, bool& value, const std::string& help) const {
   return Option(app_->add_flag(names, value, help));
 }

@@ -14,7 +14,8 @@ class Option;
 
 namespace reprise::clr {
 
-// A handle to one option. Each function restricts the option and returns it.
+// A handle to one option. Each function restricts the option and returns it. A command line that
+// violates a restriction is wrong usage: clr says why and exits with status 2.
 class Option {
  public:
   explicit Option(CLI::Option* option) : option_(option) {}
@@ -44,6 +45,8 @@ class Command {
   // options.cpp instantiates). `value` must live until the command line has been read.
   template <class T>
   Option add_option(const std::string& names, T& value, const std::string& help) const;
+  // Adds an option that takes names separated by commas. `\,` is a comma of a name, `\\` a backslash.
+  Option add_names(const std::string& option, std::vector<std::string>& names, const std::string& help) const;
   Option add_flag(const std::string& names, bool& value, const std::string& help) const;
   // Sets what runs when the command line names this command.
   void callback(std::function<void()> run) const;

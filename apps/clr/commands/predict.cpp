@@ -4,6 +4,7 @@
 
 #include "apps/clr/commands/commands.h"
 #include "apps/clr/learn/run_network.h"
+#include "apps/clr/learn/step.h"
 #include "data/image/image.h"
 #include "data/image/resize.h"
 #include "data/io/file.h"
@@ -50,7 +51,9 @@ std::vector<Prediction> predict(layers::Network& network, const PredictOptions& 
     std::vector<std::string> read;
     const Tensor images = read_images(o.images, at, std::min(at + eval_batch, o.images.size()), size, read);
     if (read.empty()) continue;
-    const Tensor p = ops::softmax(outputs_of(network, images).logits).to(cpu_device).to(DType::f64);
+    const Tensor logits = outputs_of(network, images).logits;
+    check_logits(logits, [&](std::int64_t row) { return read[static_cast<std::size_t>(row)]; });
+    const Tensor p = ops::softmax(logits).to(cpu_device).to(DType::f64);
     const auto classes = static_cast<std::size_t>(p.dim(1));
     const auto values = p.values<double>();
     for (std::size_t i = 0; i < read.size(); ++i) {
@@ -66,11 +69,8 @@ std::vector<Prediction> predict(layers::Network& network, const PredictOptions& 
 std::vector<std::size_t> top_labels(const std::vector<double>& probabilities, int top) {
   std::vector<std::size_t> labels(probabilities.size());
   std::iota(labels.begin(), labels.end(), std::size_t{0});
-  const auto key = [&](std::size_t label) {
-    return std::isnan(probabilities[label]) ? -1.0 : probabilities[label];
-  };
   std::stable_sort(labels.begin(), labels.end(),
-                   [&](std::size_t a, std::size_t b) { return key(a) > key(b); });
+                   [&](std::size_t a, std::size_t b) { return probabilities[a] > probabilities[b]; });
   labels.resize(std::min(labels.size(), static_cast<std::size_t>(top)));
   return labels;
 }
@@ -103,7 +103,8 @@ void print_predictions(const Common& common, const PredictOptions& o, const Task
 void run_predict(Common& common, const PredictOptions& o) {
   common.begin();
   const TaskFile task = read_task_file(o.task);
-  const Backbone backbone = backbone_of(task, o.backbone, common.resolved_device(), common.resolved_dtype());
+  const Backbone backbone =
+      backbone_of(task, common.weights(o.backbone), common.resolved_device(), common.resolved_dtype());
   if (!common.quiet) log_line(backbone.describe());
   const auto network = restore_network(backbone, task);
   const std::vector<Prediction> predictions = predict(*network, o, task.size);
@@ -120,6 +121,7 @@ void add_predict(Command app, Common& common) {
   c.add_option(
       "--backbone", o->backbone,
       "the task's backbone (default: the one that the task's run names, else a file beside the task)");
+  add_weight_options(c, common);
   c.add_option("--top", o->top, "how many classes to print for each image (default: 5)").range(1, 1'000'000);
   c.add_option("IMAGE", o->images, "image files").required();
   c.callback([o, &common] { run_predict(common, *o); });

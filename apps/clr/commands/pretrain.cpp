@@ -10,12 +10,14 @@ namespace {
 struct PretrainOptions {
   std::string data, task, arch = "resnet20", output;
   Recipe recipe;
+  bool follow_links = false;
 };
 
 TaskData load_one_task(const PretrainOptions& options, bool quiet) {
   DataOptions data{options.data, sets_of(options.recipe), options.recipe.size, options.output + ".cache",
                    quiet,        stop_requested};
   if (!options.task.empty()) data.sets.tasks = {options.task};
+  data.sets.follow_links = options.follow_links;
   auto tasks = load_tasks(data);
   if (tasks.size() != 1)
     throw UsageError(
@@ -116,8 +118,9 @@ void add_pretrain(Command app, Common& common) {
                       {"optimizer", "adam, sgd"},
                       {"momentum", "momentum of sgd"},
                       {"weight-decay", "this multiple of each parameter is added to its gradient"},
-                      {"schedule", "of the learning rate: cosine, step"}});
+                      {"schedule", "schedule of the learning rate: cosine, step"}});
   add_split_options(c, r.val_fraction, r.max_images, r.skip_bad);
+  add_follow_links(c, options->follow_links);
   c.callback([options, &common] { run_pretrain(*options, common); });
 }
 

@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "engine/base/log.h"
+#include "engine/base/utf8.h"
+
 namespace reprise::clr {
 namespace {
 
@@ -13,6 +16,11 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point t) {
   return std::chrono::duration<double>(Clock::now() - t).count();
+}
+
+// Writes to standard error. Where the terminal is gone the training goes on without it.
+void show(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
 std::string bar_text(double fraction) {
@@ -46,7 +54,7 @@ void Progress::begin(std::int64_t images) {
 }
 
 void Progress::begin_task(const std::string& task, int epochs, std::int64_t images_per_epoch) {
-  label_ = task;
+  label_ = escaped(task);
   epochs_ = epochs;
   epoch_images_ = images_per_epoch;
   steps_ = 0;
@@ -78,12 +86,11 @@ void Progress::step(int epoch, std::int64_t images_done, int batch, double loss,
       fmt::format("{} epoch {}/{} loss {:.4f} accuracy {:.1f}%  {:.0f} images/s  left {}", label_, epoch,
                   epochs_, loss, 100 * accuracy, rate, duration_text(seconds_left()));
   if (style_ == Style::live) {
-    fmt::print(stderr, "\r\033[K[{}] {}", bar_text(fraction), text);
+    show(fmt::format("\r\033[K[{}] {}", bar_text(fraction), text));
     bar_ = true;
   } else {
-    fmt::print(stderr, "{} ({:.0f}% of the epoch)\n", text, 100 * fraction);
+    show(fmt::format("{} ({:.0f}% of the epoch)\n", text, 100 * fraction));
   }
-  std::fflush(stderr);
 }
 
 void Progress::epoch(int epoch, double train_loss, double train_accuracy, double val_accuracy, bool best,
@@ -97,12 +104,11 @@ void Progress::epoch(int epoch, double train_loss, double train_accuracy, double
 void Progress::line(const std::string& text) {
   if (style_ == Style::quiet) return;
   clear_bar();
-  fmt::print(stderr, "{}\n", text);
-  std::fflush(stderr);
+  log_line(text);
 }
 
 void Progress::clear_bar() {
-  if (bar_) fmt::print(stderr, "\r\033[K");
+  if (bar_) show("\r\033[K");
   bar_ = false;
 }
 

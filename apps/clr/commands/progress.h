@@ -23,6 +23,7 @@ class Progress : public TrainingObserver {
   ~Progress() override { clear_bar(); }
 
   bool wants_stop() const override { return stop_requested(); }
+  std::string stop_reason() const override { return pending_signal_name(); }
   void begin(std::int64_t images) override;
   void begin_task(const std::string& task, int epochs, std::int64_t images_per_epoch) override;
   void step(int epoch, std::int64_t images_done, int batch, double loss, double accuracy) override;

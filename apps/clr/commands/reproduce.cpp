@@ -34,15 +34,21 @@ void run_reproduce(const ReproduceOptions& given, Common& common) {
   const SignalGuard signals;
   const std::string path =
       given.backbone.empty() ? find_published_backbone(program, given.weights_dir) : given.backbone;
-  const Backbone backbone =
-      backbone_for(recipe.method, path, given.backbone.empty() ? std::string(program.arch) : "auto",
-                   common.resolved_device(), common.resolved_dtype());
+  const Backbone backbone = backbone_for(recipe.method, common.weights(path),
+                                         given.backbone.empty() ? std::string(program.arch) : "auto",
+                                         common.resolved_device(), common.resolved_dtype());
   session.on_finished = [&](const data::Task& task, const TaskFile& file, const std::string& log) {
     outputs.write(backbone, file, task, log);
   };
   Progress progress(Progress::style_for(common.quiet));
   Session work(backbone, session, progress);
   work.prepare();
+  for (const RecordedTask& task : work.plan().tasks)
+    REPRISE_CHECK(
+        task.name.size() <= 180,
+        "reproduce: task {}: its name has {} bytes, at most 180 are taken, as the original puts the recipe "
+        "into the files' names",
+        task.name, task.name.size());
   const auto outcomes = work.run();
   print_outcomes(outcomes, common.json);
   log_line(fmt::format("accuracies   {} (the logs lie beside it)\nstate dicts  {}\nrun folder   {}",
@@ -66,17 +72,17 @@ void add_reproduce(Command app, Common& common) {
                "folder of the pretrained networks, under their public file names")
       .shows_default();
   c.add_option("--backbone", o->backbone, "use this pretrained network instead");
+  add_weight_options(c, common);
   c.add_option("--result", o->result, "folder of the CSV and the logs").shows_default();
   c.add_option("--weight", o->weight, "folder of the state dicts").shows_default();
   c.add_option("--run", s.run, "run folder, which a resume continues (default: RESULT/METHOD)");
-  c.add_option("--tasks", s.tasks,
-               "only these tasks, by id or name, separated by commas; paper53: the paper's")
-      .comma_separated();
+  add_tasks_option(c, s.tasks);
   add_recipe_options(c, s.recipe,
-                     {{"epochs", "for a trial; the original trains 60"},
-                      {"size", "for a trial; the original's images are 224 pixels high and wide"},
+                     {{"epochs", "number of epochs, for a trial; the original trains 60"},
+                      {"size", "height and width of the images, for a trial; the original's are 224"},
                       {"rng", "random numbers: streams (this program's own), torch (PyTorch's)"}});
   c.add_flag("--skip-bad", s.recipe.skip_bad, "leave out files that cannot be read");
+  add_follow_links(c, s.follow_links);
   c.callback([o, &common] { run_reproduce(*o, common); });
 }
 

@@ -2,14 +2,45 @@
 
 #include <signal.h>
 
+#include <array>
+#include <atomic>
+#include <ctime>
+
 namespace reprise::clr {
 namespace {
 
-volatile sig_atomic_t pending = 0;
-struct sigaction old_int, old_term;
+struct Signal {
+  int number;
+  const char* name;
+};
+// The keyboard's, a closed terminal's, and those by which batch systems warn of a job's end.
+constexpr std::array<Signal, 6> signals = {{{SIGINT, "SIGINT"},
+                                            {SIGTERM, "SIGTERM"},
+                                            {SIGHUP, "SIGHUP"},
+                                            {SIGUSR1, "SIGUSR1"},
+                                            {SIGUSR2, "SIGUSR2"},
+                                            {SIGXCPU, "SIGXCPU"}}};
 
-void remember(int signal) {
-  pending = signal;
+std::atomic<int> pending = 0;
+std::atomic<std::time_t> pending_since = 0;
+std::array<struct sigaction, signals.size()> before;
+
+// Calls only what a handler may call.
+void remember(int number) {
+  int none = 0;
+  if (pending.compare_exchange_strong(none, number)) {
+    pending_since = std::time(nullptr);
+    // What reads this program's output may be gone as well, and to save matters more.
+    ::signal(SIGPIPE, SIG_IGN);
+    return;
+  }
+  // Within a second it may be the same wish twice: `timeout` and closed terminals ask the process
+  // and its group. Past its limit of CPU time a process gets SIGXCPU every second, also while it
+  // saves.
+  if ((number == SIGINT || number == SIGTERM) && std::time(nullptr) > pending_since + 1) {
+    ::signal(number, SIG_DFL);
+    raise(number);
+  }
 }
 
 }  // namespace
@@ -18,20 +49,26 @@ SignalGuard::SignalGuard() {
   pending = 0;
   struct sigaction action = {};
   action.sa_handler = remember;
-  // The second signal meets the default action: a program that hangs can still be ended from the keyboard.
-  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+  action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, &old_int);
-  sigaction(SIGTERM, &action, &old_term);
+  for (std::size_t i = 0; i < signals.size(); ++i) {
+    sigaction(signals[i].number, nullptr, &before[i]);
+    if (before[i].sa_handler != SIG_IGN) sigaction(signals[i].number, &action, nullptr);
+  }
 }
 
 SignalGuard::~SignalGuard() {
-  sigaction(SIGINT, &old_int, nullptr);
-  sigaction(SIGTERM, &old_term, nullptr);
+  for (std::size_t i = 0; i < signals.size(); ++i) sigaction(signals[i].number, &before[i], nullptr);
 }
 
 int pending_signal() {
   return pending;
+}
+
+std::string pending_signal_name() {
+  for (const Signal& s : signals)
+    if (s.number == pending) return s.name;
+  return {};
 }
 
 void stop_if_requested() {

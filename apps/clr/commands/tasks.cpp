@@ -2,6 +2,7 @@
 #include "apps/clr/commands/commands.h"
 #include "apps/clr/commands/training.h"
 #include "data/loader/order.h"
+#include "engine/base/utf8.h"
 
 namespace reprise::clr {
 namespace {
@@ -14,30 +15,24 @@ struct TasksOptions {
   std::string rng = "streams", backbone, arch = "auto", method = "clr";
 };
 
-// Replaces tabs and line ends, which names, classes and paths may contain, by spaces.
-std::string one_line(std::string text) {
-  for (char& c : text)
-    if (c == '\t' || c == '\n' || c == '\r') c = ' ';
-  return text;
-}
+struct Listed {
+  const char* split;
+  const data::Sample* sample;
+};
 
-std::string line_of(const data::Task& task, const char* split, const data::Sample& sample) {
-  return fmt::format("{}\t{}\t{}\t{}\n", split, sample.label,
-                     one_line(task.classes[static_cast<std::size_t>(sample.label)]), sample.path);
-}
-
-// Prints the training images in the order of an epoch;
+// Returns the training images in the order of an epoch;
 // with --rng torch then the validation images, too.
-void list_epoch(const data::Task& task, const TasksOptions& options, const Common& common) {
-  std::string text;
+std::vector<Listed> images_of_epoch(const data::Task& task, const TasksOptions& options,
+                                    const Common& common) {
+  std::vector<Listed> images;
   const auto add = [&](const char* split, const std::vector<data::Sample>& samples,
                        const std::vector<std::int64_t>& order) {
-    for (const std::int64_t i : order) text += line_of(task, split, samples[static_cast<std::size_t>(i)]);
+    for (const std::int64_t i : order) images.push_back({split, &samples[static_cast<std::size_t>(i)]});
   };
   const auto train = std::ssize(task.train), val = std::ssize(task.val);
   if (options.rng == "torch") {
     const Backbone backbone =
-        backbone_for(options.method, options.backbone, options.arch, cpu_device, DType::f32);
+        backbone_for(options.method, common.weights(options.backbone), options.arch, cpu_device, DType::f32);
     TorchGenerator generator(common.seed);
     backbone.instantiate(options.method, static_cast<int>(task.classes.size()), generator);
     generator.discard(std::int64_t{options.epoch} * (val > 0 ? 2 : 1) * data::torch_loader_draws);
@@ -46,15 +41,34 @@ void list_epoch(const data::Task& task, const TasksOptions& options, const Commo
   } else {
     add("train", task.train, data::epoch_order(train, common.seed, task.name, options.epoch, true));
   }
-  print(text);
+  return images;
 }
 
 void list_images(const data::Task& task, const TasksOptions& options, const Common& common) {
-  if (options.epoch >= 0) return list_epoch(task, options, common);
+  std::vector<Listed> images;
+  if (options.epoch >= 0)
+    images = images_of_epoch(task, options, common);
+  else
+    for (const auto& [split, samples] :
+         {std::pair("train", &task.train), {"val", &task.val}, {"test", &task.test}})
+      for (const data::Sample& sample : *samples) images.push_back({split, &sample});
+  const auto class_of = [&](const Listed& i) {
+    return task.classes[static_cast<std::size_t>(i.sample->label)];
+  };
+  if (common.json) {
+    Json list = Json::array();
+    for (const Listed& i : images)
+      list.push_back(
+          {{"split", i.split}, {"label", i.sample->label}, {"class", class_of(i)}, {"path", i.sample->path}});
+    Json json{{"task", task.name}};
+    if (options.epoch >= 0) json["epoch"] = options.epoch;
+    json["images"] = std::move(list);
+    return print_json(json);
+  }
   std::string text;
-  for (const auto& sample : task.train) text += line_of(task, "train", sample);
-  for (const auto& sample : task.val) text += line_of(task, "val", sample);
-  for (const auto& sample : task.test) text += line_of(task, "test", sample);
+  for (const Listed& i : images)
+    text += fmt::format("{}\t{}\t{}\t{}\n", i.split, i.sample->label, escaped(class_of(i)),
+                        escaped(i.sample->path));
   print(text);
 }
 
@@ -71,7 +85,8 @@ void print_tasks(const std::vector<data::Task>& tasks, const Common& common) {
                       {"val", task.val.size()},
                       {"test", task.test.size()},
                       {"notes", task.notes},
-                      {"unreadable", bad}});
+                      {"unreadable", bad},
+                      {"skipped", task.skipped}});
     }
     return print_json({{"tasks", list}});
   }
@@ -116,20 +131,20 @@ void add_tasks(Command app, Common& common) {
   c.add_option("--list", options->list,
                "print one line for each image of this task: split, label, class, path");
   c.add_option("--epoch", options->epoch,
-               "with --list: the training images in the order of this epoch, from 0")
+               "with --list: the training images in the order of this epoch (counted from 0)")
       .range(0, 1 << 30);
-  c.add_option("--tasks", options->sets.tasks,
-               "only these tasks, by name or id, separated by commas; paper53: the paper's")
-      .comma_separated();
+  add_tasks_option(c, options->sets.tasks);
   c.add_flag("--no-check", options->no_check, "do not decode the images to see whether they can be read");
   c.add_option("--rng", options->rng, "with --epoch: streams or torch, as for `clr train`")
       .one_of({"streams", "torch"})
       .shows_default();
   c.add_option("--backbone", options->backbone, "with --rng torch: the backbone to train on");
+  add_weight_options(c, common);
   c.add_option("--arch", options->arch, "with --rng torch: architecture of the backbone").shows_default();
   c.add_option("--method", options->method, "with --rng torch: the method of training").shows_default();
   data::SetOptions& sets = options->sets;
   add_split_options(c, sets.val_fraction, sets.max_images, sets.skip_bad);
+  add_follow_links(c, sets.follow_links);
   c.callback([options, &common] { run_tasks(*options, common); });
 }
 

@@ -31,8 +31,8 @@ void run_train(const TrainOptions& options, Common& common) {
   complete(session.recipe, common);
   common.begin();
   const SignalGuard signals;
-  const Backbone backbone = backbone_for(session.recipe.method, options.backbone, options.arch,
-                                         common.resolved_device(), common.resolved_dtype());
+  const Backbone backbone = backbone_for(session.recipe.method, common.weights(options.backbone),
+                                         options.arch, common.resolved_device(), common.resolved_dtype());
   if (backbone.is_none() && session.copy_backbone)
     throw UsageError("--copy-backbone: method " + session.recipe.method + " has no backbone");
   if (session.recipe.size == 0) session.recipe.size = backbone.size;
@@ -54,11 +54,10 @@ void add_train(Command app, Common& common) {
   SessionOptions& s = options->session;
   c.add_option("--backbone", options->backbone,
                "weight file of the pretrained network; none for the method scratch");
+  add_weight_options(c, common);
   c.add_option("--data", s.data, data_help).required();
   c.add_option("--run", s.run, "run folder, made if needed").required();
-  c.add_option("--tasks", s.tasks,
-               "only these tasks, by name or id, in this order, separated by commas; paper53: the paper's")
-      .comma_separated();
+  add_tasks_option(c, s.tasks);
   c.add_option("--arch", options->arch, "architecture of the backbone (auto: the one that fits its file)")
       .shows_default();
   Recipe& r = s.recipe;
@@ -79,6 +78,7 @@ void add_train(Command app, Common& common) {
                       {"rng", "random numbers: streams (this program's own), torch (PyTorch's)"},
                       {"steps", "at most so many steps a task"}});
   add_split_options(c, r.val_fraction, r.max_images, r.skip_bad);
+  add_follow_links(c, s.follow_links);
   c.add_option("--init", s.init, "start values by name, from a task file (one task only)");
   c.add_option("--order", s.order, "file with image indices, one line for each epoch (one task only)");
   c.add_option("--log-steps", s.log_steps, "CSV with the loss of every step (one task only)");

@@ -32,7 +32,7 @@ void add_recipe_options(Command c, Recipe& recipe,
 }
 
 void add_split_options(Command c, double& val_fraction, std::int64_t& max_images, bool& skip_bad) {
-  c.add_option("--val-fraction", val_fraction, "share of each class that validates, if there is no val split")
+  c.add_option("--val-fraction", val_fraction, "share of each class to validate on, if there is no val split")
       .check([](const std::string& text) {
         char* end = nullptr;
         const double value = std::strtod(text.c_str(), &end);
@@ -43,6 +43,17 @@ void add_split_options(Command c, double& val_fraction, std::int64_t& max_images
   c.add_option("--max-images", max_images, "at most so many training images a task, equally per class")
       .range(1, 1 << 30);
   c.add_flag("--skip-bad", skip_bad, "leave out files that cannot be read");
+}
+
+void add_follow_links(Command c, bool& follow_links) {
+  c.add_flag("--follow-links", follow_links,
+             "also read a database's images where links lead out of its folder, as to another disk");
+}
+
+void add_tasks_option(Command c, std::vector<std::string>& tasks) {
+  c.add_names("--tasks", tasks,
+              "only these tasks, by name or id, in this order, separated by commas (\\, is a comma in a name); "
+              "paper53: the paper's");
 }
 
 void complete(Recipe& recipe, const Common& common) {

@@ -18,9 +18,12 @@ void add_recipe_options(Command command, Recipe& recipe,
                         std::initializer_list<std::pair<const char*, const char*>> options);
 // Adds --val-fraction, --max-images and --skip-bad, for a Recipe or for data::SetOptions.
 void add_split_options(Command command, double& val_fraction, std::int64_t& max_images, bool& skip_bad);
+// Adds --follow-links, and --tasks with the help that every command gives.
+void add_follow_links(Command command, bool& follow_links);
+void add_tasks_option(Command command, std::vector<std::string>& tasks);
 
 // Copies device, dtype and seed from the common options into the recipe, then checks every value.
-// Throws UsageError, Error or BadValue.
+// Throws as Common::resolved_device does, and BadValue for a value that is out of range.
 void complete(Recipe& recipe, const Common& common);
 
 // Prints how each task ended: a table, or one JSON object, on standard output.

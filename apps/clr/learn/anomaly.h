@@ -11,25 +11,25 @@
 
 namespace reprise::clr {
 
-// Reads every kernel's floating-point outputs while it lives. At the first infinity or NaN it
-// throws an Error that names the kernel, the element, the range of every operand, the layer (in
-// backward too), the task and the step.
+// Reads every kernel's floating-point outputs while it lives, in place of an earlier KernelProbe.
+// At the first infinity or NaN it throws an Error that names the kernel, the element, the range of
+// every operand, the layer (of a backward kernel too), the task and the step.
 class AnomalyWatch : public KernelProbe {
  public:
-  // Remembers the names of the network's tensors on the host, for the message.
-  // With `ranges`, read() also counts values and their range, which is slower.
+  // Remembers, for the message, the names of those network tensors that lie on the host.
+  // With `ranges`, read() also counts the values and returns their range, which is slower.
   explicit AnomalyWatch(layers::Network& network, bool ranges = false);
   ~AnomalyWatch() override;
   AnomalyWatch(const AnomalyWatch&) = delete;
   AnomalyWatch& operator=(const AnomalyWatch&) = delete;
   void after(const KernelCall& call) override;
 
-  // What was read of one kernel's outputs so far. All but `calls` stays 0 without `ranges`.
+  // One kernel's calls and outputs so far. Without `ranges` only `calls` is counted.
   struct Read {
     std::int64_t calls = 0, values = 0;
     double min = 0, max = 0;
   };
-  // Returns what was read, by the kernel's name.
+  // Returns the counts so far, by the kernel's name.
   const std::map<std::string, Read>& read() const { return read_; }
 
  private:

@@ -1,9 +1,11 @@
 #include "apps/clr/learn/backbone.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "apps/clr/learn/errors.h"
+#include "apps/clr/learn/network_weights.h"
 #include "apps/clr/learn/table.h"
 #include "apps/clr/learn/task_file.h"
 #include "data/weights/layout.h"
@@ -59,21 +61,30 @@ void check_complete(const std::string& path, const LoadReport& report, const lay
 
 // Returns the architecture that was asked for, else the one
 // that the file records, else the one that fits.
-std::string choose_architecture(const std::string& asked, const data::WeightFile& file,
-                                const std::vector<data::NamedTensor>& tensors) {
+std::string architecture_of(const std::string& asked, const NetworkWeights& w) {
   if (asked != "auto") return checked_architecture(asked);
-  const auto known = layers::known_architectures();
-  const auto recorded = file.metadata.find("arch");
-  if (recorded != file.metadata.end() &&
-      std::find(known.begin(), known.end(), recorded->second) != known.end())
-    return recorded->second;
-  const auto match = recognise(tensors);
-  REPRISE_CHECK(
-      match.has_value(),
-      "{}: its {} tensors are not those of a network that clr knows\n  known    {}\n  `clr info` lists "
+  if (w.network) return w.network->arch;
+  std::string unread;
+  for (const auto& [name, why] : w.file.unread)
+    if (unread.size() < 2000) unread += fmt::format("\n  not read {}: {}", name, why);
+  throw_error(
+      "{}: its {} tensors are not those of a network that clr knows\n  known    {}{}\n  `clr info` lists "
       "what the file holds; --arch NAME shows how it differs from NAME",
-      file.path, tensors.size(), fmt::join(known, ", "));
-  return match->arch;
+      w.file.path, w.file.tensors.size(), fmt::join(layers::known_architectures(), ", "), unread);
+}
+
+// Error where a number of the tensor cannot be one of a trained network.
+void check_numbers(const std::string& path, const std::string& name, const Tensor& tensor) {
+  const Tensor values = tensor.to(DType::f64);
+  const bool is_variance = name.ends_with("running_var");
+  for (std::int64_t i = 0; i < values.numel(); ++i) {
+    const double v = values.data<double>()[i];
+    REPRISE_CHECK(std::isfinite(v) && !(is_variance && v < 0),
+                  "{}: {}{} is {}, where {} was expected; the file is damaged or its training diverged: take "
+                  "another checkpoint",
+                  path, name, place_text(tensor.shape(), i), v,
+                  is_variance ? "a variance, finite and not negative" : "a finite number");
+  }
 }
 
 std::map<std::string, std::int64_t> batches_tracked(const std::vector<data::NamedTensor>& tensors) {
@@ -87,32 +98,34 @@ std::map<std::string, std::int64_t> batches_tracked(const std::vector<data::Name
 
 }  // namespace
 
-Backbone load_backbone(const std::string& path, const std::string& arch, Device device, DType dtype,
+Backbone load_backbone(const WeightSource& source, const std::string& arch, Device device, DType dtype,
                        const std::string& until) {
   if (arch != "auto") checked_architecture(arch);
-  data::WeightFile file = data::read_weights(path);
-  REPRISE_CHECK(!is_task_file(file), "{}: this is a learned task, not a backbone", path);
-  const std::vector<data::NamedTensor> tensors = without_prefix(std::move(file.tensors));
+  const NetworkWeights w = read_network_weights(source, arch);
+  REPRISE_CHECK(!is_task_file(w.file), "{}: this is a learned task, not a backbone", source.path);
+  w.check_chosen();
+  const auto& tensors = w.tensors;
 
   Backbone b;
-  b.path = path;
-  b.file_sha256 = file.file_sha256;
+  b.path = source.path;
+  b.place = w.place();
+  b.file_sha256 = w.file.file_sha256;
   b.device = device;
   b.dtype = dtype;
-  b.arch = choose_architecture(arch, file, tensors);
+  b.arch = architecture_of(arch, w);
   auto network = layers::make_network(b.arch, 1);
   b.classes = classes_of(tensors, *network);
   if (b.classes > 1) network->replace_head(b.classes, 0);
-  b.report = compare(tensors, *network);
-  check_complete(path, b.report, *network, until);
+  b.report = w.network ? w.network->report : recognise(tensors, b.arch)->report;
+  check_complete(b.path, b.report, *network, until);
   // The file of a larger network may contain all tensors of a
   // smaller one; the smaller one is then not meant.
-  if (const auto match = b.report.extra.empty() ? std::nullopt : recognise(tensors); match)
+  if (const auto match = b.report.extra.empty() ? std::nullopt : recognise(tensors, "auto"); match)
     REPRISE_CHECK(match->arch == b.arch || match->report.extra.size() >= b.report.extra.size(),
-                  "{}: the tensors do not fit {}: they are those of {}\n  {}", path, b.arch, match->arch,
+                  "{}: the tensors do not fit {}: they are those of {}\n  {}", b.path, b.arch, match->arch,
                   b.report.text());
-  if (const auto found = file.metadata.find("preprocessing"); found != file.metadata.end())
-    b.size = preprocessed_size(found->second);
+  if (const auto recorded = w.file.metadata.find("preprocessing"); recorded != w.file.metadata.end())
+    b.size = preprocessed_size(recorded->second);
   if (b.size == 0) b.size = network->default_size();
 
   std::map<std::string, const Tensor*> in_file;
@@ -120,8 +133,9 @@ Backbone load_backbone(const std::string& path, const std::string& arch, Device 
   const std::set<std::string> matched(b.report.matched.begin(), b.report.matched.end());
   for (const layers::Entry& e : network->named_tensors()) {
     if (!matched.contains(e.name)) continue;
-    const Tensor t = data::from_file_layout(*in_file.at(e.name), e.layout);
-    b.weights[e.name] = t.to(parameter_dtype(dtype)).to(device).sealed_copy();
+    const Tensor t = in_file.at(e.name)->to(parameter_dtype(dtype));
+    check_numbers(b.path, w.prefix + e.name, t);
+    b.weights[e.name] = data::from_file_layout(t, e.layout).to(device).sealed_copy();
   }
   b.batches_tracked = batches_tracked(tensors);
   b.identity = identity_of(tensors, b.arch);
@@ -142,15 +156,16 @@ Backbone architecture_alone(const std::string& arch, Device device, DType dtype)
   return b;
 }
 
-Backbone backbone_for(const std::string& method, const std::string& path, const std::string& arch,
+Backbone backbone_for(const std::string& method, const WeightSource& source, const std::string& arch,
                       Device device, DType dtype, const std::string& until) {
+  const std::string& path = source.path;
   const bool alone = !method.empty() && layers::find_method(method).starts_at_random;
   if (alone && !path.empty())
     throw BadValue("backbone", path,
                    fmt::format("none: method {} starts from random values; it takes --arch instead", method));
   if (alone) return architecture_alone(arch, device, dtype);
   if (path.empty()) throw BadValue("backbone", "", "the weight file of a pretrained network");
-  return load_backbone(path, arch, device, dtype, until);
+  return load_backbone(source, arch, device, dtype, until);
 }
 
 // Puts the weights into a network in a method's form: frozen tensors share the sealed memory,
@@ -244,7 +259,8 @@ std::int64_t Backbone::bytes() const {
 
 std::string Backbone::describe() const {
   if (is_none()) return fmt::format("no backbone: {} from random values", arch);
-  std::string text = fmt::format("backbone {}: {}, {} parameters, identity {}", path, arch,
+  std::string text = fmt::format("backbone {}{}: {}, {} parameters, identity {}", path,
+                                 place.empty() ? "" : fmt::format(" ({})", place), arch,
                                  grouped(parameters()), identity.substr(0, 16));
   if (!report.missing.empty() || !report.extra.empty() || !report.shape_differs.empty())
     text += "\n  " + report.text();

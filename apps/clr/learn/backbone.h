@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/weights/state_dict.h"
@@ -24,19 +25,31 @@ namespace reprise::clr {
 // shape is an error, except in the head.
 struct LoadReport {
   std::vector<std::string> matched;
-  std::vector<std::string> missing;  // not in the file: "layer4.0.conv1.weight [512, 512, 3, 3]"
-  std::vector<std::string> extra;    // in the file, but not in the network
-  std::vector<std::string>
-      shape_differs;         // "fc.weight: [1000, 512] f32 in the file, [10, 512] in the network"
-  std::string text() const;  // a few lines for a person; long lists are cut
+  std::size_t body = 0;                    // how many of `matched` are not the head's
+  std::vector<std::string> missing;        // not in the file: "layer4.0.conv1.weight [512, 512, 3, 3]"
+  std::vector<std::string> extra;          // in the file, but not in the network
+  std::vector<std::string> shape_differs;  // "fc.weight: [1000, 512] in the file, [10, 512] in the network"
+  std::string text() const;                // a few lines for a person; long lists are cut
+};
+
+// A weight file, and which of its tensors are meant. A missing section or prefix is found by what
+// fits a network.
+struct WeightSource {
+  std::string path;
+  std::optional<std::string> section, prefix;  // --section, --prefix
+  std::string identity;                        // of the body that is wanted, if it is known
+
+  WeightSource(std::string file) : path(std::move(file)) {}
+  WeightSource(const char* file) : path(file) {}
 };
 
 // A pretrained network, or only an architecture (see architecture_alone). Networks made from it
 // share its sealed weights, and may outlive it.
 struct Backbone {
   std::string path, file_sha256;
-  std::string identity;                   // SHA-256 over the body's tensors; see data::backbone_identity
-  std::string arch;                       // "resnet20"
+  std::string place;     // in the file: "section 'state_dict', prefix 'module.'"; may be empty
+  std::string identity;  // SHA-256 over the body's tensors; see data::backbone_identity
+  std::string arch;      // "resnet20"
   std::map<std::string, Tensor> weights;  // torchvision's names, memory layout, on `device`, all sealed
   // The number of batches that each batch norm has seen
   // (num_batches_tracked), by its path; absent where unknown.
@@ -52,8 +65,8 @@ struct Backbone {
 
   // Makes a new network for a task, in the mode (training or evaluation) in which the method
   // trains. Frozen tensors are the sealed ones, trained tensors are copies. New layers and the head
-  // are sampled from the streams "init/<task>/<parameter>". Throws BadValue if the method needs a
-  // backbone and this is none, or if it starts at random and this is one.
+  // are sampled from the streams "init/<task>/<parameter>", or from `streams`. Throws BadValue if
+  // the method starts at random and is_none() is false, or the other way round.
   std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
                                                std::uint64_t seed, const std::string& task) const;
   std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
@@ -63,16 +76,16 @@ struct Backbone {
   // Leaves the generator where training begins.
   std::unique_ptr<layers::Network> instantiate(const std::string& method, int classes_of_task,
                                                TorchGenerator& generator) const;
-  // Makes the network as loaded, with its own head, in evaluation mode and
-  // with nothing trained. With a method: in that method's form before the
-  // first step. If `classes` is 0, the logits mean nothing.
+  // Makes the loaded network with its own head, in evaluation mode. No tensor requires a gradient.
+  // With a method: adds the method's layers, with start values from `seed`, and marks the tensors
+  // that the method trains. If `classes` is 0 (no head fits), the logits mean nothing.
   std::unique_ptr<layers::Network> pretrained(const std::string& method = {}, std::uint64_t seed = 0) const;
 
   // Hashes all sealed memory again, derived forms too. Throws an Error that names a changed tensor.
   void verify() const;
   std::int64_t parameters() const;  // count of the body's and head's parameters, without statistics
   std::int64_t bytes() const;       // of all tensors
-  std::string describe() const;     // for a person: the backbone, and what in the file did not fit
+  std::string describe() const;     // for a person; ends with the tensors that did not fit
 
  private:
   int constructed_classes() const;
@@ -81,35 +94,34 @@ struct Backbone {
 
 // Reads the file, chooses the architecture ("auto": the recorded one, else the one that fits),
 // checks the tensors and seals them. Throws BadValue for an unknown architecture, and Error if the
-// file cannot be read, is a task file, or lacks tensors of the body in the right shape.
+// file cannot be read, is a task file, lacks tensors of the body in the right shape, or if a number
+// is NaN, an infinity or a negative variance.
 // With `until` (a module's path), tensors of later modules may be missing.
-Backbone load_backbone(const std::string& path, const std::string& arch, Device device, DType dtype,
+Backbone load_backbone(const WeightSource& source, const std::string& arch, Device device, DType dtype,
                        const std::string& until = {});
 
 // Returns a Backbone without weights, for methods that start at random. Throws BadValue for an
 // unknown architecture and for "auto".
 Backbone architecture_alone(const std::string& arch, Device device, DType dtype);
-inline constexpr const char* no_identity = "none";
+inline constexpr const char* no_identity = "none";  // the identity of such a Backbone
 // Returns architecture_alone(…) for a method that starts at random, else load_backbone(…).
 // Throws BadValue if a path is given for the former or missing for the latter.
-Backbone backbone_for(const std::string& method, const std::string& path, const std::string& arch,
+Backbone backbone_for(const std::string& method, const WeightSource& source, const std::string& arch,
                       Device device, DType dtype, const std::string& until = {});
 
-// Removes the prefixes "module." and "model." that wrappers leave, if all names have them.
-std::vector<data::NamedTensor> without_prefix(std::vector<data::NamedTensor> tensors);
-
-// The architecture that a set of tensors fits best, and how well it fits.
+// The architecture that a set of tensors (names without prefix) fits best, and how well it fits.
 struct ArchitectureMatch {
   std::string arch;
-  LoadReport report;
+  LoadReport report;  // against that architecture, with a head of as many classes as the tensors have
 };
-// Returns the architecture that fits the tensors best (names without prefix), or nothing if fewer
-// than half of its tensors match.
-std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>& tensors);
-// Compares the tensors with those of a network, by name, shape and dtype.
-LoadReport compare(const std::vector<data::NamedTensor>& tensors, const layers::Network& network);
-// Returns the number of classes of a head among the tensors that
-// fits the network's features; 0 if there is none.
+// Compares the tensors with an architecture. "auto" is the one that fits best: nothing if no known
+// one shares half of its tensors.
+std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>& tensors,
+                                           const std::string& arch);
+// Returns whether at least half of the network's tensors are in the file in the right shape.
+bool fits_mostly(const LoadReport& report);
+// Looks among the tensors for a head that fits the network's features.
+// Returns its number of classes; 0 if there is none.
 int classes_of(const std::vector<data::NamedTensor>& tensors, const layers::Network& network);
 
 // Return the name, or throw BadValue with a list of the known names.

@@ -42,28 +42,7 @@ void list(std::string& text, std::string_view what, const std::vector<std::strin
     text += fmt::format("\n  {:<8} and {} more", what, lines.size() - listed_lines);
 }
 
-}  // namespace
-
-std::string LoadReport::text() const {
-  std::string text = fmt::format("matched {}, missing {}, extra {}, of another shape {}", matched.size(),
-                                 missing.size(), extra.size(), shape_differs.size());
-  list(text, "missing", missing);
-  list(text, "shape", shape_differs);
-  list(text, "extra", extra);
-  return text;
-}
-
-std::vector<data::NamedTensor> without_prefix(std::vector<data::NamedTensor> tensors) {
-  for (const std::string prefix : {"module.", "model.", "module."}) {
-    const bool everywhere =
-        !tensors.empty() && std::all_of(tensors.begin(), tensors.end(),
-                                        [&](const auto& t) { return t.name.starts_with(prefix); });
-    if (!everywhere) continue;
-    for (auto& t : tensors) t.name.erase(0, prefix.size());
-  }
-  return tensors;
-}
-
+// The report against a network, whose head has the number of classes that the tensors have.
 LoadReport compare(const std::vector<data::NamedTensor>& tensors, const layers::Network& network) {
   std::map<std::string, const Tensor*> in_file;
   for (const auto& t : tensors) in_file[t.name] = &t.tensor;
@@ -79,13 +58,26 @@ LoadReport compare(const std::vector<data::NamedTensor>& tensors, const layers::
       report.shape_differs.push_back(fmt::format("{}: {} {} in the file, {} in the network", e.name,
                                                  to_string(found->second->shape()),
                                                  name_of(found->second->dtype()), to_string(expected)));
-    else
+    else {
       report.matched.push_back(e.name);
+      report.body += !e.name.starts_with(network.head_name() + ".");
+    }
   }
   for (const auto& t : tensors)
     if (!known.contains(t.name) && !t.name.ends_with("num_batches_tracked"))
       report.extra.push_back(fmt::format("{} {}", t.name, to_string(t.tensor.shape())));
   return report;
+}
+
+}  // namespace
+
+std::string LoadReport::text() const {
+  std::string text = fmt::format("matched {}, missing {}, extra {}, of another shape {}", matched.size(),
+                                 missing.size(), extra.size(), shape_differs.size());
+  list(text, "missing", missing);
+  list(text, "shape", shape_differs);
+  list(text, "extra", extra);
+  return text;
 }
 
 int classes_of(const std::vector<data::NamedTensor>& tensors, const layers::Network& network) {
@@ -98,17 +90,24 @@ int classes_of(const std::vector<data::NamedTensor>& tensors, const layers::Netw
   return fits ? static_cast<int>(weight->dim(0)) : 0;
 }
 
-std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>& tensors) {
-  std::map<std::string, Shape> shapes;
-  for (const auto& t : tensors) shapes[t.name] = t.tensor.shape();
-  const auto arch = layers::guess_architecture(shapes);
+std::optional<ArchitectureMatch> recognise(const std::vector<data::NamedTensor>& tensors,
+                                           const std::string& asked) {
+  std::optional<std::string> arch = asked;
+  if (asked == "auto") {
+    std::map<std::string, Shape> shapes;
+    for (const auto& t : tensors) shapes[t.name] = t.tensor.shape();
+    arch = layers::guess_architecture(shapes);
+  }
   if (!arch) return std::nullopt;
   auto network = layers::make_network(*arch, 1);
   if (const int classes = classes_of(tensors, *network); classes > 1) network->replace_head(classes, 0);
   ArchitectureMatch match{*arch, compare(tensors, *network)};
-  if (match.report.matched.size() < match.report.missing.size() + match.report.shape_differs.size())
-    return std::nullopt;
+  if (asked == "auto" && !fits_mostly(match.report)) return std::nullopt;
   return match;
+}
+
+bool fits_mostly(const LoadReport& report) {
+  return report.matched.size() >= report.missing.size() + report.shape_differs.size();
 }
 
 std::string identity_of(const std::vector<data::NamedTensor>& tensors, const std::string& arch) {

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "apps/clr/learn/network_weights.h"
 #include "apps/clr/learn/run_record.h"
 #include "apps/clr/learn/task_file.h"
-#include "data/weights/weight_file.h"
 #include "engine/base/check.h"
 
 namespace reprise::clr {
@@ -15,9 +15,11 @@ namespace fs = std::filesystem;
 // Returns why the file does not hold the task's backbone; empty if it does.
 std::string why_not(const std::string& path, const TaskFile& task) {
   try {
-    data::WeightFile file = data::read_weights(path);
-    if (is_task_file(file)) return "a learned task";
-    const std::string identity = identity_of(without_prefix(std::move(file.tensors)), task.arch);
+    WeightSource source = path;
+    source.identity = task.backbone_identity;
+    const NetworkWeights w = read_network_weights(source, task.arch);
+    if (is_task_file(w.file)) return "a learned task";
+    const std::string identity = identity_of(w.tensors, task.arch);
     if (identity != task.backbone_identity) return "another network, identity " + identity;
     return {};
   } catch (const Error& e) {
@@ -68,9 +70,11 @@ std::string find_backbone(const TaskFile& task) {
               task.path, task.arch, task.backbone_identity, looked);
 }
 
-Backbone backbone_of(const TaskFile& task, const std::string& path, Device device, DType dtype) {
+Backbone backbone_of(const TaskFile& task, WeightSource source, Device device, DType dtype) {
   if (task.backbone_identity == no_identity) return architecture_alone(task.arch, device, dtype);
-  return load_backbone(path.empty() ? find_backbone(task) : path, task.arch, device, dtype);
+  if (source.path.empty()) source.path = find_backbone(task);
+  source.identity = task.backbone_identity;
+  return load_backbone(source, task.arch, device, dtype);
 }
 
 }  // namespace reprise::clr

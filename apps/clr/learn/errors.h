@@ -11,8 +11,8 @@ namespace reprise::clr {
 
 // A value that cannot be used. A command names the option in its message and ends with wrong usage.
 struct BadValue : Error {
-  // `of_field`: the recipe's field ("lr-step") or another argument
-  // ("backbone"). `given` is empty if it is missing.
+  // `of_field`: the recipe's field ("lr-step") or another argument ("backbone").
+  // `given`: its value; empty if none was given. `wanted`: the values that are allowed.
   BadValue(std::string of_field, std::string given, std::string wanted)
       : Error(fmt::format("{} {}: expected {}", of_field, given.empty() ? "is missing" : given, wanted)),
         field(std::move(of_field)),

@@ -6,6 +6,7 @@
 
 #include "apps/clr/learn/surroundings.h"
 #include "apps/clr/learn/table.h"
+#include "engine/base/cgroup.h"
 #include "engine/base/check.h"
 #include "engine/base/gpu.h"
 #include "engine/core/storage.h"
@@ -36,10 +37,15 @@ std::int64_t system_available() {
   return unlimited;
 }
 
-std::int64_t cgroup_left(const std::string& limit_file, const std::string& used_file) {
-  const std::int64_t limit = number_in(limit_file), used = number_in(used_file);
-  return limit >= (std::int64_t{1} << 60) || used == unlimited ? unlimited
-                                                               : std::max<std::int64_t>(0, limit - used);
+// Returns the bytes of cached files that a control group counts as used and gives up when asked.
+std::int64_t reclaimable(const std::string& group) {
+  std::ifstream in(group + "/memory.stat");
+  std::int64_t value = 0, own = 0;
+  for (std::string key; in >> key >> value;) {
+    if (key == "total_inactive_file") return value;  // in version 1, with the groups within
+    if (key == "inactive_file") own = value;
+  }
+  return own;
 }
 
 bool works(std::int64_t images, std::int64_t batch, std::int64_t values_per_image) {
@@ -65,6 +71,18 @@ bool drops_batch_norms(const layers::Network& network) {
 }
 
 }  // namespace
+
+std::int64_t memory_left(const std::vector<std::string>& cgroup_folders) {
+  std::int64_t least = unlimited;
+  for (const std::string& group : cgroup_folders)
+    for (const auto& [limit_file, used_file] : {std::pair("/memory.max", "/memory.current"),
+                                                {"/memory.limit_in_bytes", "/memory.usage_in_bytes"}}) {
+      const std::int64_t limit = number_in(group + limit_file), used = number_in(group + used_file);
+      if (limit < (std::int64_t{1} << 60) && used < unlimited)
+        least = std::min(least, std::max<std::int64_t>(0, limit - used + reclaimable(group)));
+    }
+  return least;
+}
 
 MemoryEstimate estimate_memory(layers::Network& network, int size, DType dtype) {
   MemoryEstimate estimate;
@@ -96,10 +114,7 @@ MemoryEstimate estimate_memory(layers::Network& network, int size, DType dtype) 
 std::int64_t available_memory(Device device) {
   if (!device.is_host())
     return static_cast<std::int64_t>(gpu::room(device.index).free + memory_stats(device).cached);
-  return std::min({system_available(),
-                   cgroup_left("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-                   cgroup_left("/sys/fs/cgroup/memory/memory.limit_in_bytes",
-                               "/sys/fs/cgroup/memory/memory.usage_in_bytes")});
+  return std::min(system_available(), memory_left(cgroup_folders("memory")));
 }
 
 void check_memory(const MemoryEstimate& estimate, std::int64_t batch, std::int64_t available) {

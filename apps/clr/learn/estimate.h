@@ -19,15 +19,18 @@ struct MemoryEstimate {
 // Estimates the memory of training steps on images of size x size pixels.
 MemoryEstimate estimate_memory(layers::Network& network, int size, DType dtype);
 
-// Returns the bytes that this process may still take on the device: the least that the system and
-// the cgroup leave, or a GPU's free memory.
+// Returns the bytes that this process may still take on the device. On the host this is what the
+// system and the control groups leave; on a GPU, its free memory.
 std::int64_t available_memory(Device device);
+// Returns the least number of bytes that any of these groups' limits leaves (see cgroup_folders);
+// the largest number there is without a limit.
+std::int64_t memory_left(const std::vector<std::string>& cgroup_folders);
 
 // Throws an Error that names the largest batch that fits, if this one does not.
 void check_memory(const MemoryEstimate& estimate, std::int64_t batch, std::int64_t available);
 
-// Returns the fewest values per channel that one image of size x size pixels gives a batch norm
-// (its smallest map); 0 if no batch norm is in training mode.
+// Returns how many values per channel one image of size x size pixels gives to the batch norm with
+// the smallest map: that map's height x width. Returns 0 without a batch norm in training mode.
 std::int64_t least_batch_norm_values(layers::Network& network, int size);
 
 using TaskImages = std::pair<std::string, std::int64_t>;  // a task, and the number of its training images

@@ -21,7 +21,12 @@ std::optional<FileLock> FileLock::lock(const std::string& path, bool wait) {
       result = ::flock(descriptor, wait ? LOCK_EX : LOCK_EX | LOCK_NB);
     } while (result != 0 && errno == EINTR);
     if (result != 0 && !wait && errno == EWOULDBLOCK) return std::nullopt;
-    REPRISE_CHECK(result == 0, "{}: cannot be locked: {}", path, std::strerror(errno));
+    REPRISE_CHECK(
+        result == 0,
+        "{}: cannot be locked: {}\nLocks (flock) keep two processes from writing one file, and this "
+        "file system refuses them. Choose a --run on a local disk and copy the folder when it is done, "
+        "or mount the file system with locks (Lustre: the option flock)",
+        path, std::strerror(errno));
     // If the previous owner deleted the file between our open and
     // our lock, this lock is on no file: try again.
     struct stat mine = {}, there = {};

@@ -15,9 +15,12 @@ class TrainingObserver {
   // Called before each step and before each image is read.
   // If it returns true, the training saves and throws Interrupted.
   virtual bool wants_stop() const { return false; }
+  // Names the signal that asked for it, "SIGTERM"; the run's record keeps it.
+  virtual std::string stop_reason() const { return {}; }
 
   // Called once. images: how many the whole run will train on, each counted once an epoch.
   virtual void begin(std::int64_t /*images*/) {}
+  // Called before a task's first step.
   virtual void begin_task(const std::string& /*task*/, int /*epochs*/, std::int64_t /*images_per_epoch*/) {}
   // Called after each step. epoch counts from 1, images_done is within it. loss and accuracy (in
   // [0,1]): the means over this epoch so far.
@@ -31,7 +34,7 @@ class TrainingObserver {
   virtual void skip(std::int64_t /*images*/) {}
   // A message for a person.
   virtual void line(const std::string& /*text*/) {}
-  virtual void end() {}
+  virtual void end() {}  // called when Session::run ends, also by an error
 };
 
 }  // namespace reprise::clr

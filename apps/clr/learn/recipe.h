@@ -31,8 +31,8 @@ struct Recipe {
   std::string schedule = "step";  // "step", "cosine"
   double val_fraction = 0.1;
   std::int64_t max_images = 0;  // training images of a task; 0: all
-  bool skip_bad = false;
-  std::int64_t steps = 0;  // at most so many steps a task; 0: no limit
+  bool skip_bad = false;        // leave out images that cannot be read
+  std::int64_t steps = 0;       // at most so many steps a task; 0: no limit
   std::uint64_t seed = 0;
   std::string rng = "streams";  // "streams": this project's named streams; "torch": PyTorch's sequence
   std::string device = "cpu", dtype = "f32";  // device: the kind only

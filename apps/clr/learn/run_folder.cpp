@@ -102,11 +102,12 @@ std::size_t RunFolder::begin(const RecordedBackbone& backbone, const std::string
   return place;
 }
 
-void RunFolder::end(std::size_t invocation, const std::string& how) {
+void RunFolder::end(std::size_t invocation, const std::string& how, const std::string& signal) {
   update([&](RunRecord& record) {
     if (invocation >= record.invocations.size()) return false;  // another process has restarted the folder
     record.invocations[invocation].ended = timestamp();
     record.invocations[invocation].how = how;
+    record.invocations[invocation].signal = signal;
     return true;
   });
 }
@@ -123,7 +124,7 @@ void RunFolder::add_task(const RecordedTask& task) {
 }
 
 void RunFolder::tidy(const std::string& task) const {
-  if (!fs::exists(state_file(task)) && !fs::exists(lock_file(task))) return;
+  if (!is_there(state_file(task)) && !is_there(lock_file(task))) return;
   if (auto lock = claim(task)) {
     std::error_code ignored;  // it is in nobody's way
     fs::remove(state_file(task), ignored);
@@ -153,13 +154,13 @@ void RunFolder::rebuild_results() const {
 
 void RunFolder::restart() const {
   std::error_code error;
-  if (!fs::exists(path_) || fs::is_empty(path_, error)) return;
+  if (!is_there(path_) || fs::is_empty(path_, error)) return;
   const RunRecord record = this->record();
   std::vector<std::string> files;
   for (const RecordedTask& task : record.tasks) {
     const std::string& name = task.name;
     // The lock also finds a task that another process is learning at this moment.
-    REPRISE_CHECK(!fs::exists(path_ + "/state") || claim(name), "{}: another process is learning {} here",
+    REPRISE_CHECK(!is_there(path_ + "/state") || claim(name), "{}: another process is learning {} here",
                   path_, name);
     for (const auto& file : {task_file(name), state_file(name), log_file(name)}) files.push_back(file);
     files.push_back(lock_file(name));

@@ -11,12 +11,13 @@
 
 namespace reprise::clr {
 
-// An exclusive lock on a file (flock). The system releases it
-// when its owner ends, however that happens.
+// An exclusive lock on a file (flock). The system releases the lock
+// when the process that holds it ends, even if that process is killed.
 class FileLock {
  public:
-  // Returns nothing if another process, or another FileLock of this process, holds the lock.
-  // Both functions make the file if needed and throw Error if it cannot be opened.
+  // try_lock returns nothing if another process, or another FileLock of this process, holds the
+  // lock; wait sleeps until the lock is free. Both make the file if needed and throw Error if it
+  // cannot be opened.
   static std::optional<FileLock> try_lock(const std::string& path) { return lock(path, false); }
   static FileLock wait(const std::string& path) { return *lock(path, true); }
   ~FileLock();
@@ -41,7 +42,7 @@ class RunFolder {
   std::string log_file(const std::string& task) const { return file_in("log", task, ".csv"); }
   std::string cache_dir() const { return path_ + "/cache"; }  // for decoded pixels that memory cannot hold
 
-  bool exists() const { return std::filesystem::exists(path_ + "/run.json"); }
+  bool exists() const { return is_there(path_ + "/run.json"); }
   // Reads run.json. Throws Error if it is missing or damaged.
   RunRecord record() const;
   // Throws an Error that names the option if the folder was
@@ -50,12 +51,12 @@ class RunFolder {
   // Makes the folders and removes what killed processes left in them. Makes run.json or checks it
   // (check_same), adds the invocation to it and returns its index there.
   std::size_t begin(const RecordedBackbone& backbone, const std::string& recipe, Invocation invocation);
-  // Records how an invocation ended: "done", "interrupted" or "failed".
-  void end(std::size_t invocation, const std::string& how);
+  // Records how an invocation ended: "done", "interrupted" (and by which signal) or "failed".
+  void end(std::size_t invocation, const std::string& how, const std::string& signal = {});
   // Adds the task to run.json, or replaces what is recorded of it.
   void add_task(const RecordedTask& task);
 
-  bool is_finished(const std::string& task) const { return std::filesystem::exists(task_file(task)); }
+  bool is_finished(const std::string& task) const { return is_there(task_file(task)); }
   // Claims the task for this process while the lock lives;
   // returns nothing if another process is learning it.
   std::optional<FileLock> claim(const std::string& task) const { return FileLock::try_lock(lock_file(task)); }
@@ -74,6 +75,11 @@ class RunFolder {
   // Calls change(record) under the lock of run.json, and writes the file if `change` returns true.
   template <class Change>
   void update(Change change);
+  // False, too, where the system cannot tell: the path is too long, a folder is closed to us.
+  static bool is_there(const std::string& path) {
+    std::error_code error;
+    return std::filesystem::exists(path, error);
+  }
   std::string lock_file(const std::string& task) const { return file_in("state", task, ".lock"); }
   std::string file_in(const char* folder, const std::string& task, const char* ending) const;
   std::string path_;

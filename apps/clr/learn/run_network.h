@@ -39,8 +39,8 @@ struct Outputs {
 // Computes features and logits of u8 images (N,H,W,3) in
 // evaluation mode, without recording gradients.
 Outputs outputs_of(layers::Network& network, const Tensor& images, std::int64_t batch = eval_batch);
-// Copies every tensor of the network into memory of its
-// own and makes every parameter a trained one.
+// Replaces every tensor of the network by a copy that is not sealed, and
+// requires a gradient of every parameter.
 void thaw(layers::Network& network);
 
 // Collects one output of the network batch by batch.

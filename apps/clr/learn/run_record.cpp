@@ -8,6 +8,7 @@
 #include "apps/clr/learn/recipe.h"
 #include "data/io/file.h"
 #include "engine/base/check.h"
+#include "engine/base/utf8.h"
 
 namespace reprise::clr {
 namespace {
@@ -46,14 +47,25 @@ void for_each_field(Invocation& i, F f) {
   f("device", i.device), f("instruction_set", i.instruction_set), f("winograd", i.winograd);
   f("bf16_order", i.bf16_order), f("tf32", i.tf32), f("threads", i.threads), f("decoders", i.decoders);
   f("data", i.data), f("init", i.init), f("order", i.order), f("clip_grey16", i.clip_grey16);
-  f("started", i.started), f("ended", i.ended), f("how", i.how);
+  f("follow_links", i.follow_links);
+  f("started", i.started), f("ended", i.ended), f("how", i.how), f("signal", i.signal);
+}
+
+// Texts may hold paths of any bytes: the file has them escaped.
+template <class Value>
+bool read_escaped(const Json& json, const char* key, Value& value) {
+  if (!read_field(json, key, value)) return false;
+  if constexpr (std::is_same_v<Value, std::string>) value = unescaped(value);
+  if constexpr (std::is_same_v<Value, std::vector<std::string>>)
+    for (std::string& text : value) text = unescaped(text);
+  return true;
 }
 
 // Reads all fields. Returns false if `json` is no object or a field has another type.
 template <class Part>
 bool read(const Json& json, Part& part) {
   bool ok = json.is_object();
-  for_each_field(part, [&](const char* key, auto& value) { ok = ok && read_field(json, key, value); });
+  for_each_field(part, [&](const char* key, auto& value) { ok = ok && read_escaped(json, key, value); });
   return ok;
 }
 
@@ -67,7 +79,7 @@ void take_from_command_line(Invocation& i) {
 // Reads all fields; one of another type counts as absent. Returns false if `json` is no object.
 bool read(const Json& json, Invocation& i) {
   if (!json.is_object()) return false;
-  for_each_field(i, [&](const char* key, auto& value) { read_field(json, key, value); });
+  for_each_field(i, [&](const char* key, auto& value) { read_escaped(json, key, value); });
   if (i.data.empty()) take_from_command_line(i);
   return true;
 }
@@ -90,7 +102,7 @@ void write_into(Json& json, const Part& part) {
   Part before;
   const Json old = read(json, before) ? written(before) : Json::object(), now = written(part);
   for (const auto& [key, value] : now.items())
-    if (!old.contains(key) || old[key] != value) json[key] = value;
+    if (!old.contains(key) || old[key] != value) json[key] = escaped_json(value);
 }
 
 // Reads the record. Returns the part that is damaged, or nothing.
@@ -109,7 +121,7 @@ std::string damage_of(const Json& json, RunRecord& record) {
   if (!json["tasks"].is_object()) return "its tasks";
   for (const auto& [name, facts] : json["tasks"].items()) {
     RecordedTask& task = record.tasks.emplace_back();
-    task.name = name;
+    task.name = unescaped(name);
     if (!read(facts, task)) return fmt::format("its task {}", name);
   }
   if (!json["invocations"].is_array()) return "its invocations";
@@ -146,7 +158,8 @@ void write_run_record(const std::string& path, const RunRecord& record) {
   json["recipe"] = Json::parse(record.recipe);
   for (const auto& [key, empty] : {std::pair("tasks", Json::object()), {"invocations", Json::array()}})
     if (!json.contains(key)) json[key] = empty;
-  for (const RecordedTask& task : record.tasks) write_into(json["tasks"][task.name], task);
+  for (const RecordedTask& task : record.tasks)  // a file of an older clr has the name as it is
+    write_into(json["tasks"][json["tasks"].contains(task.name) ? task.name : escaped(task.name)], task);
   for (std::size_t i = 0; i < record.invocations.size(); ++i)
     write_into(json["invocations"][i], record.invocations[i]);
   data::write_file_atomically(path, json.dump(2) + "\n");

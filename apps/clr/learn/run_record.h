@@ -29,9 +29,10 @@ struct Invocation {
   std::string version, compiler, flags, device, instruction_set, winograd, bf16_order, decoders;
   bool tf32 = false;
   int threads = 0;
-  std::string data, init, order;    // paths given as --data, --init and --order; empty: not given
-  bool clip_grey16 = false;         // of data::SetOptions
-  std::string started, ended, how;  // times in UTC; how: "done", "interrupted" or "failed"
+  std::string data, init, order;  // paths given as --data, --init and --order; empty: not given
+  bool clip_grey16 = false, follow_links = false;  // of data::SetOptions
+  std::string started, ended, how;                 // times in UTC; how: "done", "interrupted" or "failed"
+  std::string signal;                              // the one that interrupted it: "SIGTERM"
 };
 
 struct RunRecord {

@@ -11,6 +11,7 @@
 #include "apps/clr/learn/table.h"
 #include "data/io/file.h"
 #include "data/loader/order.h"
+#include "data/sets/names.h"
 #include "data/weights/weight_file.h"
 #include "engine/base/check.h"
 #include "engine/base/log.h"
@@ -47,9 +48,17 @@ void Session::prepare() {
                    folder_.cache_dir(), options_.quiet,  [this] { return observer_.wants_stop(); }};
   data.sets.tasks = options_.tasks;
   data.sets.clip_grey16 = options_.clip_grey16;
+  data.sets.follow_links = options_.follow_links;
   tasks_ = load_tasks(data);
-  for (const auto& task : tasks_)
-    if (folder_.exists() && folder_.is_finished(task.task.name)) check_finished(task);
+  const std::vector<std::string> finished =
+      folder_.exists() ? folder_.finished_tasks() : std::vector<std::string>();
+  for (const auto& task : tasks_) {
+    const std::string& name = task.task.name;
+    if (folder_.exists() && folder_.is_finished(name))
+      check_finished(task);
+    else if (const std::string form = data::other_form(name, finished, "data", "learned"); !form.empty())
+      log_warning(fmt::format("{}: task {} is new here{}", folder_.path(), name, form));
+  }
   check_single_task();
   estimate();
 }
@@ -119,9 +128,10 @@ void Session::estimate() {
                  std::to_string(data.task.train.size()), std::to_string(data.task.val.size()),
                  std::to_string(data.task.test.size())});
     log_line(table.text());
-    log_line(fmt::format("backbone {}, method {}, {} tasks, {} training images of {}x{}, expected memory {}",
-                         backbone_.arch, recipe.method, tasks_.size(), images, recipe.size, recipe.size,
-                         bytes_text(memory_)));
+    log_line(
+        fmt::format("backbone {}{}, method {}, {} tasks, {} training images of {}x{}, expected memory {}",
+                    backbone_.arch, backbone_.place.empty() ? "" : " (" + backbone_.place + ")",
+                    recipe.method, tasks_.size(), images, recipe.size, recipe.size, bytes_text(memory_)));
   }
   if (recipe.epochs == 0) return;
   check_memory(memory, batch, available_memory(backbone_.device));
@@ -159,6 +169,7 @@ std::vector<TaskOutcome> Session::run() {
   invocation.init = absolute(options_.init);
   invocation.order = absolute(options_.order);
   invocation.clip_grey16 = options_.clip_grey16;
+  invocation.follow_links = options_.follow_links;
   const RecordedBackbone backbone = backbone_record();
   const std::size_t place = folder_.begin(backbone, recipe_text(options_.recipe), std::move(invocation));
   if (!backbone.copy.empty())
@@ -180,7 +191,7 @@ std::vector<TaskOutcome> Session::run() {
     for (const std::size_t i : waiting) outcomes[i] = learn_and_tell(tasks_[i]);
   } catch (const Interrupted&) {
     observer_.end();
-    folder_.end(place, "interrupted");
+    folder_.end(place, "interrupted", observer_.stop_reason());
     folder_.rebuild_results();
     throw;
   } catch (const Error&) {
@@ -301,7 +312,10 @@ TaskFile Session::task_file_of(const TaskData& data, layers::Network& network,
   file.val_accuracy = result.best_val;
   if (const auto* test = data.split("test")) {
     Inputs inputs(network, *test, backbone_.device, backbone_.dtype, /*features_once=*/false);
-    file.test_accuracy = evaluate(network, inputs).accuracy;
+    const Evaluation evaluation = evaluate(network, inputs);
+    REPRISE_CHECK(std::isfinite(evaluation.loss), "task {}: the test loss is {}: {}", data.task.name,
+                  evaluation.loss, backbone_at_fault);
+    file.test_accuracy = evaluation.accuracy;
   }
   file.device = recipe.device;
   file.dtype = recipe.dtype;

@@ -20,9 +20,9 @@ struct SessionOptions {
   Recipe recipe;
   std::string data, run;               // the data folder and the run folder
   std::vector<std::string> tasks;      // names or ids; empty: all
-  std::string init, order, log_steps;  // files of these options; empty: none
+  std::string init, order, log_steps;  // paths of --init, --order, --log-steps; empty: none
   bool quiet = false, copy_backbone = false;
-  bool clip_grey16 = false;       // of data::SetOptions
+  bool clip_grey16 = false, follow_links = false;  // of data::SetOptions
   bool anomaly = false;           // stop at the first value that is not finite: see AnomalyWatch
   std::vector<std::string> argv;  // recorded in run.json
   // Called for each finished task, also one finished before, with its file and the path of its log.
@@ -57,8 +57,8 @@ class Session {
   void prepare();
   // Returns what prepare found.
   Plan plan() const;
-  // Trains the tasks that are not finished;
-  // call prepare first. Saves what was done before it throws.
+  // Trains the tasks that are not finished, and saves each when it is finished; call prepare first.
+  // If the observer asks for a stop, saves the state of the task in training before it throws.
   std::vector<TaskOutcome> run();
 
  private:

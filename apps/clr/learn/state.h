@@ -22,7 +22,7 @@ struct TrainState {
   // Sums over the unfinished epoch's steps: losses, time, correct and all images.
   double loss_sum = 0, seconds = 0;
   std::int64_t correct = 0, seen = 0;
-  // The best epoch so far, with its accuracies and tensors; epoch 0 is the start.
+  // The best epoch so far, its accuracies and tensors. Epoch 0 means: before the first step.
   int best_epoch = 0;
   std::optional<double> best_val, best_train;
   Snapshot best;

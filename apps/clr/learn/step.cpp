@@ -10,7 +10,7 @@
 #include "apps/clr/learn/run_network.h"
 #include "engine/autograd/autograd.h"
 #include "engine/base/check.h"
-#include "engine/base/env.h"
+#include "engine/base/gpu.h"
 #include "engine/kernels/profile.h"
 #include "engine/ops/ops.h"
 #include "layers/reprogramming/method.h"
@@ -21,7 +21,8 @@ namespace {
 
 // Returns the batch for evaluation. It decides only speed and
 // memory: an image's result does not depend on its batch.
-std::int64_t evaluation_batch(int size) {
+std::int64_t evaluation_batch(Device device, int size) {
+  if (!device.is_host()) return 256;
   return size <= 64 ? 64 : 16;
 }
 
@@ -31,16 +32,25 @@ std::vector<std::int64_t> range(std::int64_t begin, std::int64_t end) {
   return indices;
 }
 
-// Calls f(images, logits) for all images, batch by batch, in
+// Returns the indices as they go through the network. Where libraries choose algorithms by shape,
+// every batch has the full size: its last index is repeated.
+std::vector<std::int64_t> filled(std::vector<std::int64_t> indices, std::int64_t batch, Device device) {
+  if (!device.is_host() && gpu::chooses_by_shape())
+    indices.resize(static_cast<std::size_t>(batch), indices.back());
+  return indices;
+}
+
+// Calls f(indices, logits) for all images, batch by batch, in
 // evaluation mode and without recording gradients.
 template <class F>
 void for_each_batch(layers::Network& network, Inputs& inputs, F f) {
   const EvaluationMode mode(network);
   const NoGrad no_grad;
-  const std::int64_t n = inputs.count(), batch = evaluation_batch(inputs.size());
+  const std::int64_t n = inputs.count(), batch = evaluation_batch(inputs.device(), inputs.size());
   for (std::int64_t begin = 0; begin < n; begin += batch) {
-    const Batch images = inputs.batch(range(begin, std::min(n, begin + batch)));
-    f(images, inputs.logits(images));
+    const std::int64_t end = std::min(n, begin + batch);
+    const auto indices = range(begin, end);
+    f(indices, inputs.logits(inputs.batch(filled(indices, batch, inputs.device()))).rows(0, end - begin));
   }
 }
 
@@ -95,19 +105,21 @@ Inputs::Inputs(layers::Network& network, const data::ImageStore& store, Device d
   const EvaluationMode mode(network);
   const NoGrad no_grad;
   std::vector<Tensor> parts;
-  const std::int64_t n = store.count(), batch = evaluation_batch(store.size());
-  for (std::int64_t begin = 0; begin < n; begin += batch)
-    parts.push_back(network
-                        .features(ops::normalize_images(
-                            store.batch(range(begin, std::min(n, begin + batch))).to(device), dtype))
-                        .to(ref_device));
+  const std::int64_t n = store.count(), batch = evaluation_batch(device, store.size());
+  for (std::int64_t begin = 0; begin < n; begin += batch) {
+    const std::int64_t end = std::min(n, begin + batch);
+    const Tensor images = store.batch(filled(range(begin, end), batch, device)).to(device);
+    const Tensor features = network.features(ops::normalize_images(images, dtype));
+    parts.push_back(features.rows(0, end - begin).to(ref_device));
+  }
   features_ = ops::concat(parts, 0);
 }
 
 // Copies all images to the GPU if they take at most a quarter of its free memory:
 // the training needs the rest.
 void Inputs::put_on_gpu() {
-  const std::int64_t n = store_.count(), size = store_.size(), part = evaluation_batch(store_.size());
+  const std::int64_t n = store_.count(), size = store_.size(),
+                     part = evaluation_batch(device_, store_.size());
   if (device_.is_host() || n * size * size * 3 > available_memory(device_) / 4) return;
   on_gpu_ = empty({n, size, size, 3}, DType::u8, device_);
   for (std::int64_t begin = 0; begin < n; begin += part) {
@@ -150,9 +162,22 @@ std::vector<std::int64_t> Inputs::labels(std::span<const std::int64_t> indices) 
   return {labels.values<std::int64_t>().begin(), labels.values<std::int64_t>().end()};
 }
 
+const std::string& Inputs::path(std::int64_t index) const {
+  return store_.samples()[static_cast<std::size_t>(index)].path;
+}
+
+void check_logits(const Tensor& logits, const std::function<std::string(std::int64_t row)>& image) {
+  const Tensor values = logits.to(cpu_device).to(DType::f64);
+  for (std::int64_t i = 0; i < values.numel(); ++i)
+    REPRISE_CHECK(std::isfinite(values.data<double>()[i]), "{}: logit {} is {}: {}", image(i / values.dim(1)),
+                  i % values.dim(1), values.data<double>()[i], backbone_at_fault);
+}
+
 std::vector<PredictedLabel> predicted_labels(layers::Network& network, Inputs& inputs) {
   std::vector<PredictedLabel> predictions;
-  for_each_batch(network, inputs, [&](const auto&, const Tensor& logits) {
+  for_each_batch(network, inputs, [&](const auto& indices, const Tensor& logits) {
+    check_logits(logits,
+                 [&](std::int64_t row) { return inputs.path(indices[static_cast<std::size_t>(row)]); });
     const Tensor labels = ops::argmax_rows(logits).to(ref_device);
     const Tensor shares = ops::softmax(logits.to(ref_device).to(DType::f64));
     for (std::int64_t i = 0; i < labels.numel(); ++i) {
@@ -167,11 +192,12 @@ Evaluation evaluate(layers::Network& network, Inputs& inputs) {
   Evaluation result;
   std::int64_t correct = 0;
   const auto n = static_cast<double>(inputs.count());
-  for_each_batch(network, inputs, [&](const Batch& images, const Tensor& logits) {
+  for_each_batch(network, inputs, [&](const auto& indices, const Tensor& logits) {
+    const std::vector<std::int64_t> labels = inputs.labels(indices);
     const Tensor guesses = ops::argmax_rows(logits).to(cpu_device);
-    correct += count_equal(guesses.values<std::int64_t>(), inputs.labels(images.indices));
-    result.loss +=
-        ops::cross_entropy(logits, images.labels).item() * static_cast<double>(images.indices.size());
+    correct += count_equal(guesses.values<std::int64_t>(), labels);
+    const Tensor truth = tensor({std::ssize(labels)}, std::span<const std::int64_t>(labels), inputs.device());
+    result.loss += ops::cross_entropy(logits, truth).item() * static_cast<double>(indices.size());
   });
   result.accuracy = static_cast<double>(correct) / n;
   result.loss /= n;
@@ -191,7 +217,8 @@ Learner::Learner(layers::Network& network, const Recipe& recipe)
 }
 
 void StepResult::check_finite() const {
-  REPRISE_CHECK(std::isfinite(loss), "the loss is {}; a smaller --lr may help", loss);
+  REPRISE_CHECK(std::isfinite(loss), "the loss is {}: {}", loss,
+                first ? backbone_at_fault : "a smaller --lr may help");
 }
 
 void UnreadSteps::add(const StepOutputs& o, std::vector<std::int64_t> labels) {
@@ -227,10 +254,9 @@ void UnreadSteps::read(F f) {
 }
 
 void Learner::start(Inputs& inputs, const std::vector<std::int64_t>& indices) {
-  static const bool graphs = env_flag("REPRISE_GRAPH");
   optimizer_->zero_grad();
   std::vector<std::int64_t> labels = inputs.labels(indices);
-  if (graphs && inputs.on_gpu() && !kernels_watched())
+  if (gpu::captures_steps() && inputs.on_gpu() && !kernels_watched())
     return unread_.add(replay(inputs, indices), std::move(labels));
   optimizer_->begin_step();
   unread_.add(compute(inputs, inputs.batch(indices)), std::move(labels));
@@ -274,8 +300,9 @@ const StepOutputs& Learner::replay(Inputs& inputs, const std::vector<std::int64_
 
 std::vector<StepResult> Learner::results() {
   std::vector<StepResult> results;
+  const std::int64_t updates = optimizer_->updates() - unread_.count();  // before the first of them
   unread_.read([&](double cross_entropy, double norms, std::int64_t correct) {
-    StepResult r{cross_entropy + frozen_penalty_, cross_entropy, correct};
+    StepResult r{cross_entropy + frozen_penalty_, cross_entropy, correct, updates + std::ssize(results) == 0};
     if (penalised_ && one_.dtype() == DType::f64)
       r.loss += lambda_ * norms;
     else if (penalised_)  // rounded as f32 rounds it

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "apps/clr/learn/recipe.h"
@@ -28,7 +30,7 @@ struct Batch {
 class Inputs {
  public:
   // `network` and `store` must outlive this. With `features_once`, computes all features now.
-  // Otherwise copies all images to a GPU that has room, where batches are then gathered.
+  // Otherwise, if `device` is a GPU with room, copies all images to it; batches are gathered there.
   Inputs(layers::Network& network, const data::ImageStore& store, Device device, DType dtype,
          bool features_once);
   Batch batch(std::vector<std::int64_t> indices) const;
@@ -36,10 +38,12 @@ class Inputs {
   void refill(Batch& batch, std::vector<std::int64_t> indices) const;
   Tensor logits(const Batch& batch);  // (N,classes), on `device`
   std::vector<std::int64_t> labels(std::span<const std::int64_t> indices) const;
+  const std::string& path(std::int64_t index) const;  // of an image's file
   std::int64_t count() const { return store_.count(); }
   int size() const { return store_.size(); }  // pixels
   // Returns whether a step needs nothing of the host but a batch's indices and labels.
   bool on_gpu() const { return on_gpu_.defined(); }
+  Device device() const { return device_; }
 
  private:
   void put_on_gpu();
@@ -52,10 +56,17 @@ class Inputs {
   Tensor on_gpu_;    // all images, u8 (count,H,W,3); undefined if they stay on the host
 };
 
+// What to do where numbers are not finite without any update's doing.
+inline constexpr const char* backbone_at_fault =
+    "the backbone's numbers are too large for this computation (`clr train --anomaly` names the layer); "
+    "another "
+    "backbone or --dtype f64 may help";
+
 struct Evaluation {
   double accuracy = 0, loss = 0;  // accuracy in [0,1]; loss: the mean cross-entropy
 };
-// Evaluates all images in evaluation mode, without recording gradients.
+// Evaluates all images in evaluation mode, without recording gradients, and restores the mode.
+// The loss may not be finite: the caller checks it.
 Evaluation evaluate(layers::Network& network, Inputs& inputs);
 
 // The label with the largest logit, and its softmax.
@@ -64,13 +75,18 @@ struct PredictedLabel {
   double probability = 0;
 };
 // Predicts every image's label in evaluation mode, in the order of the images.
+// Throws Error if a logit is not finite; the message names the image.
 std::vector<PredictedLabel> predicted_labels(layers::Network& network, Inputs& inputs);
+
+// Throws Error, naming the image, where one of the logits (one image a row) is not finite.
+void check_logits(const Tensor& logits, const std::function<std::string(std::int64_t row)>& image);
 
 struct StepResult {
   double loss = 0;            // cross-entropy + penalty; the frozen tensors' penalty is included
   double cross_entropy = 0;   // mean over the batch
   std::int64_t correct = 0;   // images whose largest logit is their label's
-  void check_finite() const;  // throws Error if the loss is not finite
+  bool first = false;         // whether no update came before it
+  void check_finite() const;  // throws Error, with a remedy, if the loss is not finite
 };
 
 // What a step computes beside its update, on the device.

@@ -17,8 +17,8 @@ std::string winograd_state(Device device);
 // "pairs" or "blocks"; "-" in another dtype or on ref and cuda.
 std::string bf16_order_state(Device device, DType dtype);
 // Returns the instruction-set level that decides the bits of the device's results:
-// "portable", "avx2" or "avx512"; "-" on ref and cuda. With avx512bf16 and amx that is "avx512":
-// in the same order of sums they give its bits.
+// "portable", "avx2" or "avx512"; "-" on ref and cuda. The levels avx512bf16 and amx count as
+// "avx512", because they give its bits if the order of sums (bf16_order_state) is the same.
 std::string instruction_set(Device device);
 
 // Returns all these facts, with version, compiler, threads, TF32 and image decoders, for run.json.

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "engine/base/check.h"
+#include "engine/base/utf8.h"
 
 namespace reprise::clr {
 namespace {
@@ -27,6 +28,7 @@ Table::Table(std::vector<std::string> titles, std::vector<bool> left) : left_(st
 void Table::row(std::vector<std::string> cells) {
   REPRISE_INVARIANT(cells.size() == left_.size(), "a row of {} cells in a table of {} columns", cells.size(),
                     left_.size());
+  for (std::string& cell : cells) cell = escaped(cell);
   rows_.push_back(std::move(cells));
 }
 

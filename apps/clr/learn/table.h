@@ -14,8 +14,9 @@ namespace reprise::clr {
 class Table {
  public:
   explicit Table(std::vector<std::string> titles, std::vector<bool> left = {});
-  void row(std::vector<std::string> cells);  // as many cells as titles
-  void rule();                               // a line across all columns
+  // Adds a row of as many cells as titles. Bytes of a name that are not printable are escaped.
+  void row(std::vector<std::string> cells);
+  void rule();  // a line across all columns
   std::string text() const;
 
  private:

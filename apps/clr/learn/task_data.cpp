@@ -5,6 +5,7 @@
 #include "apps/clr/learn/observer.h"
 #include "engine/base/check.h"
 #include "engine/base/log.h"
+#include "engine/base/utf8.h"
 
 namespace reprise::clr {
 
@@ -24,7 +25,7 @@ std::size_t report_task(const data::Task& task, bool skip_bad, bool quiet) {
   if (!task.unreadable.empty())
     log_line(fmt::format("task {}: {} of its files cannot be read{}", task.name, task.unreadable.size(),
                          skip_bad ? " and are left out" : ""));
-  for (const auto& file : task.unreadable) log_line(fmt::format("  {}: {}", file.path, file.reason));
+  for (const auto& file : task.unreadable) log_line(fmt::format("  {}: {}", escaped(file.path), file.reason));
   if (!quiet)
     for (const auto& note : task.notes) log_warning(fmt::format("task {}: {}", task.name, note));
   return task.unreadable.size();

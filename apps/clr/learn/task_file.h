@@ -56,9 +56,9 @@ std::unique_ptr<layers::Network> restore_network(const Backbone& backbone, const
 // place and why it did not fit.
 std::string find_backbone(const TaskFile& task);
 
-// Loads the task's backbone from the file at `path`; if that is empty, from find_backbone(task).
+// Loads the task's backbone from `source`; if its path is empty, from find_backbone(task).
 // For a task learned without a backbone returns only the architecture.
-Backbone backbone_of(const TaskFile& task, const std::string& path, Device device, DType dtype);
+Backbone backbone_of(const TaskFile& task, WeightSource source, Device device, DType dtype);
 
 // Computes what the task costs, from its architecture, method and number of classes.
 layers::TaskCost cost_of(const TaskFile& task);

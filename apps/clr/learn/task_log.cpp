@@ -6,13 +6,15 @@
 #include <fstream>
 
 #include "apps/clr/learn/table.h"
+#include "engine/base/utf8.h"
 
 namespace reprise::clr {
 
 std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
+  const std::string plain = escaped(text);
+  if (plain.find_first_of(",\"") == std::string::npos) return plain;
   std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
+  for (const char c : plain) quoted += c == '"' ? "\"\"" : std::string(1, c);
   return quoted + "\"";
 }
 
@@ -30,6 +32,7 @@ std::vector<std::string> csv_fields(const std::string& line) {
     else if (c != '\r')
       fields.back() += c;
   }
+  for (std::string& field : fields) field = unescaped(field);
   return fields;
 }
 

@@ -7,7 +7,8 @@
 
 namespace reprise::clr {
 
-// Returns the text as a field, in quotes if it needs them.
+// Returns the text as a field: escaped, so that the file is UTF-8 with one row a line, and in
+// quotes if it needs them.
 std::string csv_field(const std::string& text);
 // Splits a line into its fields, without their quotes.
 std::vector<std::string> csv_fields(const std::string& line);

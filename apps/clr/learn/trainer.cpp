@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cmath>
 #include <fstream>
 
 #include "apps/clr/learn/step.h"
@@ -109,7 +110,7 @@ class Trainer {
     state_.best = take_snapshot(job_.kept);
     // With 0 epochs the start is the result. Otherwise the first
     // epoch counts as better, whatever its accuracy.
-    if (job_.recipe.epochs == 0 && val_) state_.best_val = evaluate(network_, *val_).accuracy;
+    if (job_.recipe.epochs == 0 && val_) state_.best_val = validate().accuracy;
   }
 
   bool out_of_steps() const { return job_.recipe.steps > 0 && state_.steps >= job_.recipe.steps; }
@@ -169,8 +170,21 @@ class Trainer {
     read_ = Clock::now();
   }
 
+  // Error where the loss is not finite. Who is to blame shows in the best values so far: they have
+  // given a finite loss before, unless they are those that the task started from.
+  Evaluation validate() {
+    const std::string place = fmt::format("{}, epoch {}", job_.task, state_.epoch + 1);
+    const ErrorScope scope("task", place);
+    const Evaluation val = evaluate(network_, *val_);
+    if (std::isfinite(val.loss)) return val;
+    restore_snapshot(job_.kept, state_.best);
+    const bool before = !std::isfinite(evaluate(network_, *val_).loss);
+    throw_error("the validation loss is {}: {}", val.loss,
+                before ? backbone_at_fault : "a smaller --lr may help");
+  }
+
   void end_epoch() {
-    const Evaluation val = val_ ? evaluate(network_, *val_) : Evaluation{};
+    const Evaluation val = val_ ? validate() : Evaluation{};
     const double lr = learner_.optimizer().lr();
     const double accuracy =
         state_.seen > 0 ? static_cast<double>(state_.correct) / static_cast<double>(state_.seen) : 0;

@@ -21,10 +21,10 @@ struct TrainingJob {
   DType dtype = DType::f32;
   const data::ImageStore* train = nullptr;
   const data::ImageStore* val = nullptr;  // null: the last epoch counts as the best
-  std::vector<layers::Entry> kept;        // the result's tensors, in the network: saved and restored
+  std::vector<layers::Entry> kept;        // the network's tensors that are the result: task_tensors
   std::vector<std::vector<std::int64_t>>
       order;  // image indices, a row for each epoch; empty: shuffled by the seed
-  std::optional<TorchGenerator> generator;  // shuffles as PyTorch does; its state where training begins
+  std::optional<TorchGenerator> generator;  // as before the first epoch; absent: named streams
   std::string state_file, log_file;         // log_file may be empty: none is written
   std::string steps_file;                   // of --log-steps; empty: none
   StateContext context;

@@ -14,6 +14,7 @@ namespace reprise::clr {
 // The number of series with a style of their own (colour, dash
 // and marker); further series repeat the styles.
 inline constexpr std::size_t series_styles = 6;
+// Draws the series' marker around (x, y), in the SVG's pixels.
 void draw_marker(Html& html, std::size_t series, double x, double y, double radius);
 
 // Draws a line from 0 to 100 %, with a tick at chance and a marker for each value that is present.

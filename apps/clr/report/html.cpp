@@ -4,6 +4,7 @@
 #include <array>
 
 #include "engine/base/check.h"
+#include "engine/base/utf8.h"
 
 namespace reprise::clr {
 namespace {
@@ -11,31 +12,12 @@ namespace {
 constexpr std::array void_elements = {"meta", "img",  "br",       "rect", "circle",
                                       "path", "line", "polyline", "use"};
 
-// Returns the length of the UTF-8 sequence at the start of the text; 0 if there is none.
-std::size_t sequence(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const std::size_t n = byte(0) < 0x80       ? 1
-                        : byte(0) >> 5 == 6  ? 2
-                        : byte(0) >> 4 == 14 ? 3
-                        : byte(0) >> 3 == 30 ? 4
-                                             : 0;
-  if (n == 0 || n > text.size()) return 0;
-  for (std::size_t i = 1; i < n; ++i)
-    if (byte(i) >> 6 != 2) return 0;
-  if (n == 2 && byte(0) < 0xC2) return 0;  // an overlong form
-  if (n == 3 && ((byte(0) == 0xE0 && byte(1) < 0xA0) || (byte(0) == 0xED && byte(1) > 0x9F))) return 0;
-  if (n == 4 &&
-      ((byte(0) == 0xF0 && byte(1) < 0x90) || byte(0) > 0xF4 || (byte(0) == 0xF4 && byte(1) > 0x8F)))
-    return 0;
-  return n;
-}
-
 }  // namespace
 
 std::string html_escaped(std::string_view text) {
   std::string out;
   while (!text.empty()) {
-    const std::size_t n = sequence(text);
+    const std::size_t n = utf8_length(text);
     const char c = text.front();
     if (n == 0 || (static_cast<unsigned char>(c) < 32 && c != '\n' && c != '\t') || c == 127)
       out += "\xEF\xBF\xBD";

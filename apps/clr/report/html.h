@@ -21,8 +21,8 @@ class Html {
   // Writes an element that contains only text. For a void
   // element, such as <img> or <rect>, only the tag.
   Html& leaf(std::string_view tag, Attributes attributes = {}, std::string_view text = {});
-  // Writes heads of columns: first those of words, then those
-  // of numbers, which are aligned to the right.
+  // Writes column headings: `words` for columns of text,
+  // then `numbers` for columns that are aligned to the right.
   Html& heads(std::initializer_list<std::string_view> words,
               std::initializer_list<std::string_view> numbers = {});
   // Writes markup as it is. It must be our own, never a stranger's.

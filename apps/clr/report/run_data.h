@@ -29,12 +29,12 @@ struct ReportedTask {
   TaskFile file;  // without its tensors
   layers::TaskCost cost;
   std::optional<double> accuracy;  // when learned, on the test split if there is one, else on val
-  std::string split;
+  std::string split;               // of `accuracy`
   double chance = 0;
   std::vector<LoggedEpoch> log;
   std::optional<double> learned, now;  // accuracies in matrix.csv: when learned, and after the last task
   std::vector<Guess> guesses;
-  std::string guessed_split;
+  std::string guessed_split;  // of `guesses`
   std::vector<LearnedFilter> filters;
 };
 

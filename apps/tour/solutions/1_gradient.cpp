@@ -26,7 +26,7 @@ bool three_uses() {
   return value(grad(x)) == 12;
 }
 
-// 2. Gradients add up over calls of backward. To forget clearing them is a classic mistake.
+// 2. Gradients add up over calls of backward. Forgetting to clear them is a classic mistake.
 bool not_cleared() {
   const Tensor x = tensor({1}, {2});
   set_requires_grad(x);

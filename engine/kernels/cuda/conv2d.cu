@@ -2,6 +2,7 @@
 // by cuDNN, or by the plain kernels below if cuDNN has no deterministic algorithm for the shape.
 #include <type_traits>
 
+#include "engine/base/gpu.h"
 #include "engine/core/storage.h"
 #include "engine/kernels/cuda/launch.h"
 #include "engine/kernels/cuda/libraries.h"
@@ -22,6 +23,11 @@ void plain_fwd(const Convolution& t) {
   const Channels k(t.x_shape, t.w_shape, t.args.groups);
   const T *x = static_cast<const T*>(t.x), *w = static_cast<const T*>(t.w);
   T* y = static_cast<T*>(t.y);
+  // Neighbouring threads compute neighbouring output channels, so these are the filter's inner dimension here.
+  const std::int64_t depth = z.taps_h * z.taps_w * k.in;
+  const Scratch turned(static_cast<std::size_t>(depth * k.o) * sizeof(T));
+  T* filter = turned.as<T>();
+  each_element(depth * k.o, [=] __device__(std::int64_t i) { filter[i] = w[i % k.o * depth + i / k.o]; });
   each_in_rows(t.y_shape[0] * z.oh, z.ow * k.o, [=] __device__(std::int64_t row, std::int64_t j) {
     const std::int64_t n = row / z.oh, p = row % z.oh, q = j / k.o, o = j % k.o, first = o / k.out * k.in;
     float sum = 0;
@@ -30,8 +36,8 @@ void plain_fwd(const Convolution& t) {
         const std::int64_t pixel = z.pixel(p, q, r, s);
         if (pixel < 0) continue;
         const T* in = x + (n * z.height * z.width + pixel) * k.c + first;
-        const T* filter = w + ((o * z.taps_h + r) * z.taps_w + s) * k.in;
-        for (std::int64_t i = 0; i < k.in; ++i) sum += value_of(in[i]) * value_of(filter[i]);
+        const T* tap = filter + (r * z.taps_w + s) * k.in * k.o + o;
+        for (std::int64_t i = 0; i < k.in; ++i) sum += value_of(in[i]) * value_of(tap[i * k.o]);
       }
     store(y[row * z.ow * k.o + j], sum);
   });
@@ -95,20 +101,47 @@ void convert(const From* from, To* to, std::int64_t n) {
   each_element(n, [=] __device__(std::int64_t i) { store(to[i], value_of(from[i])); });
 }
 
-// A filter in the images' dtype: the f32 filter itself, or a copy rounded to bf16.
-// For a sealed filter the copy is made once and kept with it.
+// Returns the number of pixels of images (N,H,W,C), or of taps of a filter (O,R,S,I).
+std::int64_t pixels_of(const Shape& s) {
+  return s[0] * s[1] * s[2];
+}
+
+// Converts pixels of `c` channels to pixels of `wide` channels, the added ones zero.
+template <class From, class To>
+void pad_channels(const From* from, To* to, std::int64_t pixels, std::int64_t c, std::int64_t wide) {
+  each_element(pixels * wide, [=] __device__(std::int64_t i) {
+    const std::int64_t at = i % wide;
+    store(to[i], at < c ? value_of(from[i / wide * c + at]) : 0.0f);
+  });
+}
+
+// Returns the number of input channels with which cuDNN gets the convolution. Tensor cores take bf16
+// channels by eights, so the three of an image become eight.
+template <class T>
+std::int64_t channels_for_library(const Conv2dArgs& args, View w) {
+  const std::int64_t c = w.dim(3), unit = 8;
+  const bool pads =
+      !std::is_same_v<T, float> && libraries_wanted() && args.groups == 1 && w.dim(0) % unit == 0;
+  return pads ? (c + unit - 1) / unit * unit : c;
+}
+
+// A filter in the images' dtype: the f32 filter itself, or a copy rounded to bf16 and padded to
+// `channels`. For a sealed filter the copy is made once and kept with it.
 template <class T>
 class Filter {
  public:
-  explicit Filter(View w) : made_(kept(w) ? 0 : static_cast<std::size_t>(w.numel()) * sizeof(T)) {
+  Filter(View w, std::int64_t channels)
+      : made_(kept(w) ? 0 : static_cast<std::size_t>(pixels_of(w.shape) * channels) * sizeof(T)) {
+    const std::int64_t pixels = pixels_of(w.shape);
     const auto round = [&](std::byte* to) {
-      convert(w.data<float>(), static_cast<T*>(static_cast<void*>(to)), w.numel());
+      pad_channels(w.data<float>(), static_cast<T*>(static_cast<void*>(to)), pixels, w.dim(3), channels);
     };
     if constexpr (std::is_same_v<T, float>) {
       data_ = address(w);
     } else if (w.sealed != nullptr) {
       data_ = const_cast<std::byte*>(
-          w.sealed->derived("bf16", static_cast<std::size_t>(w.numel()) * sizeof(T), round));
+          w.sealed->derived(channels == w.dim(3) ? "bf16" : "bf16, padded",
+                            static_cast<std::size_t>(pixels * channels) * sizeof(T), round));
     } else {
       round(made_.data());
       data_ = made_.data();
@@ -126,9 +159,20 @@ class Filter {
 
 template <class T>
 void conv2d_fwd(const Conv2dArgs& args, View x, View w, MutView y) {
-  const Filter<T> filter(w);
-  const Convolution c{ConvPass::fwd, args,       x.dtype,       x.shape, w.shape,
-                      y.shape,       address(x), filter.data(), y.ptr};
+  Convolution c{ConvPass::fwd, args,    x.dtype,    gpu::tf32(), x.shape,
+                w.shape,       y.shape, address(x), nullptr,     y.ptr};
+  if (const std::int64_t wide = channels_for_library<T>(args, w); wide != w.dim(3)) {
+    const Filter<T> filter(w, wide);
+    const std::int64_t pixels = pixels_of(x.shape);
+    const Scratch images(static_cast<std::size_t>(pixels * wide) * sizeof(T));
+    pad_channels(x.data<T>(), images.as<T>(), pixels, x.dim(3), wide);
+    Convolution padded = c;
+    padded.x_shape = x.shape.with(3, wide), padded.w_shape = w.shape.with(3, wide);
+    padded.x = images.data(), padded.w = filter.data();
+    if (by_library(padded)) return;
+  }
+  const Filter<T> filter(w, w.dim(3));
+  c.w = filter.data();
   if (!by_library(c)) plain_fwd<T>(c);
 }
 
@@ -136,11 +180,11 @@ void conv2d_fwd(const Conv2dArgs& args, View x, View w, MutView y) {
 // A library that accumulates would round only once.
 template <class T>
 void conv2d_dgrad(const Conv2dArgs& args, bool accumulate, View dy, View w, MutView dx) {
-  const Filter<T> filter(w);
+  const Filter<T> filter(w, w.dim(3));
   const Scratch own(accumulate ? static_cast<std::size_t>(dx.numel()) * sizeof(T) : 0);
-  const Convolution c{
-      ConvPass::dgrad, args,       dy.dtype, dx.shape, w.shape, dy.shape, accumulate ? own.data() : dx.ptr,
-      filter.data(),   address(dy)};
+  const Convolution c{ConvPass::dgrad, args,       dy.dtype, gpu::tf32(),
+                      dx.shape,        w.shape,    dy.shape, accumulate ? own.data() : dx.ptr,
+                      filter.data(),   address(dy)};
   if (!by_library(c)) plain_dgrad<T>(c);
   if (!accumulate) return;
   const T* gradient = own.as<T>();
@@ -149,7 +193,7 @@ void conv2d_dgrad(const Conv2dArgs& args, bool accumulate, View dy, View w, MutV
                [=] __device__(std::int64_t i) { store(sum[i], value_of(sum[i]) + value_of(gradient[i])); });
 }
 
-// Computes in f32, the dtype of dw; bf16 operands are widened first.
+// Computes in f32, the dtype of dw; bf16 operands are widened first. TF32 holds them exactly.
 template <class T>
 void conv2d_wgrad(const Conv2dArgs& args, View x, View dy, MutView dw) {
   constexpr bool widens = !std::is_same_v<T, float>;
@@ -159,15 +203,11 @@ void conv2d_wgrad(const Conv2dArgs& args, View x, View dy, MutView dw) {
     convert(x.data<T>(), wide_x.as<float>(), x.numel());
     convert(dy.data<T>(), wide_dy.as<float>(), dy.numel());
   }
-  const Convolution c{ConvPass::wgrad,
-                      args,
-                      DType::f32,
-                      x.shape,
-                      dw.shape,
-                      dy.shape,
-                      widens ? wide_x.data() : address(x),
-                      dw.ptr,
-                      widens ? wide_dy.data() : address(dy)};
+  const Convolution c{ConvPass::wgrad, args,
+                      DType::f32,      widens || gpu::tf32(),
+                      x.shape,         dw.shape,
+                      dy.shape,        widens ? wide_x.data() : address(x),
+                      dw.ptr,          widens ? wide_dy.data() : address(dy)};
   if (!by_library(c)) plain_wgrad(c);
 }
 

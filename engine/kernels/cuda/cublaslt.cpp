@@ -9,8 +9,10 @@
 
 #include "engine/base/check.h"
 #include "engine/base/gpu.h"
+#include "engine/base/log.h"
 #include "engine/kernels/cuda/libraries.h"
 #include "engine/kernels/cuda/runtime.h"
+#include "engine/kernels/fallback.h"
 
 namespace reprise::kernels::cuda {
 namespace {
@@ -51,10 +53,19 @@ const CublasLt& lt() {
   return *functions;
 }
 
+std::string text_of(const Product& p) {
+  return fmt::format("[{}, {}] x [{}, {}]{}", p.m, p.k, p.k, p.n, p.bias == nullptr ? "" : " + bias");
+}
+
 void check(cublasStatus_t status, const char* call, const Product& p) {
-  REPRISE_CHECK(status == CUBLAS_STATUS_SUCCESS, "cuda:{}: {} failed: {}\n  product [{}, {}] x [{}, {}]{}",
-                current_device(), call, lt().status_string(status), p.m, p.k, p.k, p.n,
-                p.bias == nullptr ? "" : " + bias");
+  REPRISE_CHECK(status == CUBLAS_STATUS_SUCCESS, "cuda:{}: {} failed: {}\n  product {}", current_device(),
+                call, lt().status_string(status), text_of(p));
+}
+
+// Counts the plain kernel that runs in the library's place. Returns false.
+bool plain_instead(const Product& p, const char* why) {
+  count_fallback(fmt::format("product {}: {}, a plain cuda kernel runs it", text_of(p), why));
+  return false;
 }
 
 // Returns the largest power of two up to 256 that divides the address.
@@ -146,7 +157,8 @@ Plan make_plan(const Product& p) {
 }  // namespace
 
 bool cublas_product(const Product& p) {
-  if (p.bias != nullptr && alignment_of(p.bias) < 16) return false;  // a bias that is a slice of other memory
+  if (p.bias != nullptr && alignment_of(p.bias) < 16)  // a bias that is a slice of other memory
+    return plain_instead(p, "cuBLASLt needs an aligned bias");
   static std::mutex mutex;
   static auto* plans = new std::map<Key, Plan>;
   const std::lock_guard lock(mutex);
@@ -163,17 +175,25 @@ bool cublas_product(const Product& p) {
                 alignment_of(p.y)};
   auto found = plans->find(key);
   if (found == plans->end()) found = plans->emplace(key, make_plan(p)).first;
-  const Plan& plan = found->second;
-  if (!plan.usable) return false;
+  Plan& plan = found->second;
+  if (!plan.usable) return plain_instead(p, "cuBLASLt has no algorithm");
   if (p.bias != nullptr)
     check(lt().desc_set(plan.desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &p.bias, sizeof p.bias),
           "cublasLtMatmulDescSetAttribute", p);
   const Scratch workspace(plan.workspace);
   const float one = 1, zero = 0;
-  check(lt().matmul(handle(), plan.desc, &one, p.b, plan.left, p.a, plan.right, &zero, p.y, plan.out, p.y,
-                    plan.out, &plan.algo, workspace.data(), plan.workspace, stream()),
-        "cublasLtMatmul", p);
-  return true;
+  const cublasStatus_t status =
+      lt().matmul(handle(), plan.desc, &one, p.b, plan.left, p.a, plan.right, &zero, p.y, plan.out, p.y,
+                  plan.out, &plan.algo, workspace.data(), plan.workspace, stream());
+  if (status == CUBLAS_STATUS_SUCCESS) {
+    count_launch();
+    return true;
+  }
+  if (status == CUBLAS_STATUS_ALLOC_FAILED) check(status, "cublasLtMatmul", p);
+  log_warning(fmt::format("cuda:{}: cublasLtMatmul failed ({}) and is left out\n  product {}",
+                          current_device(), lt().status_string(status), text_of(p)));
+  plan.usable = false;  // equal in every run: the refusal depends on the shape
+  return plain_instead(p, "cuBLASLt refused its own algorithm");
 }
 
 }  // namespace reprise::kernels::cuda

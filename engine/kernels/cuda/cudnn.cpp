@@ -14,6 +14,12 @@
 #include "engine/base/log.h"
 #include "engine/kernels/cuda/libraries.h"
 #include "engine/kernels/cuda/runtime.h"
+#include "engine/kernels/fallback.h"
+
+// The library that the build found outside of the loader's path.
+#if !defined(REPRISE_CUDNN_LIBRARY)
+#define REPRISE_CUDNN_LIBRARY "libcudnn.so"
+#endif
 
 namespace reprise::kernels::cuda {
 namespace {
@@ -46,7 +52,7 @@ struct Cudnn {
   decltype(&cudnnConvolutionBackwardFilter) wgrad;
 
   Cudnn() {
-    const Library lib("cuDNN 9", {"libcudnn.so.9"}, "convolutions",
+    const Library lib("cuDNN 9", {"libcudnn.so.9", REPRISE_CUDNN_LIBRARY}, "convolutions",
                       "package libcudnn9, or nvidia-cudnn for Python");
     lib.find(version, "cudnnGetVersion");
     lib.find(error_string, "cudnnGetErrorString");
@@ -104,6 +110,12 @@ void check(cudnnStatus_t status, const char* call, const Convolution& c) {
 bool unsupported(cudnnStatus_t status) {
   return static_cast<int>(status) / 1000 == 3;
 }
+// Statuses that depend on the state of the machine instead of the shape. Another algorithm in their
+// place could change the bits from run to run.
+bool out_of_memory(cudnnStatus_t status) {
+  return status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
+         status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED;
+}
 
 cudnnHandle_t handle(const Convolution& c) {
   static auto* handles = new std::map<int, cudnnHandle_t>;
@@ -117,6 +129,7 @@ cudnnHandle_t handle(const Convolution& c) {
 
 struct Choice {
   int algorithm;  // a value of the pass's own enumeration
+  cudnnMathType_t math;
   std::size_t workspace;
 };
 struct Plan {
@@ -125,6 +138,15 @@ struct Plan {
   cudnnConvolutionDescriptor_t convolution = nullptr;
   std::vector<Choice> choices;  // the first is used
 };
+
+// FMA math keeps IEEE products of f32; the default may round f32 operands to TF32.
+// bf16 products are exact in tensor cores, which the default may leave unused.
+cudnnMathType_t wanted_math(const Convolution& c) {
+  return c.dtype == DType::bf16 ? CUDNN_TENSOR_OP_MATH : c.tf32 ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH;
+}
+void set_math(const Convolution& c, const Plan& plan, cudnnMathType_t math) {
+  check(dnn().set_math(plan.convolution, math), "cudnnSetConvolutionMathType", c);
+}
 
 void describe(const Convolution& c, Plan& plan) {
   const auto size = [](const Shape& s, int i) { return static_cast<int>(s[i]); };
@@ -146,23 +168,23 @@ void describe(const Convolution& c, Plan& plan) {
                               a.dilation[0], a.dilation[1], CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
         "cudnnSetConvolution2dDescriptor", c);
   check(dnn().set_groups(plan.convolution, a.groups), "cudnnSetConvolutionGroupCount", c);
-  // FMA math keeps IEEE products; the default may round f32 operands to TF32.
-  // bf16 products are exact in tensor cores.
-  const bool exact = c.dtype == DType::f32 && !gpu::tf32();
-  check(dnn().set_math(plan.convolution, exact ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH),
-        "cudnnSetConvolutionMathType", c);
+  set_math(c, plan, wanted_math(c));
 }
 
 // Appends to plan.choices the offered algorithms that are deterministic and fit workspace_limit.
-// `workspace(algorithm, &bytes)` asks the library for an algorithm's workspace.
+// `workspace(algorithm, &bytes)` asks the library for an algorithm's workspace, which depends on the
+// math type that the heuristic gave the algorithm.
 template <class Perf, class Workspace>
-void keep(const std::vector<Perf>& offered, int count, Plan& plan, Workspace workspace) {
+void keep(const Convolution& c, const std::vector<Perf>& offered, int count, Plan& plan,
+          Workspace workspace) {
   for (int i = 0; i < count; ++i) {
     const Perf& p = offered[static_cast<std::size_t>(i)];
     if (p.status != CUDNN_STATUS_SUCCESS || p.determinism != CUDNN_DETERMINISTIC) continue;
+    const cudnnMathType_t math = wanted_math(c) == CUDNN_FMA_MATH ? CUDNN_FMA_MATH : p.mathType;
+    set_math(c, plan, math);
     std::size_t bytes = 0;
     if (workspace(p.algo, &bytes) != CUDNN_STATUS_SUCCESS || bytes > workspace_limit) continue;
-    plan.choices.push_back({static_cast<int>(p.algo), bytes});
+    plan.choices.push_back({static_cast<int>(p.algo), math, bytes});
   }
 }
 
@@ -174,7 +196,7 @@ void choose(const Convolution& c, Plan& plan) {
     const auto status = dnn().fwd_algorithms(h, plan.x, plan.w, plan.convolution, plan.y,
                                              CUDNN_CONVOLUTION_FWD_ALGO_COUNT, &count, offered.data());
     if (!unsupported(status)) check(status, "cudnnGetConvolutionForwardAlgorithm_v7", c);
-    keep(offered, count, plan, [&](cudnnConvolutionFwdAlgo_t algo, std::size_t* bytes) {
+    keep(c, offered, count, plan, [&](cudnnConvolutionFwdAlgo_t algo, std::size_t* bytes) {
       return dnn().fwd_workspace(h, plan.x, plan.w, plan.convolution, plan.y, algo, bytes);
     });
   } else if (c.pass == ConvPass::dgrad) {
@@ -182,7 +204,7 @@ void choose(const Convolution& c, Plan& plan) {
     const auto status = dnn().dgrad_algorithms(h, plan.w, plan.y, plan.convolution, plan.x,
                                                CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT, &count, offered.data());
     if (!unsupported(status)) check(status, "cudnnGetConvolutionBackwardDataAlgorithm_v7", c);
-    keep(offered, count, plan, [&](cudnnConvolutionBwdDataAlgo_t algo, std::size_t* bytes) {
+    keep(c, offered, count, plan, [&](cudnnConvolutionBwdDataAlgo_t algo, std::size_t* bytes) {
       return dnn().dgrad_workspace(h, plan.w, plan.y, plan.convolution, plan.x, algo, bytes);
     });
   } else {
@@ -191,7 +213,7 @@ void choose(const Convolution& c, Plan& plan) {
         dnn().wgrad_algorithms(h, plan.x, plan.y, plan.convolution, plan.w,
                                CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT, &count, offered.data());
     if (!unsupported(status)) check(status, "cudnnGetConvolutionBackwardFilterAlgorithm_v7", c);
-    keep(offered, count, plan, [&](cudnnConvolutionBwdFilterAlgo_t algo, std::size_t* bytes) {
+    keep(c, offered, count, plan, [&](cudnnConvolutionBwdFilterAlgo_t algo, std::size_t* bytes) {
       return dnn().wgrad_workspace(h, plan.x, plan.y, plan.convolution, plan.w, algo, bytes);
     });
   }
@@ -201,6 +223,7 @@ cudnnStatus_t execute(const Convolution& c, const Plan& plan, const Choice& choi
   const float one = 1, zero = 0;
   const cudnnHandle_t h = handle(c);
   const Scratch workspace(choice.workspace);
+  set_math(c, plan, choice.math);
   switch (c.pass) {
     case ConvPass::fwd:
       return dnn().fwd(h, &one, plan.x, c.x, plan.w, c.w, plan.convolution,
@@ -229,34 +252,42 @@ Key key_of(const Convolution& c) {
   key[at++] = c.args.groups;
   key[at++] = static_cast<std::int64_t>(c.pass);
   key[at++] = current_device();
-  key[at++] = gpu::tf32() ? 1 : 0;
+  key[at++] = c.tf32 ? 1 : 0;
   key[at] = static_cast<std::int64_t>(c.dtype);
   return key;
 }
 
-// Returns whether the library can take c: sizes that fit int, and addresses aligned to 16 bytes.
+// Returns whether the library can take c: sizes and numbers of elements below 2^31, and addresses
+// aligned to 16 bytes.
 bool fits(const Convolution& c) {
-  for (const Shape& s : {c.x_shape, c.w_shape, c.y_shape})
+  constexpr std::int64_t limit = std::numeric_limits<int>::max();
+  for (const Shape& s : {c.x_shape, c.w_shape, c.y_shape}) {
+    if (s.numel() > limit) return false;
     for (const std::int64_t d : s.dims())
-      if (d > std::numeric_limits<int>::max()) return false;
+      if (d > limit) return false;
+  }
   for (const void* p : {c.x, c.w, c.y})
     if (reinterpret_cast<std::uintptr_t>(p) % 16 != 0) return false;
   return true;
 }
 
 void report(const Convolution& c, const Plan& plan) {
-  if (env_int("REPRISE_DEBUG") < 1) return;
-  if (plan.choices.empty())
-    log_line(fmt::format("[cudnn] {}: no deterministic algorithm; our own plain kernel runs it", text_of(c)));
-  else
-    log_line(fmt::format("[cudnn] {}: algorithm {}, workspace {} MiB", text_of(c), plan.choices[0].algorithm,
-                         plan.choices[0].workspace >> 20));
+  if (env_int("REPRISE_DEBUG") < 1 || plan.choices.empty()) return;
+  const Choice& first = plan.choices.front();
+  log_line(fmt::format("[cudnn] {}: algorithm {}, math {}, workspace {} MiB", text_of(c), first.algorithm,
+                       static_cast<int>(first.math), first.workspace >> 20));
+}
+
+// Counts the plain kernel that runs in the library's place. Returns false.
+bool plain_instead(const Convolution& c, const char* why) {
+  count_fallback(fmt::format("conv2d {}: {}, a plain cuda kernel runs it", text_of(c), why));
+  return false;
 }
 
 }  // namespace
 
 bool cudnn_convolution(const Convolution& c) {
-  if (!fits(c)) return false;
+  if (!fits(c)) return plain_instead(c, "too large or not aligned for cuDNN");
   static std::mutex mutex;
   static auto* plans = new std::map<Key, Plan>;
   const std::lock_guard lock(mutex);
@@ -272,14 +303,18 @@ bool cudnn_convolution(const Convolution& c) {
   Plan& plan = found->second;
   while (!plan.choices.empty()) {
     const cudnnStatus_t status = execute(c, plan, plan.choices.front());
-    if (!unsupported(status)) {
-      check(status, call_of(c.pass), c);
+    if (status == CUDNN_STATUS_SUCCESS) {
+      count_launch();
       return true;
     }
+    if (out_of_memory(status)) check(status, call_of(c.pass), c);
+    log_warning(fmt::format("cuda:{}: {} of algorithm {} failed ({}) and is left out\n  convolution {}",
+                            current_device(), call_of(c.pass), plan.choices.front().algorithm,
+                            dnn().error_string(status), text_of(c)));
     plan.choices.erase(plan.choices.begin());  // equal in every run: the refusal depends on the shape
     report(c, plan);
   }
-  return false;
+  return plain_instead(c, "cuDNN has no deterministic algorithm");
 }
 
 }  // namespace reprise::kernels::cuda

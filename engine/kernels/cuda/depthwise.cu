@@ -1,31 +1,48 @@
 // Depthwise convolutions, one filter per channel, defined in ../ref/depthwise.cpp.
-// Neighbouring threads compute neighbouring elements of (W,C).
-#include "engine/kernels/cuda/launch.h"
+// 3x3 filters of stride 1 slide down strips (windows.h). All others: a thread per element.
 #include "engine/kernels/cuda/windows.h"
 
 namespace reprise::kernels::cuda {
 namespace {
 
-// Computes dw for R x S taps known at compile time: each value of dy is read once for all taps.
-template <int R, int S, class T>
-void wgrad_all_taps(const Windows& z, std::int64_t images, std::int64_t channels, const T* x, const T* dy,
-                    float* dw) {
-  const std::int64_t outputs = z.oh * z.ow;
-  channel_sums<R * S>(
-      1, images * outputs, channels,
-      [=] __device__(std::int64_t, std::int64_t i, std::int64_t c, double* sum) {
-        const std::int64_t n = i / outputs, at = i % outputs, p = at / z.ow, q = at % z.ow;
-        const double g = static_cast<double>(value_of(dy[(n * outputs + at) * channels + c]));
-        for (int r = 0; r < R; ++r)
-          for (int s = 0; s < S; ++s) {
-            const std::int64_t pixel = z.pixel(p, q, r, s);
-            if (pixel >= 0)
-              sum[r * S + s] +=
-                  static_cast<double>(value_of(x[(n * z.height * z.width + pixel) * channels + c])) * g;
-          }
+// Computes y = slide(x), V channels a thread.
+template <class T, int V>
+void slide_down(const Slide<T, V>& slide, MutView y) {
+  const unsigned channels = slide.channels;
+  const Strips strips(y.dim(0), y.dim(1), y.dim(2), channels / V);
+  T* out = y.data<T>();
+  each_in_columns(strips.count, channels / V, [=] __device__(unsigned column) {
+    const unsigned c = column * V;
+    const auto taps = slide.taps(c);
+    return [=](std::int64_t i) {
+      const auto strip = strips.at(i);
+      T* at = out + strips.pixel(strip, strip.first) * channels + c;
+      slide.down(strip, taps, c, [&](const float(&sums)[V]) {
+        store_vector(at, Vector<T, V>::of(sums));
+        at += strips.width * channels;
+      });
+    };
+  });
+}
+
+// Computes dw for 3x3 taps and stride 1, V channels a thread. Each row of x meets the three rows of
+// dy whose outputs it is part of.
+template <class T, int V>
+void wgrad_down(const Slide<T, V>& x, View dy, float* dw) {
+  const unsigned channels = x.channels;
+  const Strips strips(dy.dim(0), dy.dim(1), dy.dim(2), channels / V);
+  const T* grad = dy.data<T>();
+  column_sums<9, V>(
+      1, strips.count, channels / V,
+      [=] __device__(unsigned, unsigned column) {
+        return [=](std::int64_t i, double* sum) {
+          const auto strip = strips.at(i);
+          x.add_products(grad + strips.pixel(strip, strip.first) * channels + column * V,
+                         strips.width * channels, strip, column * V, sum);
+        };
       },
       [=] __device__(std::int64_t c, const double* sum) {
-        for (int tap = 0; tap < R * S; ++tap) dw[tap * channels + c] = static_cast<float>(sum[tap]);
+        for (int tap = 0; tap < 9; ++tap) dw[tap * channels + c] = static_cast<float>(sum[tap]);
       });
 }
 
@@ -50,6 +67,8 @@ void wgrad_by_tap(const Windows& z, std::int64_t images, std::int64_t channels, 
 
 template <class T>
 void depthwise_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
+  constexpr int V = vector_of<T>;
+  if (slides<T, V>(a, w, x, y)) return slide_down(Slide<T, V>(x, w, a.padding[0], a.padding[1], false), y);
   const Windows z(x.shape, y.shape, w.dim(0), w.dim(1), a);
   const std::int64_t channels = x.dim(3);
   const T* in = x.data<T>();
@@ -57,14 +76,24 @@ void depthwise_fwd(const Conv2dArgs& a, View x, View w, MutView y) {
   T* out = y.data<T>();
   each_in_rows(x.dim(0) * z.oh, z.ow * channels, [=] __device__(std::int64_t row, std::int64_t j) {
     const std::int64_t n = row / z.oh, p = row % z.oh, q = j / channels, c = j % channels;
-    store(out[row * z.ow * channels + j],
-          depthwise_sum(z, in + n * z.height * z.width * channels, filter, p, q, channels, c));
+    float sum = 0;
+    for (std::int64_t r = 0; r < z.taps_h; ++r)
+      for (std::int64_t s = 0; s < z.taps_w; ++s) {
+        const std::int64_t pixel = z.pixel(p, q, r, s);
+        if (pixel >= 0)
+          sum += value_of(in[(n * z.height * z.width + pixel) * channels + c]) *
+                 filter[(r * z.taps_w + s) * channels + c];
+      }
+    store(out[row * z.ow * channels + j], sum);
   });
 }
 
 // Each element of dx gathers from all outputs whose window covers it.
 template <class T>
 void depthwise_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
+  constexpr int V = vector_of<T>;
+  if (slides<T, V>(a, w, dx, dy))
+    return slide_down(Slide<T, V>(dy, w, 2 - a.padding[0], 2 - a.padding[1], true), dx);
   const Windows z(dx.shape, dy.shape, w.dim(0), w.dim(1), a);
   const std::int64_t channels = dx.dim(3);
   const T* grad = dy.data<T>();
@@ -84,16 +113,16 @@ void depthwise_dgrad(const Conv2dArgs& a, View dy, View w, MutView dx) {
   });
 }
 
+// Double sums of nine taps fill the registers, so a thread takes fewer channels here.
 template <class T>
 void depthwise_wgrad(const Conv2dArgs& a, View x, View dy, MutView dw) {
-  const Windows z(x.shape, dy.shape, dw.dim(0), dw.dim(1), a);
-  const std::int64_t images = x.dim(0), channels = x.dim(3);
-  const T *in = x.data<T>(), *grad = dy.data<T>();
   float* out = dw.data<float>();
-  if (z.taps_h == 3 && z.taps_w == 3)
-    wgrad_all_taps<3, 3>(z, images, channels, in, grad, out);
-  else
-    wgrad_by_tap(z, images, channels, in, grad, out);
+  if (slides<T, 2>(a, dw, x, dy))
+    return wgrad_down(Slide<T, 2>(x, View{}, a.padding[0], a.padding[1], false), dy, out);
+  if (slides<T, 1>(a, dw, x, dy))
+    return wgrad_down(Slide<T, 1>(x, View{}, a.padding[0], a.padding[1], false), dy, out);
+  wgrad_by_tap(Windows(x.shape, dy.shape, dw.dim(0), dw.dim(1), a), x.dim(0), x.dim(3), x.data<T>(),
+               dy.data<T>(), out);
 }
 
 REPRISE_CUDA_IMAGE_KERNEL(depthwise_fwd);

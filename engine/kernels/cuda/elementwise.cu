@@ -175,10 +175,10 @@ void normalize_images(const NormalizeArgs& a, View images, View rows, MutView y)
   const std::uint8_t* in = images.data<std::uint8_t>();
   const std::int64_t* row = rows.data<std::int64_t>();
   T* out = y.data<T>();
-  each_element(y.numel(), [=] __device__(std::int64_t i) {
-    const int c = static_cast<int>(i % channels);
-    const float u = static_cast<float>(in[row == nullptr ? i : row[i / image] * image + i % image]);
-    store(out[i], (u / 255 - z.mean[c]) / z.std[c]);
+  each_in_rows(y.dim(0), image, [=] __device__(std::int64_t n, std::int64_t j) {
+    const unsigned c = static_cast<unsigned>(j) % static_cast<unsigned>(channels);
+    const float u = static_cast<float>(in[(row == nullptr ? n : row[n]) * image + j]);
+    store(out[n * image + j], (u / 255 - z.mean[c]) / z.std[c]);
   });
 }
 

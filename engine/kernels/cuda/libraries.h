@@ -1,6 +1,6 @@
 // Convolutions by cuDNN and matrix products by cuBLASLt, both loaded at first use.
-// Each function returns false if the library has nothing for the case (our plain kernel then runs),
-// and throws Error if it fails.
+// Each function returns false if the library has nothing for the case. Our plain kernel then runs,
+// which is counted as a fallback and is an Error in strict mode.
 #pragma once
 
 #include <cstdint>
@@ -18,11 +18,13 @@ bool libraries_wanted();
 
 // One pass of a convolution with x (N,H,W,C), w (O,R,S,I), y (N,OH,OW,O).
 // fwd writes y, dgrad x, wgrad w. All three are f32, or all bf16 with sums in f32 (not in wgrad).
+// `tf32` lets f32 operands be rounded to TF32, which changes nothing where they hold bf16 values.
 enum class ConvPass : std::uint8_t { fwd, dgrad, wgrad };
 struct Convolution {
   ConvPass pass;
   Conv2dArgs args;
   DType dtype;
+  bool tf32;
   Shape x_shape, w_shape, y_shape;
   void *x, *w, *y;
 };

@@ -15,56 +15,99 @@ __device__ inline std::int64_t divisor(const Windows& z, bool count_padding, std
   return inside;
 }
 
+// A thread goes down a column of y, V channels of an output column.
+template <class T, int V>
+void max_forward(const Windows& z, View x, MutView y, MutView tap) {
+  const unsigned channels = grid_size(x.dim(3)), height = grid_size(z.height), width = grid_size(z.width),
+                 oh = grid_size(z.oh), ow = grid_size(z.ow);
+  const T* in = x.data<T>();
+  T* out = y.data<T>();
+  std::uint8_t* winner = tap.data<std::uint8_t>();
+  each_in_columns(grid_size(y.dim(0) * oh), std::int64_t{ow} * (channels / V), [=] __device__(unsigned j) {
+    const unsigned q = j / (channels / V), c = j % (channels / V) * V;
+    const int left = static_cast<int>(q * z.sw - z.pw);
+    return [=](std::int64_t at) {
+      const unsigned row = static_cast<unsigned>(at), n = row / oh, p = row % oh;
+      const int top = static_cast<int>(p * z.sh - z.ph);
+      const T* image = in + n * (static_cast<std::size_t>(height) * width * channels) + c;
+      float best[V] = {};
+      Vector<std::uint8_t, V> best_tap{};
+      bool any = false;
+      for (int r = 0; r < z.taps_h; ++r)
+        for (int s = 0; s < z.taps_w; ++s) {
+          const unsigned h = static_cast<unsigned>(top + r), w = static_cast<unsigned>(left + s);
+          if (h >= height || w >= width) continue;
+          const auto values = load_vector<V>(image + (h * width + w) * channels);
+          for (int v = 0; v < V; ++v) {
+            const float value = values[v];
+            if (any && !(value > best[v]) && (best[v] != best[v] || value == value)) continue;
+            best[v] = value;
+            best_tap.at[v] = static_cast<std::uint8_t>(r * z.taps_w + s);
+          }
+          any = true;
+        }
+      const std::size_t to = (std::size_t{row} * ow + q) * channels + c;
+      store_vector(out + to, Vector<T, V>::of(best));
+      store_vector(winner + to, best_tap);
+    };
+  });
+}
+
+// The outputs [first, last] along an axis whose windows hold a position, given with padding added.
+struct Covering {
+  unsigned first, last;
+  __device__ Covering(unsigned at, unsigned taps, unsigned stride, unsigned outputs)
+      : first(at < taps ? 0 : (at - taps) / stride + 1),
+        last(at / stride < outputs ? at / stride : outputs - 1) {}
+};
+
+// A thread goes down a column of dx and visits only the windows that hold the pixel: at most four
+// if windows of three taps move by two.
+template <class T, int V>
+void max_backward(const Windows& z, View dy, View tap, MutView dx) {
+  const unsigned channels = grid_size(dx.dim(3)), height = grid_size(z.height), width = grid_size(z.width),
+                 oh = grid_size(z.oh), ow = grid_size(z.ow);
+  const unsigned taps_h = grid_size(z.taps_h), taps_w = grid_size(z.taps_w), sh = grid_size(z.sh),
+                 sw = grid_size(z.sw), ph = grid_size(z.ph), pw = grid_size(z.pw);
+  const T* grad = dy.data<T>();
+  const std::uint8_t* winner = tap.data<std::uint8_t>();
+  T* out = dx.data<T>();
+  each_in_columns(
+      grid_size(dx.dim(0) * height), std::int64_t{width} * (channels / V), [=] __device__(unsigned j) {
+        const unsigned w = j / (channels / V), c = j % (channels / V) * V;
+        const Covering across(w + pw, taps_w, sw, ow);
+        return [=](std::int64_t at) {
+          const unsigned row = static_cast<unsigned>(at), n = row / height, h = row % height;
+          const Covering down(h + ph, taps_h, sh, oh);
+          float sum[V] = {};
+          for (unsigned p = down.last + 1; p-- > down.first;)
+            for (unsigned q = across.last + 1; q-- > across.first;) {
+              const unsigned here = (h + ph - p * sh) * taps_w + (w + pw - q * sw);
+              const std::size_t from = ((std::size_t{n} * oh + p) * ow + q) * channels + c;
+              const auto winners = load_vector<V>(winner + from);
+              const auto grads = load_vector<V>(grad + from);
+              for (int v = 0; v < V; ++v)
+                if (winners.at[v] == here) sum[v] += grads[v];
+            }
+          store_vector(out + (std::size_t{row} * width + w) * channels + c, Vector<T, V>::of(sum));
+        };
+      });
+}
+
 }  // namespace
 
 // Of equal maxima the first wins. NaN wins over every number.
 template <class T>
 void max_pool2d_fwd(const Pool2dArgs& a, View x, MutView y, MutView tap) {
-  const Windows z(x.shape, y.shape, a);
-  const std::int64_t channels = x.dim(3);
-  const T* in = x.data<T>();
-  T* out = y.data<T>();
-  std::uint8_t* winner = tap.data<std::uint8_t>();
-  each_in_rows(y.dim(0) * z.oh, z.ow * channels, [=] __device__(std::int64_t row, std::int64_t j) {
-    const std::int64_t n = row / z.oh, p = row % z.oh, q = j / channels, c = j % channels;
-    float best = 0;
-    std::int64_t best_tap = -1;
-    for (std::int64_t r = 0; r < z.taps_h; ++r)
-      for (std::int64_t s = 0; s < z.taps_w; ++s) {
-        const std::int64_t pixel = z.pixel(p, q, r, s);
-        if (pixel < 0) continue;
-        const float v = value_of(in[(n * z.height * z.width + pixel) * channels + c]);
-        const bool best_is_nan = best != best, v_is_nan = v != v;
-        if (best_tap >= 0 && !(v > best) && (best_is_nan || !v_is_nan)) continue;
-        best = v;
-        best_tap = r * z.taps_w + s;
-      }
-    const std::int64_t i = row * z.ow * channels + j;
-    store(out[i], best);
-    winner[i] = static_cast<std::uint8_t>(best_tap);
-  });
+  const bool fits = fit_vectors<8>(x.dim(3), x.data<T>(), y.data<T>(), tap.data<std::uint8_t>());
+  (fits ? max_forward<T, 8> : max_forward<T, 1>)(Windows(x.shape, y.shape, a), x, y, tap);
 }
 
 // dx = the sum of dy over the windows in which this pixel was the maximum
 template <class T>
 void max_pool2d_bwd(const Pool2dArgs& a, View dy, View tap, MutView dx) {
-  const Windows z(dx.shape, dy.shape, a);
-  const std::int64_t channels = dx.dim(3);
-  const T* grad = dy.data<T>();
-  const std::uint8_t* winner = tap.data<std::uint8_t>();
-  T* out = dx.data<T>();
-  each_in_rows(dx.dim(0) * z.height, z.width * channels, [=] __device__(std::int64_t row, std::int64_t j) {
-    const std::int64_t n = row / z.height, h = row % z.height, v = j / channels, c = j % channels;
-    float sum = 0;
-    for (std::int64_t r = 0; r < z.taps_h; ++r)
-      for (std::int64_t s = 0; s < z.taps_w; ++s) {
-        const std::int64_t output = z.output(h, v, r, s);
-        if (output < 0) continue;
-        const std::int64_t k = (n * z.oh * z.ow + output) * channels + c;
-        if (winner[k] == r * z.taps_w + s) sum += value_of(grad[k]);
-      }
-    store(out[row * z.width * channels + j], sum);
-  });
+  const bool fits = fit_vectors<8>(dx.dim(3), dx.data<T>(), dy.data<T>(), tap.data<std::uint8_t>());
+  (fits ? max_backward<T, 8> : max_backward<T, 1>)(Windows(dx.shape, dy.shape, a), dy, tap, dx);
 }
 
 template <class T>
@@ -128,8 +171,9 @@ void global_avg_pool_bwd(View dy, MutView dx) {
   const std::int64_t pixels = dx.dim(1) * dx.dim(2), channels = dx.dim(3);
   const float* grad = dy.data<float>();
   T* out = dx.data<T>();
-  each_in_rows(dx.dim(0) * pixels, channels, [=] __device__(std::int64_t row, std::int64_t c) {
-    store(out[row * channels + c], grad[row / pixels * channels + c] / static_cast<float>(pixels));
+  each_in_rows(dx.dim(0), pixels * channels, [=] __device__(std::int64_t n, std::int64_t j) {
+    const unsigned c = static_cast<unsigned>(j) % static_cast<unsigned>(channels);
+    store(out[n * pixels * channels + j], grad[n * channels + c] / static_cast<float>(pixels));
   });
 }
 

@@ -3,17 +3,31 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
 #include <map>
 #include <mutex>
 
 #include "engine/base/block_pool.h"
 #include "engine/base/check.h"
 #include "engine/base/gpu.h"
+#include "engine/kernels/cuda/libraries.h"
 
 namespace reprise::kernels::cuda {
 namespace {
 
 thread_local int selected = 0;
+
+// The device that this thread set last, and the device's stream.
+struct Active {
+  int device = -1;
+  cudaStream_t stream = nullptr;
+};
+thread_local Active active;
+
+std::atomic<std::int64_t> launch_count{0};
 
 std::string remedy(cudaError_t code) {
   switch (code) {
@@ -52,15 +66,60 @@ void check(cudaError_t code, const char* what, int index) {
   throw_error("{}", message(code, what, index));
 }
 
-// Selects the device and returns its stream, created at first use.
+// Selects the device and returns its stream, created at first use. Only a thread's first use of a
+// device, and a change of devices, ask the runtime.
 cudaStream_t stream_of(int index) {
+  if (active.device == index) return active.stream;
   static std::mutex mutex;
   static auto* streams = new std::map<int, cudaStream_t>;
   check(cudaSetDevice(index), "cudaSetDevice", index);
   const std::lock_guard lock(mutex);
   cudaStream_t& s = (*streams)[index];
   if (s == nullptr) check(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking), "cudaStreamCreate", index);
+  active = {index, s};
   return s;
+}
+
+// Pinned memory through which uploads pass in parts. From pageable memory the driver would copy
+// with the host waiting. One part is filled while the device reads the others.
+class UploadRing {
+ public:
+  static constexpr std::size_t part = std::size_t{4} << 20;
+
+  void copy(int index, std::byte* to, const std::byte* from, std::size_t bytes) {
+    const cudaStream_t s = stream_of(index);
+    const std::lock_guard lock(mutex_);
+    for (std::size_t at = 0; at < bytes; at += part) {
+      const std::size_t size = std::min(part, bytes - at);
+      Slot& slot = slots_[next_++ % slots_.size()];
+      if (slot.memory == nullptr) {
+        check(cudaHostAlloc(&slot.memory, part, cudaHostAllocDefault), "cudaHostAlloc", index);
+        check(cudaEventCreateWithFlags(&slot.read, cudaEventDisableTiming), "cudaEventCreate", index);
+      } else {
+        check(cudaEventSynchronize(slot.read), "waiting for an upload", index);
+      }
+      std::memcpy(slot.memory, from + at, size);
+      check(cudaMemcpyAsync(to + at, slot.memory, size, cudaMemcpyHostToDevice, s), "copy to the device",
+            index);
+      check(cudaEventRecord(slot.read, s), "cudaEventRecord", index);
+    }
+  }
+
+ private:
+  struct Slot {
+    void* memory = nullptr;
+    cudaEvent_t read = nullptr;  // recorded after the device's last read of the memory
+  };
+  std::mutex mutex_;
+  std::array<Slot, 4> slots_;
+  std::size_t next_ = 0;
+};
+
+UploadRing& upload_ring(int index) {
+  static std::mutex mutex;
+  static auto* rings = new std::map<int, UploadRing>;
+  const std::lock_guard lock(mutex);
+  return (*rings)[index];
 }
 
 }  // namespace
@@ -71,7 +130,11 @@ int current_device() {
 CUstream_st* stream() {
   return stream_of(selected);
 }
+void count_launch() {
+  launch_count.fetch_add(1, std::memory_order_relaxed);
+}
 void check_launch() {
+  count_launch();
   check(cudaGetLastError(), "launch", selected);
 }
 void check_runtime(int code, const char* what) {
@@ -85,7 +148,9 @@ unsigned grid_size(std::int64_t blocks) {
 }
 
 Scratch::Scratch(std::size_t bytes)
-    : bytes_(bytes == 0 ? 512 : (bytes + 511) / 512 * 512), device_{Device::Kind::cuda, selected} {
+    : bytes_(exact_gpu_blocks() ? std::max<std::size_t>(bytes, 1)
+                                : std::max<std::size_t>((bytes + 511) / 512, 1) * 512),
+      device_{Device::Kind::cuda, selected} {
   data_ = gpu_pool(device_.index).take(bytes_);
 }
 Scratch::~Scratch() {
@@ -124,8 +189,15 @@ std::string describe(int index) {
 }
 
 void select(int index) {
-  check(cudaSetDevice(index), "cudaSetDevice", index);
+  stream_of(index);
   selected = index;
+}
+
+bool chooses_by_shape() {
+  return libraries_wanted();
+}
+std::int64_t launches() {
+  return launch_count;
 }
 
 void synchronize(int index) {
@@ -147,7 +219,8 @@ std::byte* allocate(int index, std::size_t bytes) {
 
 void release(int index, std::byte* p) noexcept {
   // When the process ends, the driver may have shut down already; then there is nothing to free.
-  if (cudaSetDevice(index) == cudaSuccess) cudaFree(p);
+  if (active.device == index || cudaSetDevice(index) == cudaSuccess) cudaFree(p);
+  if (active.device != index) active = {};
   cudaGetLastError();
 }
 
@@ -158,9 +231,12 @@ Room room(int index) {
   return r;
 }
 
-// From pageable memory, cudaMemcpyAsync returns once the bytes are in the driver's own buffer.
+// Up to 64 KiB from pageable memory travel inside the command, without a wait.
 void copy_in(int index, void* to, const void* from, std::size_t bytes) {
   forbid_in_capture("an upload");
+  if (bytes > std::size_t{64} << 10)
+    return upload_ring(index).copy(index, static_cast<std::byte*>(to), static_cast<const std::byte*>(from),
+                                   bytes);
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_of(index)), "copy to the device",
         index);
 }

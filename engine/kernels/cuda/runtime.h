@@ -15,6 +15,8 @@ namespace reprise::kernels::cuda {
 int current_device();
 CUstream_st* stream();
 
+// Counts a launch for gpu::launches(): check_launch() for a kernel, the library's caller for a call of it.
+void count_launch();
 // Throws Error if the last kernel launch failed.
 void check_launch();
 // Throws Error, naming the call `what` and a remedy, unless `code` (a cudaError_t) is 0, success.

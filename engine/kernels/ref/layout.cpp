@@ -1,4 +1,5 @@
-// Moving elements. Element i of a box is at begin + i * step in the larger tensor, per dimension.
+// Moving elements. Along each dimension, element i of a box is element begin + i * step of the
+// larger tensor.
 #include "engine/kernels/ref/loops.h"
 
 namespace reprise::kernels::ref {
@@ -35,7 +36,7 @@ void box_write(const BoxArgs& a, View x, MutView y) {
   });
 }
 
-// Elements from dimension `dim` inwards form a run; y alternates a run of a and a run of b.
+// Elements from dimension `dim` inwards form a run. y has a run of a, a run of b, and so on.
 template <class T>
 void concat(const ConcatArgs& args, View a, View b, MutView y) {
   std::int64_t inner = 1;

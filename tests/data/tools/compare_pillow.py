@@ -1,14 +1,16 @@
 """Compares decoded pixels with Pillow's convert("RGB"), by kind of file.
 
-    compare_pillow.py DECODE_IMAGES FOLDER... [--recode N] [--clip-grey16]
+    compare_pillow.py DECODE_IMAGES FOLDER... [--recode N] [--damage N] [--clip-grey16]
 
 Walks the folders and prints a Markdown table: the number of files, how many have equal bits, the largest difference of a
 value, and how many only one side reads. With --recode, Pillow also writes N of the readable images, at most 512 pixels wide
-and high, in every format that it can write into a temporary folder, and these are compared too.
+and high, in every format that it can write into a temporary folder, and these are compared too. With --damage, N damaged
+copies of each file are compared instead of the files.
 """
 import argparse
 import collections
 import pathlib
+import random
 import subprocess
 import tempfile
 import warnings
@@ -99,11 +101,33 @@ def recoded(path, folder, number):
             yield target
 
 
+def damaged(path, folder, number):
+    """A copy with a few bytes changed, removed or added, often in the header. The same for the same number."""
+    dice, data = random.Random(f"{path.name} {number}"), bytearray(path.read_bytes())
+    for _ in range(dice.choice((1, 1, 2, 4))):
+        at = dice.randrange(min(len(data), dice.choice((64, 256, 1 << 30))) or 1)
+        kind, some = dice.randrange(16), dice.randbytes(dice.randrange(1, 9))
+        if kind == 0:
+            del data[at:]
+        elif kind < 3:
+            del data[at : at + len(some)]
+        elif kind < 5:
+            data[at:at] = some
+        elif kind < 10:
+            data[at : at + 1] = some[:1]
+        elif at < len(data):
+            data[at] ^= 1 << some[0] % 8
+    target = folder / f"{number}{path.suffix}"
+    target.write_bytes(data)
+    return target
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
     parser.add_argument("folders", nargs="+", type=pathlib.Path)
     parser.add_argument("--recode", type=int, default=0)
+    parser.add_argument("--damage", type=int, default=0)
     parser.add_argument("--clip-grey16", action="store_true")
     arguments = parser.parse_args()
     ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -125,8 +149,10 @@ def main():
         row[2] = max(row[2], largest)
 
     files = [f for folder in arguments.folders for f in sorted(folder.rglob("*")) if f.is_file()]
-    for file in files:
-        compare(file)
+    with tempfile.TemporaryDirectory() as folder:
+        for file in files:
+            for target in [damaged(file, pathlib.Path(folder), n) for n in range(arguments.damage)] or [file]:
+                compare(target)
     if arguments.recode:
         readable = [f for f in files if pillow(f)[1] is not None]
         step = max(1, len(readable) // arguments.recode)

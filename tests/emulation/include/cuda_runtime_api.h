@@ -33,12 +33,14 @@ using cudaGraphExec_t = struct CUgraphExec_st*;
 
 struct CUstream_st {};
 using cudaStream_t = CUstream_st*;
+struct CUevent_st {};
+using cudaEvent_t = CUevent_st*;
 struct cudaDeviceProp {
   char name[256];
   int major, minor;
   std::size_t totalGlobalMem;
 };
-inline constexpr unsigned cudaStreamNonBlocking = 1;
+inline constexpr unsigned cudaStreamNonBlocking = 1, cudaHostAllocDefault = 0, cudaEventDisableTiming = 2;
 inline constexpr unsigned long long cudaEnableDefault = 0;
 
 cudaError_t cudaGetDeviceCount(int* count);
@@ -49,6 +51,10 @@ const char* cudaGetErrorString(cudaError_t code);
 const char* cudaGetErrorName(cudaError_t code);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaHostAlloc(void** p, std::size_t bytes, unsigned flags);
 cudaError_t cudaMalloc(void** p, std::size_t bytes);
 cudaError_t cudaFree(void* p);
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total);

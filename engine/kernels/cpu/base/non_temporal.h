@@ -12,7 +12,7 @@
 
 namespace reprise::kernels::cpu {
 
-inline constexpr std::int64_t non_temporal_bytes = std::int64_t{16} << 20;  // the smallest one
+inline constexpr std::int64_t non_temporal_bytes = std::int64_t{16} << 20;  // smallest such output
 
 // Returns whether an output of `bytes` bytes at `out` is written with non-temporal
 // stores. `out` and every row, of `row_bytes` bytes, must begin at a cache line.

@@ -72,7 +72,7 @@ std::int64_t block_outputs(std::int64_t o);
 // Returns the address of weight[a, b, c, 0]; sets *o_stride, the floats from one o to the next.
 using WeightAt =
     std::function<const float*(std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t* o_stride)>;
-// Returns the packed form of `weight`, rounded if T is bf16, and 0 after the last
+// Returns the packed form of `weight`, rounded if T is bf16, with zeros after the last
 // output. With `sealed` it is computed once, kept under `key`, and valid as long as
 // `sealed`. Otherwise it is computed now, in this thread's Scratch::weights.
 template <class T>

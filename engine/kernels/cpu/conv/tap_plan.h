@@ -37,8 +37,8 @@ struct TapPlan {
   std::int64_t image_units, row_units, block_units, blocks;
   // A unit's copy of the input. It leaves out pixels that a single strided tap never reads. In
   // the form `blocks` its images lie side by side, and neighbouring rows share their padding.
-  std::int64_t step_w, step_h;               // the input's pixels from pixel to pixel of the copy
-  std::int64_t stride_w, stride_h;           // the copy's pixels from output to output
+  std::int64_t step_w, step_h;               // input pixels from one pixel of the copy to the next
+  std::int64_t stride_w, stride_h;           // pixels of the copy from one output to the next
   std::int64_t copy_w, copy_h, pixel_words;  // size of an image's copy; words from pixel to pixel
   std::int64_t row_words, image_words;       // words from row to row, from image to image
   // Where each run of contiguous words begins, relative to an output's first pixel in
@@ -91,8 +91,9 @@ class SameUnit {
 // images. Returns the address after the last word.
 template <class T>
 float* copy_pixels(const TapConv<T>& t, const TapPlan& p, std::int64_t first, std::int64_t pixels, float* to);
-// Copies what a unit reads, images [first, last) from output row `row` on, into this thread's
-// Scratch::pixels, with zeros around the images. `slack` words of 0 follow the copy.
+// Copies the input of a unit (images [first, last), from output row `row` on) into this thread's
+// Scratch::pixels, with zeros around the images, and returns its address. `slack` words of 0
+// follow the copy.
 template <class T>
 float* copy_images(const TapConv<T>& t, const TapPlan& p, std::int64_t first, std::int64_t last,
                    std::int64_t row, std::int64_t slack);

@@ -35,7 +35,7 @@ struct BlockCall {
 };
 
 struct BlockLeaf {
-  // Prepare a thread for calls with `pairs` pairs in a block; end these calls.
+  // A thread calls `begin` before calls with `pairs` pairs in a block, and `end` after the last.
   void (*begin)(std::int64_t pairs);
   void (*end)();
   void (*run16)(const BlockCall& call);  // four tiles of pixels by 16 outputs

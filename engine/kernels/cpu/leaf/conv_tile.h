@@ -14,11 +14,11 @@ inline constexpr int max_segments = 6;
 //
 // Each output is one chain of multiply-adds, input * weight, in the order of the runs and of memory
 // within a run. So the tile's form never changes a bit. Of a pair the odd channel comes first, as
-// in vdpbf16ps; products of bf16 are exact in f32. Callers keep this order if they pass floats.
+// in vdpbf16ps; products of bf16 are exact in f32. Callers that widen bf16 swap each pair.
 struct TileCall {
   const float* in[max_segments];  // words: each segment's first pixel, at the taps' origin
   void* out[max_segments];        // each segment's first output, float or BFloat16
-  int valid[max_segments];        // each segment's pixels that are stored; others may be anything
+  int valid[max_segments];        // how many pixels of each segment are stored
   std::int64_t in_stride;         // words from pixel to pixel
   std::int64_t out_stride;        // elements from pixel to pixel
   const std::int64_t* runs;       // where each run of inputs begins, relative to the pixel

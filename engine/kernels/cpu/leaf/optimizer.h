@@ -1,4 +1,5 @@
-// Optimizer steps over n parameters, in place; the formulas are in ../../ref/optimizer.cpp.
+// Optimizer steps over n parameters, in place. ../../ref/optimizer.cpp has the formulas, and shows
+// how these numbers follow from the options.
 #pragma once
 
 #include <cstdint>

@@ -19,11 +19,13 @@ struct WinogradAxis {
   int step;                      // the input's pixels from tile to tile
 };
 inline constexpr WinogradAxis winograd_unit{6, 6, 4, 4};
-// Stride 2 is two convolutions along an axis. Every second pixel meets only the middle tap; four of
-// them are elements as they are. The others meet the outer taps, which is F(4, 2) without the point
-// 0: five elements, which come first. In the gradient, outputs are of these two kinds.
+// At stride 2 a convolution along an axis is the sum of two. The patch's even pixels meet only the
+// outer taps: a convolution with two taps, in the form F(4, 2) without the point 0, which has the
+// elements 0 to 4. The odd pixels meet only the middle tap; they are the elements 5 to 8 as they
+// are. In the gradient the outer taps give the odd outputs, the middle tap the even ones.
 inline constexpr WinogradAxis winograd_strided{9, 9, 4, 8}, winograd_strided_grad{5, 9, 8, 4};
-// Elements of the transformed filter along an axis. Stride 2's pixels as they are share the last.
+// Elements of the transformed filter along an axis. At stride 2 the last is the middle tap, which
+// elements 5 to 8 share.
 inline constexpr int winograd_panels = 6;
 
 // The input's transform, v = B^T d B, where d is the patch.
@@ -35,7 +37,7 @@ struct WinogradInput {
   std::int64_t element_stride;
 };
 
-// The output's transform, A^T m A: rows x columns of it are stored in y or, if `adds`, added to y.
+// The output's transform, A^T m A. Its first rows x columns values go to y, or are added if `adds`.
 template <class T>
 struct WinogradOutput {
   const float* m;  // element e begins at m + e * element_stride

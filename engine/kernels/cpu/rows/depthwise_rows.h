@@ -18,8 +18,9 @@ class DepthwiseRows {
   static DepthwiseRows forward(const Conv2dArgs& a, const Shape& x, const Shape& w, const Shape& y);
   static DepthwiseRows backward(const Conv2dArgs& a, const Shape& dx, const Shape& w, const Shape& dy);
 
-  // Returns the form for a padded pitch, which is the shapes' last dimension. Only the first
-  // `channels` values of a pixel are computed. In the output pixels are `out_pixel` elements apart.
+  // Returns this form for a padded pitch: the last dimension of the shapes that forward or backward
+  // got. Computes only the first `channels` values of a pixel; output pixels are `out_pixel`
+  // elements apart.
   DepthwiseRows within(std::int64_t channels, std::int64_t out_pixel) &&;
 
   // Computes output row i into `out`. `in` holds input rows from row `first` on, among them
@@ -27,7 +28,8 @@ class DepthwiseRows {
   // writes afterwards; it is prefetched, because the arithmetic here leaves memory idle.
   template <class T>
   void gather(const T* in, std::int64_t first, const float* w, std::int64_t i, T* out, const T* next) const;
-  // Adds to `taps` the gradient from output row i, whose gradient is `grad`. Only forward().
+  // Adds to `taps` the filter's gradient from output row i; `grad` is that row's gradient. Only for
+  // the form that forward() returns.
   template <class T>
   void correlate(const T* in, std::int64_t first, const T* grad, std::int64_t i, float* taps) const;
 

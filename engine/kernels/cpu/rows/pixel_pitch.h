@@ -54,7 +54,7 @@ class PitchedRows {
     end_ = std::min(end + reach, ((end - 1) / height + 1) * height);
   }
 
-  // Returns how many elements the copies need. copy_to() gives the memory, which the caller keeps.
+  // Returns how many elements the copies need. copy_to() sets their memory, which the caller owns.
   std::size_t room() const { return static_cast<std::size_t>((end_ - first_) * width_ * pitch_.pixel); }
   void copy_to(T* strip) { strip_ = strip; }
 
