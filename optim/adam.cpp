@@ -1,5 +1,4 @@
 #include "engine/base/check.h"
-#include "engine/ops/optimizer_steps.h"
 #include "optim/optimizer.h"
 
 namespace reprise::optim {
@@ -12,15 +11,21 @@ Adam::Adam(std::vector<Tensor> parameters, const AdamOptions& o, bool decoupled)
                 "Adam: eps and weight decay must not be negative, got {} and {}", o.eps, o.weight_decay);
 }
 
-void Adam::update(Slot& slot, const Tensor& gradient) {
-  ops::adam_step(slot.parameter, gradient, slot.buffers[0], slot.buffers[1],
-                 {.lr = lr(),
-                  .beta1 = options_.beta1,
-                  .beta2 = options_.beta2,
-                  .eps = options_.eps,
-                  .weight_decay = options_.weight_decay,
-                  .decoupled = decoupled_,
-                  .step = slot.steps});
+AdamArgs Adam::args() const {
+  return {.beta1 = options_.beta1,
+          .beta2 = options_.beta2,
+          .eps = options_.eps,
+          .weight_decay = options_.weight_decay,
+          .decoupled = decoupled_,
+          .penalty = penalty()};
+}
+
+Tensor Adam::rates(std::int64_t step) const {
+  return ops::adam_rates(lr(), step, args());
+}
+
+void Adam::update(std::vector<ops::Update>& updates, const Tensor& rates) {
+  ops::adam_step(updates, rates, args());
 }
 
 }  // namespace reprise::optim

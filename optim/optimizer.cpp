@@ -1,11 +1,11 @@
 #include "optim/optimizer.h"
 
 #include <algorithm>
-
 #include <cmath>
 
 #include "engine/autograd/autograd.h"
 #include "engine/base/check.h"
+#include "engine/ops/reduce.h"
 
 namespace reprise::optim {
 
@@ -15,25 +15,78 @@ Optimizer::Optimizer(std::vector<Tensor> parameters, double lr, std::vector<std:
   for (Tensor& p : parameters) {
     REPRISE_CHECK(requires_grad(p), "optimizer: parameter {} requires no gradient\n  param   {}",
                   slots_.size(), describe(p));
-    Slot slot{.parameter = p, .buffers = {}};
+    Slot slot{.state = {p, {}, {}}};
     for (std::size_t b = 0; b < buffer_names_.size(); ++b)
-      slot.buffers.push_back(zeros(p.shape(), p.dtype(), p.device()));
+      slot.state.buffers.push_back(zeros(p.shape(), p.dtype(), p.device()));
     slots_.push_back(std::move(slot));
   }
 }
 Optimizer::~Optimizer() = default;
 
+// Parameters that were updated equally often take the same rates, and are updated together.
 void Optimizer::step() {
+  if (!norm_sum_.defined()) norms();
+  norm_sum_ = Tensor();
+  std::map<std::int64_t, std::vector<ops::Update>> by_steps;
   for (Slot& slot : slots_) {
-    const Tensor gradient = grad(slot.parameter);
+    const Tensor gradient = grad(slot.state.parameter);
     if (!gradient.defined()) continue;
     ++slot.steps;
-    update(slot, gradient);
+    ops::Update& update = by_steps[slot.steps].emplace_back(slot.state);
+    update.gradient = gradient;
+  }
+  for (auto& [steps, updates] : by_steps) update(updates, rates(steps).to(updates[0].parameter.device()));
+}
+
+void Optimizer::begin_step() {
+  REPRISE_CHECK(!slots_.empty(), "optimizer: there are no parameters");
+  for (Slot& slot : slots_)
+    REPRISE_CHECK(++slot.steps == slots_[0].steps, "optimizer: parameters were updated {} and {} times",
+                  slots_[0].steps, slot.steps);
+  const Tensor next = rates(slots_[0].steps);
+  if (!rates_.defined()) rates_ = empty(next.shape(), next.dtype(), slots_[0].state.parameter.device());
+  copy_into(rates_, next);
+}
+
+void Optimizer::finish_step() {
+  if (!norm_sum_.defined()) norms();
+  norm_sum_ = Tensor();
+  std::vector<ops::Update> updates;
+  for (const Slot& slot : slots_) {
+    updates.push_back(slot.state);
+    updates.back().gradient = grad(slot.state.parameter);
+    REPRISE_CHECK(updates.back().gradient.defined(), "optimizer: parameter {} has no gradient\n  param   {}",
+                  updates.size() - 1, describe(slot.state.parameter));
+  }
+  update(updates, rates_);
+}
+
+void Optimizer::penalise(const std::vector<Tensor>& parameters, NormKind kind, double lambda) {
+  penalty_ = {lambda, kind};
+  for (const Tensor& p : parameters) {
+    const auto slot = std::find_if(slots_.begin(), slots_.end(), [&](const Slot& s) {
+      return s.state.parameter.view().ptr == p.view().ptr;
+    });
+    REPRISE_CHECK(slot != slots_.end(),
+                  "optimizer: a penalised tensor is not one of its parameters\n  tensor  {}", describe(p));
+    slot->penalised = true;
   }
 }
 
+Tensor Optimizer::norms() {
+  std::vector<Tensor> tensors;
+  for (const Slot& slot : slots_)
+    if (slot.penalised) tensors.push_back(slot.state.parameter);
+  if (tensors.empty()) return {};
+  ops::Norms norms = ops::norms_of(tensors, penalty_.kind);
+  std::size_t next = 0;
+  for (Slot& slot : slots_)
+    if (slot.penalised) slot.state.norms = norms.each[next++];
+  return norm_sum_ = norms.sum;
+}
+
 void Optimizer::zero_grad() {
-  for (const Slot& slot : slots_) clear_grad(slot.parameter);
+  for (const Slot& slot : slots_) clear_grad(slot.state.parameter);
 }
 
 void Optimizer::set_lr(double lr) {
@@ -53,7 +106,7 @@ std::map<std::string, Tensor> Optimizer::state() const {
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     steps.push_back(slots_[i].steps);
     for (std::size_t b = 0; b < buffer_names_.size(); ++b)
-      state[fmt::format("{}.{}", i, buffer_names_[b])] = slots_[i].buffers[b].clone();
+      state[fmt::format("{}.{}", i, buffer_names_[b])] = slots_[i].state.buffers[b].clone();
   }
   state["steps"] = tensor({static_cast<std::int64_t>(steps.size())}, std::span<const std::int64_t>(steps));
   return state;
@@ -75,7 +128,7 @@ void Optimizer::load_state(const std::map<std::string, Tensor>& state) {
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     slots_[i].steps = steps[i];
     for (std::size_t b = 0; b < buffer_names_.size(); ++b) {
-      Tensor& buffer = slots_[i].buffers[b];
+      Tensor& buffer = slots_[i].state.buffers[b];
       copy_into(buffer, state.at(fmt::format("{}.{}", i, buffer_names_[b])).to(buffer.device()));
     }
   }

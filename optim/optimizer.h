@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "engine/core/tensor.h"
-#include "engine/kernels/args.h"
+#include "engine/ops/optimizer_steps.h"
 
 namespace reprise::optim {
 
@@ -25,8 +25,20 @@ class REPRISE_API Optimizer {
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  void step();       // makes one update with the current learning rate
+  void step();  // makes one update with the current learning rate
+  // step() in two halves, for a caller that captures the second. begin_step() counts the step and
+  // writes what changes from step to step to the device. finish_step() only runs kernels. Both throw
+  // Error unless all parameters take part in every step.
+  void begin_step();
+  void finish_step();
   void zero_grad();  // makes the gradients undefined
+  // Adds lambda * norm(t) of each of these parameters to what step() minimises, without a term in the
+  // loss: step() adds the norms' gradients. Throws Error if one is not a parameter of this optimizer.
+  void penalise(const std::vector<Tensor>& parameters, NormKind kind, double lambda);
+  // Returns the sum of their norms, on their device, and keeps the norms for the next step(), which
+  // computes them itself if nobody called this since the last one. Undefined if none is penalised.
+  Tensor norms();
+
   double lr() const { return lr_; }
   void set_lr(double lr);  // throws Error unless lr is finite and not negative
 
@@ -41,16 +53,22 @@ class REPRISE_API Optimizer {
   void load_state(const std::map<std::string, Tensor>& state);
 
  protected:
-  struct Slot {
-    Tensor parameter;
-    std::vector<Tensor> buffers;  // in the order of buffer_names
-    std::int64_t steps = 0;       // updates made, including the current one
-  };
-  // Updates one parameter and its buffers from its gradient.
-  virtual void update(Slot& slot, const Tensor& gradient) = 0;
+  // Returns what the update number `step`, from 1, takes as `rates` (ops/optimizer_steps.h).
+  virtual Tensor rates(std::int64_t step) const = 0;
+  // Updates parameters and their buffers from their gradients.
+  virtual void update(std::vector<ops::Update>& updates, const Tensor& rates) = 0;
+  const PenaltyArgs& penalty() const { return penalty_; }
 
  private:
+  struct Slot {
+    ops::Update state;       // its gradient is undefined except during step()
+    std::int64_t steps = 0;  // updates made
+    bool penalised = false;
+  };
   std::vector<Slot> slots_;
+  PenaltyArgs penalty_;
+  Tensor norm_sum_;  // undefined once a step has used the norms
+  Tensor rates_;     // of begin_step()
   std::vector<std::string> buffer_names_;
   double lr_;
 };
@@ -66,7 +84,8 @@ class REPRISE_API Sgd : public Optimizer {
   explicit Sgd(std::vector<Tensor> parameters, const SgdOptions& options = {});
 
  private:
-  void update(Slot& slot, const Tensor& gradient) override;
+  Tensor rates(std::int64_t step) const override;
+  void update(std::vector<ops::Update>& updates, const Tensor& rates) override;
   SgdOptions options_;
 };
 
@@ -85,7 +104,9 @@ class REPRISE_API Adam : public Optimizer {
   Adam(std::vector<Tensor> parameters, const AdamOptions& options, bool decoupled);
 
  private:
-  void update(Slot& slot, const Tensor& gradient) override;
+  Tensor rates(std::int64_t step) const override;
+  void update(std::vector<ops::Update>& updates, const Tensor& rates) override;
+  AdamArgs args() const;
   AdamOptions options_;
   bool decoupled_;
 };

@@ -1,5 +1,4 @@
 #include "engine/base/check.h"
-#include "engine/ops/optimizer_steps.h"
 #include "optim/optimizer.h"
 
 namespace reprise::optim {
@@ -15,15 +14,17 @@ Sgd::Sgd(std::vector<Tensor> parameters, const SgdOptions& o)
                 "SGD: Nesterov needs momentum > 0 and dampening 0, got {} and {}", o.momentum, o.dampening);
 }
 
-void Sgd::update(Slot& slot, const Tensor& gradient) {
-  Tensor none;
-  ops::sgd_step(slot.parameter, gradient, options_.momentum != 0 ? slot.buffers[0] : none,
-                {.lr = lr(),
-                 .momentum = options_.momentum,
+Tensor Sgd::rates(std::int64_t step) const {
+  return ops::sgd_rates(lr(), step == 1);
+}
+
+void Sgd::update(std::vector<ops::Update>& updates, const Tensor& rates) {
+  ops::sgd_step(updates, rates,
+                {.momentum = options_.momentum,
                  .dampening = options_.dampening,
                  .weight_decay = options_.weight_decay,
                  .nesterov = options_.nesterov,
-                 .first = slot.steps == 1});
+                 .penalty = penalty()});
 }
 
 }  // namespace reprise::optim

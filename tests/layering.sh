@@ -34,7 +34,7 @@ forbid engine/kernels/ref "engine/kernels/(cpu|cuda)/" "the reference knows no o
 core=$([ -d engine/base ] && echo 1650 || echo none)
 git ls-files '*.h' '*.cpp' '*.cu' '*.def' ':!tests/' | xargs wc -l | awk -v budgets="
   $core sum     ^engine/(core|autograd)/        -                                 core + autograd
-  17400 sum     ^engine/                        ^engine/cases/                    engine without cases
+  17900 sum     ^engine/                        ^engine/cases/                    engine without cases
   6900  sum     ^engine/kernels/cpu/            -                                 kernels/cpu
   1600  sum     ^engine/cases/                  -                                 cases
   8000  sum     ^data/                          -                                 data

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "engine/autograd/autograd.h"
@@ -15,10 +16,10 @@
 #include "engine/core/storage.h"
 #include "engine/kernels/cpu/base/isa.h"
 #include "engine/kernels/cpu/base/machine.h"
+#include "engine/kernels/profile.h"
 #include "engine/ops/ops.h"
 #include "layers/layers.h"
 #include "optim/optimizer.h"
-#include "optim/penalties.h"
 
 using namespace reprise;
 
@@ -119,19 +120,37 @@ int main(int argc, char** argv) {
 
   network->train(o.mode == "train");
   optim::Adam adam(network->trained_parameters());
-  const auto regularised = layers::regularised(*network).trained;
+  adam.penalise(layers::regularised(*network).trained, NormKind::l2, 1e-5);
+  const Tensor one = ones({}, DType::f32, device);
+  const auto compute = [&] {
+    const Tensor loss = ops::cross_entropy((*network)(x), labels);
+    adam.norms();
+    backward(loss, one);
+    adam.finish_step();
+  };
+  // On a GPU a training step is replayed from a graph, as in `clr train`.
+  const bool captures = !device.is_host() && gpu::captures_steps() && !kernels_watched();
+  std::unique_ptr<gpu::Graph> graph;
   const auto step = [&] {
     if (o.mode == "infer") {
       const NoGrad no_grad;
       (*network)(x);
       return;
     }
-    const Tensor loss =
-        ops::cross_entropy((*network)(x), labels) + 1e-5 * optim::penalty(regularised, NormKind::l2);
     adam.zero_grad();
-    backward(loss);
-    adam.step();
+    adam.begin_step();
+    if (graph) return graph->replay();
+    compute();
   };
+  if (o.mode == "train" && captures) {
+    const gpu::StepMemory memory;
+    step();
+    adam.zero_grad();
+    auto captured = std::make_unique<gpu::Graph>(device.index);
+    compute();
+    captured->finish();
+    graph = std::move(captured);
+  }
 
   std::vector<double> seconds;
   for (int i = 0; i < o.warmup; ++i) step();

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdlib>
 #include <map>
+#include <utility>
 
 #include "engine/base/check.h"
 #include "engine/base/env.h"
@@ -21,6 +22,8 @@ constexpr std::size_t smallest_piece = std::size_t{64} << 10;
 std::size_t round_up(std::size_t n, std::size_t to) {
   return (n + to - 1) / to * to;
 }
+
+thread_local bool step_memory = false;
 
 class HostPool : public BlockPool {
   std::byte* fresh(std::size_t bytes) override {
@@ -40,11 +43,16 @@ class HostPool : public BlockPool {
 
 class GpuPool : public BlockPool {
  public:
-  explicit GpuPool(int index) : index_(index) { gpu::require(index); }
+  GpuPool(int index, bool of_steps) : index_(index), of_steps_(of_steps) { gpu::require(index); }
 
  private:
   bool exact() override { return exact_gpu_blocks(); }
-  std::byte* fresh(std::size_t bytes) override { return gpu::allocate(index_, bytes); }
+  std::byte* fresh(std::size_t bytes) override {
+    std::byte* p = gpu::allocate(index_, bytes);
+    if (p != nullptr || !of_steps_) return p;
+    gpu_pool(index_, false).release();  // what the other pool does not use
+    return gpu::allocate(index_, bytes);
+  }
   void drop(std::byte* p) noexcept override { gpu::release(index_, p); }
   std::string shortage(std::size_t bytes, const MemoryStats& stats) override {
     const gpu::Room room = gpu::room(index_);
@@ -53,7 +61,9 @@ class GpuPool : public BlockPool {
         "a smaller --batch or --size needs less",
         index_, bytes >> 20, stats.in_use >> 20, room.free >> 20, room.total >> 20);
   }
+  bool keeps() const override { return of_steps_ && live_graphs > 0; }
   int index_;
+  bool of_steps_;
 };
 
 }  // namespace
@@ -164,6 +174,7 @@ void BlockPool::absorb(Pieces::iterator piece, Pieces::iterator next) {
 
 // Gives small blocks and completely free segments back to the system.
 void BlockPool::drop_all() {
+  if (keeps()) return;
   for (auto& [bytes, list] : small_) {
     for (std::byte* p : list) {
       drop(p);
@@ -207,13 +218,25 @@ BlockPool& host_pool() {
   return *host;
 }
 
-BlockPool& gpu_pool(int index) {
+BlockPool& gpu_pool(int index, bool of_steps) {
   static std::mutex mutex;
-  static auto* pools = new std::map<int, GpuPool*>;
+  static auto* pools = new std::map<std::pair<int, bool>, GpuPool*>;
   const std::lock_guard lock(mutex);
-  GpuPool*& pool = (*pools)[index];
-  if (pool == nullptr) pool = new GpuPool(index);
+  GpuPool*& pool = (*pools)[{index, of_steps}];
+  if (pool == nullptr) pool = new GpuPool(index, of_steps);
   return *pool;
+}
+BlockPool& gpu_pool(int index) {
+  return gpu_pool(index, step_memory);
+}
+
+bool gpu::captures_steps() {
+  static const bool on = env_flag("REPRISE_GRAPH") && !exact_gpu_blocks();
+  return on;
+}
+gpu::StepMemory::StepMemory() : before_(std::exchange(step_memory, true)) {}
+gpu::StepMemory::~StepMemory() {
+  step_memory = before_;
 }
 
 }  // namespace reprise

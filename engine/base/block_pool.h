@@ -1,6 +1,7 @@
 // Pools of memory: freed blocks are kept for later tensors. Private to the engine.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <map>
 #include <mutex>
@@ -30,6 +31,8 @@ class BlockPool {
   void reset_peak();
 
  protected:
+  // Returns whether free memory may not go back to the system now.
+  virtual bool keeps() const { return false; }
   // Whether every block is a fresh allocation, dropped when it is given back.
   virtual bool exact() { return false; }
   // fresh() returns memory from the system, or null; drop() gives it back. shortage() returns the
@@ -67,6 +70,8 @@ bool exact_gpu_blocks();
 
 // The pools are never destroyed, as static tensors may be destroyed after any other object.
 BlockPool& host_pool();
-BlockPool& gpu_pool(int index);
+inline std::atomic<int> live_graphs{0};         // while there are any, pools of steps keep their memory
+BlockPool& gpu_pool(int index, bool of_steps);  // of_steps: the pool of gpu::StepMemory
+BlockPool& gpu_pool(int index);                 // that pool while this thread has a StepMemory
 
 }  // namespace reprise

@@ -39,6 +39,10 @@ constexpr EnvVariable table[] = {
      "1: convolutions by cuDNN, linear layers by cuBLASLt; 0: our own plain kernels, slow", "1"},
     {"REPRISE_CUDA_EXACT",
      "1: each tensor on cuda is one allocation of exactly its bytes, for compute-sanitizer (slow)", "0"},
+    {"REPRISE_GRAPH",
+     "1: on cuda a training step is captured once as a graph and replayed; 0: it runs kernel by kernel (the "
+     "same bits)",
+     "1"},
     {"REPRISE_THREADS", "number of threads; 0 follows the affinity mask and the cgroup quota", "0"},
     {"REPRISE_SAVE_SECONDS", "least seconds between two saved states of a training; 0: after every epoch",
      "5"},

@@ -51,6 +51,40 @@ void fill(int index, void* to, std::uint8_t byte, std::size_t bytes);
 std::byte* seal(int index, const void* from, std::size_t bytes);
 void release_sealed(int index, std::byte* p) noexcept;
 
+// While one lives, GPU memory for this thread comes from a second pool, which keeps what it has: a
+// replay writes to the same addresses again, whatever has become of the tensors that were there.
+class REPRISE_API StepMemory {
+ public:
+  StepMemory();
+  ~StepMemory();
+  StepMemory(const StepMemory&) = delete;
+  StepMemory& operator=(const StepMemory&) = delete;
+
+ private:
+  bool before_;
+};
+
+// Kernels, copies on the device and fills that are captured once and then replayed with one call, in
+// the same order on the same addresses. Nothing may be read or uploaded while a capture runs; a
+// StepMemory provides the memory, and the tensors that a replay uses must live.
+class REPRISE_API Graph {
+ public:
+  explicit Graph(int index);  // begins to capture what this thread does on the device
+  ~Graph();
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+  void finish();  // ends the capture; nothing has run so far
+  void replay();
+
+ private:
+  int index_;
+  void* executable_ = nullptr;
+};
+
+// Returns whether training steps are to be captured: REPRISE_GRAPH, unless REPRISE_CUDA_EXACT frees
+// each tensor at once.
+REPRISE_API bool captures_steps();
+
 // TF32 rounds the operands of f32 products to 10 bits for the tensor cores, which changes results.
 // Off unless switched on here or by REPRISE_TF32.
 REPRISE_API void set_tf32(bool on);

@@ -59,6 +59,16 @@ std::byte* seal(int index, const void*, std::size_t) {
   absent(index);
 }
 void release_sealed(int, std::byte*) noexcept {}
+Graph::Graph(int index) : index_(index) {
+  absent(index);
+}
+Graph::~Graph() = default;
+void Graph::finish() {
+  absent(index_);
+}
+void Graph::replay() {
+  absent(index_);
+}
 
 }  // namespace reprise::gpu
 

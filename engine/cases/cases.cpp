@@ -160,6 +160,11 @@ Input& Case::values(const std::string& input, const Tensor& value) {
   return inputs.back();
 }
 
+NormKind norm_kind(const std::string& name) {
+  REPRISE_CHECK(name == "l1" || name == "l2" || name == "l12", "case: {} is not a norm: l1, l2, l12", name);
+  return name == "l1" ? NormKind::l1 : name == "l2" ? NormKind::l2 : NormKind::l12;
+}
+
 Case OpCases::make(const std::string& parameters) const {
   Case c(op + " " + parameters);
   const Params p(parameters);

@@ -12,6 +12,7 @@
 
 #include "engine/base/random.h"
 #include "engine/core/tensor.h"
+#include "engine/kernels/args.h"
 
 namespace reprise::cases {
 
@@ -90,6 +91,9 @@ struct Case {
  private:
   RandomStream stream() const;
 };
+
+// Returns "l1", "l2" or "l12" as a norm. Throws Error for any other word.
+NormKind norm_kind(const std::string& name);
 
 // The case list of an op.
 struct OpCases {

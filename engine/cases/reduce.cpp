@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "engine/base/check.h"
 #include "engine/cases/cases.h"
 
 namespace reprise::cases {
@@ -22,19 +21,19 @@ void reduce(Case& c, const Params& p) {
 }
 
 void call_norm(Case& c, const Params& p) {
-  const std::string name = p.word("kind", "l2");
-  REPRISE_CHECK(name == "l1" || name == "l2" || name == "l12", "case: kind={} is not l1, l2 or l12", name);
-  const NormKind kind = name == "l1" ? NormKind::l1 : name == "l2" ? NormKind::l2 : NormKind::l12;
-  c.calls([kind](const Inputs& in) { return ops::norm(in[0], kind); });
+  c.calls([kind = norm_kind(p.word("kind", "l2"))](const Inputs& in) { return ops::norm(in, kind); });
 }
 
 void norm(Case& c, const Params& p) {
   const double scale = p.number("scale", 1);
-  // No value is near 0, where |x| has a kink.
-  Input& x = c.distinct("x", p.shape("x"));
-  x.change([scale](double v) { return (std::abs(v) < 0.001 ? 0.5 : v) * scale; });
-  // Differences move values by 1e-5, which is useless for far smaller or larger values.
-  if (scale != 1) x.constant();
+  const Shape shape = p.shape("x");
+  for (int k = 0; k < p.integer("tensors", 1); ++k) {
+    // No value is near 0, where |x| has a kink.
+    Input& x = c.distinct("x" + std::to_string(k), shape.with(0, shape[0] + k));
+    x.change([scale](double v) { return (std::abs(v) < 0.001 ? 0.5 : v) * scale; });
+    // Differences move values by 1e-5, which is useless for far smaller or larger values.
+    if (scale != 1) x.constant();
+  }
   call_norm(c, p);
   c.tolerance = 2e-6;
 }
@@ -49,15 +48,17 @@ void norm_of_zeros(Case& c, const Params& p) {
 }  // namespace
 
 std::vector<OpCases> reduce_cases() {
-  return {{"sum", shapes, reduce<ops::sum>},
-          {"mean", shapes, reduce<ops::mean>},
-          {"sum_rows", shapes, reduce<ops::sum_rows>},
-          {"norm",
-           {"x=1 kind=l1", "x=35 kind=l1", "x=5x3x3x35 kind=l1", "x=1 kind=l2", "x=35 kind=l2",
-            "x=5x3x3x35 kind=l2", "x=64x3x3x64 kind=l2", "x=35 kind=l12", "x=7x3 kind=l12",
-            "x=5x3x3x35 kind=l12", "x=3x64 kind=l12 scale=1e-15", "x=3x64 kind=l2 scale=1e15"},
-           norm},
-          {"norm_of_zeros", {"x=3x5 kind=l1", "x=3x5 kind=l2", "x=3x5 kind=l12"}, norm_of_zeros}};
+  return {
+      {"sum", shapes, reduce<ops::sum>},
+      {"mean", shapes, reduce<ops::mean>},
+      {"sum_rows", shapes, reduce<ops::sum_rows>},
+      {"norm",
+       {"x=1 kind=l1", "x=35 kind=l1", "x=5x3x3x35 kind=l1", "x=1 kind=l2", "x=35 kind=l2",
+        "x=5x3x3x35 kind=l2", "x=64x3x3x64 kind=l2", "x=35 kind=l12", "x=7x3 kind=l12", "x=5x3x3x35 kind=l12",
+        "x=5x7 kind=l1 tensors=3", "x=5x7 kind=l2 tensors=3", "x=5x70x70 kind=l2", "x=5x7 kind=l12 tensors=3",
+        "x=1x2 kind=l12 tensors=300", "x=3x64 kind=l12 scale=1e-15", "x=3x64 kind=l2 scale=1e15"},
+       norm},
+      {"norm_of_zeros", {"x=3x5 kind=l1", "x=3x5 kind=l2", "x=3x5 kind=l12"}, norm_of_zeros}};
 }
 
 }  // namespace reprise::cases

@@ -68,8 +68,7 @@ BlockPool& pool_of(Device device) {
   return device.is_host() ? host_pool() : gpu_pool(device.index);
 }
 
-std::byte* take_block(std::size_t bytes, Device device) {
-  BlockPool& pool = pool_of(device);
+std::byte* take_block(std::size_t bytes, Device device, BlockPool& pool) {
   // Guard zones would hide from compute-sanitizer what exact blocks show it.
   if (!debug_memory || (!device.is_host() && exact_gpu_blocks())) return pool.take(block_size(bytes, device));
   const std::size_t tail = round_up(bytes, alignment) - bytes + guard;
@@ -82,7 +81,7 @@ std::byte* take_block(std::size_t bytes, Device device) {
   return p + guard;
 }
 
-void give_block(std::byte* p, std::size_t bytes, Device device) noexcept {
+void give_block(std::byte* p, std::size_t bytes, Device device, BlockPool& pool) noexcept {
   {
     const std::lock_guard lock(guarded_mutex);
     if (guarded().erase(p) != 0) {
@@ -93,11 +92,11 @@ void give_block(std::byte* p, std::size_t bytes, Device device) noexcept {
       } catch (...) {  // a device that no longer answers: counted as damage
       }
       if (!intact) ++violations;
-      pool_of(device).give(p - guard, block_size(bytes + 2 * guard + alignment, device));
+      pool.give(p - guard, block_size(bytes + 2 * guard + alignment, device));
       return;
     }
   }
-  pool_of(device).give(p, block_size(bytes, device));
+  pool.give(p, block_size(bytes, device));
 }
 
 std::size_t page_round(std::size_t bytes) {
@@ -148,7 +147,8 @@ std::string digest_of(const std::byte* p, std::size_t bytes, Device device) {
 std::shared_ptr<Storage> Storage::allocate(std::size_t bytes, Device device) {
   std::shared_ptr<Storage> s(new Storage);
   s->device_ = device;
-  s->data_ = take_block(bytes, device);
+  s->pool_ = &pool_of(device);
+  s->data_ = take_block(bytes, device, *s->pool_);
   s->bytes_ = bytes;
   return s;
 }
@@ -188,7 +188,7 @@ std::shared_ptr<Storage> Storage::sealed_copy(std::span<const std::byte> bytes, 
 Storage::~Storage() {
   if (data_ == nullptr) return;
   if (!sealed_) {
-    give_block(data_, bytes_, device_);
+    give_block(data_, bytes_, device_, *pool_);
   } else if (device_.is_host()) {
     munmap(data_, page_round(bytes_));
   } else {
@@ -229,13 +229,21 @@ std::size_t Storage::derived_bytes() const {
 }
 
 MemoryStats memory_stats(Device device) {
-  return pool_of(device).stats();
+  if (device.is_host()) return host_pool().stats();
+  MemoryStats sum = gpu_pool(device.index, false).stats();
+  const MemoryStats steps = gpu_pool(device.index, true).stats();
+  sum.in_use += steps.in_use, sum.peak += steps.peak, sum.cached += steps.cached;
+  return sum;
 }
 void reset_peak_memory(Device device) {
-  pool_of(device).reset_peak();
+  if (device.is_host()) return host_pool().reset_peak();
+  gpu_pool(device.index, false).reset_peak();
+  gpu_pool(device.index, true).reset_peak();
 }
 void release_cached_memory(Device device) {
-  pool_of(device).release();
+  if (device.is_host()) return host_pool().release();
+  gpu_pool(device.index, false).release();
+  gpu_pool(device.index, true).release();
 }
 void set_memory_debug(bool on) {
   debug_memory = on;

@@ -17,6 +17,8 @@
 
 namespace reprise {
 
+class BlockPool;
+
 class REPRISE_API Storage {
  public:
   // Returns uninitialised memory, aligned to 64 bytes. The destructor gives it back to the pool.
@@ -55,6 +57,7 @@ class REPRISE_API Storage {
 
   std::byte* data_ = nullptr;
   std::size_t bytes_ = 0;
+  BlockPool* pool_ = nullptr;  // where the memory came from; null if sealed
   Device device_;
   bool sealed_ = false;
   std::atomic<std::uint64_t> version_{0};
@@ -63,7 +66,8 @@ class REPRISE_API Storage {
   mutable std::map<std::string, std::shared_ptr<Storage>> derived_;
 };
 
-// The pool of a device keeps freed blocks for later tensors; ref and cpu share one pool.
+// The pool of a device keeps freed blocks for later tensors; ref and cpu share one pool. A GPU's
+// numbers are those of both of its pools together.
 REPRISE_API MemoryStats memory_stats(Device device = cpu_device);
 REPRISE_API void reset_peak_memory(Device device = cpu_device);      // peak = in use
 REPRISE_API void release_cached_memory(Device device = cpu_device);  // to the system

@@ -1,6 +1,8 @@
 // Views: the operands of a kernel. A view is a pointer with shape and dtype, and owns nothing.
 #pragma once
 
+#include <span>
+
 #include "engine/base/export.h"
 #include "engine/core/dtype.h"
 #include "engine/core/shape.h"
@@ -43,5 +45,9 @@ struct MutView {
   std::int64_t dim(int i) const { return shape[i]; }
   std::int64_t numel() const { return shape.numel(); }
 };
+
+// Lists of operands, for kernels that take many tensors in one call.
+using Views = std::span<const View>;
+using MutViews = std::span<const MutView>;
 
 }  // namespace reprise

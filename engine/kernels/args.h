@@ -102,16 +102,23 @@ struct NormalizeArgs {
   std::array<float, 4> std{0.229f, 0.224f, 0.225f, 1};
 };
 
+// A term of the loss, lambda * norm(param), whose gradient an optimizer step adds to the others.
+struct PenaltyArgs {
+  double lambda = 0;
+  NormKind kind = NormKind::l2;
+};
+
+// The learning rate and what else changes from step to step is an operand of the kernel.
 struct SgdArgs {
-  double lr = 1e-2, momentum = 0, dampening = 0, weight_decay = 0;
+  double momentum = 0, dampening = 0, weight_decay = 0;
   bool nesterov = false;
-  bool first = false;  // whether this is the first step: the momentum buffer is written, not read
+  PenaltyArgs penalty = {};
 };
 
 struct AdamArgs {
-  double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
   bool decoupled = false;  // AdamW: the decay acts on the weight, not on the gradient
-  std::int64_t step = 1;   // the number of this update, from 1
+  PenaltyArgs penalty = {};
 };
 
 }  // namespace reprise

@@ -15,6 +15,9 @@
 
 namespace reprise {
 
+// Returns whether the environment or a probe asks to see every kernel, with its time or operands.
+REPRISE_API bool kernels_watched();
+
 // One kernel that has run.
 struct TimedKernel {
   std::string name;

@@ -110,13 +110,14 @@ void Watch::before() {
       if (!v || !is_floating(v.dtype)) {
         // Integer operands are not copied: ref computes an integer output into the same memory,
         // or into the copy on the host if the output is a GPU's.
-        copies_.push_back({const_cast<void*>(v.ptr), v.shape, v.dtype});
+        copies_.outputs.push_back({const_cast<void*>(v.ptr), v.shape, v.dtype});
         continue;
       }
       memory_[k].resize(static_cast<std::size_t>(v.numel()));
       for (std::int64_t i = 0; i < v.numel(); ++i) memory_[k][static_cast<std::size_t>(i)] = v.value(i);
-      copies_.push_back({memory_[k].data(), v.shape, DType::f64});
+      copies_.outputs.push_back({memory_[k].data(), v.shape, DType::f64});
     }
+    copies_.inputs.assign(copies_.outputs.begin(), copies_.outputs.end());
   }
   if (!device_.is_host()) gpu::synchronize(device_.index);
   start_ = seconds_now();
@@ -158,13 +159,14 @@ void Watch::compare() {
 void Watch::show() {
   std::vector<Operand> operands = operands_;
   for (Operand& o : operands) o.view = on_host(o.view);
-  std::vector<View> reference;
-  if (repeats_)
-    for (const MutView& v : copies_) reference.push_back({v.ptr, v.shape, v.dtype});
-  probe_->after({name_, device_, dtype_, operands, reference});
+  probe_->after({name_, device_, dtype_, operands, copies_.inputs});
 }
 
 }  // namespace detail
+
+bool kernels_watched() {
+  return detail::watching();
+}
 
 double kernel_allowance(DType dtype) {
   return dtype == DType::f64 ? 1e-12 : dtype == DType::bf16 ? 1e-2 : 1e-4;

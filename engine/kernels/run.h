@@ -34,6 +34,13 @@ bool shapes_only();
 // Returns whether REPRISE_DEBUG, _TRACE, _VALIDATE or a probe asks for more than the plain call.
 bool watching();
 
+// Copies of a call's operands: in f64 if the operand is floating, else the operand itself. Both lists
+// have all of them; kernels take a list of inputs from one, and a list of outputs from the other.
+struct Copies {
+  std::vector<MutView> outputs;
+  std::vector<View> inputs;
+};
+
 // Watches one call: times it for the profile and shows it to the probe. With REPRISE_VALIDATE
 // compares the outputs with those of ref in double, and throws Error if they differ.
 class Watch {
@@ -64,7 +71,7 @@ class Watch {
   DType dtype_;
   std::vector<Operand> operands_;
   std::vector<std::vector<double>> memory_;
-  std::vector<MutView> copies_;  // in f64 if the operand is floating, else the operand itself
+  Copies copies_;
   std::vector<std::vector<std::byte>> mirrors_;
   double start_ = 0, seconds_ = 0;
   KernelProbe* probe_;
@@ -92,6 +99,8 @@ void collect(std::vector<Operand>& out, std::string_view& names, A a) {
   const std::string_view name = take_name(names);
   if constexpr (std::is_same_v<A, View> || std::is_same_v<A, MutView>) {
     out.push_back({a, std::is_same_v<A, MutView>, name});
+  } else if constexpr (std::is_same_v<A, Views> || std::is_same_v<A, MutViews>) {
+    for (const auto& element : a) out.push_back({element, std::is_same_v<A, MutViews>, name});
   } else if constexpr (OperandStruct<A>) {
     check_all_listed<A>();
     std::string_view members = A::names;
@@ -101,9 +110,13 @@ void collect(std::vector<Operand>& out, std::string_view& names, A a) {
 
 // Returns the argument with its operands replaced by the next copies.
 template <class A>
-A substitute(A a, const std::vector<MutView>& copies, std::size_t& next) {
+A substitute(A a, const Copies& copies, std::size_t& next) {
   if constexpr (std::is_same_v<A, View> || std::is_same_v<A, MutView>)
-    return copies[next++];
+    return copies.outputs[next++];
+  else if constexpr (std::is_same_v<A, Views>)
+    return Views(copies.inputs).subspan(std::exchange(next, next + a.size()), a.size());
+  else if constexpr (std::is_same_v<A, MutViews>)
+    return MutViews(copies.outputs).subspan(std::exchange(next, next + a.size()), a.size());
   else if constexpr (OperandStruct<A>)
     std::apply([&](auto&... member) { ((member = substitute(member, copies, next)), ...); }, a.operands());
   return a;
@@ -146,7 +159,7 @@ void run(const kernels::Kernel<void(A...)>& kernel, Device device, DType dtype, 
     detail::Watch watch(kernel.name, ran_on, dtype, operands());
     watch.before();
     function(arguments...);
-    watch.after([&](const std::vector<MutView>& copies) {
+    watch.after([&](const detail::Copies& copies) {
       std::size_t next = 0;
       // Braces, so that the arguments are evaluated from left to right.
       const std::tuple<std::remove_cvref_t<A>...> replaced{detail::substitute<B>(arguments, copies, next)...};

@@ -1,20 +1,31 @@
 // The updates of optimizers, in place, in f32 or f64. They record no gradient.
 #pragma once
 
+#include <vector>
+
 #include "engine/core/tensor.h"
 #include "engine/kernels/args.h"
 
 namespace reprise::ops {
 
-// Makes one step of stochastic gradient descent, in PyTorch's order of operations. All tensors have
-// the parameter's shape and dtype. Also updates `momentum`, which may be undefined if args.momentum
-// is 0.
-REPRISE_API void sgd_step(Tensor& parameter, const Tensor& gradient, Tensor& momentum, const SgdArgs& args);
+// One parameter and what its update takes. All but `norms` have the parameter's shape and dtype.
+struct Update {
+  Tensor parameter, gradient;
+  std::vector<Tensor> buffers;  // updated too
+  Tensor norms = {};            // f64, those of norms_of; undefined unless the parameter is penalised
+};
 
-// Makes one step of Adam or AdamW (Kingma and Ba, 2015; Loshchilov and Hutter, 2019). All tensors
-// have the parameter's shape and dtype. Also updates m and v, the running means of
-// the gradient and its square.
-REPRISE_API void adam_step(Tensor& parameter, const Tensor& gradient, Tensor& m, Tensor& v,
-                           const AdamArgs& args);
+// What changes from step to step, f64 on the host. A step reads its copy on the parameters' device.
+// Adam counts steps from 1.
+REPRISE_API Tensor sgd_rates(double lr, bool first);
+REPRISE_API Tensor adam_rates(double lr, std::int64_t step, const AdamArgs& args);
+
+// Makes one step of stochastic gradient descent, in PyTorch's order of operations, for all
+// parameters at once. The buffer is the momentum; there is none if args.momentum is 0.
+REPRISE_API void sgd_step(std::vector<Update>& updates, const Tensor& rates, const SgdArgs& args);
+
+// Makes one step of Adam or AdamW (Kingma and Ba, 2015; Loshchilov and Hutter, 2019). The buffers
+// are m and v, the running means of g and g^2.
+REPRISE_API void adam_step(std::vector<Update>& updates, const Tensor& rates, const AdamArgs& args);
 
 }  // namespace reprise::ops

@@ -1,6 +1,7 @@
 #include "engine/ops/reduce.h"
 
 #include "engine/autograd/record.h"
+#include "engine/kernels/norm.h"
 #include "engine/kernels/run.h"
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/operands.h"
@@ -49,19 +50,48 @@ Tensor sum_rows(const Tensor& x) {
 
 // l1:  y = sum |x|,   dx = dy sign(x).   l2:  y = sqrt(sum x^2),   dx = dy x / y.
 // l12: y = the sum of the rows' l2 norms,   dx = dy x / (the l2 norm of x's row).
+Tensor norm(const std::vector<Tensor>& x, NormKind kind) {
+  const Norms norms = norms_of(x, kind);
+  if (!any_requires_grad(x)) return norms.sum;
+  std::vector<Saved> saved;
+  for (const Tensor& t : x) saved.emplace_back(t, "norm: input");
+  record("norm", x, norms.sum, [kind, saved, each = norms.each](const Tensor& dy, const Needs& needs) {
+    std::vector<Tensor> gradients(saved.size());
+    for (std::size_t k = 0; k < saved.size(); ++k) {
+      if (!needs[k]) continue;
+      gradients[k] = empty(saved[k].get().shape(), dy.dtype(), dy.device());
+      run(kernels::norm_bwd, dy.device(), dy.dtype(), NormArgs{kind}, saved[k].get().view(), each[k].view(),
+          dy.view(), gradients[k].mut_view());
+    }
+    return gradients;
+  });
+  return norms.sum;
+}
 Tensor norm(const Tensor& x, NormKind kind) {
-  check_operands("norm", {{"input", x}});
-  Tensor y = empty({}, x.dtype(), x.device());
-  run(kernels::norm_fwd, y.device(), y.dtype(), NormArgs{kind}, x.view(), y.mut_view());
-  if (any_requires_grad({x})) {
-    record("norm", {x}, y, [kind, saved = Saved(x, "norm: input")](const Tensor& dy, const Needs&) {
-      const Tensor& kept = saved;
-      Tensor dx = empty(kept.shape(), dy.dtype(), dy.device());
-      run(kernels::norm_bwd, dy.device(), dy.dtype(), NormArgs{kind}, kept.view(), dy.view(), dx.mut_view());
-      return std::vector{dx};
-    });
+  return norm(std::vector{x}, kind);
+}
+
+Norms norms_of(const std::vector<Tensor>& x, NormKind kind) {
+  REPRISE_CHECK(!x.empty(), "norm: at least one tensor is needed, got none");
+  std::int64_t rows = 0;
+  std::vector<View> views;
+  for (const Tensor& t : x) {
+    check_operands("norm", {{"first", x[0]}, {"input", t}});
+    REPRISE_CHECK(t.numel() > 0, "norm: no elements{}", operand_line("input", t));
+    rows += kernels::norm_rows(kind, t.shape());
+    views.push_back(t.view());
   }
-  return y;
+  Tensor all = empty({rows}, DType::f64, x[0].device());
+  Norms norms{empty({}, x[0].dtype(), x[0].device()), {}};
+  run(kernels::norm_fwd, x[0].device(), x[0].dtype(), NormArgs{kind}, Views(views), all.mut_view(),
+      norms.sum.mut_view());
+  rows = 0;
+  for (const Tensor& t : x) {
+    const std::int64_t end = rows + kernels::norm_rows(kind, t.shape());
+    norms.each.push_back(all.rows(rows, end));
+    rows = end;
+  }
+  return norms;
 }
 
 }  // namespace reprise::ops

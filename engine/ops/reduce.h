@@ -1,6 +1,8 @@
 // Sums and norms. Sums and means are f32 if x is bf16; a norm has no bf16 form.
 #pragma once
 
+#include <vector>
+
 #include "engine/core/tensor.h"
 #include "engine/kernels/args.h"
 
@@ -11,7 +13,16 @@ REPRISE_API Tensor mean(const Tensor& x);  // over all elements, at least one; a
 // Sums over every dimension but the last: (...,C) -> (C).
 REPRISE_API Tensor sum_rows(const Tensor& x);
 
-// Computes a norm of the whole tensor, a scalar (see NormKind). A norm of 0 has gradient 0.
+// Computes the sum of the tensors' norms, a scalar (see NormKind). A norm of 0 has gradient 0.
+// Throws Error if there is no tensor, or one without elements.
+REPRISE_API Tensor norm(const std::vector<Tensor>& x, NormKind kind);
 REPRISE_API Tensor norm(const Tensor& x, NormKind kind);
+
+// The same without a gradient, for optimizer steps that add the gradient themselves.
+struct Norms {
+  Tensor sum;                // a scalar
+  std::vector<Tensor> each;  // f64: the norms of each tensor's rows
+};
+REPRISE_API Norms norms_of(const std::vector<Tensor>& x, NormKind kind);
 
 }  // namespace reprise::ops

@@ -70,7 +70,7 @@ TEST(Step, stored_features_give_the_bits_of_the_whole_network) {
   Inputs stored(*network, *s.images.train, cpu_device, DType::f32, true);
   const NoGrad no_grad;
   for (const auto& indices : {std::vector<std::int64_t>{3}, {14, 0, 7}, {1, 2, 3, 4, 5, 6, 7, 8, 9}})
-    EXPECT_TRUE(same_bits(whole.logits(indices), stored.logits(indices)));
+    EXPECT_TRUE(same_bits(whole.logits(whole.batch(indices)), stored.logits(stored.batch(indices))));
 }
 
 TEST(Step, the_reported_loss_counts_the_frozen_filters) {
@@ -102,7 +102,8 @@ TEST(Step, an_evaluation_is_the_mean_over_its_images) {
   double loss = 0, right = 0;
   for (std::int64_t i = 0; i < inputs.count(); ++i) {
     const std::vector<std::int64_t> one{i};
-    const Tensor logits = inputs.logits(one), labels = inputs.labels(one);
+    const Batch image = inputs.batch(one);
+    const Tensor logits = inputs.logits(image), labels = image.labels;
     loss += ops::cross_entropy(logits, labels).item() / static_cast<double>(inputs.count());
     right += ops::argmax_rows(logits).values<std::int64_t>()[0] == labels.values<std::int64_t>()[0];
   }

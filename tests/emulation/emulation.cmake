@@ -4,7 +4,7 @@
 # with imitations of them.
 function(reprise_emulate_cuda target)
   set(here ${PROJECT_SOURCE_DIR}/tests/emulation)
-  set(sources ${ARGN} ${here}/memory.cpp ${here}/launch.cpp ${here}/libraries_absent.cpp)
+  set(sources ${ARGN} ${here}/memory.cpp ${here}/launch.cpp ${here}/graph.cpp ${here}/libraries_absent.cpp)
   find_path(CUDNN_INCLUDE_DIR cudnn.h)
   find_path(CUBLAS_INCLUDE_DIR cublasLt.h HINTS /usr/local/cuda/include)
   if(CUDNN_INCLUDE_DIR AND CUBLAS_INCLUDE_DIR)

@@ -8,6 +8,8 @@
 #include <mutex>
 #include <vector>
 
+#include "tests/emulation/graph.h"
+
 dim3 blockIdx(0, 0, 0), threadIdx(0, 0, 0), blockDim, gridDim;
 
 namespace reprise::emulation {
@@ -111,6 +113,7 @@ void set_order(Order order) {
 }
 
 void launch(dim3 grid, dim3 block, const std::function<void()>& thread) {
+  if (captured([=] { launch(grid, block, thread); })) return;
   const std::lock_guard lock(one_kernel);
   const DeviceAccess access;
   check_limits(grid, block);
@@ -120,6 +123,7 @@ void launch(dim3 grid, dim3 block, const std::function<void()>& thread) {
 }
 
 void launch_blocks(dim3 grid, dim3 block, const std::function<void()>& thread) {
+  if (captured([=] { launch_blocks(grid, block, thread); })) return;
   const std::lock_guard lock(one_kernel);
   const DeviceAccess access;
   check_limits(grid, block);

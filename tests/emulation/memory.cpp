@@ -10,6 +10,7 @@
 #include <mutex>
 #include <string>
 
+#include "tests/emulation/graph.h"
 #include "tests/emulation/launch.h"
 
 namespace reprise::emulation {
@@ -155,7 +156,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
-  return cudaSuccess;
+  return result(breaks_capture() ? cudaErrorStreamCaptureUnsupported : cudaSuccess);
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
@@ -197,6 +198,7 @@ cudaError_t cudaMalloc(void** p, std::size_t bytes) {
   return cudaSuccess;
 }
 cudaError_t cudaFree(void* p) {
+  if (breaks_capture()) return result(cudaErrorStreamCaptureUnsupported);
   Memory& m = memory();
   const std::lock_guard lock(m.mutex);
   const auto found = m.taken.find(static_cast<char*>(p));
@@ -211,12 +213,15 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   *total = arena_bytes;
   return cudaSuccess;
 }
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+  if (captured([=] { cudaMemcpyAsync(to, from, bytes, kind, stream); })) return cudaSuccess;
   const DeviceAccess access;
   std::memcpy(to, from, bytes);
   return cudaSuccess;
 }
-cudaError_t cudaMemsetAsync(void* to, int byte, std::size_t bytes, cudaStream_t) {
+cudaError_t cudaMemsetAsync(void* to, int byte, std::size_t bytes, cudaStream_t stream) {
+  if (captured([=] { cudaMemsetAsync(to, byte, bytes, stream); })) return cudaSuccess;
   const DeviceAccess access;
   std::memset(to, byte, bytes);
   return cudaSuccess;

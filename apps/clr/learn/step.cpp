@@ -4,12 +4,14 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <optional>
 
 #include "apps/clr/learn/estimate.h"
 #include "apps/clr/learn/run_network.h"
 #include "engine/autograd/autograd.h"
 #include "engine/base/check.h"
 #include "engine/base/gpu.h"
+#include "engine/kernels/profile.h"
 #include "engine/ops/ops.h"
 #include "layers/reprogramming/method.h"
 #include "optim/penalties.h"
@@ -48,7 +50,7 @@ void for_each_batch(layers::Network& network, Inputs& inputs, F f) {
   for (std::int64_t begin = 0; begin < n; begin += batch) {
     const std::int64_t end = std::min(n, begin + batch);
     const auto indices = range(begin, end);
-    f(indices, inputs.logits(filled(indices, batch, inputs.device())).rows(0, end - begin));
+    f(indices, inputs.logits(inputs.batch(filled(indices, batch, inputs.device()))).rows(0, end - begin));
   }
 }
 
@@ -64,12 +66,10 @@ Tensor gather_rows(const Tensor& matrix, std::span<const std::int64_t> indices) 
   return rows;
 }
 
-std::int64_t count_correct(const Tensor& logits, const Tensor& labels) {
-  const Tensor guesses = ops::argmax_rows(logits.detach()).to(cpu_device), truth = labels.to(cpu_device);
-  const auto guess = guesses.values<std::int64_t>(), label = truth.values<std::int64_t>();
-  std::int64_t correct = 0;
-  for (std::size_t i = 0; i < label.size(); ++i) correct += guess[i] == label[i];
-  return correct;
+std::int64_t count_equal(std::span<const std::int64_t> guesses, std::span<const std::int64_t> labels) {
+  std::int64_t equal = 0;
+  for (std::size_t i = 0; i < labels.size(); ++i) equal += guesses[i] == labels[i];
+  return equal;
 }
 
 std::optional<NormKind> norm_kind(const std::string& name) {
@@ -108,7 +108,8 @@ Inputs::Inputs(layers::Network& network, const data::ImageStore& store, Device d
   const std::int64_t n = store.count(), batch = evaluation_batch(device, store.size());
   for (std::int64_t begin = 0; begin < n; begin += batch) {
     const std::int64_t end = std::min(n, begin + batch);
-    const Tensor features = network.features(normalised(filled(range(begin, end), batch, device)));
+    const Tensor images = store.batch(filled(range(begin, end), batch, device)).to(device);
+    const Tensor features = network.features(ops::normalize_images(images, dtype));
     parts.push_back(features.rows(0, end - begin).to(ref_device));
   }
   features_ = ops::concat(parts, 0);
@@ -128,21 +129,37 @@ void Inputs::put_on_gpu() {
   }
 }
 
-Tensor Inputs::normalised(std::span<const std::int64_t> indices) const {
-  if (on_gpu_.defined()) {
-    const Tensor rows = tensor({static_cast<std::int64_t>(indices.size())}, indices).to(device_);
-    return ops::normalize_images(on_gpu_, dtype_, {}, rows);
-  }
-  return ops::normalize_images(store_.batch(indices).to(device_), dtype_);
+// Returns labels and indices, i64 (2,N), on the host.
+Tensor Inputs::numbers_of(std::span<const std::int64_t> indices) const {
+  std::vector<std::int64_t> numbers = labels(indices);
+  numbers.insert(numbers.end(), indices.begin(), indices.end());
+  return tensor({2, std::ssize(indices)}, std::span<const std::int64_t>(numbers));
 }
 
-Tensor Inputs::logits(std::span<const std::int64_t> indices) {
-  if (features_.defined()) return network_.head()(gather_rows(features_, indices).to(device_));
-  return network_(normalised(indices));
+Batch Inputs::batch(std::vector<std::int64_t> indices) const {
+  const std::int64_t n = std::ssize(indices);
+  if (!on_gpu()) return {indices, store_.batch_labels(indices).to(device_), {}};
+  const Tensor numbers = numbers_of(indices).to(device_);
+  return {std::move(indices), numbers.rows(0, 1).viewed_as({n}), numbers.rows(1, 2).viewed_as({n})};
 }
 
-Tensor Inputs::labels(std::span<const std::int64_t> indices) const {
-  return store_.batch_labels(indices).to(device_);
+void Inputs::refill(Batch& batch, std::vector<std::int64_t> indices) const {
+  const Tensor numbers = numbers_of(indices);
+  Tensor rows[] = {batch.labels.viewed_as({1, batch.labels.numel()}),
+                   batch.rows.viewed_as({1, batch.rows.numel()})};
+  for (std::int64_t i = 0; i < 2; ++i) copy_into(rows[i], numbers.rows(i, i + 1));
+  batch.indices = std::move(indices);
+}
+
+Tensor Inputs::logits(const Batch& batch) {
+  if (features_.defined()) return network_.head()(gather_rows(features_, batch.indices).to(device_));
+  if (on_gpu()) return network_(ops::normalize_images(on_gpu_, dtype_, {}, batch.rows));
+  return network_(ops::normalize_images(store_.batch(batch.indices).to(device_), dtype_));
+}
+
+std::vector<std::int64_t> Inputs::labels(std::span<const std::int64_t> indices) const {
+  const Tensor labels = store_.batch_labels(indices);
+  return {labels.values<std::int64_t>().begin(), labels.values<std::int64_t>().end()};
 }
 
 const std::string& Inputs::path(std::int64_t index) const {
@@ -176,9 +193,11 @@ Evaluation evaluate(layers::Network& network, Inputs& inputs) {
   std::int64_t correct = 0;
   const auto n = static_cast<double>(inputs.count());
   for_each_batch(network, inputs, [&](const auto& indices, const Tensor& logits) {
-    const Tensor labels = inputs.labels(indices);
-    correct += count_correct(logits, labels);
-    result.loss += ops::cross_entropy(logits, labels).item() * static_cast<double>(indices.size());
+    const std::vector<std::int64_t> labels = inputs.labels(indices);
+    const Tensor guesses = ops::argmax_rows(logits).to(cpu_device);
+    correct += count_equal(guesses.values<std::int64_t>(), labels);
+    const Tensor truth = tensor({std::ssize(labels)}, std::span<const std::int64_t>(labels), inputs.device());
+    result.loss += ops::cross_entropy(logits, truth).item() * static_cast<double>(indices.size());
   });
   result.accuracy = static_cast<double>(correct) / n;
   result.loss /= n;
@@ -186,34 +205,117 @@ Evaluation evaluate(layers::Network& network, Inputs& inputs) {
 }
 
 Learner::Learner(layers::Network& network, const Recipe& recipe)
-    : optimizer_(make_optimizer(network.trained_parameters(), recipe)),
-      penalty_(norm_kind(recipe.penalty)),
-      lambda_(recipe.lambda) {
-  if (!penalty_) return;
+    : optimizer_(make_optimizer(network.trained_parameters(), recipe)), lambda_(recipe.lambda) {
+  for (const layers::Entry& e : network.named_tensors()) kept_.push_back(*e.tensor);
+  const auto kind = norm_kind(recipe.penalty);
+  if (!kind) return;
   const layers::Regularised parts = layers::regularised(network);
-  regularised_ = parts.trained;
+  penalised_ = !parts.trained.empty();
+  optimizer_->penalise(parts.trained, *kind, recipe.lambda);
   const NoGrad no_grad;
-  if (!parts.frozen.empty()) frozen_penalty_ = lambda_ * optim::penalty(parts.frozen, *penalty_).item();
+  if (!parts.frozen.empty()) frozen_penalty_ = lambda_ * optim::penalty(parts.frozen, *kind).item();
 }
 
-StepResult Learner::step(Inputs& inputs, std::span<const std::int64_t> indices) {
-  const Tensor logits = inputs.logits(indices), labels = inputs.labels(indices);
-  const Tensor cross_entropy = ops::cross_entropy(logits, labels);
-  StepResult result;
-  result.cross_entropy = cross_entropy.item();
-  result.loss = result.cross_entropy + frozen_penalty_;
-  Tensor objective = cross_entropy;
-  if (penalty_ && !regularised_.empty()) {
-    const Tensor penalty = ops::affine(optim::penalty(regularised_, *penalty_), lambda_);
-    result.loss += penalty.item();
-    objective = ops::add(cross_entropy, penalty);
+void StepResult::check_finite() const {
+  REPRISE_CHECK(std::isfinite(loss), "the loss is {}: {}", loss,
+                first ? backbone_at_fault : "a smaller --lr may help");
+}
+
+void UnreadSteps::add(const StepOutputs& o, std::vector<std::int64_t> labels) {
+  const Device device = o.guesses.device();
+  const std::int64_t at = count(), n = o.guesses.numel();
+  REPRISE_INVARIANT(at < most, "nobody read the results of {} steps", at);
+  if (at == 0 && (!guesses_.defined() || guesses_.dim(1) < n)) {
+    losses_ = empty({most, 2}, o.cross_entropy.dtype(), device);
+    guesses_ = empty({most, n}, DType::i64, device);
   }
-  REPRISE_CHECK(std::isfinite(result.loss), "the loss is {}: {}", result.loss,
-                optimizer_->updates() == 0 ? backbone_at_fault : "a smaller --lr may help");
+  REPRISE_INVARIANT(guesses_.dim(1) >= n, "a batch of {} images after one of {}", n, guesses_.dim(1));
+  const auto put = [](const Tensor& to, std::int64_t place, const Tensor& from) {
+    Tensor part = to.viewed_as({to.numel()}).rows(place, place + from.numel());
+    copy_into(part, from.viewed_as(part.shape()));
+  };
+  put(losses_, 2 * at, o.cross_entropy);
+  if (o.norms.defined()) put(losses_, 2 * at + 1, o.norms);
+  put(guesses_, at * guesses_.dim(1), o.guesses);
+  labels_.push_back(std::move(labels));
+}
+
+template <class F>
+void UnreadSteps::read(F f) {
+  if (labels_.empty()) return;
+  const Tensor losses = losses_.rows(0, count()).to(cpu_device).to(DType::f64);
+  const Tensor all = guesses_.rows(0, count()).to(cpu_device);
+  for (std::int64_t at = 0; at < count(); ++at) {
+    const auto& labels = labels_[static_cast<std::size_t>(at)];
+    const auto guesses = all.values<std::int64_t>().subspan(static_cast<std::size_t>(at * all.dim(1)));
+    f(losses.data<double>()[2 * at], losses.data<double>()[2 * at + 1], count_equal(guesses, labels));
+  }
+  labels_.clear();
+}
+
+void Learner::start(Inputs& inputs, const std::vector<std::int64_t>& indices) {
   optimizer_->zero_grad();
-  backward(objective);
-  optimizer_->step();
-  result.correct = count_correct(logits, labels);
+  std::vector<std::int64_t> labels = inputs.labels(indices);
+  if (gpu::captures_steps() && inputs.on_gpu() && !kernels_watched())
+    return unread_.add(replay(inputs, indices), std::move(labels));
+  optimizer_->begin_step();
+  unread_.add(compute(inputs, inputs.batch(indices)), std::move(labels));
+}
+
+StepOutputs Learner::compute(Inputs& inputs, const Batch& batch) {
+  const Tensor logits = inputs.logits(batch);
+  const Tensor cross_entropy = ops::cross_entropy(logits, batch.labels);
+  StepOutputs outputs{cross_entropy.detach(), optimizer_->norms(), ops::argmax_rows(logits.detach())};
+  if (!one_.defined()) one_ = ones({}, cross_entropy.dtype(), cross_entropy.device());
+  backward(cross_entropy, one_);
+  optimizer_->finish_step();
+  return outputs;
+}
+
+// Does the step of a batch size by its graph. The first one runs plainly, since it makes what later
+// steps keep; the second one is captured.
+const StepOutputs& Learner::replay(Inputs& inputs, const std::vector<std::int64_t>& indices) {
+  Captured& c = captured_[std::ssize(indices)];
+  const bool first = c.inputs != &inputs;
+  if (first) c = Captured{&inputs, inputs.batch(indices), {}, nullptr};
+  inputs.refill(c.batch, indices);
+  optimizer_->begin_step();
+  if (c.graph) {
+    ++replays_;
+    c.graph->replay();
+    return c.outputs;
+  }
+  const gpu::StepMemory memory;
+  if (first) {
+    c.outputs = compute(inputs, c.batch);
+    return c.outputs;
+  }
+  auto graph = std::make_unique<gpu::Graph>(c.batch.labels.device().index);
+  c.outputs = compute(inputs, c.batch);
+  graph->finish();
+  graph->replay();
+  c.graph = std::move(graph);
+  return c.outputs;
+}
+
+std::vector<StepResult> Learner::results() {
+  std::vector<StepResult> results;
+  const std::int64_t updates = optimizer_->updates() - unread_.count();  // before the first of them
+  unread_.read([&](double cross_entropy, double norms, std::int64_t correct) {
+    StepResult r{cross_entropy + frozen_penalty_, cross_entropy, correct, updates + std::ssize(results) == 0};
+    if (penalised_ && one_.dtype() == DType::f64)
+      r.loss += lambda_ * norms;
+    else if (penalised_)  // rounded as f32 rounds it
+      r.loss += static_cast<double>(static_cast<float>(lambda_) * static_cast<float>(norms));
+    results.push_back(r);
+  });
+  return results;
+}
+
+StepResult Learner::step(Inputs& inputs, const std::vector<std::int64_t>& indices) {
+  start(inputs, indices);
+  const StepResult result = results().back();
+  result.check_finite();
   return result;
 }
 

@@ -3,18 +3,26 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "apps/clr/learn/recipe.h"
 #include "data/loader/image_store.h"
+#include "engine/base/gpu.h"
 #include "layers/network.h"
 #include "optim/optimizer.h"
 
 namespace reprise::clr {
+
+// The images of one step or one part of an evaluation.
+struct Batch {
+  std::vector<std::int64_t> indices;
+  Tensor labels;  // (N) i64, on the network's device
+  Tensor rows;    // the indices beside them, if the images lie on a GPU
+};
 
 // Computes logits of images by their index. Runs the whole network, or only its head on features
 // that were computed once. The latter gives the same bits if only the head is trained and batch
@@ -25,16 +33,21 @@ class Inputs {
   // Otherwise, if `device` is a GPU with room, copies all images to it; batches are gathered there.
   Inputs(layers::Network& network, const data::ImageStore& store, Device device, DType dtype,
          bool features_once);
-  Tensor logits(std::span<const std::int64_t> indices);        // (N,classes), on `device`
-  Tensor labels(std::span<const std::int64_t> indices) const;  // (N) i64, on `device`
-  const std::string& path(std::int64_t index) const;           // of an image's file
+  Batch batch(std::vector<std::int64_t> indices) const;
+  // Replaces a batch by one of equal size, at the same addresses.
+  void refill(Batch& batch, std::vector<std::int64_t> indices) const;
+  Tensor logits(const Batch& batch);  // (N,classes), on `device`
+  std::vector<std::int64_t> labels(std::span<const std::int64_t> indices) const;
+  const std::string& path(std::int64_t index) const;  // of an image's file
   std::int64_t count() const { return store_.count(); }
   int size() const { return store_.size(); }  // pixels
+  // Returns whether a step needs nothing of the host but a batch's indices and labels.
+  bool on_gpu() const { return on_gpu_.defined(); }
   Device device() const { return device_; }
 
  private:
   void put_on_gpu();
-  Tensor normalised(std::span<const std::int64_t> indices) const;  // (N,H,W,3)
+  Tensor numbers_of(std::span<const std::int64_t> indices) const;
   layers::Network& network_;
   const data::ImageStore& store_;
   Device device_;
@@ -69,25 +82,71 @@ std::vector<PredictedLabel> predicted_labels(layers::Network& network, Inputs& i
 void check_logits(const Tensor& logits, const std::function<std::string(std::int64_t row)>& image);
 
 struct StepResult {
-  double loss = 0;           // cross-entropy + penalty; the frozen tensors' penalty is included
-  double cross_entropy = 0;  // mean over the batch
-  std::int64_t correct = 0;  // images whose largest logit is their label's
+  double loss = 0;            // cross-entropy + penalty; the frozen tensors' penalty is included
+  double cross_entropy = 0;   // mean over the batch
+  std::int64_t correct = 0;   // images whose largest logit is their label's
+  bool first = false;         // whether no update came before it
+  void check_finite() const;  // throws Error, with a remedy, if the loss is not finite
 };
 
-// Trains a network with the recipe's optimizer and penalty, one step a call.
+// What a step computes beside its update, on the device.
+struct StepOutputs {
+  Tensor cross_entropy, norms;  // scalars; norms: undefined without a penalty
+  Tensor guesses;               // (N) i64
+};
+
+// The outputs of the steps whose results nobody has read yet. On a GPU a read waits for all kernels.
+class UnreadSteps {
+ public:
+  static constexpr std::int64_t most = 1024;
+  void add(const StepOutputs& outputs, std::vector<std::int64_t> labels);
+  std::int64_t count() const { return std::ssize(labels_); }
+  // Calls f(cross_entropy, norms, correct) for each step in order, and forgets the steps.
+  template <class F>
+  void read(F f);
+
+ private:
+  Tensor losses_, guesses_;                        // (most,2), i64 (most,largest batch)
+  std::vector<std::vector<std::int64_t>> labels_;  // on the host
+};
+
+// Trains a network step by step by the recipe's optimizer and penalty. On a GPU a step whose images
+// lie there is captured as a graph, one for each size of a batch, and replayed from then on
+// (REPRISE_GRAPH). The inputs must then live as long as this, and the network's tensors stay where
+// they are.
 class Learner {
  public:
   Learner(layers::Network& network, const Recipe& recipe);
-  // Computes the loss and gradients of a batch and updates the parameters.
-  // Throws Error, with a remedy, if the loss is not finite.
-  StepResult step(Inputs& inputs, std::span<const std::int64_t> indices);
+  // Computes the loss and gradients of a batch and updates the parameters, without waiting for a
+  // GPU. Every UnreadSteps::most steps at the latest, somebody has to call results().
+  void start(Inputs& inputs, const std::vector<std::int64_t>& indices);
+  // Returns the results of the steps since the last call, in order. Waits for a GPU.
+  std::vector<StepResult> results();
+  // Does one step and returns its result. Throws Error if the loss is not finite.
+  StepResult step(Inputs& inputs, const std::vector<std::int64_t>& indices);
   optim::Optimizer& optimizer() { return *optimizer_; }
+  std::int64_t unread() const { return unread_.count(); }  // steps since the last call of results()
+  std::int64_t replays() const { return replays_; }        // steps that were replayed from a graph
 
  private:
+  // A batch size's graph and what must live as long as it.
+  struct Captured {
+    const Inputs* inputs = nullptr;
+    Batch batch;
+    StepOutputs outputs;
+    std::unique_ptr<gpu::Graph> graph;
+  };
+  StepOutputs compute(Inputs& inputs, const Batch& batch);
+  const StepOutputs& replay(Inputs& inputs, const std::vector<std::int64_t>& indices);
+
   std::unique_ptr<optim::Optimizer> optimizer_;
-  std::optional<NormKind> penalty_;
+  bool penalised_ = false;
   double lambda_, frozen_penalty_ = 0;  // frozen_penalty_: the frozen tensors' part of the loss, a constant
-  std::vector<Tensor> regularised_;     // the trained tensors in the penalty
+  std::vector<Tensor> kept_;            // the network's tensors, whose addresses graphs hold
+  Tensor one_;                          // the gradient at which backward starts
+  UnreadSteps unread_;
+  std::map<std::int64_t, Captured> captured_;  // by batch size
+  std::int64_t replays_ = 0;
 };
 
 }  // namespace reprise::clr

@@ -124,25 +124,50 @@ class Trainer {
     learner_.optimizer().set_lr(learning_rate(job_.recipe, state_.epoch));
     epoch_begin_ = Clock::now();
     for (auto s = static_cast<std::size_t>(state_.step); s < batches.size() && !out_of_steps(); ++s) {
-      if (observer_.wants_stop()) interrupt();
-      const StepResult result = step(batches[s]);
-      state_.step = static_cast<std::int64_t>(s) + 1;
+      if (observer_.wants_stop()) {
+        read_steps(batches);
+        interrupt();
+      }
+      {
+        const std::string place = place_of(state_.step + 1);
+        const ErrorScope scope("task", place);
+        learner_.start(train_, batches[s]);
+      }
+      state_.step += 1;
       state_.steps += 1;
-      state_.loss_sum += result.loss;
-      state_.correct += result.correct;
-      state_.seen += static_cast<std::int64_t>(batches[s].size());
-      steps_log_.write(state_.steps, result, batches[s]);
-      observer_.step(state_.epoch + 1, state_.seen, static_cast<int>(batches[s].size()),
-                     state_.loss_sum / static_cast<double>(state_.step),
-                     static_cast<double>(state_.correct) / static_cast<double>(state_.seen));
+      if (read_now()) read_steps(batches);
     }
+    read_steps(batches);
   }
 
-  StepResult step(const std::vector<std::int64_t>& images) {
-    const std::string place =
-        fmt::format("{}, epoch {}, step {}", job_.task, state_.epoch + 1, state_.step + 1);
-    const ErrorScope scope("task", place);
-    return learner_.step(train_, images);
+  std::string place_of(std::int64_t step) const {
+    return fmt::format("{}, epoch {}, step {}", job_.task, state_.epoch + 1, step);
+  }
+
+  // Reading waits for a GPU, and costs nothing on a host.
+  bool read_now() const {
+    return job_.device.is_host() || learner_.unread() == UnreadSteps::most ||
+           seconds_between(read_, Clock::now()) > 0.5;
+  }
+
+  // Adds the results of the steps done since the last call to the epoch's sums, and reports them.
+  void read_steps(const std::vector<std::vector<std::int64_t>>& batches) {
+    const std::vector<StepResult> results = learner_.results();
+    std::int64_t step = state_.step - std::ssize(results), steps = state_.steps - std::ssize(results);
+    for (const StepResult& result : results) {
+      const auto& images = batches[static_cast<std::size_t>(step)];
+      const std::string place = place_of(++step);
+      const ErrorScope scope("task", place);
+      result.check_finite();
+      state_.loss_sum += result.loss;
+      state_.correct += result.correct;
+      state_.seen += std::ssize(images);
+      steps_log_.write(++steps, result, images);
+      observer_.step(state_.epoch + 1, state_.seen, static_cast<int>(images.size()),
+                     state_.loss_sum / static_cast<double>(step),
+                     static_cast<double>(state_.correct) / static_cast<double>(state_.seen));
+    }
+    read_ = Clock::now();
   }
 
   // Error where the loss is not finite. Who is to blame shows in the best values so far: they have
@@ -221,7 +246,7 @@ class Trainer {
   Inputs train_;
   std::optional<Inputs> val_;
   StepLog steps_log_;
-  Clock::time_point epoch_begin_, saved_ = Clock::now();
+  Clock::time_point epoch_begin_, saved_ = Clock::now(), read_ = Clock::now();
   const double save_seconds_ = static_cast<double>(env_int("REPRISE_SAVE_SECONDS"));
 };
 

@@ -8,7 +8,9 @@
 #include "engine/kernels/cpu/base/instantiate.h"
 #include "engine/kernels/cpu/leaf/elementwise.h"
 #include "engine/kernels/cpu/leaf/reduce.h"
+#include "engine/kernels/cpu/norm_gradient.h"
 #include "engine/kernels/kernels.h"
+#include "engine/kernels/norm.h"
 
 namespace reprise::kernels::cpu {
 namespace {
@@ -25,20 +27,6 @@ double chunked_sum(double (*leaf)(const T*, std::int64_t), const T* x, std::int6
   double sum = 0;
   for (double p : parts) sum += p;
   return sum;
-}
-
-// Returns the number of rows: the length of the first axis for l12 (except in rank 1), else 1.
-std::int64_t rows_of(NormKind kind, const Shape& x) {
-  return kind == NormKind::l12 && x.rank() > 1 ? x[0] : 1;
-}
-
-// Returns the l2 norm of each row.
-std::vector<double> row_norms(const float* x, std::int64_t rows, std::int64_t n) {
-  std::vector<double> norms(static_cast<std::size_t>(rows));
-  for (std::int64_t r = 0; r < rows; ++r)
-    norms[static_cast<std::size_t>(r)] =
-        std::sqrt(chunked_sum(reduce_leaf<float>().sum_squares, x + r * n, n));
-  return norms;
 }
 
 }  // namespace
@@ -81,39 +69,44 @@ void expand(View x, MutView y) {
 }
 
 template <>
-void norm_fwd<float>(const NormArgs& a, View x, MutView y) {
-  const std::int64_t rows = rows_of(a.kind, x.shape), n = rows == 0 ? 0 : x.numel() / rows;
-  double sum = 0;
-  if (a.kind == NormKind::l1)
-    sum = chunked_sum(reduce_leaf<float>().sum_absolute, x.data<float>(), x.numel());
-  else
-    for (double norm : row_norms(x.data<float>(), rows, n)) sum += norm;
-  *y.data<float>() = static_cast<float>(sum);
+void norm_fwd<float>(const NormArgs& a, Views x, MutView norms, MutView y) {
+  const bool l1 = a.kind == NormKind::l1;
+  std::vector<Piece> pieces;
+  std::vector<std::int64_t> ends;  // the rows of tensors 0 to k together
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    const std::int64_t rows = norm_rows(a.kind, x[k].shape), before = k == 0 ? 0 : ends[k - 1];
+    add_pieces(pieces, k, before, rows, rows == 0 ? 0 : x[k].numel() / rows, chunk);
+    ends.push_back(before + rows);
+  }
+  std::vector<double> parts(pieces.size());
+  const auto leaf = l1 ? reduce_leaf<float>().sum_absolute : reduce_leaf<float>().sum_squares;
+  parallel_for(std::ssize(pieces), 1, [&](std::int64_t at, std::int64_t) {
+    const Piece& p = pieces[static_cast<std::size_t>(at)];
+    parts[static_cast<std::size_t>(at)] = leaf(x[p.k].data<float>() + p.begin, p.end - p.begin);
+  });
+  auto* norm = norms.data<double>();
+  std::fill_n(norm, norms.numel(), 0.0);
+  for (std::size_t at = 0; at < pieces.size(); ++at) norm[pieces[at].row] += parts[at];
+  float total = 0;
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    double sum = 0;
+    for (std::int64_t r = k == 0 ? 0 : ends[k - 1]; r < ends[k]; ++r)
+      sum += norm[r] = l1 ? norm[r] : std::sqrt(norm[r]);
+    total = k == 0 ? static_cast<float>(sum) : total + static_cast<float>(sum);
+  }
+  *y.data<float>() = total;
 }
 
-// l1: dx = dy * sign(x).   l2, l12: dx = dy * x / (the norm of x's row), 0 where that norm is 0.
 template <>
-void norm_bwd<float>(const NormArgs& a, View x, View dy, MutView dx) {
-  const std::int64_t rows = rows_of(a.kind, x.shape), n = rows == 0 ? 0 : x.numel() / rows;
-  const float grad = *dy.data<float>();
-  const float* in = x.data<float>();
-  float* out = dx.data<float>();
-  if (a.kind == NormKind::l1) {
-    parallel_for(x.numel(), chunk, [&](std::int64_t b, std::int64_t e) {
-      for (std::int64_t i = b; i < e; ++i)
-        out[i] = grad * static_cast<float>(static_cast<int>(in[i] > 0) - static_cast<int>(in[i] < 0));
-    });
-    return;
-  }
-  const std::vector<double> norms = row_norms(in, rows, n);
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const double norm = norms[static_cast<std::size_t>(r)];
-    const double scale = norm == 0 ? 0 : static_cast<double>(grad) / norm;
-    parallel_for(n, chunk, [&](std::int64_t b, std::int64_t e) {
-      for (std::int64_t i = r * n + b; i < r * n + e; ++i)
-        out[i] = static_cast<float>(scale * static_cast<double>(in[i]));
-    });
-  }
+void norm_bwd<float>(const NormArgs& a, View x, View norms, View dy, MutView dx) {
+  const std::int64_t rows = norms.numel(), n = rows == 0 ? 0 : x.numel() / rows;
+  std::vector<Piece> pieces;
+  add_pieces(pieces, 0, 0, rows, n, chunk);
+  parallel_for(std::ssize(pieces), 1, [&](std::int64_t at, std::int64_t) {
+    const Piece& p = pieces[static_cast<std::size_t>(at)];
+    norm_gradient(a.kind, *dy.data<float>(), norms.data<double>()[p.row], x.data<float>() + p.begin,
+                  dx.data<float>() + p.begin, p.end - p.begin);
+  });
 }
 
 REPRISE_CPU_KERNEL(sum_all);

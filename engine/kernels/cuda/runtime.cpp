@@ -201,6 +201,7 @@ std::int64_t launches() {
 }
 
 void synchronize(int index) {
+  forbid_in_capture("waiting for the device");
   check(cudaStreamSynchronize(stream_of(index)), "waiting for the kernels", index);
 }
 
@@ -232,6 +233,7 @@ Room room(int index) {
 
 // Up to 64 KiB from pageable memory travel inside the command, without a wait.
 void copy_in(int index, void* to, const void* from, std::size_t bytes) {
+  forbid_in_capture("an upload");
   if (bytes > std::size_t{64} << 10)
     return upload_ring(index).copy(index, static_cast<std::byte*>(to), static_cast<const std::byte*>(from),
                                    bytes);
@@ -239,6 +241,7 @@ void copy_in(int index, void* to, const void* from, std::size_t bytes) {
         index);
 }
 void copy_out(int index, void* to, const void* from, std::size_t bytes) {
+  forbid_in_capture("a read");
   const cudaStream_t s = stream_of(index);
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, s), "copy from the device", index);
   check(cudaStreamSynchronize(s), "waiting for a copy from the device", index);

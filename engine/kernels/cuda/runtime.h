@@ -22,6 +22,9 @@ void check_launch();
 // Throws Error, naming the call `what` and a remedy, unless `code` (a cudaError_t) is 0, success.
 void check_runtime(int code, const char* what);
 
+// Throws InternalError, naming `what`, while this thread captures a graph.
+void forbid_in_capture(const char* what);
+
 // Returns `blocks` as a grid size. Throws Error if it exceeds 2^31 - 1, the largest grid.
 unsigned grid_size(std::int64_t blocks);
 

@@ -1,6 +1,7 @@
 // Sums and norms. All sums are taken in double.
 #include <cmath>
 
+#include "engine/kernels/norm.h"
 #include "engine/kernels/ref/loops.h"
 
 namespace reprise::kernels::ref {
@@ -15,11 +16,6 @@ double norm_of(bool l1, const T* w, std::int64_t n) {
     sum += l1 ? std::abs(v) : v * v;
   }
   return l1 ? sum : std::sqrt(sum);
-}
-
-// Returns the number of rows: for l12 one per index of the first axis, else one.
-std::int64_t rows_of(NormKind kind, const Shape& x) {
-  return kind == NormKind::l12 && x.rank() > 1 ? x[0] : 1;
 }
 
 }  // namespace
@@ -50,25 +46,27 @@ void expand(View x, MutView y) {
 }
 
 template <class T>
-void norm_fwd(const NormArgs& a, View x, MutView y) {
-  const std::int64_t rows = rows_of(a.kind, x.shape), n = rows == 0 ? 0 : x.numel() / rows;
-  double sum = 0;
-  for (std::int64_t r = 0; r < rows; ++r) sum += norm_of(a.kind == NormKind::l1, x.data<T>() + r * n, n);
-  *y.data<T>() = static_cast<T>(sum);
+void norm_fwd(const NormArgs& a, Views x, MutView norms, MutView y) {
+  auto* row = norms.data<double>();
+  T total = 0;
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    const std::int64_t rows = norm_rows(a.kind, x[k].shape), n = rows == 0 ? 0 : x[k].numel() / rows;
+    double sum = 0;
+    for (std::int64_t r = 0; r < rows; ++r)
+      sum += * row++ = norm_of(a.kind == NormKind::l1, x[k].data<T>() + r * n, n);
+    total = k == 0 ? static_cast<T>(sum) : total + static_cast<T>(sum);
+  }
+  *y.data<T>() = total;
 }
 
-// l1: dx = dy * sign(x).   l2, l12: dx = dy * x / (the norm of x's row), 0 where that norm is 0.
+// dx = dy * the gradient of x's norm
 template <class T>
-void norm_bwd(const NormArgs& a, View x, View dy, MutView dx) {
-  const std::int64_t rows = rows_of(a.kind, x.shape), n = rows == 0 ? 0 : x.numel() / rows;
-  const double scale = static_cast<double>(*dy.data<T>());
-  each_output(rows, 2 * n, [&](std::int64_t r) {
-    const double norm = a.kind == NormKind::l1 ? 1 : norm_of(false, x.data<T>() + r * n, n);
-    for (std::int64_t i = r * n; i < (r + 1) * n; ++i) {
-      const double v = static_cast<double>(x.data<T>()[i]);
-      const double direction = a.kind == NormKind::l1 ? (v > 0) - (v < 0) : norm == 0 ? 0 : v / norm;
-      dx.data<T>()[i] = static_cast<T>(scale * direction);
-    }
+void norm_bwd(const NormArgs& a, View x, View norms, View dy, MutView dx) {
+  const std::int64_t rows = norms.numel(), n = rows == 0 ? 0 : x.numel() / rows;
+  const NormGradient gradient{a.kind == NormKind::l1, static_cast<double>(*dy.data<T>())};
+  each_output(x.numel(), 2, [&](std::int64_t i) {
+    dx.data<T>()[i] =
+        static_cast<T>(gradient(static_cast<double>(x.data<T>()[i]), norms.data<double>()[i / n]));
   });
 }
 
