@@ -27,16 +27,16 @@ class REPRISE_API Optimizer {
 
   void step();  // makes one update with the current learning rate
   // step() in two halves, for a caller that captures the second. begin_step() counts the step and
-  // writes what changes from step to step to the device. finish_step() only runs kernels. Both throw
-  // Error unless all parameters take part in every step.
+  // uploads its rates. finish_step() only runs kernels. Both throw Error unless every parameter takes
+  // part in every step.
   void begin_step();
   void finish_step();
   void zero_grad();  // makes the gradients undefined
-  // Adds lambda * norm(t) of each of these parameters to what step() minimises, without a term in the
-  // loss: step() adds the norms' gradients. Throws Error if one is not a parameter of this optimizer.
+  // Penalises these parameters: step() minimises the loss + lambda * the sum of their norms. The loss
+  // needs no term for that. Throws Error if a tensor is not a parameter of this optimizer.
   void penalise(const std::vector<Tensor>& parameters, NormKind kind, double lambda);
-  // Returns the sum of their norms, on their device, and keeps the norms for the next step(), which
-  // computes them itself if nobody called this since the last one. Undefined if none is penalised.
+  // Computes the penalised parameters' norms for the next step(), and returns their sum, on their
+  // device; undefined if none is penalised. A step() without this call computes the norms itself.
   Tensor norms();
 
   double lr() const { return lr_; }
@@ -53,7 +53,7 @@ class REPRISE_API Optimizer {
   void load_state(const std::map<std::string, Tensor>& state);
 
  protected:
-  // Returns what the update number `step`, from 1, takes as `rates` (ops/optimizer_steps.h).
+  // Returns the `rates` of update number `step`, from 1 (ops/optimizer_steps.h).
   virtual Tensor rates(std::int64_t step) const = 0;
   // Updates parameters and their buffers from their gradients.
   virtual void update(std::vector<ops::Update>& updates, const Tensor& rates) = 0;
@@ -68,7 +68,7 @@ class REPRISE_API Optimizer {
   std::vector<Slot> slots_;
   PenaltyArgs penalty_;
   Tensor norm_sum_;  // undefined once a step has used the norms
-  Tensor rates_;     // of begin_step()
+  Tensor rates_;     // written by begin_step()
   std::vector<std::string> buffer_names_;
   double lr_;
 };

@@ -50,7 +50,7 @@ class GpuPool : public BlockPool {
   std::byte* fresh(std::size_t bytes) override {
     std::byte* p = gpu::allocate(index_, bytes);
     if (p != nullptr || !of_steps_) return p;
-    gpu_pool(index_, false).release();  // what the other pool does not use
+    gpu_pool(index_, false).release();  // the other pool's free memory
     return gpu::allocate(index_, bytes);
   }
   void drop(std::byte* p) noexcept override { gpu::release(index_, p); }

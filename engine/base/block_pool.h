@@ -31,7 +31,7 @@ class BlockPool {
   void reset_peak();
 
  protected:
-  // Returns whether free memory may not go back to the system now.
+  // Returns whether free memory must stay in the pool now.
   virtual bool keeps() const { return false; }
   // Whether every block is a fresh allocation, dropped when it is given back.
   virtual bool exact() { return false; }
@@ -70,8 +70,8 @@ bool exact_gpu_blocks();
 
 // The pools are never destroyed, as static tensors may be destroyed after any other object.
 BlockPool& host_pool();
-inline std::atomic<int> live_graphs{0};         // while there are any, pools of steps keep their memory
+inline std::atomic<int> live_graphs{0};         // while above 0, a step pool keeps its memory
 BlockPool& gpu_pool(int index, bool of_steps);  // of_steps: the pool of gpu::StepMemory
-BlockPool& gpu_pool(int index);                 // that pool while this thread has a StepMemory
+BlockPool& gpu_pool(int index);                 // the step pool while this thread has a StepMemory
 
 }  // namespace reprise

@@ -51,8 +51,8 @@ void fill(int index, void* to, std::uint8_t byte, std::size_t bytes);
 std::byte* seal(int index, const void* from, std::size_t bytes);
 void release_sealed(int index, std::byte* p) noexcept;
 
-// While one lives, GPU memory for this thread comes from a second pool, which keeps what it has: a
-// replay writes to the same addresses again, whatever has become of the tensors that were there.
+// While a StepMemory lives, this thread takes GPU memory from a second pool, which keeps its memory as
+// long as a Graph lives: a replay writes to the addresses of its capture again.
 class REPRISE_API StepMemory {
  public:
   StepMemory();
@@ -64,16 +64,16 @@ class REPRISE_API StepMemory {
   bool before_;
 };
 
-// Kernels, copies on the device and fills that are captured once and then replayed with one call, in
-// the same order on the same addresses. Nothing may be read or uploaded while a capture runs; a
-// StepMemory provides the memory, and the tensors that a replay uses must live.
+// A sequence of kernels, device copies and fills. It is captured once. replay() runs it with one call,
+// in the same order, on the same addresses. During a capture, allocate under a StepMemory; a read or an
+// upload throws InternalError. The tensors that a replay uses must outlive the Graph.
 class REPRISE_API Graph {
  public:
-  explicit Graph(int index);  // begins to capture what this thread does on the device
+  explicit Graph(int index);  // begins to capture this thread's work on the device
   ~Graph();
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
-  void finish();  // ends the capture; nothing has run so far
+  void finish();  // ends the capture, during which nothing ran
   void replay();
 
  private:
@@ -81,8 +81,8 @@ class REPRISE_API Graph {
   void* executable_ = nullptr;
 };
 
-// Returns whether training steps are to be captured: REPRISE_GRAPH, unless REPRISE_CUDA_EXACT frees
-// each tensor at once.
+// Returns whether training steps are captured: REPRISE_GRAPH, unless REPRISE_CUDA_EXACT frees each
+// tensor at once.
 REPRISE_API bool captures_steps();
 
 // TF32 rounds the operands of f32 products to 10 bits for the tensor cores, which changes results.

@@ -108,7 +108,7 @@ struct PenaltyArgs {
   NormKind kind = NormKind::l2;
 };
 
-// The learning rate and what else changes from step to step is an operand of the kernel.
+// The learning rate and the other numbers that change from step to step are an operand, `rates`.
 struct SgdArgs {
   double momentum = 0, dampening = 0, weight_decay = 0;
   bool nesterov = false;

@@ -35,7 +35,7 @@ bool shapes_only();
 bool watching();
 
 // Copies of a call's operands: in f64 if the operand is floating, else the operand itself. Both lists
-// have all of them; kernels take a list of inputs from one, and a list of outputs from the other.
+// have all copies: one serves kernels' lists of outputs, the other their lists of inputs.
 struct Copies {
   std::vector<MutView> outputs;
   std::vector<View> inputs;

@@ -8,7 +8,7 @@
 namespace reprise::ops {
 namespace {
 
-// The updates' tensors as the kernels take them, checked.
+// Checks the updates' tensors and lists them by operand of the kernels.
 struct Lists {
   Lists(const char* op, std::vector<Update>& updates, const Tensor& rates, std::int64_t numbers,
         std::initializer_list<std::string_view> buffer_names)

@@ -8,14 +8,14 @@
 
 namespace reprise::ops {
 
-// One parameter and what its update takes. All but `norms` have the parameter's shape and dtype.
+// One parameter with the other tensors of its update. All but `norms` have its shape and dtype.
 struct Update {
   Tensor parameter, gradient;
-  std::vector<Tensor> buffers;  // updated too
-  Tensor norms = {};            // f64, those of norms_of; undefined unless the parameter is penalised
+  std::vector<Tensor> buffers;  // updated with the parameter
+  Tensor norms = {};            // f64, from norms_of; undefined unless the parameter is penalised
 };
 
-// What changes from step to step, f64 on the host. A step reads its copy on the parameters' device.
+// Return the `rates` of a step, f64 on the host; a step takes a copy on the parameters' device.
 // Adam counts steps from 1.
 REPRISE_API Tensor sgd_rates(double lr, bool first);
 REPRISE_API Tensor adam_rates(double lr, std::int64_t step, const AdamArgs& args);

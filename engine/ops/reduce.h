@@ -18,7 +18,8 @@ REPRISE_API Tensor sum_rows(const Tensor& x);
 REPRISE_API Tensor norm(const std::vector<Tensor>& x, NormKind kind);
 REPRISE_API Tensor norm(const Tensor& x, NormKind kind);
 
-// The same without a gradient, for optimizer steps that add the gradient themselves.
+// norms_of computes the same sum and each row's norm. It records no gradient: optimizer steps add the
+// norms' gradients themselves.
 struct Norms {
   Tensor sum;                // a scalar
   std::vector<Tensor> each;  // f64: the norms of each tensor's rows

@@ -1,7 +1,9 @@
-// Training steps on a GPU, replayed from a graph, beside the same steps run plainly.
+// Training steps on a GPU, replayed from a graph, beside the same steps run plainly; evaluation there.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <set>
 
 #include "apps/clr/learn/backbone.h"
 #include "apps/clr/learn/step.h"
@@ -25,10 +27,13 @@ struct Way {
   DType dtype;
 };
 
-// A probe that only sees kernels: steps then run plainly.
+// Notes the batch sizes of convolutions. Steps run plainly while a probe watches.
 struct Watcher : KernelProbe {
-  void after(const KernelCall& call) override { launches += call.name != nullptr ? 1 : 0; }
-  std::int64_t launches = 0;
+  void after(const KernelCall& call) override {
+    for (const KernelCall::Operand& o : call.operands)
+      if (std::string_view(call.name).starts_with("conv") && o.name == "x") sizes.insert(o.view.shape[0]);
+  }
+  std::set<std::int64_t> sizes;
 };
 
 struct Trained {
@@ -37,7 +42,7 @@ struct Trained {
   std::int64_t replays = 0;
 };
 
-class CapturedSteps : public testing::TestWithParam<Way> {
+class OnGpu : public testing::Test {
  protected:
   void SetUp() override {
     if (gpu::count() == 0) GTEST_SKIP() << "no GPU can be used here";
@@ -47,6 +52,14 @@ class CapturedSteps : public testing::TestWithParam<Way> {
     images_ = data::check_readable(task_, {}, 8, dir_ / "cache");
   }
 
+  TempDir dir_;
+  std::string path_;
+  data::Task task_;
+  data::TaskImages images_;
+};
+
+class CapturedSteps : public OnGpu, public testing::WithParamInterface<Way> {
+ protected:
   // Does 11 steps of 5 and of 3 images; in between it evaluates, keeps new tensors and changes the rate.
   Trained train(const Way& way) {
     Recipe recipe;
@@ -72,11 +85,6 @@ class CapturedSteps : public testing::TestWithParam<Way> {
       trained.tensors.push_back(e.tensor->to(cpu_device));
     return trained;
   }
-
-  TempDir dir_;
-  std::string path_;
-  data::Task task_;
-  data::TaskImages images_;
 };
 
 TEST_P(CapturedSteps, GiveTheBitsOfPlainOnes) {
@@ -100,6 +108,27 @@ TEST_P(CapturedSteps, GiveTheBitsOfPlainOnes) {
   for (std::size_t i = 0; i < plain.tensors.size(); ++i)
     EXPECT_TRUE(std::ranges::equal(plain.tensors[i].raw_bytes(), captured.tensors[i].raw_bytes()))
         << "tensor " << i;
+}
+
+// cuDNN chooses its algorithm by the shape, and an image's logits may not depend on its batch. So the
+// 15 images are evaluated in a full batch of 256, and the images that fill it do not count.
+TEST_F(OnGpu, EvaluationFillsItsBatches) {
+  setenv("REPRISE_CUDA_LIBRARIES", "1", 1);
+  if (!gpu::chooses_by_shape()) GTEST_SKIP() << "this build has no libraries, nor imitations";
+  const auto evaluated = [&](Device device, Watcher& watcher) {
+    const Backbone backbone = load_backbone(path_, "auto", device, DType::f32);
+    const auto network = backbone.instantiate("clr", 3, 0, "dots");
+    Inputs inputs(*network, *images_.train, device, DType::f32, false);
+    const ProbeScope scope(watcher);
+    return evaluate(*network, inputs);
+  };
+  Watcher on_gpu, on_cpu;
+  const Evaluation filled = evaluated(cuda, on_gpu), exact = evaluated(cpu_device, on_cpu);
+  EXPECT_EQ(on_gpu.sizes, (std::set<std::int64_t>{256}));
+  EXPECT_EQ(on_cpu.sizes, (std::set<std::int64_t>{15}));
+  EXPECT_EQ(filled.accuracy, exact.accuracy);
+  EXPECT_NEAR(filled.loss, exact.loss, 1e-5);
+  unsetenv("REPRISE_CUDA_LIBRARIES");
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, CapturedSteps,

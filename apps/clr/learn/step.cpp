@@ -272,8 +272,8 @@ StepOutputs Learner::compute(Inputs& inputs, const Batch& batch) {
   return outputs;
 }
 
-// Does the step of a batch size by its graph. The first one runs plainly, since it makes what later
-// steps keep; the second one is captured.
+// Runs a step by the graph of its batch size. A size's first step runs plainly, as it allocates what
+// later steps keep; the second one is captured.
 const StepOutputs& Learner::replay(Inputs& inputs, const std::vector<std::int64_t>& indices) {
   Captured& c = captured_[std::ssize(indices)];
   const bool first = c.inputs != &inputs;

@@ -41,7 +41,7 @@ class Inputs {
   const std::string& path(std::int64_t index) const;  // of an image's file
   std::int64_t count() const { return store_.count(); }
   int size() const { return store_.size(); }  // pixels
-  // Returns whether a step needs nothing of the host but a batch's indices and labels.
+  // Returns whether the images lie on a GPU: a step then uploads only indices and labels.
   bool on_gpu() const { return on_gpu_.defined(); }
   Device device() const { return device_; }
 
@@ -89,13 +89,13 @@ struct StepResult {
   void check_finite() const;  // throws Error, with a remedy, if the loss is not finite
 };
 
-// What a step computes beside its update, on the device.
+// A step's results, on the device.
 struct StepOutputs {
   Tensor cross_entropy, norms;  // scalars; norms: undefined without a penalty
   Tensor guesses;               // (N) i64
 };
 
-// The outputs of the steps whose results nobody has read yet. On a GPU a read waits for all kernels.
+// The outputs of steps, kept on the device until they are read. On a GPU a read waits for all kernels.
 class UnreadSteps {
  public:
   static constexpr std::int64_t most = 1024;
@@ -111,14 +111,13 @@ class UnreadSteps {
 };
 
 // Trains a network step by step by the recipe's optimizer and penalty. On a GPU a step whose images
-// lie there is captured as a graph, one for each size of a batch, and replayed from then on
-// (REPRISE_GRAPH). The inputs must then live as long as this, and the network's tensors stay where
-// they are.
+// lie there is captured as a graph, one for each batch size, and replayed from then on
+// (REPRISE_GRAPH). The inputs must then outlive this, and the network's tensors keep their addresses.
 class Learner {
  public:
   Learner(layers::Network& network, const Recipe& recipe);
   // Computes the loss and gradients of a batch and updates the parameters, without waiting for a
-  // GPU. Every UnreadSteps::most steps at the latest, somebody has to call results().
+  // GPU. The caller calls results() after at most UnreadSteps::most steps.
   void start(Inputs& inputs, const std::vector<std::int64_t>& indices);
   // Returns the results of the steps since the last call, in order. Waits for a GPU.
   std::vector<StepResult> results();
@@ -129,7 +128,7 @@ class Learner {
   std::int64_t replays() const { return replays_; }        // steps that were replayed from a graph
 
  private:
-  // A batch size's graph and what must live as long as it.
+  // The graph of a batch size, with the tensors that it uses.
   struct Captured {
     const Inputs* inputs = nullptr;
     Batch batch;

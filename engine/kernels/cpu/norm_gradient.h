@@ -1,4 +1,4 @@
-// Lists of tensors, cut into pieces that threads can share out, and the gradient of a piece's norm.
+// Divides lists of tensors into pieces for threads, and computes the gradient of a norm.
 #pragma once
 
 #include <algorithm>

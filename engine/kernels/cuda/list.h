@@ -1,5 +1,5 @@
-// One launch for a list of tensors. The list travels as the kernel's parameter, so no copy to the
-// device precedes the launch, and a captured step keeps it.
+// One launch for a list of tensors. The list is a kernel parameter: no copy to the device
+// precedes the launch, and a captured step contains the list.
 #pragma once
 
 #include <vector>
@@ -33,7 +33,7 @@ struct List {
 };
 
 // Calls launch(list, blocks) for the items; more than once only if they exceed List::most.
-// An Item says by blocks() how many blocks it takes, at least one.
+// Item::blocks() returns how many blocks of the grid an item takes, at least one.
 template <class Item, class F>
 void for_lists(const std::vector<Item>& items, F launch) {
   for (std::size_t begin = 0; begin < items.size(); begin += List<Item>::most) {

@@ -34,8 +34,8 @@ __global__ void update_kernel(const __grid_constant__ List<Weights<T>> list, Nor
   }
 }
 
-// Calls update(p, i, g) for each weight i of each parameter, where g is the gradient with the
-// penalty's. `second` may be empty, `first` too.
+// Calls update(p, i, g) for each weight i of each parameter. g is the gradient, with the penalty's
+// gradient added. `first` and `second` may be empty.
 template <class T, class F>
 void each_weight(const PenaltyArgs& a, Views grads, Views norms, MutViews params, MutViews first,
                  MutViews second, F update) {

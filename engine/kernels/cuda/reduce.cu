@@ -6,7 +6,7 @@ namespace reprise::kernels::cuda {
 namespace {
 
 // A tensor of `rows` rows of n values. A row is summed in `chunks` chunks of `length` values, one
-// block each; their sums lie in the partial sums from `first_part` on. first_row: its first norm.
+// block each; their sums begin at parts[first_part]. norms[first_row] is the first row's norm.
 template <class T>
 struct NormItem {
   const T* x;
