@@ -7,7 +7,7 @@
 namespace reprise::layers {
 namespace {
 
-const ArchitectureFamily* const families[] = {&resnets, &xceptions};
+const ArchitectureFamily* const families[] = {&resnets, &xceptions, &mobilenets};
 
 }  // namespace
 

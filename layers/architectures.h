@@ -20,6 +20,6 @@ struct ArchitectureFamily {
   std::optional<std::string> (*guess)(const std::map<std::string, Shape>& file_shapes);
 };
 
-extern const ArchitectureFamily resnets, xceptions;
+extern const ArchitectureFamily mobilenets, resnets, xceptions;
 
 }  // namespace reprise::layers

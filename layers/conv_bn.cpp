@@ -13,17 +13,20 @@ bool fuses_blocks() {
   return !ForwardObserver::is_watching() && env_flag("REPRISE_FUSE");
 }
 
-Tensor conv_bn(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, const Tensor& residual, bool relu) {
+Tensor conv_bn(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, const Tensor& residual,
+               Activation activation) {
   if (!fuses_blocks()) {
     const Tensor y = bn(conv(x)), sum = residual.defined() ? ops::add(y, residual) : y;
-    return relu ? ops::relu(sum) : sum;
+    return activation == Activation::none   ? sum
+           : activation == Activation::relu ? ops::relu(sum)
+                                            : ops::relu6(sum);
   }
   ops::ConvBlock block{.x = x,
                        .w = conv.weight,
                        .gamma = bn.weight,
                        .beta = bn.bias,
                        .residual = residual,
-                       .args = {.conv = conv.args, .eps = bn.args.eps, .relu = relu},
+                       .args = {.conv = conv.args, .eps = bn.args.eps, .activation = activation},
                        .conv_layer = conv.path()};
   Reprogram* reprogram = conv.reprogram();
   if (reprogram != nullptr) block.filter = reprogram->block_filter();

@@ -1,4 +1,4 @@
-// A convolution with its epilogue: reprogramming layer, batch norm, residual, ReLU.
+// A convolution with its epilogue: reprogramming layer, batch norm, residual, activation.
 #pragma once
 
 #include "layers/batch_norm.h"
@@ -7,12 +7,12 @@
 namespace reprise::layers {
 
 // Computes, for x (N,H,W,in) and an optional residual of the result's shape (N,OH,OW,out):
-//   y = [relu](bn(conv(x)) [+ residual])
+//   y = [activation](bn(conv(x)) [+ residual])
 // conv(x) includes conv's reprogramming layer.
 // In training, bn's running statistics move as in its forward.
 // Runs as one op (ops::conv_block) if fuses_blocks(), else module by module, with the same bits.
 REPRISE_API Tensor conv_bn(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, const Tensor& residual = {},
-                           bool relu = true);
+                           Activation activation = Activation::relu);
 
 // Returns whether conv_bn runs as one op: not while a ForwardObserver lives in this thread (it must
 // see every module's output), and not with REPRISE_FUSE=0.

@@ -25,7 +25,7 @@ class REPRISE_API Network : public Module {
   virtual int default_size() const = 0;                 // the usual height and width of its images
   virtual int default_classes() const { return 1000; }  // the classes of the published weights
 
-  std::string head_name() const { return head().path(); }  // "fc" or "linear"
+  std::string head_name() const { return head().path(); }  // such as "fc"
   int classes() const { return static_cast<int>(head().weight.dim(0)); }
   // Gives the head new parameters for `classes` classes (Linear::resize).
   void replace_head(int classes, const InitStreams& streams) { head().resize(classes, streams); }

@@ -1,5 +1,6 @@
 // Residual networks (He et al., 2015): torchvision's for 224x224, and those for CIFAR at 32x32
-// with shortcuts of option A. Names and shapes are those of the published weights.
+// with shortcuts of option A. ResNeXt (Xie et al., 2016) and Wide ResNet (Zagoruyko and Komodakis,
+// 2016) are ResNets with other 3x3 convolutions. Names and shapes are those of the published weights.
 #include <algorithm>
 #include <array>
 #include <set>
@@ -19,21 +20,33 @@ struct Spec {
   std::string name;
   Family family;
   std::vector<int> blocks;  // per stage
+  // Of a bottleneck's 3x3 convolution: its groups, and their channels in the first stage.
+  int groups = 1, group_width = 64;
 };
 const std::vector<Spec>& specs() {
   static const std::vector<Spec> all = {
-      {"resnet18", Family::basic, {2, 2, 2, 2}},        {"resnet34", Family::basic, {3, 4, 6, 3}},
-      {"resnet50", Family::bottleneck, {3, 4, 6, 3}},   {"resnet101", Family::bottleneck, {3, 4, 23, 3}},
-      {"resnet152", Family::bottleneck, {3, 8, 36, 3}}, {"resnet20", Family::cifar, {3, 3, 3}},
-      {"resnet32", Family::cifar, {5, 5, 5}},           {"resnet44", Family::cifar, {7, 7, 7}},
-      {"resnet56", Family::cifar, {9, 9, 9}},           {"resnet110", Family::cifar, {18, 18, 18}},
+      {"resnet18", Family::basic, {2, 2, 2, 2}},
+      {"resnet34", Family::basic, {3, 4, 6, 3}},
+      {"resnet50", Family::bottleneck, {3, 4, 6, 3}},
+      {"resnet101", Family::bottleneck, {3, 4, 23, 3}},
+      {"resnet152", Family::bottleneck, {3, 8, 36, 3}},
+      {"resnet20", Family::cifar, {3, 3, 3}},
+      {"resnet32", Family::cifar, {5, 5, 5}},
+      {"resnet44", Family::cifar, {7, 7, 7}},
+      {"resnet56", Family::cifar, {9, 9, 9}},
+      {"resnet110", Family::cifar, {18, 18, 18}},
+      {"resnext50_32x4d", Family::bottleneck, {3, 4, 6, 3}, 32, 4},
+      {"resnext101_32x8d", Family::bottleneck, {3, 4, 23, 3}, 32, 8},
+      {"wide_resnet50_2", Family::bottleneck, {3, 4, 6, 3}, 1, 128},
+      {"wide_resnet101_2", Family::bottleneck, {3, 4, 23, 3}, 1, 128},
   };
   return all;
 }
 
-Conv2dOptions conv_options(Family family, int kernel, int stride) {
+Conv2dOptions conv_options(Family family, int kernel, int stride, int groups = 1) {
   return {.stride = stride,
           .padding = kernel / 2,
+          .groups = groups,
           .bias = false,
           .init = family == Family::cifar ? Init::kaiming_normal_fan_in : Init::kaiming_normal_fan_out};
 }
@@ -43,7 +56,7 @@ class Downsample : public Sequential {
  public:
   Downsample(Family family, int in, int out, int stride)
       : conv_(add<Conv2d>(in, out, 1, conv_options(family, 1, stride))), bn_(add<BatchNorm2d>(out)) {}
-  Tensor forward(const Tensor& x) override { return conv_bn(conv_, bn_, x, {}, false); }
+  Tensor forward(const Tensor& x) override { return conv_bn(conv_, bn_, x, {}, Activation::none); }
 
  private:
   Conv2d& conv_;
@@ -95,18 +108,18 @@ class BasicBlock : public Module {
 };
 
 // A 1x1 convolution down to `width` channels, a 3x3 with the stride (as in torchvision), a 1x1 up
-// to 4 * width channels, and a shortcut.
+// to `out` channels, and a shortcut.
 class Bottleneck : public Module {
  public:
-  Bottleneck(int in, int width, int stride)
+  Bottleneck(int in, int width, int out, int stride, int groups)
       : conv1_(child<Conv2d>("conv1", in, width, 1, conv_options(Family::bottleneck, 1, 1))),
         bn1_(child<BatchNorm2d>("bn1", width)),
-        conv2_(child<Conv2d>("conv2", width, width, 3, conv_options(Family::bottleneck, 3, stride))),
+        conv2_(child<Conv2d>("conv2", width, width, 3, conv_options(Family::bottleneck, 3, stride, groups))),
         bn2_(child<BatchNorm2d>("bn2", width)),
-        conv3_(child<Conv2d>("conv3", width, 4 * width, 1, conv_options(Family::bottleneck, 1, 1))),
-        bn3_(child<BatchNorm2d>("bn3", 4 * width)) {
-    if (stride == 1 && in == 4 * width) return;
-    downsample_ = &child<Downsample>("downsample", Family::bottleneck, in, 4 * width, stride);
+        conv3_(child<Conv2d>("conv3", width, out, 1, conv_options(Family::bottleneck, 1, 1))),
+        bn3_(child<BatchNorm2d>("bn3", out)) {
+    if (stride == 1 && in == out) return;
+    downsample_ = &child<Downsample>("downsample", Family::bottleneck, in, out, stride);
   }
   std::string_view type() const override { return "Bottleneck"; }
   Tensor forward(const Tensor& x) override {
@@ -140,7 +153,7 @@ class ResNet : public Network {
       for (int b = 0; b < spec.blocks[s]; ++b) {
         const int stride = b == 0 && s > 0 ? 2 : 1;
         if (spec.family == Family::bottleneck)
-          stage.add<Bottleneck>(in, width, stride);
+          stage.add<Bottleneck>(in, (spec.groups * spec.group_width) << s, 4 * width, stride, spec.groups);
         else
           stage.add<BasicBlock>(spec.family, in, width, stride);
         in = spec.family == Family::bottleneck ? 4 * width : width;
@@ -212,12 +225,15 @@ std::optional<std::string> guess_resnet(const std::map<std::string, Shape>& file
   else if (file_shapes.contains("layer1.0.conv3.weight"))
     family = Family::bottleneck;
 
+  const auto middle =
+      family == Family::bottleneck ? file_shapes.find("layer1.0.conv2.weight") : file_shapes.end();
   const std::array<int, 4> count = count_blocks(file_shapes);
   std::optional<std::string> best;
   std::size_t best_equal = 0;
   bool unique = false;
   for (const Spec& s : specs()) {
-    if (s.family != family) continue;
+    const Shape filter{s.groups * s.group_width, s.group_width, 3, 3};  // of the first block's 3x3
+    if (s.family != family || (middle != file_shapes.end() && middle->second != filter)) continue;
     std::size_t equal = 0;
     bool fits = true;
     for (std::size_t i = 0; i < 4; ++i) {

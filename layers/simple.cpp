@@ -1,6 +1,7 @@
 #include "layers/simple.h"
 
 #include "engine/base/check.h"
+#include "engine/ops/arithmetic.h"
 #include "engine/ops/layout.h"
 #include "engine/ops/pool.h"
 #include "engine/ops/unary.h"
@@ -31,8 +32,17 @@ std::int64_t GlobalAvgPool::flops(const Shape& x, const Shape&) const {
 Tensor ReLU::forward(const Tensor& x) {
   return ops::relu(x);
 }
+Tensor ReLU6::forward(const Tensor& x) {
+  return ops::relu6(x);
+}
 std::int64_t ReLU::flops(const Shape&, const Shape& y) const {
   return y.numel();
+}
+
+Tensor Dropout::forward(const Tensor& x) {
+  if (!is_training()) return x;
+  RandomStream stream(seed, "dropout/" + path(), calls++);
+  return ops::dropout(x, p, stream);
 }
 
 Tensor Flatten::forward(const Tensor& x) {

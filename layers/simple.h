@@ -1,4 +1,4 @@
-// Layers without parameters: pooling, ReLU, flatten.
+// Layers without parameters: pooling, ReLU, ReLU6, dropout, flatten.
 #pragma once
 
 #include "engine/kernels/args.h"
@@ -41,6 +41,25 @@ class REPRISE_API ReLU : public Module {
   Tensor forward(const Tensor& x) override;
   std::string_view type() const override { return "ReLU"; }
   std::int64_t flops(const Shape& x, const Shape& y) const override;
+};
+
+// Computes min(max(x, 0), 6), element by element.
+class REPRISE_API ReLU6 : public ReLU {
+ public:
+  Tensor forward(const Tensor& x) override;
+  std::string_view type() const override { return "ReLU6"; }
+};
+
+// In training, sets each element to 0 with probability p and scales the others by 1 / (1 - p). The
+// numbers of a call come from the stream of `seed`, the layer's path and the call's number.
+class REPRISE_API Dropout : public Module {
+ public:
+  explicit Dropout(double probability = 0.5, std::uint64_t s = 0) : p(probability), seed(s) {}
+  Tensor forward(const Tensor& x) override;
+  std::string_view type() const override { return "Dropout"; }
+  const double p;
+  const std::uint64_t seed;
+  std::uint64_t calls = 0;  // calls in training until now; a resumed run restores it
 };
 
 // Reshapes (N,...) to (N, product of the rest).

@@ -30,7 +30,8 @@ class SeparableConv2d : public Module {
   Tensor forward(const Tensor& x) override { return pointwise_(conv1_(x)); }
   // Computes [relu](bn(this(x)) [+ residual]), with conv_bn for the pointwise part if it fuses.
   Tensor with(BatchNorm2d& bn, const Tensor& x, const Tensor& residual, bool relu) {
-    if (fuses_blocks()) return conv_bn(pointwise_, bn, conv1_(x), residual, relu);
+    if (fuses_blocks())
+      return conv_bn(pointwise_, bn, conv1_(x), residual, relu ? Activation::relu : Activation::none);
     const Tensor y = bn((*this)(x)), sum = residual.defined() ? ops::add(y, residual) : y;
     return relu ? ops::relu(sum) : sum;
   }
@@ -87,7 +88,7 @@ class XceptionBlock : public Module {
       h = convolution.with(bn, h, last && skip_ == nullptr ? x : Tensor(), !last);
     }
     if (pool_ != nullptr) h = (*pool_)(h);
-    return skip_ != nullptr ? conv_bn(*skip_, *skip_bn_, x, h, false) : h;
+    return skip_ != nullptr ? conv_bn(*skip_, *skip_bn_, x, h, Activation::none) : h;
   }
 
   bool starts_with_relu_;

@@ -36,6 +36,10 @@ CASES = [  # arch, method, mode, size, batch
     ("resnet18", "clr", "infer", 224, 1),
     ("resnet50", "clr", "infer", 224, 16),
     ("resnet50", "clr", "infer", 224, 1),
+    ("resnext50_32x4d", "clr", "train", 224, 32),
+    ("wide_resnet50_2", "clr", "train", 224, 32),
+    ("mobilenet_v2", "clr", "train", 224, 32),
+    ("mobilenet_v2", "clr", "infer", 224, 16),
 ]
 
 GPU_CASES = [(arch, method, mode, 224, batch)
@@ -93,7 +97,7 @@ def torch_side(arch, method, mode, size, batch, channels_last, steps, device, tf
             for p in module.parameters():
                 p.requires_grad = True
         for name, child in list(module.named_children()):
-            if isinstance(child, nn.Conv2d) and child.groups == 1 and (child.kernel_size != (1, 1) or method == "clr-full"):
+            if isinstance(child, nn.Conv2d) and (child.kernel_size != (1, 1) or method == "clr-full"):
                 setattr(module, name, Reprogrammed(child))
     layout = torch.channels_last if channels_last else torch.contiguous_format
     on_gpu = device != "cpu"

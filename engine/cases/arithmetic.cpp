@@ -26,16 +26,26 @@ void affine(Case& c, const Params& p) {
   c.calls([scale, shift](const Inputs& in) { return ops::affine(in[0], scale, shift); });
 }
 
+// Every run samples the same mask.
+void dropout(Case& c, const Params& p) {
+  c.normal("x", p.shape("x"));
+  c.bf16_roundings = 1;
+  c.calls([probability = p.number("p", 0.5)](const Inputs& in) {
+    RandomStream stream(3, "dropout");
+    return ops::dropout(in[0], probability, stream);
+  });
+}
+
 }  // namespace
 
 std::vector<OpCases> arithmetic_cases() {
-  return {{"add", shapes, binary<ops::add>},
-          {"sub", shapes, binary<ops::sub>},
-          {"mul", shapes, binary<ops::mul>},
-          {"div", shapes, binary<ops::div>},
-          {"affine",
-           {"x=1 scale=2", "x=2x7x5x3 scale=-0.5 shift=3", "x=3x4x5x35 scale=1.7 shift=-0.25"},
-           affine}};
+  return {
+      {"add", shapes, binary<ops::add>},
+      {"sub", shapes, binary<ops::sub>},
+      {"mul", shapes, binary<ops::mul>},
+      {"div", shapes, binary<ops::div>},
+      {"affine", {"x=1 scale=2", "x=2x7x5x3 scale=-0.5 shift=3", "x=3x4x5x35 scale=1.7 shift=-0.25"}, affine},
+      {"dropout", {"x=1", "x=2x7x5x3 p=0.2", "x=67 p=0"}, dropout}};
 }
 
 }  // namespace reprise::cases

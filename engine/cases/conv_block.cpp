@@ -26,10 +26,15 @@ struct Setup {
   }
 };
 
+// relu=0: none, relu=1: ReLU, relu=6: ReLU6.
+Activation activation_of(int relu) {
+  return relu == 0 ? Activation::none : relu == 6 ? Activation::relu6 : Activation::relu;
+}
+
 Setup add_inputs(Case& c, const Params& p, bool given) {
   const Shape x = p.shape("x"), w = p.has("w") ? p.shape("w") : Shape{};
   const Conv2dArgs conv{p.pair("stride", 1), p.pair("pad", 0), {1, 1}, p.integer("convgroups", 1)};
-  Setup d{{.conv = conv, .eps = p.number("eps", 1e-5), .relu = p.integer("relu", 1) == 1},
+  Setup d{{.conv = conv, .eps = p.number("eps", 1e-5), .activation = activation_of(p.integer("relu", 1))},
           p.has("w"),
           p.has("f"),
           p.integer("res", 0) == 1,
@@ -46,7 +51,7 @@ Setup add_inputs(Case& c, const Params& p, bool given) {
     const Shape size = p.shape("f");
     c.normal("filter", {size[0], size[1], row[0]}).as_parameter();
   }
-  c.uniform("gamma", row, 0.5, 2).as_parameter();
+  c.uniform("gamma", row, 0.5, d.args.activation == Activation::relu6 ? 6 : 2).as_parameter();
   c.normal("beta", row).as_parameter();
   if (d.residual) c.normal("residual", d.y);
   if (given) {
@@ -55,7 +60,7 @@ Setup add_inputs(Case& c, const Params& p, bool given) {
   }
   // In bf16, rounding may move a value across the ReLU's edge. conv_block_test.cpp compares such
   // values with those of the parts.
-  c.bf16_roundings = d.args.relu ? 0 : 3;
+  c.bf16_roundings = d.args.activation == Activation::none ? 3 : 0;
   c.tolerance = 5e-6;
   return d;
 }
@@ -70,6 +75,9 @@ std::vector<std::string> with_convolution(std::vector<std::string> more) {
       "x=3x5x4x35",
       "x=3x5x4x35 res=1",
       "x=3x5x4x35 relu=0",
+      "x=3x5x4x35 f=3x3 relu=6 res=1",
+      "x=2x7x5x3 relu=6",
+      "x=2x5x7x12 f=3x3 relu=6",
       "x=2x3x5x12 f=1x1 res=1",
       "x=2x6x5x17 f=5x3",
       "x=2x1x1x3 f=3x3",
@@ -145,6 +153,7 @@ const OpCases conv_block_eval("conv_block_eval",
                                   "x=2x7x5x19 w=70x1x1x19 relu=0 sealed=0 infer=1",
                                   "x=3x9x8x17 w=40x1x1x17 stride=2 infer=1",
                                   "x=3x9x8x16 w=40x3x3x16 stride=2 pad=1 res=1 infer=1",
+                                  "x=2x7x5x35 w=33x1x1x35 res=1 relu=6 infer=1",
                                   "x=2x8x9x16 w=16x3x3x16 pad=1 res=1 infer=1",  // Winograd's form
                                   "x=2x10x9x8 w=6x3x3x4 convgroups=2 pad=1 res=1 infer=1",
                                   "x=1x1x1x64 w=3x1x1x64 infer=1",

@@ -46,6 +46,11 @@ void stride_slice(Case& c, const Params& p) {
   moves(c, [begin, step](const Inputs& in) { return ops::stride_slice(in[0], begin, step); });
 }
 
+void transpose(Case& c, const Params& p) {
+  c.normal("x", p.shape("x"));
+  moves(c, [](const Inputs& in) { return ops::transpose(in[0]); });
+}
+
 void concat(Case& c, const Params& p) {
   for (const char* part : {"a", "b", "c"})
     if (p.has(part)) c.normal(part, p.shape(part));
@@ -64,6 +69,7 @@ std::vector<OpCases> layout_cases() {
            {"x=7 d0=1x3", "x=2x8x6x16 d1=0x2 d2=0x2", "x=2x9x7x3 d1=1x2 d2=0x3", "x=3x4x5x35 d0=2x1 d3=1x4",
             "x=2x3 d1=2x5"},
            stride_slice},
+          {"transpose", {"x=1x1", "x=5x3", "x=35x67", "x=1x9", "x=300x260"}, transpose},
           {"concat",
            {"a=3 b=4 dim=0", "a=2x5x4x3 b=2x5x4x35 dim=3", "a=2x5x4x3 b=2x1x4x3 dim=1",
             "a=2x5x4x3 b=2x5x2x3 dim=-2", "a=2x3 b=1x3 c=4x3 dim=0"},

@@ -9,6 +9,9 @@ namespace {
 
 const std::vector<std::string> shapes{"x=1", "x=35", "x=2x7x5x3", "x=3x4x5x35", "x=5x1", "x=4x28x28x64"};
 
+const std::vector<std::string> lines{"x=1 dim=0",   "x=35 dim=-1", "x=2x7x5x3 dim=1", "x=3x4x5x35 dim=-2",
+                                     "x=5x7 dim=1", "x=7x5 dim=0", "x=3x300x2 dim=1", "x=700 dim=0"};
+
 template <Tensor (*op)(const Tensor&)>
 void reduce(Case& c, const Params& p) {
   if (op == ops::sum_rows)
@@ -16,6 +19,18 @@ void reduce(Case& c, const Params& p) {
   else  // positive values, so that nothing cancels in the sum
     c.uniform("x", p.shape("x"), 0.5, 1.5);
   c.calls([](const Inputs& in) { return op(in[0]); });
+  c.tolerance = 2e-6;
+  c.bf16_roundings = 1;
+}
+
+template <Tensor (*op)(const Tensor&, int)>
+void along(Case& c, const Params& p) {
+  const Shape shape = p.shape("x");
+  if (op == static_cast<Tensor (*)(const Tensor&, int)>(ops::max))
+    c.distinct("x", shape);
+  else
+    c.uniform("x", shape, 0.5, 1.5);
+  c.calls([dim = p.integer("dim", 0)](const Inputs& in) { return op(in[0], dim); });
   c.tolerance = 2e-6;
   c.bf16_roundings = 1;
 }
@@ -52,6 +67,9 @@ std::vector<OpCases> reduce_cases() {
       {"sum", shapes, reduce<ops::sum>},
       {"mean", shapes, reduce<ops::mean>},
       {"sum_rows", shapes, reduce<ops::sum_rows>},
+      {"sum_along", lines, along<ops::sum>},
+      {"mean_along", lines, along<ops::mean>},
+      {"max_along", lines, along<ops::max>},
       {"norm",
        {"x=1 kind=l1", "x=35 kind=l1", "x=5x3x3x35 kind=l1", "x=1 kind=l2", "x=35 kind=l2",
         "x=5x3x3x35 kind=l2", "x=64x3x3x64 kind=l2", "x=35 kind=l12", "x=7x3 kind=l12", "x=5x3x3x35 kind=l12",

@@ -43,6 +43,15 @@ const OpCases cross_entropy("cross_entropy",
                               };
                             });
 
+const OpCases smoothed("cross_entropy_smoothed", {"x=2x3", "x=7x35", "x=32x200 s=0.5"},
+                       [](Case& c, const Params& p) {
+                         logits(c, p);
+                         c.labels("labels", p.shape("x")[0], p.shape("x")[1]);
+                         c.calls([s = p.number("s", 0.1)](const Inputs& in) {
+                           return ops::cross_entropy(in[0], in[1], s);
+                         });
+                       });
+
 // With fill=int there are few different values: the first largest of a row counts.
 const OpCases argmax_rows("argmax_rows", {"x=1x1", "x=5x3 fill=int", "x=40x7 fill=int", "x=9x35", "x=3x200"},
                           [](Case& c, const Params& p) {
@@ -56,7 +65,7 @@ const OpCases argmax_rows("argmax_rows", {"x=1x1", "x=5x3 fill=int", "x=40x7 fil
 }  // namespace
 
 std::vector<OpCases> softmax_cases() {
-  return {softmax, log_softmax, cross_entropy, argmax_rows};
+  return {softmax, log_softmax, cross_entropy, smoothed, argmax_rows};
 }
 
 }  // namespace reprise::cases

@@ -10,27 +10,39 @@ namespace {
 
 const std::vector<std::string> shapes{"x=1", "x=3", "x=35", "x=2x7x5x3", "x=3x4x5x35", "x=4x13x11x64"};
 
-void call_relu(Case& c) {
+void call(Case& c, Tensor (*op)(const Tensor&)) {
   c.bf16_roundings = 1;
   c.tolerance = 0;
-  c.calls([](const Inputs& in) { return ops::relu(in[0]); });
+  c.calls([op](const Inputs& in) { return op(in[0]); });
 }
 
-// Values keep away from 0, relu's kink, by more than a difference's step.
-void relu(Case& c, const Params& p) {
-  c.normal("x", p.shape("x")).change([](double v) { return std::abs(v) < 0.001 ? 0.5 : v; });
-  call_relu(c);
+Tensor clamp_to_bounds(const Tensor& x) {
+  return ops::clamp(x, -1.5, 2);
 }
 
-// Signed zeros, tiny and huge values, infinities and NaN. No gradient check: 0 is at the kink.
-void relu_edges(Case& c, const Params& p) {
+// Values keep away from kinks by more than a difference's step.
+template <Tensor (*op)(const Tensor&)>
+void with_kinks(Case& c, const Params& p) {
+  c.normal("x", p.shape("x")).change([](double v) {
+    v *= 4;
+    for (const double kink : {0.0, 6.0, -1.5, 2.0})
+      if (std::abs(v - kink) < 0.01) return 0.5;
+    return v;
+  });
+  call(c, op);
+}
+
+// The kinks, signed zeros, tiny and huge values, infinities and NaN. No gradient check.
+template <Tensor (*op)(const Tensor&)>
+void at_edges(Case& c, const Params& p) {
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  static constexpr double kinds[] = {0.0, -0.0, 1e-30, -1e-30, 3e38, -3e38, nan, infinity, -infinity};
+  static constexpr double kinds[] = {0.0,      -0.0,      1e-30, -1e-30, 3e38, -3e38, nan,
+                                     infinity, -infinity, 6.0,   2.0,    -1.5, 5.99};
   c.values("x", zeros({p.integer("n", 1)}, DType::f64, ref_device))
       .constant()
-      .change([i = 0](double) mutable { return kinds[i++ % 9]; });
-  call_relu(c);
+      .change([i = 0](double) mutable { return kinds[i++ % 13]; });
+  call(c, op);
 }
 
 // Converts to the device's other dtype and back: values that bf16 holds do not change.
@@ -65,8 +77,15 @@ void sigmoid(Case& c, const Params& p) {
 }  // namespace
 
 std::vector<OpCases> unary_cases() {
-  return {{"relu", shapes, relu},
-          {"relu_edges", {"n=1", "n=67"}, relu_edges},
+  return {{"relu", shapes, with_kinks<ops::relu>},
+          {"relu_edges", {"n=1", "n=67"}, at_edges<ops::relu>},
+          {"relu6", shapes, with_kinks<ops::relu6>},
+          {"relu6_edges", {"n=67"}, at_edges<ops::relu6>},
+          {"clamp", shapes, with_kinks<clamp_to_bounds>},
+          {"clamp_edges", {"n=67"}, at_edges<clamp_to_bounds>},
+          {"gelu",
+           {"x=1", "x=35", "x=2x7x5x3", "x=3x4x5x35", "x=1000 high=0.01", "x=67 high=30"},
+           [](Case& c, const Params& p) { smooth(c, p, ops::gelu, -p.number("high", 4), 4); }},
           {"cast", shapes, cast},
           {"exp",
            {"x=1", "x=35", "x=2x7x5x3", "x=3x4x5x35", "x=67 low=-80 high=80", "x=1000 low=-1 high=1"},

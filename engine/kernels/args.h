@@ -34,6 +34,7 @@ struct Pool2dArgs {
   std::array<int, 2> stride{2, 2};
   std::array<int, 2> padding{0, 0};
   bool count_include_pad = true;  // whether padding counts in a mean
+  bool divides = true;            // false: a window's sum instead of its mean
 
   // As Conv2dArgs::out_size.
   std::int64_t out_size(int axis, std::int64_t in) const {
@@ -61,9 +62,11 @@ struct AffineArgs {
   double scale = 1, shift = 0;
 };
 
-enum class UnaryOp : std::uint8_t { exp, log, sqrt, tanh, sigmoid };
+// relu6 and clamp give low where x < low, high where x > high, else x.
+enum class UnaryOp : std::uint8_t { relu, relu6, clamp, exp, log, sqrt, tanh, sigmoid, gelu };
 struct UnaryArgs {
   UnaryOp op = UnaryOp::exp;
+  double low = 0, high = 6;  // the bounds of relu6 and clamp
 };
 
 struct BatchNormArgs {
@@ -71,11 +74,13 @@ struct BatchNormArgs {
   double momentum = 0.1;  // the new value's weight, as in PyTorch; for update_running_stats only
 };
 
-// A convolution and its epilogue (ops::conv_block). eps is batch norm's; relu: a ReLU comes last.
+// What comes last in an epilogue: nothing, max(x, 0), or that and no more than 6.
+enum class Activation : std::uint8_t { none, relu, relu6 };
+// A convolution and its epilogue (ops::conv_block). eps is batch norm's.
 struct ConvBlockArgs {
   Conv2dArgs conv = {};
   double eps = 1e-5;
-  bool relu = true;
+  Activation activation = Activation::relu;
 };
 
 // A box in a larger tensor: along each dimension, element i of the box is element begin + i * step
@@ -83,6 +88,7 @@ struct ConvBlockArgs {
 struct BoxArgs {
   std::array<std::int64_t, 6> begin{};
   std::array<std::int64_t, 6> step{1, 1, 1, 1, 1, 1};
+  bool transposed = false;  // instead, for box_read: y (N,M) is x (M,N) transposed
 };
 
 struct ConcatArgs {

@@ -2,11 +2,11 @@
 //
 //   made = conv2d(x, w)             w (O,R,S,I); if absent, x is `made`, a convolution's output
 //   b    = depthwise(made, filter)  filter (R,S,O), stride 1, same size; if absent, b is `made`
-//   y    = [relu](batch_norm(b; mean, var, gamma, beta) [+ residual])
+//   y    = [activation](batch_norm(b; mean, var, gamma, beta) [+ residual])
 //
 // Images are (N,H,W,C), statistics and parameters (C). `open`, u8 (N,H,W,ceil(C/8)), has one bit
-// per element of y: bit c % 8 of byte c / 8 is set if y > 0, where the ReLU is open and passes dy
-// back. Without a ReLU `open` is absent.
+// per element of y: bit c % 8 of byte c / 8 is set where the activation passes dy back. A ReLU does
+// where y > 0, a ReLU6 where 0 < y < 6, y being rounded. Without an activation `open` is absent.
 #pragma once
 
 #include <string_view>
@@ -61,7 +61,7 @@ struct BlockGradIn {
   View x, b, w, filter, dy, open, mean, var, gamma, dgamma, dbeta;
   REPRISE_OPERANDS(x, b, w, filter, dy, open, mean, var, gamma, dgamma, dbeta)
 };
-// Each output may be absent. dresidual = dy where the ReLU was open, else 0.
+// Each output may be absent. dresidual = dy where `open` is set, else 0.
 struct BlockGradOut {
   MutView dx, dfilter, dresidual;
   REPRISE_OPERANDS(dx, dfilter, dresidual)

@@ -1,5 +1,8 @@
 #include "engine/ops/arithmetic.h"
 
+#include <span>
+#include <vector>
+
 #include "engine/autograd/record.h"
 #include "engine/kernels/run.h"
 #include "engine/ops/operands.h"
@@ -106,6 +109,17 @@ Tensor affine(const Tensor& x, double scale, double shift) {
   record("affine", {x}, y,
          [scale](const Tensor& dy, const Needs&) { return std::vector{scaled(dy, scale, 0)}; });
   return y;
+}
+
+// y = x m / (1 - p),   m = 0 or 1.   dx = dy m / (1 - p).
+Tensor dropout(const Tensor& x, double p, RandomStream& stream) {
+  check_operands("dropout", {{"input", x}});
+  REPRISE_CHECK(p >= 0 && p < 1, "dropout: expected a probability in [0, 1), got {}{}", p,
+                operand_line("input", x));
+  std::vector<float> mask(static_cast<std::size_t>(x.numel()));
+  for (float& m : mask) m = stream.uniform() < p ? 0 : 1;
+  const Tensor kept = tensor(x.shape(), std::span<const float>(mask)).to(x.dtype()).to(x.device());
+  return affine(mul(x, kept), 1 / (1 - p));
 }
 
 }  // namespace reprise::ops

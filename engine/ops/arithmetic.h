@@ -2,6 +2,7 @@
 // dimension). If a is bf16, b is f32 unless it has a's shape. Results have a's shape and dtype.
 #pragma once
 
+#include "engine/base/random.h"
 #include "engine/core/tensor.h"
 
 namespace reprise::ops {
@@ -14,6 +15,10 @@ REPRISE_API Tensor div(const Tensor& a, const Tensor& b);
 
 // Computes scale * x + shift, with plain numbers.
 REPRISE_API Tensor affine(const Tensor& x, double scale, double shift = 0);
+
+// Sets each element to 0 with probability p, 0 <= p < 1, and scales the others by 1 / (1 - p).
+// Samples one number an element from `stream`.
+REPRISE_API Tensor dropout(const Tensor& x, double p, RandomStream& stream);
 
 }  // namespace reprise::ops
 

@@ -88,7 +88,7 @@ struct Kept {
   std::vector<Tensor> operator()(const Tensor& dy, const Needs& needs) const;
 };
 
-// g = dy where y > 0, else 0 (without a ReLU, g = dy);   dresidual = g
+// g = dy where the activation is open, else 0 (without one, g = dy);   dresidual = g
 // dgamma, dbeta, db: as in batch_norm, from b and g
 // dmade, dfilter: as in depthwise_conv2d, from db;   dx: as in conv2d, from dmade
 // The inputs are x (made, if the convolution is recorded by itself), filter, gamma, beta, residual.
@@ -106,7 +106,7 @@ std::vector<Tensor> Kept::operator()(const Tensor& dy, const Needs& needs) const
     in.dy = dy.view(), in.open = view_of(open), in.mean = view_of(mean), in.var = view_of(var);
     run(conv_block_bwd_params, device, dtype, args, in, BlockParamsOut{out(dgamma), out(dbeta)});
   }
-  const bool masks = needs[4] && args.relu;
+  const bool masks = needs[4] && args.activation != Activation::none;
   if (needs[0] && w.get().defined()) dx = needs.take_sum(0);
   const bool accumulate = dx.defined();
   if (needs[0] && !accumulate) dx = empty(input, dtype, device);
@@ -142,7 +142,7 @@ Tensor finish(const std::string& op, const ConvBlock& block, const Tensor& made,
   const bool wanted = any_requires_grad({input, block.filter, block.gamma, block.beta, block.residual});
   const bool keeps_b = wanted && b.defined() && (b.bytes() <= kept_bytes || !b.device().is_host());
   Tensor y = b.defined() && !keeps_b ? b : empty(made.shape(), made.dtype(), made.device()), open;
-  if (wanted && block.args.relu)
+  if (wanted && block.args.activation != Activation::none)
     open = empty(made.shape().with(3, (made.dim(3) + 7) / 8), DType::u8, made.device());
   BlockFwdIn in = rows_of(block, mean, var);
   in.x = view_of(b.defined() ? b : made), in.filter = b.defined() ? View{} : view_of(block.filter);

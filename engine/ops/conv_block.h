@@ -11,7 +11,7 @@ namespace reprise::ops {
 
 //   made = conv2d(x, w)                          the convolution's output; without w: made = x
 //   b    = depthwise_conv2d(made, filter)        without a filter: b = made
-//   y    = [relu](batch_norm(b) [+ residual])
+//   y    = [activation](batch_norm(b) [+ residual])
 //
 // On one device, result and gradients have the same bits as these ops one after the other.
 struct ConvBlock {
@@ -27,7 +27,7 @@ struct ConvBlock {
 
 // Normalises with the batch's own statistics and returns them too.
 // Saves for backward only those of x, made and b that the wanted gradients need. Recomputes a large
-// b instead of saving it. For a ReLU saves one bit per element. Throws the Errors of the parts.
+// b instead of saving it. For an activation saves one bit per element. Throws the Errors of the parts.
 REPRISE_API BatchNormResult conv_block(const ConvBlock& block);
 
 // Normalises with given statistics (O), which are constants. Images do not affect each other.

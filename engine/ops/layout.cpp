@@ -102,6 +102,15 @@ Tensor stride_slice(const Tensor& x, const std::vector<std::int64_t>& begin,
   return y;
 }
 
+// y[j,i] = x[i,j].   dx[i,j] = dy[j,i].
+Tensor transpose(const Tensor& x) {
+  check_operands("transpose", {{"input", x}});
+  REPRISE_CHECK(x.rank() == 2, "transpose: expected a matrix{}", operand_line("input", x));
+  const Tensor y = box_read({.transposed = true}, x, {x.dim(1), x.dim(0)});
+  record("transpose", {x}, y, [](const Tensor& dy, const Needs&) { return std::vector{transpose(dy)}; });
+  return y;
+}
+
 Tensor concat(const std::vector<Tensor>& parts, int dim) {
   REPRISE_CHECK(!parts.empty(), "concat: expected at least one tensor");
   for (const Tensor& part : parts) check_operands("concat", {{"first", parts[0]}, {"part", part}});

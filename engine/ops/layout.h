@@ -18,6 +18,8 @@ REPRISE_API Tensor pad(const Tensor& x, const std::vector<std::pair<std::int64_t
 // (size - begin + step - 1) / step. begin and step hold one number per dimension.
 REPRISE_API Tensor stride_slice(const Tensor& x, const std::vector<std::int64_t>& begin,
                                 const std::vector<std::int64_t>& step);
+// Returns the matrix y (N,M) with y[j,i] = x[i,j].
+REPRISE_API Tensor transpose(const Tensor& x);
 // Joins at least one tensor along dim (negative: from the innermost); all other sizes must agree.
 REPRISE_API Tensor concat(const std::vector<Tensor>& parts, int dim);
 

@@ -13,6 +13,12 @@ REPRISE_API Tensor mean(const Tensor& x);  // over all elements, at least one; a
 // Sums over every dimension but the last: (...,C) -> (C).
 REPRISE_API Tensor sum_rows(const Tensor& x);
 
+// Reduce dimension `dim` (negative: from the innermost), which must have elements and is gone from
+// the result; its dtype is x's. Of several largest values, the first gets max's gradient.
+REPRISE_API Tensor sum(const Tensor& x, int dim);
+REPRISE_API Tensor mean(const Tensor& x, int dim);
+REPRISE_API Tensor max(const Tensor& x, int dim);
+
 // Computes the sum of the tensors' norms, a scalar (see NormKind). A norm of 0 has gradient 0.
 // Throws Error if there is no tensor, or one without elements.
 REPRISE_API Tensor norm(const std::vector<Tensor>& x, NormKind kind);

@@ -2,7 +2,9 @@
 
 #include "engine/autograd/record.h"
 #include "engine/kernels/run.h"
+#include "engine/ops/arithmetic.h"
 #include "engine/ops/operands.h"
+#include "engine/ops/reduce.h"
 
 namespace reprise::ops {
 namespace {
@@ -65,8 +67,13 @@ Tensor log_softmax(const Tensor& x) {
 }
 
 // y = mean of -log softmax(x)[label].   dx = (softmax(x) - onehot(label)) dy / rows.
-Tensor cross_entropy(const Tensor& logits, const Tensor& labels) {
+// With smoothing s:   (1 - s) y + s (mean of -log softmax(x) over all classes).
+Tensor cross_entropy(const Tensor& logits, const Tensor& labels, double smoothing) {
   check_labels(logits, labels);
+  REPRISE_CHECK(smoothing >= 0 && smoothing <= 1, "cross_entropy: expected a smoothing in [0, 1], got {}",
+                smoothing);
+  if (smoothing > 0)
+    return (1 - smoothing) * cross_entropy(logits, labels) - smoothing * mean(log_softmax(logits));
   Tensor log_probs = empty(logits.shape(), logits.dtype(), logits.device());
   run(kernels::log_softmax_fwd, logits.device(), logits.dtype(), logits.view(), log_probs.mut_view());
   Tensor y = empty(Shape{}, logits.dtype(), logits.device());

@@ -5,7 +5,11 @@
 
 namespace reprise::ops {
 
-REPRISE_API Tensor relu(const Tensor& x);  // max(x, 0); gradient 0 at 0; NaN stays NaN
+REPRISE_API Tensor relu(const Tensor& x);   // max(x, 0); gradient 0 at 0; NaN stays NaN
+REPRISE_API Tensor relu6(const Tensor& x);  // min(max(x, 0), 6); gradient 0 at 0 and at 6
+REPRISE_API Tensor gelu(const Tensor& x);   // x P(Z < x), Z standard normal; the exact form, no tanh
+// Returns min(max(x, low), high); the gradient is 1 at the bounds too. Throws Error if low > high.
+REPRISE_API Tensor clamp(const Tensor& x, double low, double high);
 REPRISE_API Tensor exp(const Tensor& x);
 REPRISE_API Tensor log(const Tensor& x);
 REPRISE_API Tensor sqrt(const Tensor& x);

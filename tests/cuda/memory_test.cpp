@@ -121,7 +121,7 @@ TEST_F(GpuMemory, AnOverrunIsFound) {
     const Tensor x = zeros({8}, DType::f32, cuda);
     MutView wide = t.mut_view();
     wide.shape = {8};
-    run(kernels::relu_fwd, cuda, DType::f32, x.view(), wide);
+    run(kernels::unary_fwd, cuda, DType::f32, UnaryArgs{UnaryOp::relu}, x.view(), wide);
   }
   set_memory_debug(false);
   EXPECT_EQ(guard_violations(), before + 1);
@@ -153,7 +153,7 @@ TEST_F(GpuMemory, SealedBlocksHoldWhatWasSealed) {
 void overwrite(const Tensor& t) {
   try {
     const Tensor x = zeros(t.shape(), DType::f32, cuda);
-    run(kernels::relu_fwd, cuda, DType::f32, x.view(),
+    run(kernels::unary_fwd, cuda, DType::f32, UnaryArgs{UnaryOp::relu}, x.view(),
         MutView{const_cast<void*>(t.view().ptr), t.shape(), t.dtype()});
     gpu::synchronize(0);
   } catch (const Error& e) {

@@ -21,7 +21,7 @@ class Strict {
 };
 
 TEST(Run, AMissingKernelIsAnErrorByName) {
-  expect_error([] { ops::relu(zeros({2}, DType::bf16, ref_device)); }, "relu_fwd", "bf16", "ref");
+  expect_error([] { ops::relu(zeros({2}, DType::bf16, ref_device)); }, "unary_fwd", "bf16", "ref");
 }
 
 // f64 has no cpu kernels.
@@ -31,7 +31,7 @@ TEST(Run, AFallbackIsCountedAndStrictModeForbidsIt) {
   EXPECT_EQ(ops::relu(x).data<double>()[1], 2);
   EXPECT_EQ(fallback_count(), before + 1);
   const Strict strict;
-  expect_error([&] { ops::relu(x); }, "relu_fwd", "f64", "strict");
+  expect_error([&] { ops::relu(x); }, "unary_fwd", "f64", "strict");
   EXPECT_NO_THROW(ops::relu(tensor({1}, {1})));
   EXPECT_EQ(fallback_count(), before + 1);
 }
@@ -96,7 +96,7 @@ TEST(Run, AProbeSeesEveryCallAndOnRequestTheReference) {
       ops::add(ops::relu(x), x);
     }
     ops::relu(x);  // after the probe's end
-    EXPECT_EQ(seen.names, (std::vector<std::string>{"relu_fwd", "binary"}));
+    EXPECT_EQ(seen.names, (std::vector<std::string>{"unary_fwd", "binary"}));
   }
 }
 
@@ -107,7 +107,7 @@ TEST(Run, ShapesAloneAreThereWithoutAKernel) {
     const ShapesOnly nothing_computed;
     y = ops::affine(x, 1e30, 7);
     EXPECT_EQ(y.shape(), x.shape());
-    expect_error([] { ops::relu(zeros({2}, DType::bf16, ref_device)); }, "relu_fwd", "bf16", "ref");
+    expect_error([] { ops::relu(zeros({2}, DType::bf16, ref_device)); }, "unary_fwd", "bf16", "ref");
   }
   EXPECT_NE(y.values<float>()[1], 2e30F + 7);
   EXPECT_EQ(ops::affine(x, 1e30, 7).values<float>()[1], 2e30F + 7);

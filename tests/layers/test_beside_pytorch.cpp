@@ -1,4 +1,4 @@
-// Every method on ResNets and Xception, compared with PyTorch, torchvision and timm:
+// Every method on ResNets, ResNeXt, MobileNetV2 and Xception, compared with PyTorch, torchvision and timm:
 // forward, loss with the penalty, gradients, running statistics.
 // The golden values are double (tests/golden/layers/generate.py).
 #include <gtest/gtest.h>
@@ -139,6 +139,9 @@ std::vector<Case> cases() {
       {"resnet20", {"clr", "linear", "bn-only", "finetune"}},
       {"resnet18", all},
       {"resnet50", all},
+      {"resnext50_32x4d", {"clr", "linear", "finetune"}},
+      {"mobilenet_v2",
+       {"clr", "clr-full", "clr-mixed", "clr-residual", "linear", "bn-only", "finetune", "scratch"}},
       {"xception", {"clr-full", "linear", "finetune"}}};
   std::vector<Case> cases;
   for (const auto& [arch, methods] : networks)
@@ -154,6 +157,34 @@ INSTANTIATE_TEST_SUITE_P(Networks, MethodBesidePyTorch, testing::ValuesIn(cases(
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
 });
+
+// In evaluation mode, at two sizes, in single precision.
+TEST(LogitsBesidePyTorch, AreWithinOneInAHundredThousand) {
+  const data::WeightFile file =
+      data::read_weights(std::string(REPRISE_SOURCE_DIR) + "/tests/golden/layers/logits.safetensors");
+  const NoGrad no_grad;
+  for (const std::string arch :
+       {"resnext50_32x4d", "resnext101_32x8d", "wide_resnet50_2", "wide_resnet101_2", "mobilenet_v2"}) {
+    const auto network = layers::make_network(arch, classes);
+    fill(*network);
+    network->train(false);
+    for (const std::int64_t size : {64, 224}) {
+      const Tensor* expected = file.find(arch + "." + std::to_string(size));
+      ASSERT_NE(expected, nullptr) << arch;
+      const std::vector<double> want = in_file_order(*expected, FileLayout::plain),
+                                got = in_file_order(
+                                    (*network)(golden_images({1, 3, size, size}, DType::f32, cpu_device)),
+                                    FileLayout::plain);
+      double largest = 0, off = 0;
+      for (std::size_t i = 0; i < want.size(); ++i) {
+        largest = std::max(largest, std::abs(want[i]));
+        off = std::max(off, std::abs(got[i] - want[i]));
+      }
+      EXPECT_LE(off, 1e-5 * largest) << arch << " at " << size;
+      std::cout << "  " << arch << " at " << size << ": " << off / largest << " of the largest logit\n";
+    }
+  }
+}
 
 }  // namespace
 }  // namespace reprise::test

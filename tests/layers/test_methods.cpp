@@ -62,6 +62,30 @@ TEST(Methods, CountsOfResNet18) {
   }
 }
 
+TEST(Methods, CountsOfTorchvisionsOtherNetworks) {
+  struct {
+    const char* arch;
+    std::int64_t clr, full, mixed, batch_norm, features, body;
+  } const expected[] = {{"resnext50_32x4d", 68544, 307008, 95040, 136448, 2048, 22979904},
+                        {"resnext101_32x8d", 293184, 912960, 362048, 405760, 2048, 86742336},
+                        {"wide_resnet50_2", 68544, 307008, 95040, 136448, 2048, 66834240},
+                        {"wide_resnet101_2", 146880, 620352, 199488, 275712, 2048, 124837696},
+                        {"mobilenet_v2", 64512, 153504, 74400, 68224, 1280, 2223872}};
+  for (const auto& e : expected) {
+    const auto network = layers::make_network(e.arch, 10);
+    for (const auto& [method, kernels] :
+         {std::pair("clr", e.clr), {"clr-full", e.full}, {"clr-mixed", e.mixed}}) {
+      layers::apply_method(*network, method);
+      const auto task = layers::task_tensors(std::as_const(*network));
+      EXPECT_EQ(count(task, is_kernel), kernels) << e.arch << " " << method;
+      EXPECT_EQ(count(task, [](const ConstEntry&) { return true; }),
+                kernels + e.batch_norm + 10 * e.features + 10)
+          << e.arch << " " << method;
+      EXPECT_EQ(count(network->body(), is_parameter), e.body) << e.arch << " " << method;
+    }
+  }
+}
+
 TEST(Methods, SeedNamesAndUnknownOnes) {
   EXPECT_EQ(layers::find_method("Ghost_reduced_v1").name, "clr");
   EXPECT_EQ(layers::find_method("Linear").name, "linear");

@@ -184,6 +184,27 @@ TEST(Network, GuessesAnIncompleteFileAndNotAStranger) {
   EXPECT_THROW(make_network("vgg16", 10), Error);
 }
 
+TEST(Dropout, SamplesInTrainingOnly) {
+  Sequential net;
+  auto& dropout = net.add<Dropout>(0.25, 5);
+  const Tensor x = ones({1000}), first = net(x), second = net(x);
+  EXPECT_EQ(dropout.calls, 2U);
+  dropout.calls = 0;  // as a resumed run sets it
+  const Tensor again = net(x);
+  int dropped = 0, differ = 0;
+  for (std::int64_t i = 0; i < 1000; ++i) {
+    const float v = first.data<float>()[i];
+    EXPECT_TRUE(v == 0 || v == 1 / 0.75F) << v;
+    EXPECT_EQ(v, again.data<float>()[i]);
+    dropped += v == 0, differ += v != second.data<float>()[i];
+  }
+  EXPECT_NEAR(dropped, 250, 45);
+  EXPECT_GT(differ, 200);
+  net.train(false);
+  EXPECT_EQ(net(x).data<float>(), x.data<float>());
+  EXPECT_THROW(Dropout(1.0)(x), Error);
+}
+
 TEST(Summary, CountsWhatIsThere) {
   const auto network = make_network("resnet20", 10);
   apply_method(*network, "clr");

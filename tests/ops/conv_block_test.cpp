@@ -21,8 +21,14 @@ namespace {
 
 struct Setting {
   Shape x, filter;  // filter has rank 0 if there is none
-  bool residual, relu, eval;
+  bool residual;
+  Activation activation;
+  bool eval;
 };
+
+std::string name_of(Activation a) {
+  return a == Activation::none ? "" : a == Activation::relu ? " relu" : " relu6";
+}
 
 std::vector<Tensor> inputs(const Setting& s, Device device, DType dtype) {
   const Shape row{s.x[3]};
@@ -35,7 +41,7 @@ std::vector<Tensor> inputs(const Setting& s, Device device, DType dtype) {
     c = testing::Case("conv_block beside its parts");
     c.normal("x", s.x);
     c.normal("filter", s.filter);
-    c.uniform("gamma", row, 0.5, 2);
+    c.uniform("gamma", row, 0.5, 5);  // so that some results are above 6
     c.normal("beta", row);
     c.normal("residual", s.x);
     c.normal("mean", row);
@@ -71,12 +77,13 @@ ops::BatchNormResult parts(const Setting& s, const std::vector<Tensor>& in) {
       s.eval ? ops::BatchNormResult{ops::batch_norm_eval(b, in[5], in[6], in[2], in[3]), {}, {}}
              : ops::batch_norm(b, in[2], in[3]);
   if (in[4].defined()) r.y = ops::add(r.y, in[4]);
-  if (s.relu) r.y = ops::relu(r.y);
+  if (s.activation == Activation::relu) r.y = ops::relu(r.y);
+  if (s.activation == Activation::relu6) r.y = ops::relu6(r.y);
   return r;
 }
 
 ops::BatchNormResult fused(const Setting& s, const std::vector<Tensor>& in) {
-  const ops::ConvBlock block{in[0], {}, in[1], in[2], in[3], in[4], {.relu = s.relu}};
+  const ops::ConvBlock block{in[0], {}, in[1], in[2], in[3], in[4], {.activation = s.activation}};
   if (s.eval) return {ops::conv_block_eval(block, in[5], in[6]), {}, {}};
   return ops::conv_block(block);
 }
@@ -92,7 +99,7 @@ void expect_same_bits(const Tensor& a, const Tensor& b, const char* what) {
 // Compares forward and backward of both on `device`.
 void expect_equal(const Setting& s, Device device, DType dtype) {
   SCOPED_TRACE(to_string(s.x) + " filter " + to_string(s.filter) + (s.residual ? " residual" : "") +
-               (s.relu ? " relu" : "") + (s.eval ? " eval " : " ") + std::string(name_of(dtype)));
+               name_of(s.activation) + (s.eval ? " eval " : " ") + std::string(name_of(dtype)));
   const std::vector<Tensor> a = inputs(s, device, dtype), b = inputs(s, device, dtype);
   const auto one = fused(s, a), other = parts(s, b);
   expect_same_bits(one.y, other.y, "y");
@@ -114,26 +121,27 @@ TEST(ConvBlock, HasTheBitsOfItsParts) {
   };
   for (const auto& [x, filter] : sizes)
     for (const bool residual : {false, true})
-      for (const bool relu : {false, true})
+      for (const Activation activation : {Activation::none, Activation::relu, Activation::relu6})
         for (const bool eval : {false, true})
           for (const DType dtype : {DType::f32, DType::bf16}) {
-            expect_equal({x, filter, residual, relu, eval}, cpu_device, dtype);
+            expect_equal({x, filter, residual, activation, eval}, cpu_device, dtype);
             if (gpu::count() > 0 && x.numel() < 30000)
-              expect_equal({x, filter, residual, relu, eval}, {Device::Kind::cuda, 0}, dtype);
+              expect_equal({x, filter, residual, activation, eval}, {Device::Kind::cuda, 0}, dtype);
           }
 }
 
 // Outputs of 16 MiB and more are written with non-temporal stores.
 TEST(ConvBlock, HasTheBitsOfItsPartsWhereCachesDoNotHoldIt) {
-  expect_equal({{1, 264, 256, 64}, {}, true, true, false}, cpu_device, DType::f32);
-  expect_equal({{1, 528, 256, 64}, {3, 3, 64}, true, true, true}, cpu_device, DType::bf16);
+  expect_equal({{1, 264, 256, 64}, {}, true, Activation::relu, false}, cpu_device, DType::f32);
+  expect_equal({{1, 528, 256, 64}, {3, 3, 64}, true, Activation::relu, true}, cpu_device, DType::bf16);
 }
 
 // Backward recomputes a filter's output of more than 4 MiB.
 TEST(ConvBlock, HasTheBitsOfItsPartsWhereBackwardComputesTheFilterAgain) {
-  expect_equal({{2, 112, 112, 64}, {3, 3, 64}, true, true, false}, cpu_device, DType::f32);
-  expect_equal({{3, 112, 112, 64}, {5, 3, 64}, false, true, false}, cpu_device, DType::bf16);
-  expect_equal({{2, 56, 56, 256}, {3, 3, 256}, false, false, false}, cpu_device, DType::f32);  // padded pitch
+  expect_equal({{2, 112, 112, 64}, {3, 3, 64}, true, Activation::relu, false}, cpu_device, DType::f32);
+  expect_equal({{3, 112, 112, 64}, {5, 3, 64}, false, Activation::relu, false}, cpu_device, DType::bf16);
+  expect_equal({{2, 56, 56, 256}, {3, 3, 256}, false, Activation::none, false}, cpu_device,
+               DType::f32);  // padded pitch
 }
 
 TEST(ConvBlock, WithItsConvolutionHasTheBitsOfTheParts) {
@@ -152,18 +160,18 @@ TEST(ConvBlock, WithItsConvolutionHasTheBitsOfTheParts) {
   const NoGrad no_grad;
   for (const auto& [x_shape, w_shape, conv] : sizes)
     for (const bool residual : {false, true})
-      for (const bool relu : {false, true})
+      for (const Activation activation : {Activation::none, Activation::relu, Activation::relu6})
         for (const DType dtype : {DType::f32, DType::bf16}) {
           SCOPED_TRACE(to_string(x_shape) + " " + to_string(w_shape) + (residual ? " residual" : "") +
-                       (relu ? " relu " : " ") + std::string(name_of(dtype)));
+                       name_of(activation) + " " + std::string(name_of(dtype)));
           testing::Case drawn("conv_block beside its parts");
           drawn.normal("w", w_shape);
           const Tensor x = drawn.normal("x", x_shape).value.to(dtype).to(cpu_device),
                        w = drawn.inputs[0].value.to(DType::f32).to(cpu_device).sealed_copy(),
                        between = ops::conv2d(x, w, conv);
           const std::vector<Tensor> in =
-              inputs({between.shape(), {}, residual, relu, true}, cpu_device, dtype);
-          ops::ConvBlock block{x, w, {}, in[2], in[3], in[4], {.conv = conv, .relu = relu}};
+              inputs({between.shape(), {}, residual, activation, true}, cpu_device, dtype);
+          ops::ConvBlock block{x, w, {}, in[2], in[3], in[4], {.conv = conv, .activation = activation}};
           const Tensor whole = ops::conv_block_eval(block, in[5], in[6]);
           block.x = between, block.w = {};
           expect_same_bits(whole, ops::conv_block_eval(block, in[5], in[6]), "y");
@@ -201,22 +209,25 @@ TEST(ConvBlock, TrainedWithItsConvolutionHasTheBitsOfTheParts) {
     drawn.normal("x", x_shape);
     drawn.normal("w", w_shape);
     for (const bool residual : {false, true})
-      for (const bool relu : {false, true})
+      for (const Activation activation : {Activation::none, Activation::relu, Activation::relu6})
         for (const bool twice : {false, true})
           for (const DType dtype : {DType::f32, DType::bf16}) {
             SCOPED_TRACE(to_string(x_shape) + " " + to_string(w_shape) + (residual ? " residual" : "") +
-                         (relu ? " relu" : "") + (twice ? " twice " : " ") + std::string(name_of(dtype)));
+                         name_of(activation) + (twice ? " twice " : " ") + std::string(name_of(dtype)));
             const Shape b = ops::conv2d_shape(zeros(x_shape), zeros(w_shape), conv);
-            if (b.numel() > 100'000 && !(residual && relu)) continue;  // large cases take long
+            if (b.numel() > 100'000 && !(residual && activation != Activation::none))
+              continue;  // large cases take long
             const Tensor w = drawn.inputs[1].value.to(DType::f32).to(cpu_device).sealed_copy();
             const Shape filter = size != 0 ? Shape{size, size, b[3]} : Shape{};
             std::vector<Tensor> of[2];
             for (int fused = 0; fused < 2; ++fused) {
               Tensor x = drawn.inputs[0].value.to(dtype).to(cpu_device).clone();
               set_requires_grad(x);
-              const std::vector<Tensor> in = inputs({b, filter, residual, relu, false}, cpu_device, dtype);
+              const std::vector<Tensor> in =
+                  inputs({b, filter, residual, activation, false}, cpu_device, dtype);
               const Tensor h = ops::affine(x, 2, 0);  // so that h is no leaf
-              ops::ConvBlock block{h, w, in[1], in[2], in[3], in[4], {.conv = conv, .relu = relu}};
+              ops::ConvBlock block{
+                  h, w, in[1], in[2], in[3], in[4], {.conv = conv, .activation = activation}};
               if (fused == 0) block.x = ops::conv2d(h, w, conv), block.w = {};
               const auto [y, mean, var] = ops::conv_block(block);
               Tensor loss = ops::sum(ops::mul(y, output_gradient(y.shape()).to(dtype).to(cpu_device)));
@@ -236,7 +247,7 @@ TEST(ConvBlock, TrainedWithItsConvolutionHasTheBitsOfTheParts) {
 // A NaN or an infinity has the same effect as in the parts.
 TEST(ConvBlock, PassesNotANumberOn) {
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
-    const Setting s{{1, 5, 20, 18}, {3, 3, 18}, true, true, true};
+    const Setting s{{1, 5, 20, 18}, {3, 3, 18}, true, Activation::relu, true};
     std::vector<Tensor> a = inputs(s, cpu_device, DType::f32), b = inputs(s, cpu_device, DType::f32);
     for (std::vector<Tensor>* in : {&a, &b}) (*in)[0].mutable_data<float>()[18 * 30 + 5] = bad;
     const Tensor y = fused(s, a).y, want = parts(s, b).y;
@@ -250,11 +261,11 @@ TEST(ConvBlock, PassesNotANumberOn) {
 TEST(ConvBlock, RunsOnTheReferenceInDouble) {
   for (const bool eval : {false, true})
     for (const Device device : {ref_device, cpu_device})  // cpu has no f64 kernels
-      expect_equal({{2, 5, 4, 3}, {3, 3, 3}, true, true, eval}, device, DType::f64);
+      expect_equal({{2, 5, 4, 3}, {3, 3, 3}, true, Activation::relu, eval}, device, DType::f64);
 }
 
 TEST(ConvBlock, KeepsNothingBetween) {
-  const Setting s{{2, 9, 8, 16}, {3, 3, 16}, false, true, false};
+  const Setting s{{2, 9, 8, 16}, {3, 3, 16}, false, Activation::relu, false};
   std::vector<Tensor> in = inputs(s, cpu_device, DType::f32);
   const Tensor y = fused(s, in).y;
   in[0].mutable_data<float>()[0] = 1;

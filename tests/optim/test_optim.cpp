@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <memory>
 
 #include "data/weights/weight_file.h"
@@ -11,12 +12,37 @@
 #include "engine/base/error.h"
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/reduce.h"
+#include "optim/clipping.h"
 #include "optim/optimizer.h"
 #include "optim/penalties.h"
 #include "optim/schedules.h"
 
 namespace reprise::optim {
 namespace {
+
+// Gradients (3,0) and (4): norm 5.
+TEST(ClipGradients, ScalesAllByOneFactor) {
+  for (const double most : {1.0, 10.0}) {
+    const Tensor a = ones({2}), b = ones({1}), unused = ones({1});
+    for (const Tensor& t : {a, b, unused}) set_requires_grad(t);
+    backward(ops::sum(ops::mul(a, tensor({2}, {3, 0}))) + ops::sum(4.0 * b));
+    EXPECT_NEAR(clip_gradients({a, b, unused}, most), 5, 1e-6);
+    const float factor = most < 5 ? 0.2F : 1;
+    EXPECT_NEAR(grad(a).data<float>()[0], 3 * factor, 1e-6);
+    EXPECT_EQ(grad(a).data<float>()[1], 0);
+    EXPECT_NEAR(grad(b).data<float>()[0], 4 * factor, 1e-6);
+    EXPECT_FALSE(grad(unused).defined());
+  }
+}
+
+TEST(ClipGradients, RefusesWhatHasNoNorm) {
+  const Tensor a = ones({1});
+  set_requires_grad(a);
+  EXPECT_EQ(clip_gradients({a}, 1), 0);
+  backward(ops::sum(std::numeric_limits<double>::infinity() * a));
+  EXPECT_THROW(clip_gradients({a}, 1), Error);
+  EXPECT_THROW(clip_gradients({a}, 0), Error);
+}
 
 const data::WeightFile& golden() {
   static const data::WeightFile file =

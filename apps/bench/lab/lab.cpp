@@ -195,7 +195,7 @@ void block(const Machine& machine) {
     run(kernels::batch_norm_stats, device, dtype, b.view(), mean.mut_view(), var.mut_view());
     run(kernels::batch_norm_fwd, device, dtype, norm, b.view(), mean.view(), var.view(), at(gamma).view(),
         at(beta).view(), normal.mut_view());
-    run(kernels::relu_fwd, device, dtype, normal.view(), y.mut_view());
+    run(kernels::unary_fwd, device, dtype, UnaryArgs{UnaryOp::relu}, normal.view(), y.mut_view());
   };
   // First the parts on ref in double, then new tensors for the CPU.
   for (Tensor* t : {&b, &normal, &y, &mean, &var}) *t = empty(t->shape(), DType::f64, ref_device);

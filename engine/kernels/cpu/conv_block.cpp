@@ -110,7 +110,7 @@ void conv_block_fwd(const ConvBlockArgs& a, const BlockFwdIn& in, const BlockFwd
   const float *mean = in.mean.data<float>(), *beta = in.beta.data<float>();
   const T* residual = in.residual.data<T>();
   if (in.w && !in.filter && is_direct<T>(a.conv, in.w, y)) {
-    convolve<T>(a.conv, in.x, in.w, y, {mean, scale.data(), beta, residual, a.relu});
+    convolve<T>(a.conv, in.x, in.w, y, {mean, scale.data(), beta, residual, a.activation});
     return;
   }
   const MutView made = in.filter ? out.made : y;
@@ -126,7 +126,7 @@ void conv_block_fwd(const ConvBlockArgs& a, const BlockFwdIn& in, const BlockFwd
       T* to = y.data<T>() + i * row;
       conv_block_leaf<T>().finish(
           part.rows(i, i + 1, to), channels, mean, scale.data(), beta,
-          residual != nullptr ? residual + i * row : nullptr, a.relu, to,
+          residual != nullptr ? residual + i * row : nullptr, a.activation, to,
           out.open ? out.open.data<std::uint8_t>() + i * width * out.open.dim(3) : nullptr, non_temporal,
           width, channels, channels);
     }

@@ -15,22 +15,11 @@ namespace {
 // 256 KiB of floats fit in cache, and an activation has a few hundred such chunks. Ops with more
 // arithmetic per element use smaller chunks.
 constexpr std::int64_t chunk = 1 << 16, heavy_chunk = 1 << 13;
+std::int64_t chunk_of(UnaryOp op) {
+  return op <= UnaryOp::clamp ? chunk : heavy_chunk;
+}
 
 }  // namespace
-
-template <class T>
-void relu_fwd(View x, MutView y) {
-  parallel_for(x.numel(), chunk, [&](std::int64_t b, std::int64_t e) {
-    elementwise_leaf<T>().relu_fwd(x.data<T>() + b, y.data<T>() + b, e - b);
-  });
-}
-
-template <class T>
-void relu_bwd(View y, View dy, MutView dx) {
-  parallel_for(y.numel(), chunk, [&](std::int64_t b, std::int64_t e) {
-    elementwise_leaf<T>().relu_bwd(y.data<T>() + b, dy.data<T>() + b, dx.data<T>() + b, e - b);
-  });
-}
 
 template <class T>
 void affine(const AffineArgs& args, View x, MutView y) {
@@ -64,8 +53,8 @@ void binary(const BinaryArgs& args, View a, View b, MutView y) {
 
 template <class T>
 void unary_fwd(const UnaryArgs& args, View x, MutView y) {
-  parallel_for(x.numel(), heavy_chunk, [&](std::int64_t b, std::int64_t e) {
-    elementwise_leaf<T>().unary_fwd(args.op, x.data<T>() + b, y.data<T>() + b, e - b);
+  parallel_for(x.numel(), chunk_of(args.op), [&](std::int64_t b, std::int64_t e) {
+    elementwise_leaf<T>().unary_fwd(args, x.data<T>() + b, y.data<T>() + b, e - b);
   });
 }
 
@@ -86,17 +75,15 @@ void cast(View x, MutView y) {
   });
 }
 
-// x or y may be absent if the derivative does not need it.
+// x or y may be absent if the gradient does not need it.
 template <class T>
 void unary_bwd(const UnaryArgs& args, View x, View y, View dy, MutView dx) {
-  parallel_for(dy.numel(), heavy_chunk, [&](std::int64_t b, std::int64_t e) {
-    elementwise_leaf<T>().unary_bwd(args.op, x ? x.data<T>() + b : nullptr, y ? y.data<T>() + b : nullptr,
+  parallel_for(dy.numel(), chunk_of(args.op), [&](std::int64_t b, std::int64_t e) {
+    elementwise_leaf<T>().unary_bwd(args, x ? x.data<T>() + b : nullptr, y ? y.data<T>() + b : nullptr,
                                     dy.data<T>() + b, dx.data<T>() + b, e - b);
   });
 }
 
-REPRISE_CPU_KERNEL(relu_fwd);
-REPRISE_CPU_KERNEL(relu_bwd);
 REPRISE_CPU_KERNEL(affine);
 REPRISE_CPU_KERNEL(binary);
 REPRISE_CPU_KERNEL(unary_fwd);

@@ -61,6 +61,12 @@ void each_box_row(const BoxRows& z, F f) {
 
 template <class T>
 void box_read(const BoxArgs& a, View x, MutView y) {
+  if (a.transposed)
+    return parallel_for(y.dim(0), rows_per_chunk(chunk, y.dim(1)), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t k = 0; k < y.dim(1); ++k)
+        for (std::int64_t r = begin; r < end; ++r)
+          y.data<T>()[r * y.dim(1) + k] = x.data<T>()[k * y.dim(0) + r];
+    });
   const BoxRows z(a, y.shape, x.shape);
   each_box_row(z, [&](std::int64_t row, std::int64_t at) {
     const T* from = x.data<T>() + at;

@@ -34,8 +34,9 @@ void each_backward_run(const Pool2dArgs& a, const Shape& x, const Shape& y, F f)
   each_run(PoolRows::backward(a, x, y), x, f);
 }
 
-// Returns 1 / the number of values of which an output is the average.
+// Returns 1 / the number of values of which an output is the average; 1 for a sum.
 float factor(const Pool2dArgs& a, std::int64_t rows, std::int64_t columns) {
+  if (!a.divides) return 1;
   const std::int64_t taps = a.count_include_pad ? std::int64_t{a.kernel[0]} * a.kernel[1] : rows * columns;
   return 1.0f / static_cast<float>(taps);
 }

@@ -45,7 +45,8 @@ void batch_norm_stats(View x, MutView mean, MutView var) {
 // The rest is a block without its convolution, filter, residual and ReLU.
 template <class T>
 void batch_norm_fwd(const BatchNormArgs& a, View x, View mean, View var, View gamma, View beta, MutView y) {
-  conv_block_fwd<T>({.eps = a.eps, .relu = false}, {x, {}, {}, mean, var, gamma, beta, {}}, {{}, y, {}});
+  conv_block_fwd<T>({.eps = a.eps, .activation = Activation::none}, {x, {}, {}, mean, var, gamma, beta, {}},
+                    {{}, y, {}});
 }
 
 template <class T>

@@ -24,7 +24,7 @@ struct Filtered {
   }
 };
 
-// The gradient before the ReLU: dy where the ReLU was open, else 0. Without a ReLU, dy.
+// The gradient before the activation: dy where it was open, else 0. Without one, dy.
 template <class T, int V>
 struct Gradient {
   const T* dy;
@@ -69,12 +69,13 @@ void stats(View made, View filter, const BlockStatsOut& out) {
       [=] __device__(std::int64_t c, const double* sum) { finish_statistics(sum, count, mean[c], var[c]); });
 }
 
-// Computes y from b. A thread takes eight channels, whose ReLU bits form one byte of `open`.
+// Computes y from b. A thread takes eight channels, whose bits form one byte of `open`.
 template <class T, int V>
 void forward(const ConvBlockArgs& a, View b, const BlockFwdIn& in, const BlockFwdOut& out) {
   const unsigned channels = grid_size(b.shape[-1]), bytes = (channels + 7) / 8;
   const float eps = static_cast<float>(a.eps);
-  const bool relu = a.relu;
+  const bool activates = a.activation != Activation::none;
+  const float most = a.activation == Activation::relu6 ? 6 : INFINITY;
   const float *m = in.mean.data<float>(), *s = in.var.data<float>(), *scale = in.gamma.data<float>(),
               *shift = in.beta.data<float>();
   const T *x = b.data<T>(), *residual = in.residual.data<T>();
@@ -97,8 +98,8 @@ void forward(const ConvBlockArgs& a, View b, const BlockFwdIn& in, const BlockFw
           stored = Vector<T, V>::of(result);
         }
         for (int v = 0; v < V; ++v) {
-          result[v] = relu && stored[v] < 0 ? 0 : stored[v];
-          set |= (result[v] > 0 ? 1u : 0u) << (part + v);
+          result[v] = !activates ? stored[v] : stored[v] < 0 ? 0 : stored[v] > most ? most : stored[v];
+          set |= (result[v] > 0 && (result[v] < most || most > 6) ? 1u : 0u) << (part + v);
         }
         store_vector(y + at, Vector<T, V>::of(result));
       }

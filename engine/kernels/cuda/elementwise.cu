@@ -4,8 +4,24 @@
 namespace reprise::kernels::cuda {
 namespace {
 
-__device__ inline float apply(UnaryOp op, float x) {
-  switch (op) {
+// Returns the standard normal distribution's share below x.
+__device__ inline float below(float x) {
+  return erfcf(-x * 0.70710678f) / 2;
+}
+
+// UnaryArgs in a form that kernels take by value.
+struct Unary {
+  UnaryOp op;
+  float low, high;
+};
+
+__device__ inline float apply(Unary a, float x) {
+  switch (a.op) {
+    case UnaryOp::relu:  // NaN stays NaN
+      return x < 0 ? 0 : x;
+    case UnaryOp::relu6:
+    case UnaryOp::clamp:
+      return x < a.low ? a.low : x > a.high ? a.high : x;
     case UnaryOp::exp:
       return expf(x);
     case UnaryOp::log:
@@ -16,25 +32,35 @@ __device__ inline float apply(UnaryOp op, float x) {
       return tanhf(x);
     case UnaryOp::sigmoid:
       return 1 / (1 + expf(-x));
+    case UnaryOp::gelu:
+      return x * below(x);
   }
   return x;
 }
 
-// Computes dy/dx from x (log) or from y (all others).
-__device__ inline float derivative(UnaryOp op, float x, float y) {
-  switch (op) {
+// Returns dx, computed from x (log, clamp, gelu) or from y (all others).
+__device__ inline float gradient(Unary a, float x, float y, float dy) {
+  switch (a.op) {
+    case UnaryOp::relu:
+      return y > 0 ? dy : 0;
+    case UnaryOp::relu6:
+      return y > a.low && y < a.high ? dy : 0;
+    case UnaryOp::clamp:
+      return x >= a.low && x <= a.high ? dy : 0;
     case UnaryOp::exp:
-      return y;
+      return dy * y;
     case UnaryOp::log:
-      return 1 / x;
+      return dy * (1 / x);
     case UnaryOp::sqrt:
-      return 1 / (2 * y);
+      return dy * (1 / (2 * y));
     case UnaryOp::tanh:
-      return 1 - y * y;
+      return dy * (1 - y * y);
     case UnaryOp::sigmoid:
-      return y * (1 - y);
+      return dy * (y * (1 - y));
+    case UnaryOp::gelu:
+      return dy * (below(x) + x * expf(-x * x / 2) * 0.39894228f);
   }
-  return y;
+  return dy;
 }
 
 __device__ inline float apply(BinaryOp op, float a, float b) {
@@ -58,43 +84,23 @@ struct Normalize {
 
 }  // namespace
 
-// y = max(x, 0); NaN stays NaN.
-template <class T>
-void relu_fwd(View x, MutView y) {
-  const T* in = x.data<T>();
-  T* out = y.data<T>();
-  each_element(x.numel(), [=] __device__(std::int64_t i) {
-    const float v = value_of(in[i]);
-    store(out[i], v < 0 ? 0 : v);
-  });
-}
-
-template <class T>
-void relu_bwd(View y, View dy, MutView dx) {
-  const T *at_y = y.data<T>(), *grad = dy.data<T>();
-  T* out = dx.data<T>();
-  each_element(y.numel(), [=] __device__(std::int64_t i) {
-    store(out[i], value_of(at_y[i]) > 0 ? value_of(grad[i]) : 0);
-  });
-}
-
 template <class T>
 void unary_fwd(const UnaryArgs& a, View x, MutView y) {
-  const UnaryOp op = a.op;
+  const Unary f{a.op, static_cast<float>(a.low), static_cast<float>(a.high)};
   const T* in = x.data<T>();
   T* out = y.data<T>();
-  each_element(x.numel(), [=] __device__(std::int64_t i) { store(out[i], apply(op, value_of(in[i]))); });
+  each_element(x.numel(), [=] __device__(std::int64_t i) { store(out[i], apply(f, value_of(in[i]))); });
 }
 
-// dx = dy * derivative. Of x and y, the one that the derivative does not use may be absent.
+// Of x and y, the one that the gradient does not use may be absent.
 template <class T>
 void unary_bwd(const UnaryArgs& a, View x, View y, View dy, MutView dx) {
-  const UnaryOp op = a.op;
+  const Unary f{a.op, static_cast<float>(a.low), static_cast<float>(a.high)};
   const T *at_x = x.data<T>(), *at_y = y.data<T>(), *grad = dy.data<T>();
   T* out = dx.data<T>();
   each_element(dy.numel(), [=] __device__(std::int64_t i) {
     const float v = at_x != nullptr ? value_of(at_x[i]) : 0, w = at_y != nullptr ? value_of(at_y[i]) : 0;
-    store(out[i], value_of(grad[i]) * derivative(op, v, w));
+    store(out[i], gradient(f, v, w, value_of(grad[i])));
   });
 }
 
@@ -182,8 +188,6 @@ void normalize_images(const NormalizeArgs& a, View images, View rows, MutView y)
   });
 }
 
-REPRISE_CUDA_IMAGE_KERNEL(relu_fwd);
-REPRISE_CUDA_IMAGE_KERNEL(relu_bwd);
 REPRISE_CUDA_IMAGE_KERNEL(unary_fwd);
 REPRISE_CUDA_IMAGE_KERNEL(unary_bwd);
 REPRISE_CUDA_IMAGE_KERNEL(binary);

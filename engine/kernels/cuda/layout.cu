@@ -25,9 +25,14 @@ struct Box {
 
 template <class T>
 void box_read(const BoxArgs& a, View x, MutView y) {
-  const Box box(a, x.shape, y.shape);
   const T* in = x.data<T>();
   T* out = y.data<T>();
+  if (a.transposed) {
+    const std::int64_t rows = y.dim(0), columns = y.dim(1);
+    return each_element(y.numel(),
+                        [=] __device__(std::int64_t i) { out[i] = in[i % columns * rows + i / columns]; });
+  }
+  const Box box(a, x.shape, y.shape);
   each_element(y.numel(), [=] __device__(std::int64_t i) {
     std::int64_t from = 0, size = 1, rest = i;
     for (int d = box.rank - 1; d >= 0; --d) {

@@ -7,7 +7,10 @@ namespace reprise::kernels::cuda {
 namespace {
 
 // Returns an average's divisor: the window's size, or the number of its pixels inside the image.
-__device__ inline std::int64_t divisor(const Windows& z, bool count_padding, std::int64_t p, std::int64_t q) {
+// Of a sum: 1.
+__device__ inline std::int64_t divisor(const Windows& z, bool divides, bool count_padding, std::int64_t p,
+                                       std::int64_t q) {
+  if (!divides) return 1;
   if (count_padding) return z.taps_h * z.taps_w;
   std::int64_t inside = 0;
   for (std::int64_t r = 0; r < z.taps_h; ++r)
@@ -113,7 +116,7 @@ void max_pool2d_bwd(const Pool2dArgs& a, View dy, View tap, MutView dx) {
 template <class T>
 void avg_pool2d_fwd(const Pool2dArgs& a, View x, MutView y) {
   const Windows z(x.shape, y.shape, a);
-  const bool count_padding = a.count_include_pad;
+  const bool count_padding = a.count_include_pad, divides = a.divides;
   const std::int64_t channels = x.dim(3);
   const T* in = x.data<T>();
   T* out = y.data<T>();
@@ -125,14 +128,14 @@ void avg_pool2d_fwd(const Pool2dArgs& a, View x, MutView y) {
         const std::int64_t pixel = z.pixel(p, q, r, s);
         if (pixel >= 0) sum += value_of(in[(n * z.height * z.width + pixel) * channels + c]);
       }
-    store(out[row * z.ow * channels + j], sum / static_cast<float>(divisor(z, count_padding, p, q)));
+    store(out[row * z.ow * channels + j], sum / static_cast<float>(divisor(z, divides, count_padding, p, q)));
   });
 }
 
 template <class T>
 void avg_pool2d_bwd(const Pool2dArgs& a, View dy, MutView dx) {
   const Windows z(dx.shape, dy.shape, a);
-  const bool count_padding = a.count_include_pad;
+  const bool count_padding = a.count_include_pad, divides = a.divides;
   const std::int64_t channels = dx.dim(3);
   const T* grad = dy.data<T>();
   T* out = dx.data<T>();
@@ -144,7 +147,7 @@ void avg_pool2d_bwd(const Pool2dArgs& a, View dy, MutView dx) {
         const std::int64_t output = z.output(h, v, r, s);
         if (output < 0) continue;
         sum += value_of(grad[(n * z.oh * z.ow + output) * channels + c]) /
-               static_cast<float>(divisor(z, count_padding, output / z.ow, output % z.ow));
+               static_cast<float>(divisor(z, divides, count_padding, output / z.ow, output % z.ow));
       }
     store(out[row * z.width * channels + j], sum);
   });

@@ -1,5 +1,5 @@
 // A convolution and its epilogue, defined as its parts, one after the other:
-//   y = [relu](batch_norm(depthwise(conv2d(x, w), filter)) [+ residual])
+//   y = [activation](batch_norm(depthwise(conv2d(x, w), filter)) [+ residual])
 #include <algorithm>
 #include <vector>
 
@@ -34,7 +34,7 @@ void with_filtered(View x, View filter, F f) {
   f(View(b));
 }
 
-// Calls f with the gradient before the ReLU: dy where the ReLU was open, else 0; dy without a ReLU.
+// Calls f with the gradient before the activation: dy where it was open, else 0; dy without one.
 template <class T, class F>
 void with_gradient(View dy, View open, F f) {
   if (!open) return f(dy);
@@ -48,15 +48,15 @@ void with_gradient(View dy, View open, F f) {
   f(View(g));
 }
 
-// Sets bit c % 8 of a pixel's byte c / 8 where y > 0, and clears it elsewhere.
+// Sets bit c % 8 of a pixel's byte c / 8 where y > 0 (and y < 6, with `six`), and clears it elsewhere.
 template <class T>
-void mark_open(View y, MutView open) {
+void mark_open(View y, bool six, MutView open) {
   const std::int64_t channels = y.dim(3), bytes = open.dim(3);
   each_output(open.numel(), 8, [&](std::int64_t i) {
     const T* pixel = y.data<T>() + i / bytes * channels;
     unsigned byte = 0;
     for (std::int64_t c = i % bytes * 8; c < channels && c < i % bytes * 8 + 8; ++c)
-      if (pixel[c] > 0) byte |= 1u << c % 8;
+      if (pixel[c] > 0 && !(six && pixel[c] >= 6)) byte |= 1u << c % 8;
     open.data<std::uint8_t>()[i] = static_cast<std::uint8_t>(byte);
   });
 }
@@ -74,15 +74,16 @@ void conv_block_stats(const ConvBlockArgs& a, const BlockStatsIn& in, const Bloc
 template <class T>
 void conv_block_fwd(const ConvBlockArgs& a, const BlockFwdIn& in, const BlockFwdOut& out) {
   Between<T> h(out.y.shape);
-  const MutView made = out.made ? out.made : h.out(), sum = a.relu ? h.out() : out.y,
+  const bool activates = a.activation != Activation::none, six = a.activation == Activation::relu6;
+  const MutView made = out.made ? out.made : h.out(), sum = activates ? h.out() : out.y,
                 normalised = in.residual ? h.out() : sum;
   if (in.w) conv2d_fwd<T>(a.conv, in.x, in.w, made);
   with_filtered<T>(in.w ? made : in.x, in.filter, [&](View b) {
     batch_norm_fwd<T>({.eps = a.eps}, b, in.mean, in.var, in.gamma, in.beta, normalised);
   });
   if (in.residual) binary<T>({BinaryOp::add, Broadcast::none}, h, in.residual, sum);
-  if (a.relu) relu_fwd<T>(h, out.y);
-  if (out.open) mark_open<T>(out.y, out.open);
+  if (activates) unary_fwd<T>({six ? UnaryOp::relu6 : UnaryOp::relu}, h, out.y);
+  if (out.open) mark_open<T>(out.y, six, out.open);
 }
 
 template <class T>

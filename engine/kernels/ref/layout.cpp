@@ -6,6 +6,10 @@ namespace reprise::kernels::ref {
 
 template <class T>
 void box_read(const BoxArgs& a, View x, MutView y) {
+  if (a.transposed)
+    return each_output(y.numel(), 1, [&](std::int64_t i) {
+      y.data<T>()[i] = x.data<T>()[i % y.dim(1) * y.dim(0) + i / y.dim(1)];
+    });
   each_output(y.numel(), y.shape.rank(), [&](std::int64_t i) {
     std::int64_t from = 0, size = 1, rest = i;
     for (int d = y.shape.rank() - 1; d >= 0; --d) {

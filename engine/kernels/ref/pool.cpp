@@ -39,8 +39,9 @@ void each_window(const Pool2dArgs& a, const Shape& y, const Pixel& i, F f) {
     }
 }
 
-// Returns the divisor of a mean: all taps of the window, or its pixels inside the image.
+// Returns the divisor of a mean: all taps of the window, or its pixels inside the image. Of a sum: 1.
 std::int64_t divisor(const Pool2dArgs& a, const Shape& x, const Pixel& o) {
+  if (!a.divides) return 1;
   if (a.count_include_pad) return static_cast<std::int64_t>(a.kernel[0]) * a.kernel[1];
   std::int64_t inside = 0;
   each_tap(a, x, o, [&](std::int64_t, int) { ++inside; });

@@ -6,9 +6,22 @@
 namespace reprise::kernels::ref {
 namespace {
 
+// Returns the standard normal distribution's share below x.
 template <class T>
-T apply(UnaryOp op, T x) {
-  switch (op) {
+T below(T x) {
+  return std::erfc(-x * static_cast<T>(0.70710678118654752)) / 2;
+}
+
+template <class T>
+T apply(const UnaryArgs& a, T x) {
+  switch (a.op) {
+    case UnaryOp::relu:  // NaN stays NaN
+      return x < 0 ? T(0) : x;
+    case UnaryOp::relu6:
+    case UnaryOp::clamp: {
+      const T low = static_cast<T>(a.low), high = static_cast<T>(a.high);
+      return x < low ? low : x > high ? high : x;
+    }
     case UnaryOp::exp:
       return std::exp(x);
     case UnaryOp::log:
@@ -19,57 +32,51 @@ T apply(UnaryOp op, T x) {
       return std::tanh(x);
     case UnaryOp::sigmoid:
       return 1 / (1 + std::exp(-x));
+    case UnaryOp::gelu:
+      return x * below(x);
   }
   return x;
 }
 
-// Returns dy/dx, computed from x (log) or from y (the others).
+// Returns dx, computed from x (log, clamp, gelu) or from y (the others).
 template <class T>
-T derivative(UnaryOp op, T x, T y) {
-  switch (op) {
+T gradient(const UnaryArgs& a, T x, T y, T dy) {
+  switch (a.op) {
+    case UnaryOp::relu:
+      return y > 0 ? dy : T(0);
+    case UnaryOp::relu6:
+      return y > static_cast<T>(a.low) && y < static_cast<T>(a.high) ? dy : T(0);
+    case UnaryOp::clamp:
+      return x >= static_cast<T>(a.low) && x <= static_cast<T>(a.high) ? dy : T(0);
     case UnaryOp::exp:
-      return y;
+      return dy * y;
     case UnaryOp::log:
-      return 1 / x;
+      return dy * (1 / x);
     case UnaryOp::sqrt:
-      return 1 / (2 * y);
+      return dy * (1 / (2 * y));
     case UnaryOp::tanh:
-      return 1 - y * y;
+      return dy * (1 - y * y);
     case UnaryOp::sigmoid:
-      return y * (1 - y);
+      return dy * (y * (1 - y));
+    case UnaryOp::gelu:
+      return dy * (below(x) + x * std::exp(-x * x / 2) * static_cast<T>(0.39894228040143268));
   }
-  return y;
+  return dy;
 }
 
 }  // namespace
 
-// y = max(x, 0); NaN stays NaN
-template <class T>
-void relu_fwd(View x, MutView y) {
-  each_output(x.numel(), 1, [&](std::int64_t i) {
-    const T v = x.data<T>()[i];
-    y.data<T>()[i] = v < 0 ? T(0) : v;
-  });
-}
-
-// dx = dy where y > 0, else 0
-template <class T>
-void relu_bwd(View y, View dy, MutView dx) {
-  each_output(y.numel(), 1,
-              [&](std::int64_t i) { dx.data<T>()[i] = y.data<T>()[i] > 0 ? dy.data<T>()[i] : T(0); });
-}
-
 template <class T>
 void unary_fwd(const UnaryArgs& a, View x, MutView y) {
-  each_output(x.numel(), 8, [&](std::int64_t i) { y.data<T>()[i] = apply(a.op, x.data<T>()[i]); });
+  each_output(x.numel(), 8, [&](std::int64_t i) { y.data<T>()[i] = apply(a, x.data<T>()[i]); });
 }
 
-// dx = dy * dy/dx. Either x or y may be absent: the one that the derivative does not need.
+// Either x or y may be absent: the one that the gradient does not need.
 template <class T>
 void unary_bwd(const UnaryArgs& a, View x, View y, View dy, MutView dx) {
   each_output(dy.numel(), 8, [&](std::int64_t i) {
     const T at_x = x ? x.data<T>()[i] : T(0), at_y = y ? y.data<T>()[i] : T(0);
-    dx.data<T>()[i] = dy.data<T>()[i] * derivative(a.op, at_x, at_y);
+    dx.data<T>()[i] = gradient(a, at_x, at_y, dy.data<T>()[i]);
   });
 }
 
@@ -80,8 +87,6 @@ void affine(const AffineArgs& a, View x, MutView y) {
   each_output(x.numel(), 1, [&](std::int64_t i) { y.data<T>()[i] = scale * x.data<T>()[i] + shift; });
 }
 
-REPRISE_REF_KERNEL(relu_fwd);
-REPRISE_REF_KERNEL(relu_bwd);
 REPRISE_REF_KERNEL(unary_fwd);
 REPRISE_REF_KERNEL(unary_bwd);
 REPRISE_REF_KERNEL(affine);

@@ -9,6 +9,9 @@ A file `<network>_active` is for weights that open nearly every ReLU. It also sa
 With other weights, rounding moves a value near 0 to the other side of a ReLU now and then, which changes gradients by whole
 terms. Methods in evaluation mode are only in this file, because with other weights their activations grow without bound.
 
+`logits.safetensors` has a few networks' logits in evaluation mode, for one image of 64x64 and one of 224x224 (the values
+that are not `_active`: activations grow, but all of them alike).
+
     python3 tests/golden/layers/generate.py        (writes beside itself)
 """
 
@@ -16,7 +19,6 @@ import hashlib
 import os
 
 import numpy as np
-import timm
 import torch
 import torchvision
 from safetensors.torch import save_file
@@ -25,6 +27,7 @@ from torch.nn import functional as F
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 METHODS = ["clr", "clr-full", "clr-mixed", "clr-residual", "side-conv", "linear", "bn-only", "finetune"]
+MOBILENET_METHODS = [m for m in METHODS if m != "side-conv"]  # a 1x1 convolution beside a depthwise one is refused
 EVALUATION_MODE = ["linear", "side-conv"]  # batch norm frozen
 LAMBDA = 1e-5
 
@@ -107,13 +110,17 @@ class CifarResNet(nn.Module):
 
 CIFAR = ["resnet20", "resnet32", "resnet44", "resnet56", "resnet110"]
 IMAGENET = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+GROUPED = ["resnext50_32x4d", "resnext101_32x8d", "wide_resnet50_2", "wide_resnet101_2", "mobilenet_v2"]
 
 
 def make(arch, classes):
     if arch in CIFAR:
         return CifarResNet(int(arch[6:]), classes)
     if arch == "xception":
+        import timm
         return timm.create_model("legacy_xception", num_classes=classes)
+    if arch == "mobilenet_v2":  # Reprise's has no dropout
+        return torchvision.models.mobilenet_v2(weights=None, num_classes=classes, dropout=0.0)
     return getattr(torchvision.models, arch)(weights=None, num_classes=classes)
 
 
@@ -154,7 +161,7 @@ def apply_method(net, method):
                 blocks += [module.weight, module.reprogram.weight]
         elif isinstance(module, nn.BatchNorm2d) and method not in EVALUATION_MODE:
             norms += [module.weight, module.bias]
-    head = net.linear if hasattr(net, "linear") else net.fc
+    head = [m for m in net.modules() if isinstance(m, nn.Linear)][-1]
     for p in [head.weight, head.bias, *norms]:
         p.requires_grad = True
     return [head.weight, head.bias, *norms, *blocks]
@@ -193,6 +200,17 @@ def run(arch, method, classes, shape, dtype, active):
     return rows, tensors
 
 
+def logits_of(arch, size, classes):
+    """Returns the logits of one image in evaluation mode, in double."""
+    net = make(arch, classes)
+    for name, t in net.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            t.copy_(filled(name, tuple(t.shape)))
+    x = torch.from_numpy((4 * value("images", 3 * size * size)).astype(np.float32)).reshape(1, 3, size, size)
+    with torch.no_grad():
+        return net.double().eval()(x.double())
+
+
 def distances(a, b):
     """Returns the distance of each tensor of a from that of b, divided by the norm of the latter."""
     return {key: torch.stack([(s.double() - t).norm() / t.norm() for s, t in zip(a[key], b[key])]) for key in b}
@@ -201,7 +219,7 @@ def distances(a, b):
 def main():
     torch.manual_seed(0)
     lines = []
-    for arch in IMAGENET + CIFAR + ["xception"]:
+    for arch in IMAGENET + CIFAR + GROUPED + ["xception"]:
         with torch.device("meta"):
             net = make(arch, 10)
         names = sorted(f"{k} {list(v.shape)}\n" for k, v in net.state_dict().items() if "num_batches" not in k)
@@ -210,8 +228,13 @@ def main():
     with open(os.path.join(HERE, "names.txt"), "w") as f:
         f.writelines(lines)
 
+    save_file({f"{arch}.{size}": logits_of(arch, size, 5) for arch in GROUPED for size in (64, 224)},
+              os.path.join(HERE, "logits.safetensors"))
+
     for arch, shape, methods in [("resnet20", (3, 3, 16, 12), ["clr", "linear", "bn-only", "finetune"]),
                                  ("resnet18", (3, 3, 64, 48), METHODS), ("resnet50", (3, 3, 48, 32), METHODS),
+                                 ("resnext50_32x4d", (3, 3, 48, 32), ["clr", "linear", "finetune"]),
+                                 ("mobilenet_v2", (3, 3, 48, 64), MOBILENET_METHODS),
                                  ("xception", (2, 3, 48, 40), ["clr-full", "linear", "finetune"])]:
         for active in [False, True]:
             tensors = {"shape": torch.tensor(shape)}

@@ -108,8 +108,8 @@ void finish_outputs(const TapConv<BFloat16>& t, const BFloat16* sums, std::int64
     leaf.add(sums, stride, out, pixels, t.out_pixel, channels);
   else
     leaf.finish(sums, stride, f.mean + first_channel, f.scale + first_channel, f.shift + first_channel,
-                f.residual != nullptr ? f.residual + (out - t.out) : nullptr, f.relu, out, nullptr, false,
-                pixels, t.out_pixel, channels);
+                f.residual != nullptr ? f.residual + (out - t.out) : nullptr, f.activation, out, nullptr,
+                false, pixels, t.out_pixel, channels);
 }
 
 // Computes one call: tiles from `first` on, with block b of outputs.

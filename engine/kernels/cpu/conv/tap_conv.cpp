@@ -113,7 +113,7 @@ void run_tiles(const TapConv<T>& t, const TileVariant& v, const PackedWeights& w
   const auto count = static_cast<std::int64_t>(segments.size());
   const bool pixels_follow = call.pixels_follow;
   const Finish<T>& f = t.finish;
-  call.relu = f.relu, call.adds = f.adds;
+  call.activation = f.activation, call.adds = f.adds;
   const auto run = [&](std::int64_t b, std::int64_t s) {
     call.pixels_follow = pixels_follow && b == block_begin;
     call.panel = weights.data + b * panel;

@@ -15,18 +15,19 @@
 #include <vector>
 
 #include "engine/core/storage.h"
+#include "engine/kernels/args.h"
 
 namespace reprise::kernels::cpu {
 
 // What happens to complete sums while they are in cache: one of
-//   out = [relu]((sum - mean) * scale + shift [+ residual])    batch norm with given statistics
+//   out = [activation]((sum - mean) * scale + shift [+ residual])    batch norm with given statistics
 //   out += sum                                                 if `adds`
 //   out = sum                                                  by default
 template <class T>
 struct Finish {
   const float *mean = nullptr, *scale = nullptr, *shift = nullptr;  // (o); absent: no batch norm
   const T* residual = nullptr;                                      // in the outputs' layout
-  bool relu = false;
+  Activation activation = Activation::none;
   bool adds = false;
 
   bool any() const { return mean != nullptr || adds; }

@@ -13,6 +13,18 @@ REPRISE_INLINE void with_flag(bool on, F f) {
     f(Flag<false>{});
 }
 
+template <class F>
+REPRISE_INLINE void with_activation(Activation a, F f) {
+  switch (a) {
+    case Activation::none:
+      return f(std::integral_constant<Activation, Activation::none>{});
+    case Activation::relu:
+      return f(std::integral_constant<Activation, Activation::relu>{});
+    case Activation::relu6:
+      return f(std::integral_constant<Activation, Activation::relu6>{});
+  }
+}
+
 REPRISE_INLINE std::int64_t bytes_of(std::int64_t channels) {
   return (channels + 7) / 8;
 }
@@ -70,20 +82,26 @@ REPRISE_INLINE void prefetch_cached(const T* p) {
 
 template <class T>
 void finish(const T* b, std::int64_t b_stride, const float* mean, const float* scale, const float* shift,
-            const T* residual, bool relu, T* y, std::uint8_t* positive, bool non_temporal, std::int64_t rows,
-            std::int64_t stride, std::int64_t channels) {
+            const T* residual, Activation activation, T* y, std::uint8_t* open, bool non_temporal,
+            std::int64_t rows, std::int64_t stride, std::int64_t channels) {
   with_flag(residual != nullptr, [&](auto add) {
-    with_flag(relu, [&](auto rectify) {
-      with_flag(positive != nullptr, [&](auto keep) {
+    with_activation(activation, [&](auto activate) {
+      with_flag(open != nullptr, [&](auto keep) {
         with_flag(non_temporal, [&](auto bypass) {
           for (std::int64_t r = 0; r < rows; ++r)
             for_vectors(channels, [&](std::int64_t c, auto part) {
               const std::int64_t i = r * stride + c;
               Vec v = normalized(load(b + r * b_stride + c, part), mean, scale, shift, c, part);
               if constexpr (add.value) v = as_stored<T>(v) + load(residual + i, part);
+              Vec passes = v;
+              if constexpr (activate.value == Activation::relu6) {
+                const Vec six = broadcast(6.0F);
+                passes = select(as_stored<T>(v) < six, v, Vec{});
+                v = select(v > six, six, v);
+              }
               if constexpr (keep.value)
-                store_bits(positive + r * bytes_of(channels), c, positive_bits(v), count_of(part));
-              if constexpr (rectify.value) v = select(v < Vec{}, Vec{}, v);
+                store_bits(open + r * bytes_of(channels), c, positive_bits(passes), count_of(part));
+              if constexpr (activate.value != Activation::none) v = select(v < Vec{}, Vec{}, v);
               store_maybe_non_temporal<bypass.value>(y + i, v, part);
             });
         });
@@ -102,18 +120,18 @@ void add(const T* b, std::int64_t b_stride, T* y, std::int64_t rows, std::int64_
     });
 }
 
-// Returns dy; after a ReLU, 0 where the ReLU was not open.
+// Returns dy; after an activation, 0 where it was not open.
 template <bool relu, class T, class Part>
-REPRISE_INLINE Vec gradient(const T* dy, const std::uint8_t* positive, std::int64_t row,
-                            std::int64_t channels, std::int64_t c, Part part) {
+REPRISE_INLINE Vec gradient(const T* dy, const std::uint8_t* open, std::int64_t row, std::int64_t channels,
+                            std::int64_t c, Part part) {
   const Vec g = load(dy + row * channels + c, part);
   if constexpr (!relu) return g;
-  return where(load_bits(positive + row * bytes_of(channels), c, count_of(part)), g);
+  return where(load_bits(open + row * bytes_of(channels), c, count_of(part)), g);
 }
 
 // Takes rows four at a time, as in batch_norm.cpp, so that the sums have the same bits.
 template <int block, bool relu, class T>
-REPRISE_INLINE void grad_sums_block(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
+REPRISE_INLINE void grad_sums_block(const T* b, const T* dy, const std::uint8_t* open, const float* mean,
                                     float* sum, float* products, std::int64_t row, std::int64_t channels) {
   for_vectors(channels, [&](std::int64_t c, auto part) {
     const Vec middle = load(mean + c, part);
@@ -121,7 +139,7 @@ REPRISE_INLINE void grad_sums_block(const T* b, const T* dy, const std::uint8_t*
     prefetch_rows<block>(dy + row * channels, c);
     Vec s{}, p{};
     for (std::int64_t r = row; r < row + block; ++r) {
-      const Vec g = gradient<relu>(dy, positive, r, channels, c, part);
+      const Vec g = gradient<relu>(dy, open, r, channels, c, part);
       s += g;
       p = fma(g, load(b + r * channels + c, part) - middle, p);
     }
@@ -131,13 +149,13 @@ REPRISE_INLINE void grad_sums_block(const T* b, const T* dy, const std::uint8_t*
 }
 
 template <class T>
-void grad_sums(const T* b, const T* dy, const std::uint8_t* positive, const float* mean, float* sum,
+void grad_sums(const T* b, const T* dy, const std::uint8_t* open, const float* mean, float* sum,
                float* products, std::int64_t rows, std::int64_t channels) {
-  with_flag(positive != nullptr, [&](auto relu) {
+  with_flag(open != nullptr, [&](auto relu) {
     std::int64_t r = 0;
     for (; r + 4 <= rows; r += 4)
-      grad_sums_block<4, relu.value>(b, dy, positive, mean, sum, products, r, channels);
-    for (; r < rows; ++r) grad_sums_block<1, relu.value>(b, dy, positive, mean, sum, products, r, channels);
+      grad_sums_block<4, relu.value>(b, dy, open, mean, sum, products, r, channels);
+    for (; r < rows; ++r) grad_sums_block<1, relu.value>(b, dy, open, mean, sum, products, r, channels);
   });
 }
 
@@ -150,16 +168,16 @@ REPRISE_INLINE Vec norm_gradient(const T* b, Vec g, const float* mean, const flo
 }
 
 template <class T>
-void grad_input(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
-                const float* grad_mean, const float* slope, const float* scale, T* db, bool non_temporal,
-                std::int64_t rows, std::int64_t channels) {
-  with_flag(positive != nullptr, [&](auto relu) {
+void grad_input(const T* b, const T* dy, const std::uint8_t* open, const float* mean, const float* grad_mean,
+                const float* slope, const float* scale, T* db, bool non_temporal, std::int64_t rows,
+                std::int64_t channels) {
+  with_flag(open != nullptr, [&](auto relu) {
     with_flag(non_temporal, [&](auto bypass) {
       for (std::int64_t r = 0; r < rows; ++r)
         for_vectors(channels, [&](std::int64_t c, auto part) {
           const std::int64_t i = r * channels + c;
           prefetch_cached<bypass.value>(db + i);
-          const Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
+          const Vec g = gradient<relu.value>(dy, open, r, channels, c, part);
           store_maybe_non_temporal<bypass.value>(
               db + i, norm_gradient(b + i, g, mean, grad_mean, slope, scale, c, part), part);
         });
@@ -168,16 +186,16 @@ void grad_input(const T* b, const T* dy, const std::uint8_t* positive, const flo
 }
 
 template <class T>
-void grad_input_and_masked(const T* b, const T* dy, const std::uint8_t* positive, const float* mean,
+void grad_input_and_masked(const T* b, const T* dy, const std::uint8_t* open, const float* mean,
                            const float* grad_mean, const float* slope, const float* scale, T* db, T* out,
                            bool non_temporal, std::int64_t rows, std::int64_t channels) {
-  with_flag(positive != nullptr, [&](auto relu) {
+  with_flag(open != nullptr, [&](auto relu) {
     with_flag(non_temporal, [&](auto bypass) {
       for (std::int64_t r = 0; r < rows; ++r)
         for_vectors(channels, [&](std::int64_t c, auto part) {
           const std::int64_t i = r * channels + c;
           prefetch_cached<bypass.value>(out + i);
-          const Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
+          const Vec g = gradient<relu.value>(dy, open, r, channels, c, part);
           store_maybe_non_temporal<bypass.value>(out + i, g, part);
           store(db + i, norm_gradient(b + i, g, mean, grad_mean, slope, scale, c, part), part);
         });
@@ -186,15 +204,15 @@ void grad_input_and_masked(const T* b, const T* dy, const std::uint8_t* positive
 }
 
 template <class T>
-void masked(const T* dy, const std::uint8_t* positive, const float* scale, T* out, bool non_temporal,
+void masked(const T* dy, const std::uint8_t* open, const float* scale, T* out, bool non_temporal,
             std::int64_t rows, std::int64_t channels) {
-  with_flag(positive != nullptr, [&](auto relu) {
+  with_flag(open != nullptr, [&](auto relu) {
     with_flag(scale != nullptr, [&](auto scaled) {
       with_flag(non_temporal, [&](auto bypass) {
         for (std::int64_t r = 0; r < rows; ++r)
           for_vectors(channels, [&](std::int64_t c, auto part) {
             prefetch_cached<bypass.value>(out + r * channels + c);
-            Vec g = gradient<relu.value>(dy, positive, r, channels, c, part);
+            Vec g = gradient<relu.value>(dy, open, r, channels, c, part);
             if constexpr (scaled.value) g = g * load(scale + c, part);
             store_maybe_non_temporal<bypass.value>(out + r * channels + c, g, part);
           });

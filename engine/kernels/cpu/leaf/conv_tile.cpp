@@ -152,12 +152,13 @@ void tile(const TileCall& c) {
   }
 
   if (c.mean != nullptr) {
-    const Vec least = broadcast(c.relu ? 0.0F : -__builtin_inff());
+    const Vec least = broadcast(c.activation == Activation::none ? -__builtin_inff() : 0.0F),
+              most = broadcast(c.activation == Activation::relu6 ? 6.0F : __builtin_inff());
     store_tile<SEG, NSEG, NV, Out>(c, acc, [&](Vec sum, std::int64_t i, int s, std::int64_t at, auto part) {
       Vec v = normalized(as_stored<Out>(sum), c.mean, c.scale, c.shift, i, part);
       if (c.residual[s] != nullptr)
         v = as_stored<Out>(v) + load(static_cast<const Out*>(c.residual[s]) + at, part);
-      return select(v < least, least, v);
+      return select(v < least, least, select(v > most, most, v));
     });
   } else if (c.adds) {
     store_tile<SEG, NSEG, NV, Out>(c, acc, [&](Vec sum, std::int64_t, int s, std::int64_t at, auto part) {

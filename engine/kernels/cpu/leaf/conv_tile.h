@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "engine/kernels/args.h"
 #include "engine/kernels/cpu/base/isa.h"
 
 namespace reprise::kernels::cpu {
@@ -32,7 +33,8 @@ struct TileCall {
   // panel's outputs, or null; the residual of each segment's first output, or null.
   const float *mean, *scale, *shift;
   const void* residual[max_segments];
-  bool relu, adds;
+  Activation activation;
+  bool adds;
 };
 
 // A tile's form: segments of `pixels` pixels by `vectors` vectors of outputs.

@@ -6,21 +6,6 @@ namespace reprise::kernels::cpu::REPRISE_ISA {
 namespace {
 
 template <class T>
-void relu_fwd(const T* x, T* y, std::int64_t n) {
-  for_vectors(n, [&](std::int64_t i, auto part) {
-    const Vec v = load(x + i, part);
-    store(y + i, select(v < Vec{}, Vec{}, v), part);  // x < 0 ? 0 : x, so that NaN stays NaN
-  });
-}
-
-template <class T>
-void relu_bwd(const T* y, const T* dy, T* dx, std::int64_t n) {
-  for_vectors(n, [&](std::int64_t i, auto part) {
-    store(dx + i, select(load(y + i, part) > Vec{}, load(dy + i, part), Vec{}), part);
-  });
-}
-
-template <class T>
 void affine(float scale, float shift, const T* x, T* y, std::int64_t n) {
   for_vectors(n, [&](std::int64_t i, auto part) { store(y + i, load(x + i, part) * scale + shift, part); });
 }
@@ -75,8 +60,14 @@ void each_fwd(const T* x, T* y, std::int64_t n, F f) {
 }
 
 template <class T>
-void unary_fwd(UnaryOp op, const T* x, T* y, std::int64_t n) {
-  switch (op) {
+void unary_fwd(const UnaryArgs& a, const T* x, T* y, std::int64_t n) {
+  const Vec low = broadcast(static_cast<float>(a.low)), high = broadcast(static_cast<float>(a.high));
+  switch (a.op) {
+    case UnaryOp::relu:  // NaN stays NaN
+      return each_fwd(x, y, n, [](Vec v) { return select(v < Vec{}, Vec{}, v); });
+    case UnaryOp::relu6:
+    case UnaryOp::clamp:
+      return each_fwd(x, y, n, [=](Vec v) { return select(v < low, low, select(v > high, high, v)); });
     case UnaryOp::exp:
       return each_fwd(x, y, n, [](Vec v) { return exp_of(v); });
     case UnaryOp::log:
@@ -87,30 +78,44 @@ void unary_fwd(UnaryOp op, const T* x, T* y, std::int64_t n) {
       return each_fwd(x, y, n, [](Vec v) { return tanh_of(v); });
     case UnaryOp::sigmoid:
       return each_fwd(x, y, n, [](Vec v) { return sigmoid_of(v); });
+    case UnaryOp::gelu:
+      return each_fwd(x, y, n, [](Vec v) { return v * normal_of(v).below; });
   }
 }
 
-// dx = dy * derivative(v)
+// dx = gradient(v, dy)
 template <class T, class F>
-void each_bwd(const T* v, const T* dy, T* dx, std::int64_t n, F derivative) {
+void each_bwd(const T* v, const T* dy, T* dx, std::int64_t n, F gradient) {
   for_vectors(n, [&](std::int64_t i, auto part) {
-    store(dx + i, load(dy + i, part) * derivative(load(v + i, part)), part);
+    store(dx + i, gradient(load(v + i, part), load(dy + i, part)), part);
   });
 }
 
 template <class T>
-void unary_bwd(UnaryOp op, const T* x, const T* y, const T* dy, T* dx, std::int64_t n) {
-  switch (op) {
+void unary_bwd(const UnaryArgs& a, const T* x, const T* y, const T* dy, T* dx, std::int64_t n) {
+  const Vec low = broadcast(static_cast<float>(a.low)), high = broadcast(static_cast<float>(a.high));
+  switch (a.op) {
+    case UnaryOp::relu:
+      return each_bwd(y, dy, dx, n, [](Vec v, Vec g) { return select(v > Vec{}, g, Vec{}); });
+    case UnaryOp::relu6:
+      return each_bwd(y, dy, dx, n, [=](Vec v, Vec g) { return select((v > low) & (v < high), g, Vec{}); });
+    case UnaryOp::clamp:
+      return each_bwd(x, dy, dx, n, [=](Vec v, Vec g) { return select((v >= low) & (v <= high), g, Vec{}); });
     case UnaryOp::exp:
-      return each_bwd(y, dy, dx, n, [](Vec v) { return v; });
+      return each_bwd(y, dy, dx, n, [](Vec v, Vec g) { return g * v; });
     case UnaryOp::log:
-      return each_bwd(x, dy, dx, n, [](Vec v) { return 1.0f / v; });
+      return each_bwd(x, dy, dx, n, [](Vec v, Vec g) { return g * (1.0f / v); });
     case UnaryOp::sqrt:
-      return each_bwd(y, dy, dx, n, [](Vec v) { return 1.0f / (2.0f * v); });
+      return each_bwd(y, dy, dx, n, [](Vec v, Vec g) { return g * (1.0f / (2.0f * v)); });
     case UnaryOp::tanh:
-      return each_bwd(y, dy, dx, n, [](Vec v) { return 1.0f - v * v; });
+      return each_bwd(y, dy, dx, n, [](Vec v, Vec g) { return g * (1.0f - v * v); });
     case UnaryOp::sigmoid:
-      return each_bwd(y, dy, dx, n, [](Vec v) { return v * (1.0f - v); });
+      return each_bwd(y, dy, dx, n, [](Vec v, Vec g) { return g * (v * (1.0f - v)); });
+    case UnaryOp::gelu:
+      return each_bwd(x, dy, dx, n, [](Vec v, Vec g) {
+        const auto [below, density] = normal_of(v);
+        return g * (below + v * density);
+      });
   }
 }
 
@@ -121,7 +126,7 @@ void convert(const From* x, To* y, std::int64_t n) {
 
 }  // namespace
 
-REPRISE_LEAF_TABLES(ElementwiseLeaf, elementwise_leaf, relu_fwd, relu_bwd, affine, binary, binary_scalar,
-                    binary_channel, unary_fwd, unary_bwd, convert, convert);
+REPRISE_LEAF_TABLES(ElementwiseLeaf, elementwise_leaf, affine, binary, binary_scalar, binary_channel,
+                    unary_fwd, unary_bwd, convert, convert);
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

@@ -10,17 +10,15 @@ namespace reprise::kernels::cpu {
 
 template <class T>
 struct ElementwiseLeaf {
-  void (*relu_fwd)(const T* x, T* y, std::int64_t n);
-  void (*relu_bwd)(const T* y, const T* dy, T* dx, std::int64_t n);
   void (*affine)(float scale, float shift, const T* x, T* y, std::int64_t n);
   void (*binary)(BinaryOp op, const T* a, const T* b, T* y, std::int64_t n);
   void (*binary_scalar)(BinaryOp op, const T* a, float b, T* y, std::int64_t n);
   // b has one f32 value per channel.
   void (*binary_channel)(BinaryOp op, const T* a, const float* b, T* y, std::int64_t rows,
                          std::int64_t channels);
-  void (*unary_fwd)(UnaryOp op, const T* x, T* y, std::int64_t n);
-  // Reads x for log, y for the other ops; the operand that is not read may be null.
-  void (*unary_bwd)(UnaryOp op, const T* x, const T* y, const T* dy, T* dx, std::int64_t n);
+  void (*unary_fwd)(const UnaryArgs& args, const T* x, T* y, std::int64_t n);
+  // Reads x for log, clamp and gelu, y for the other ops; the operand that is not read may be null.
+  void (*unary_bwd)(const UnaryArgs& args, const T* x, const T* y, const T* dy, T* dx, std::int64_t n);
   // Convert to floats, and back with rounding.
   void (*widen)(const T* x, float* y, std::int64_t n);
   void (*narrow)(const float* x, T* y, std::int64_t n);
