@@ -12,8 +12,13 @@ namespace reprise::optim {
 Optimizer::Optimizer(std::vector<Tensor> parameters, double lr, std::vector<std::string> buffer_names)
     : buffer_names_(std::move(buffer_names)) {
   set_lr(lr);
+  REPRISE_CHECK(!parameters.empty(),
+                "optimizer: there is no parameter to train; is the whole network frozen? "
+                "(Module::set_requires_grad, Module::trained_parameters)");
   for (Tensor& p : parameters) {
-    REPRISE_CHECK(requires_grad(p), "optimizer: parameter {} requires no gradient\n  param   {}",
+    REPRISE_CHECK(requires_grad(p),
+                  "optimizer: parameter {} requires no gradient; call set_requires_grad "
+                  "on it first, or pass Module::trained_parameters()\n  param   {}",
                   slots_.size(), describe(p));
     Slot slot{.parameter = p, .buffers = {}};
     for (std::size_t b = 0; b < buffer_names_.size(); ++b)
@@ -24,6 +29,11 @@ Optimizer::Optimizer(std::vector<Tensor> parameters, double lr, std::vector<std:
 Optimizer::~Optimizer() = default;
 
 void Optimizer::step() {
+  REPRISE_CHECK(std::ranges::any_of(slots_, [](const Slot& s) { return grad(s.parameter).defined(); }),
+                "optimizer: none of the {} parameters has a gradient; call backward before step. If it was "
+                "called, these are no longer the network's tensors: make the optimizer after Module::to "
+                "and after tensors are replaced",
+                slots_.size());
   for (Slot& slot : slots_) {
     const Tensor gradient = grad(slot.parameter);
     if (!gradient.defined()) continue;

@@ -24,9 +24,12 @@ class ConvScope {
   std::optional<ErrorScope> scope_;
 };
 
-Shape made_shape(const ConvBlock& block) {
+Tensor made_of(const ConvBlock& block) {
+  if (!block.w.defined()) return block.x;
   const ConvScope scope(block);
-  return block.w.defined() ? conv2d_shape(block.x, block.w, block.args.conv) : block.x.shape();
+  Tensor made = empty(conv2d_shape(block.x, block.w, block.args.conv), block.x.dtype(), block.x.device());
+  made.mut_view();  // check() refuses what was never written; a kernel writes it later
+  return made;
 }
 
 // Checks all operands after the convolution. `made` is its output, or memory for it.
@@ -45,7 +48,8 @@ void check(const char* op, const Tensor& made, const ConvBlock& block, const Ten
   REPRISE_CHECK(made.rank() == 4 && block.gamma.rank() == 1,
                 "{}: expected an input of rank 4 and a gamma of rank 1{}", op, lines());
   REPRISE_CHECK(block.gamma.dim(0) == made.dim(3) && made.dim(3) >= 1,
-                "{}: the input's channels do not match the gamma{}", op, lines());
+                "{}: the input's channels do not match the gamma; make the layer for C = {}{}", op,
+                made.dim(3), lines());
   for (const auto& [name, row] :
        std::initializer_list<NamedTensor>{{"beta", block.beta}, {"mean", mean}, {"var", var}}) {
     if (!row.defined()) continue;
@@ -170,22 +174,20 @@ Tensor finish(const std::string& op, const ConvBlock& block, const Tensor& made,
 
 BatchNormResult conv_block(const ConvBlock& block) {
   const bool convolves = block.w.defined();
-  const Device device = block.x.device();
-  const DType dtype = block.x.dtype();
-  Tensor made = convolves ? empty(made_shape(block), dtype, device) : block.x;
+  Tensor made = made_of(block);
   check("conv_block", made, block);
   REPRISE_CHECK(made.numel() / made.dim(3) > 1,
                 "conv_block: one value per channel has no variance; use more images in the batch or larger "
                 "ones, or normalise with running statistics{}{}",
                 operand_line("input", made, "(N,H,W,C)"), operand_line("gamma", block.gamma, "(C)"));
-  const auto row = [&] { return empty(block.gamma.shape(), block.gamma.dtype(), device); };
+  const auto row = [&] { return empty(block.gamma.shape(), block.gamma.dtype(), made.device()); };
   Tensor mean = row(), var = row(), b;
-  if (block.filter.defined()) b = empty(made.shape(), dtype, device);
+  if (block.filter.defined()) b = empty(made.shape(), made.dtype(), made.device());
   {
     const ConvScope scope(block);
     const BlockStatsIn in{block.x.view(), view_of(block.w), view_of(block.filter)};
     const BlockStatsOut to{convolves ? out(made) : MutView{}, out(b), out(mean), out(var)};
-    run(conv_block_stats, device, dtype, block.args, in, to);
+    run(conv_block_stats, made.device(), made.dtype(), block.args, in, to);
     if (convolves && !goes_back_at_once(block)) record_conv2d(block.x, block.w, block.args.conv, made);
   }
   return {finish("conv_block", block, made, b, mean, var, false), mean, var};
@@ -202,7 +204,7 @@ Tensor conv_block_eval(const ConvBlock& block, const Tensor& mean, const Tensor&
     }
     return conv_block_eval(rest, mean, var);
   }
-  Tensor y = block.w.defined() ? empty(made_shape(block), block.x.dtype(), block.x.device()) : block.x;
+  Tensor y = made_of(block);
   check_parameters("conv_block_eval", {"input", block.x}, {{"mean", mean}, {"var", var}});
   REPRISE_CHECK(!any_requires_grad({mean, var}),
                 "conv_block_eval: the statistics are constants here, but one of them wants a gradient");
