@@ -98,7 +98,6 @@ struct Kept {
 // The inputs are x (made, if the convolution is recorded by itself), filter, gamma, beta, residual.
 std::vector<Tensor> Kept::operator()(const Tensor& dy, const Needs& needs) const {
   const Device device = dy.device();
-  const DType dtype = dy.dtype();
   const auto like = [&](const Tensor& parameter) {
     return empty(parameter.shape(), parameter.dtype(), device);
   };
@@ -108,21 +107,21 @@ std::vector<Tensor> Kept::operator()(const Tensor& dy, const Needs& needs) const
     BlockParamsIn in;
     in.x = view_of(b.get().defined() ? b : x), in.filter = b.get().defined() ? View{} : view_of(filter);
     in.dy = dy.view(), in.open = view_of(open), in.mean = view_of(mean), in.var = view_of(var);
-    run(conv_block_bwd_params, device, dtype, args, in, BlockParamsOut{out(dgamma), out(dbeta)});
+    run(conv_block_bwd_params, device, dy.dtype(), args, in, BlockParamsOut{out(dgamma), out(dbeta)});
   }
   const bool masks = needs[4] && args.relu;
   if (needs[0] && w.get().defined()) dx = needs.take_sum(0);
   const bool accumulate = dx.defined();
-  if (needs[0] && !accumulate) dx = empty(input, dtype, device);
+  if (needs[0] && !accumulate) dx = empty(input, dy.dtype(), device);
   if (needs[1]) dfilter = like(filter);
-  if (masks) dresidual = empty(dy.shape(), dtype, device);
+  if (masks) dresidual = empty(dy.shape(), dy.dtype(), device);
   if (needs[0] || needs[1] || masks) {
     BlockGradIn in;
     in.x = view_of(x), in.b = view_of(b), in.w = needs[0] ? view_of(w) : View{}, in.filter = view_of(filter);
     in.dy = dy.view(), in.open = view_of(open), in.mean = view_of(mean), in.var = view_of(var);
     in.gamma = view_of(gamma);
     if (!constants) in.dgamma = view_of(dgamma), in.dbeta = view_of(dbeta);
-    run(conv_block_bwd, device, dtype, args, accumulate, in,
+    run(conv_block_bwd, device, dy.dtype(), args, accumulate, in,
         BlockGradOut{out(dx), out(dfilter), out(dresidual)});
   }
   if (needs[4] && !masks) dresidual = dy;
@@ -210,8 +209,7 @@ Tensor conv_block_eval(const ConvBlock& block, const Tensor& mean, const Tensor&
                 "conv_block_eval: the statistics are constants here, but one of them wants a gradient");
   check("conv_block_eval", y, block, mean, var);
   if (!block.w.defined()) return finish("conv_block_eval", block, y, {}, mean, var, true);
-  Tensor made;
-  if (block.filter.defined()) made = empty(y.shape(), y.dtype(), y.device());
+  Tensor made = block.filter.defined() ? empty(y.shape(), y.dtype(), y.device()) : Tensor();
   const ConvScope scope(block);
   BlockFwdIn in = rows_of(block, mean, var);
   in.x = block.x.view(), in.w = block.w.view(), in.filter = view_of(block.filter);
