@@ -13,6 +13,7 @@ namespace reprise::layers {
 // them. In evaluation, mean and var are the running statistics.
 class REPRISE_API BatchNorm2d : public Module {
  public:
+  using Options = BatchNormArgs;
   explicit BatchNorm2d(int channels, const BatchNormArgs& args = {});
   Tensor forward(const Tensor& x) override;
   std::string_view type() const override { return "BatchNorm2d"; }

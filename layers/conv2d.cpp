@@ -30,10 +30,10 @@ Conv2d::Conv2d(int in, int out, int kernel, const Conv2dOptions& o)
                 "Conv2d: channels, kernel and groups must be at least 1 and groups divide the channels, "
                 "got {} channels to {}, kernel {}, {} groups",
                 in, out, kernel, o.groups);
-  weight = is_depthwise() ? zeros({kernel, kernel, out}) : zeros({out, kernel, kernel, in / o.groups});
+  weight = is_depthwise() ? empty({kernel, kernel, out}) : empty({out, kernel, kernel, in / o.groups});
   register_parameter("weight", weight, is_depthwise() ? FileLayout::depthwise : FileLayout::conv);
   if (o.bias) {
-    bias = zeros({out});
+    bias = empty({out});
     register_parameter("bias", bias);
   }
 }

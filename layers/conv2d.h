@@ -42,6 +42,7 @@ struct Conv2dOptions {
 // bias is (out), or undefined without a bias.
 class REPRISE_API Conv2d : public Module {
  public:
+  using Options = Conv2dOptions;
   // Throws Error unless all sizes are at least 1 and `groups` divides both numbers of channels.
   Conv2d(int in, int out, int kernel, const Conv2dOptions& options = {});
   Tensor forward(const Tensor& x) override;

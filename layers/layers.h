@@ -12,5 +12,6 @@
 #include "layers/reprogramming/method.h"
 #include "layers/sequential.h"
 #include "layers/simple.h"
+#include "layers/state_dict.h"
 #include "layers/summary.h"
 #include "layers/torch_sequence.h"

@@ -9,10 +9,10 @@ namespace reprise::layers {
 
 Linear::Linear(int in, int out, bool with_bias, Init init) : init_(init) {
   REPRISE_CHECK(in > 0 && out > 0, "Linear: inputs and outputs must be at least 1, got {} and {}", in, out);
-  weight = zeros({out, in});
+  weight = empty({out, in});
   register_parameter("weight", weight);
   if (with_bias) {
-    bias = zeros({out});
+    bias = empty({out});
     register_parameter("bias", bias);
   }
 }
@@ -35,10 +35,10 @@ void Linear::reset_parameters(const InitStreams& streams) {
 void Linear::resize(int out, const InitStreams& streams) {
   REPRISE_CHECK(out > 0, "Linear: outputs must be at least 1, got {}", out);
   init_ = Init::kaiming_uniform;
-  weight = zeros({out, weight.dim(1)}, weight.dtype(), weight.device());
+  weight = empty({out, weight.dim(1)}, weight.dtype(), weight.device());
   reprise::set_requires_grad(weight);
   if (bias.defined()) {
-    bias = zeros({out}, bias.dtype(), bias.device());
+    bias = empty({out}, bias.dtype(), bias.device());
     reprise::set_requires_grad(bias);
   }
   reset_parameters(streams);

@@ -5,7 +5,9 @@
 
 #include "engine/autograd/autograd.h"
 #include "engine/base/check.h"
+#include "layers/linear.h"
 #include "layers/observer.h"
+#include "layers/simple.h"
 #include "layers/torch_sequence.h"
 
 namespace reprise::layers {
@@ -15,21 +17,17 @@ std::string join(std::string_view path, std::string_view name) {
   return path.empty() ? std::string(name) : fmt::format("{}.{}", path, name);
 }
 
-// Replaces every tensor t of the tree by f(t). A parameter that required a gradient still does.
-template <class F>
-void replace_tensors(Module& root, F f) {
-  for (Entry& e : root.named_tensors()) {
-    const bool wanted = requires_grad(*e.tensor);
-    *e.tensor = f(*e.tensor);
-    if (wanted) reprise::set_requires_grad(*e.tensor);
-  }
-}
-
 template <class M>
 auto tensors_of(const std::vector<M*>& modules) {
   decltype(modules[0]->own_tensors()) entries;
+  const Flatten* flatten = nullptr;
   for (M* m : modules) {
-    const auto own = m->own_tensors();
+    if (const auto* found = dynamic_cast<const Flatten*>(m)) flatten = found;
+    const bool linear = dynamic_cast<const Linear*>(m) != nullptr;
+    auto own = m->own_tensors();
+    for (auto& e : own)
+      if (!linear || e.tensor->rank() == 2) e.flatten = flatten;
+    if (linear) flatten = nullptr;
     entries.insert(entries.end(), own.begin(), own.end());
   }
   return entries;
@@ -42,6 +40,7 @@ Module::~Module() = default;
 Tensor Module::operator()(const Tensor& x) {
   std::optional<ErrorScope> scope;
   if (!path_.empty()) scope.emplace("layer", path_);
+  if (path_.empty() && training_ && grad_enabled()) check_marks();
   Tensor y = forward(x);
   notify(x, y);
   return y;
@@ -87,7 +86,7 @@ Module* Module::find(std::string_view path) {
 }
 
 std::vector<Entry> Module::own_tensors() {
-  std::vector<Entry> entries = own_;
+  std::vector<Entry> entries(own_.begin(), own_.end());
   for (Entry& e : entries) e.name = join(path_, e.name);
   return entries;
 }
@@ -112,6 +111,7 @@ std::int64_t Module::parameter_count() const {
 }
 
 std::vector<Tensor> Module::trained_parameters() const {
+  check_marks();
   std::vector<Tensor> trained;
   for (const ConstEntry& e : named_tensors())
     if (requires_grad(*e.tensor)) trained.push_back(*e.tensor);
@@ -126,24 +126,55 @@ void Module::train(bool on) {
 }
 
 void Module::set_requires_grad(bool on) {
-  for (const Entry& e : named_tensors())
-    if (!e.is_buffer) reprise::set_requires_grad(*e.tensor, on);
+  for (Module* m : modules())
+    for (Own& o : m->own_)
+      if (!o.is_buffer) mark(o, on);
+}
+
+void Module::mark(Own& own, bool on) {
+  reprise::set_requires_grad(*own.tensor, on);
+  own.trained = on;
+  own.storage = own.tensor->storage();
+}
+
+void Module::check_marks() const {
+  for (const Module* m : modules())
+    for (const Own& o : m->own_)
+      REPRISE_CHECK(requires_grad(*o.tensor) || !o.trained || o.storage.lock() == o.tensor->storage(),
+                    "module: {} was replaced by a tensor that requires no gradient, and would not be "
+                    "trained; call set_requires_grad(true) on the module after the assignment, or "
+                    "set_requires_grad(false) to freeze it",
+                    join(m->path_, o.name));
+}
+
+// Replaces every tensor t of the tree by f(t). A parameter that required a gradient still does.
+template <class F>
+void Module::replace_tensors(F f) {
+  for (Module* m : modules())
+    for (Own& o : m->own_) {
+      const bool wanted = requires_grad(*o.tensor);
+      *o.tensor = f(*o.tensor);
+      if (!o.is_buffer) mark(o, wanted);
+    }
 }
 
 void Module::to(Device device) {
-  replace_tensors(*this, [&](const Tensor& t) { return t.to(device); });
+  replace_tensors([&](const Tensor& t) { return t.to(device); });
 }
 void Module::to(DType dtype) {
   REPRISE_CHECK(is_floating(dtype), "module: parameters must have a floating-point dtype, got {}",
                 reprise::name_of(dtype));
-  replace_tensors(*this, [&](const Tensor& t) { return t.to(parameter_dtype(dtype)); });
+  replace_tensors([&](const Tensor& t) { return t.to(parameter_dtype(dtype)); });
   for (Module* m : modules()) m->image_dtype_ = dtype;
 }
 
 void Module::seal_frozen() {
-  for (const Entry& e : named_tensors())
-    if (!e.is_buffer && !requires_grad(*e.tensor) && !e.tensor->is_sealed())
-      *e.tensor = e.tensor->sealed_copy();
+  for (Module* m : modules())
+    for (Own& o : m->own_) {
+      if (o.is_buffer || requires_grad(*o.tensor) || o.tensor->is_sealed()) continue;
+      *o.tensor = o.tensor->sealed_copy();
+      mark(o, false);
+    }
 }
 
 void Module::adopt(std::string name, std::unique_ptr<Module> child) {
@@ -158,11 +189,11 @@ void Module::drop_child(std::string_view name) {
 }
 
 void Module::register_parameter(std::string name, Tensor& tensor, FileLayout layout) {
-  reprise::set_requires_grad(tensor);
-  own_.push_back({std::move(name), &tensor, layout, false});
+  own_.push_back({{std::move(name), &tensor, layout, false}});
+  mark(own_.back(), true);
 }
 void Module::register_buffer(std::string name, Tensor& tensor) {
-  own_.push_back({std::move(name), &tensor, FileLayout::plain, true});
+  own_.push_back({{std::move(name), &tensor, FileLayout::plain, true}});
 }
 
 std::string Module::name_of_tensor(std::string_view name) const {

@@ -14,13 +14,17 @@
 
 namespace reprise::layers {
 
+class Flatten;
+
 // A tensor of a module tree, under its dotted name ("layer1.0.bn1.running_mean").
 template <class T>
 struct EntryOf {
   std::string name;
-  T* tensor;          // in the module, valid as long as the module; the tensor can be replaced
+  T* tensor;          // in the module, valid as long as the module; may be replaced by a marked one
   FileLayout layout;  // the order of the dimensions in weight files
   bool is_buffer;     // true for a tensor that the forward updates, false for a parameter
+  // In named_tensors(): the Flatten whose columns this tensor has; null for all others.
+  const Flatten* flatten = nullptr;
 };
 using Entry = EntryOf<Tensor>;
 using ConstEntry = EntryOf<const Tensor>;  // an entry of a const module; its tensor cannot be replaced
@@ -46,8 +50,8 @@ class REPRISE_API Module {
   // of shape x, without the children's. A multiply-add counts as two. The default is 0.
   virtual std::int64_t flops(const Shape& x, const Shape& y) const;
   // Samples new start values for this module's own parameters, not for its children's.
-  // Before the first call, parameters are zeros, or the identity if their layer starts as one
-  // (batch norm, DepthwiseReprogram).
+  // Before the first call, parameters have no values, and ops refuse them; but batch norm and
+  // DepthwiseReprogram start as the identity.
   virtual void reset_parameters(const InitStreams& streams);
   // Calls reset_parameters on the whole tree.
   void initialize(const InitStreams& streams);
@@ -64,8 +68,10 @@ class REPRISE_API Module {
   std::vector<ConstEntry> named_tensors() const;
   std::vector<Entry> own_tensors();  // this module's only, not its children's
   std::vector<ConstEntry> own_tensors() const;
-  std::int64_t parameter_count() const;            // numbers in the tree's parameters, without buffers
-  std::vector<Tensor> trained_parameters() const;  // the tree's parameters that require a gradient
+  std::int64_t parameter_count() const;  // numbers in the tree's parameters, without buffers
+  // Returns the tree's parameters that require a gradient. As a forward in training does, it throws
+  // Error if a parameter was replaced by a tensor without a mark (weight = ...) while not frozen.
+  std::vector<Tensor> trained_parameters() const;
 
   // Puts the whole tree into training mode (the initial one) or evaluation mode.
   void train(bool on = true);
@@ -110,7 +116,16 @@ class REPRISE_API Module {
   void set_path(std::string path);
 
   std::string path_;
-  std::vector<Entry> own_;  // names without the path
+  // An entry without the path in its name; whether the module marks it, and on which storage.
+  struct Own : Entry {
+    bool trained = false;
+    std::weak_ptr<Storage> storage = {};
+  };
+  static void mark(Own& own, bool on);
+  template <class F>
+  void replace_tensors(F f);
+  void check_marks() const;
+  std::vector<Own> own_;
   std::vector<std::pair<std::string, std::unique_ptr<Module>>> children_;
   bool training_ = true;
   DType image_dtype_ = DType::f32;

@@ -17,6 +17,20 @@ class REPRISE_API Sequential : public Module {
     sequence_.push_back(&module);
     return module;
   }
+  // The same for options in braces: net.add<Conv2d>(3, 16, 3, {.padding = 1}).
+  template <class M>
+  M& add(typename M::Options options) {
+    return add<M, typename M::Options>(std::move(options));
+  }
+  template <class M>
+  M& add(int channels, typename M::Options options) {
+    return add<M, int, typename M::Options>(std::move(channels), std::move(options));
+  }
+  template <class M>
+  M& add(int in, int out, int kernel, typename M::Options options) {
+    return add<M, int, int, int, typename M::Options>(std::move(in), std::move(out), std::move(kernel),
+                                                      std::move(options));
+  }
   Tensor forward(const Tensor& x) override;
   std::string_view type() const override { return "Sequential"; }
 

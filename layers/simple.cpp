@@ -47,6 +47,8 @@ Tensor Dropout::forward(const Tensor& x) {
 
 Tensor Flatten::forward(const Tensor& x) {
   REPRISE_CHECK(x.rank() >= 1, "flatten: the input must have at least one dimension, got a scalar");
+  REPRISE_CHECK(image.rank() == 0 || x.shape().drop_front() == image,
+                "flatten: expected images of {} (H,W,C), got {}", to_string(image), describe(x));
   return ops::reshape(x, {x.dim(0), x.shape().drop_front().numel()});
 }
 

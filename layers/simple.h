@@ -9,7 +9,9 @@ namespace reprise::layers {
 // Takes the maximum of each window: (N,H,W,C) -> (N,OH,OW,C). Padding is never the maximum.
 class REPRISE_API MaxPool2d : public Module {
  public:
+  using Options = Pool2dArgs;
   explicit MaxPool2d(const Pool2dArgs& a = {}) : args(a) {}
+  explicit MaxPool2d(int kernel) : args(Pool2dArgs::square(kernel)) {}
   Tensor forward(const Tensor& x) override;
   std::string_view type() const override { return "MaxPool2d"; }
   std::int64_t flops(const Shape& x, const Shape& y) const override;
@@ -20,7 +22,9 @@ class REPRISE_API MaxPool2d : public Module {
 // args.count_include_pad says whether padding counts.
 class REPRISE_API AvgPool2d : public Module {
  public:
+  using Options = Pool2dArgs;
   explicit AvgPool2d(const Pool2dArgs& a = {}) : args(a) {}
+  explicit AvgPool2d(int kernel) : args(Pool2dArgs::square(kernel)) {}
   Tensor forward(const Tensor& x) override;
   std::string_view type() const override { return "AvgPool2d"; }
   std::int64_t flops(const Shape& x, const Shape& y) const override;
@@ -63,12 +67,16 @@ class REPRISE_API Dropout : public Module {
 };
 
 // Reshapes (N,...) to (N, product of the rest).
-// An image's values are in the order H, W, C; PyTorch's are in the order C, H, W,
-// so weights of a linear layer after Flatten are ordered differently.
+// An image's values are in the order H, W, C; PyTorch's are in the order C, H, W. So the weight of
+// a linear layer after Flatten has other columns than in a file. load_state_dict and state_dict
+// turn them, for which they need the image's shape (H,W,C).
 class REPRISE_API Flatten : public Module {
  public:
+  using Options = Shape;
+  explicit Flatten(const Shape& image_shape = {}) : image(image_shape) {}
   Tensor forward(const Tensor& x) override;
   std::string_view type() const override { return "Flatten"; }
+  const Shape image;  // (H,W,C), which the input must have then; of rank 0 if not told
 };
 
 }  // namespace reprise::layers

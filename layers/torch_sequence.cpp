@@ -1,9 +1,8 @@
 #include "layers/torch_sequence.h"
 
 #include <cmath>
-#include <span>
 
-#include "engine/base/check.h"
+#include "layers/file_layout.h"
 
 namespace reprise::layers {
 namespace {
@@ -15,26 +14,10 @@ double bound_of(Init init, Fans fans) {
   return init == Init::bias ? 1 / root : std::sqrt(3.0) * (std::sqrt(2 / (1 + a * a)) / root);
 }
 
-// Reorders values from the file's layout (O,I,R,S) to memory's (O,R,S,I); depthwise filters alike.
-std::vector<float> turned(const Tensor& tensor, FileLayout layout, std::vector<float> values) {
-  if (layout == FileLayout::plain) return values;
-  REPRISE_INVARIANT(layout != FileLayout::images, "torch sequence: images have no start values");
-  const std::size_t filters = layout == FileLayout::conv ? static_cast<std::size_t>(tensor.dim(0)) : 1;
-  const auto channels = static_cast<std::size_t>(tensor.dim(-1));
-  const std::size_t taps = values.size() / filters / channels;
-  std::vector<float> result(values.size());
-  for (std::size_t f = 0; f < filters; ++f)
-    for (std::size_t c = 0; c < channels; ++c)
-      for (std::size_t t = 0; t < taps; ++t)
-        result[(f * taps + t) * channels + c] = values[(f * channels + c) * taps + t];
-  return result;
-}
-
-void assign(Tensor& tensor, FileLayout layout, std::vector<float> values) {
-  values = turned(tensor, layout, std::move(values));
-  copy_into(
-      tensor,
-      reprise::tensor(tensor.shape(), std::span<const float>(values)).to(tensor.dtype()).to(tensor.device()));
+// Takes the values in the file's order.
+void assign(Tensor& tensor, FileLayout layout, const std::vector<float>& values) {
+  const Tensor file = reprise::tensor(file_shape(tensor.shape(), layout), values);
+  copy_into(tensor, from_file_layout(file, layout).to(tensor.dtype()).to(tensor.device()));
 }
 
 }  // namespace
@@ -46,7 +29,7 @@ void TorchSequence::sample(Tensor& tensor, FileLayout layout, Init init, Fans fa
   std::vector<float> values(static_cast<std::size_t>(tensor.numel()));
   const double bound = bound_of(init, fans);
   generator_.uniform(values, -bound, bound);
-  assign(tensor, layout, std::move(values));
+  assign(tensor, layout, values);
 }
 
 void TorchSequence::finish() {
@@ -57,7 +40,7 @@ void TorchSequence::finish() {
     }
     std::vector<float> values(static_cast<std::size_t>(later.tensor->numel()));
     generator_.normal(values, 0, later.deviation);
-    assign(*later.tensor, later.layout, std::move(values));
+    assign(*later.tensor, later.layout, values);
   }
   normal_.clear();
 }

@@ -12,8 +12,13 @@ namespace reprise::optim {
 Optimizer::Optimizer(std::vector<Tensor> parameters, double lr, std::vector<std::string> buffer_names)
     : buffer_names_(std::move(buffer_names)) {
   set_lr(lr);
+  REPRISE_CHECK(!parameters.empty(),
+                "optimizer: there is no parameter to train; is the whole network frozen? "
+                "(Module::set_requires_grad, Module::trained_parameters)");
   for (Tensor& p : parameters) {
-    REPRISE_CHECK(requires_grad(p), "optimizer: parameter {} requires no gradient\n  param   {}",
+    REPRISE_CHECK(requires_grad(p),
+                  "optimizer: parameter {} requires no gradient; call set_requires_grad "
+                  "on it first, or pass Module::trained_parameters()\n  param   {}",
                   slots_.size(), describe(p));
     Slot slot{.state = {p, {}, {}}};
     for (std::size_t b = 0; b < buffer_names_.size(); ++b)
@@ -25,6 +30,11 @@ Optimizer::~Optimizer() = default;
 
 // Parameters that were updated equally often take the same rates, and are updated together.
 void Optimizer::step() {
+  REPRISE_CHECK(std::ranges::any_of(slots_, [](const Slot& s) { return grad(s.state.parameter).defined(); }),
+                "optimizer: none of the {} parameters has a gradient; call backward before step. If it was "
+                "called, these are no longer the network's tensors: make the optimizer after Module::to "
+                "and after tensors are replaced",
+                slots_.size());
   if (!norm_sum_.defined()) norms();
   norm_sum_ = Tensor();
   std::map<std::int64_t, std::vector<ops::Update>> by_steps;
@@ -39,7 +49,6 @@ void Optimizer::step() {
 }
 
 void Optimizer::begin_step() {
-  REPRISE_CHECK(!slots_.empty(), "optimizer: there are no parameters");
   for (Slot& slot : slots_)
     REPRISE_CHECK(++slot.steps == slots_[0].steps, "optimizer: parameters were updated {} and {} times",
                   slots_[0].steps, slot.steps);

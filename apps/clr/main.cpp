@@ -94,6 +94,15 @@ int run(int argc, char** argv) {
   return common.exit_status;
 }
 
+// Adds the program's options to a remedy that the library names.
+std::string with_options(std::string message) {
+  constexpr std::pair<std::string_view, std::string_view> options[] = {
+      {"a smaller batch or smaller images", "--batch, --size"}, {"the device cpu", "--device cpu"}};
+  for (const auto& [remedy, option] : options)
+    if (message.find(remedy) != std::string::npos) message += fmt::format("\n  option  {}", option);
+  return message;
+}
+
 // Called if an exception cannot be caught, as from a
 // destructor. Prints a message and ends with status 1.
 [[noreturn]] void end_at_once() {
@@ -124,7 +133,7 @@ int main(int argc, char** argv) {
     log_line(std::string("clr: ") + e.what());
     return clr::exit_usage;
   } catch (const Error& e) {
-    log_line(std::string("clr: ") + e.what());
+    log_line("clr: " + clr::with_options(e.what()));
   } catch (const InternalError& e) {
     log_line(std::string("clr: internal error, please report it: ") + e.what());
   } catch (const std::bad_alloc&) {

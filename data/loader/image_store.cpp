@@ -15,6 +15,7 @@
 #include "engine/base/env.h"
 #include "engine/base/parallel.h"
 #include "engine/base/sha256.h"
+#include "engine/base/utf8.h"
 
 namespace reprise::data {
 namespace {
@@ -155,16 +156,16 @@ std::vector<Unreadable> ImageStore::load(const Progress& progress) {
     in_cache_file_ = true;
   }
   decoded_ += decoding.decoded();
-  std::vector<Unreadable> unreadable;
+  unreadable_.clear();
   for (std::int64_t i = 0; i < decoding.count(); ++i) {
     const std::size_t sample = decoding.sample(i);
     if (rows->digest(i) == no_digest)
-      unreadable.push_back({samples_[sample].path, decoding.reason(i)});
+      unreadable_.push_back({samples_[sample].path, decoding.reason(i)});
     else
       rows_[sample] = {rows, i};
   }
   decoding.finish();
-  return unreadable;
+  return unreadable_;
 }
 
 std::shared_ptr<PixelRows> ImageStore::load_through_file(Decoding& decoding) const {
@@ -190,7 +191,9 @@ std::shared_ptr<PixelRows> ImageStore::load_through_file(Decoding& decoding) con
 const ImageStore::Row& ImageStore::row_of(std::int64_t index) const {
   REPRISE_CHECK(index >= 0 && index < count(), "data: image {} asked for, there are {}", index, count());
   const Row& row = rows_[static_cast<std::size_t>(index)];
-  REPRISE_INVARIANT(row.index >= 0, "image {} is not loaded", samples_[static_cast<std::size_t>(index)].path);
+  if (row.index < 0) check_all_readable(unreadable_);
+  REPRISE_CHECK(row.index >= 0, "data: the images are not loaded; call load() first\n  image   {}",
+                escaped(samples_[static_cast<std::size_t>(index)].path));
   return row;
 }
 

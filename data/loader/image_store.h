@@ -45,8 +45,8 @@ class REPRISE_API ImageStore {
   bool in_cache_file() const { return in_cache_file_; }
 
   // Copies the images of a batch, u8 (N,H,W,3), and their labels, i64 (N), on the cpu. Throws Error
-  // where an index lies outside 0..count-1. Several threads may call them at once, after load() has
-  // returned no unreadable file.
+  // where an index lies outside 0..count-1, and, with the list of load(), for an image that is not
+  // there. Several threads may call them at once.
   Tensor batch(std::span<const std::int64_t> indices) const;
   Tensor batch_labels(std::span<const std::int64_t> indices) const;
   std::vector<std::int64_t> labels() const;
@@ -69,6 +69,7 @@ class REPRISE_API ImageStore {
   std::string cache_dir_;
   Grey16 grey16_;
   std::vector<Row> rows_;  // as long as samples_
+  std::vector<Unreadable> unreadable_;
   std::int64_t decoded_ = 0;
   bool in_cache_file_ = false;
 };

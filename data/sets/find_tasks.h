@@ -12,11 +12,11 @@
 namespace reprise::data {
 
 struct SetOptions {
-  double val_fraction = 0.1;       // share of a class that validates where there is no val split; in (0,1)
-  std::int64_t max_images = 0;     // training images of a task, equally per class; 0: all
-  bool skip_bad = false;           // leave out what cannot be read
-  std::vector<std::string> tasks;  // only these, in this order, by name or id; empty: all
-  bool absent_allowed = false;     // a task that `tasks` names and the data lack is no error
+  double val_fraction = 0.1;    // share of a class that validates where there is no val split; in (0,1)
+  std::int64_t max_images = 0;  // training images of a task, equally per class; 0: all
+  bool skip_bad = false;        // leave out what cannot be read
+  std::vector<std::string> tasks = {};          // only these, in this order, by name or id; empty: all
+  bool absent_allowed = false;                  // a task that `tasks` names and the data lack is no error
   std::int64_t max_files = limits::task_files;  // of one task; more is an error
   bool clip_grey16 = false;   // 16-bit grey as Pillow converts it: see Grey16 in data/image/image.h
   bool follow_links = false;  // a database's images may lie where links lead out of its folder

@@ -6,6 +6,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/sha256.h"
+#include "engine/base/utf8.h"
 
 namespace reprise::data {
 namespace {
@@ -82,6 +83,14 @@ void drop_empty_classes(Task& task) {
 }
 
 }  // namespace
+
+void check_all_readable(const std::vector<Unreadable>& unreadable) {
+  std::string lines;
+  for (std::size_t i = 0; i < std::min<std::size_t>(unreadable.size(), 64); ++i)
+    lines += fmt::format("\n  {}: {}", escaped(unreadable[i].path), unreadable[i].reason);
+  REPRISE_CHECK(unreadable.empty(), "data: {} files cannot be read{}{}", unreadable.size(), lines,
+                unreadable.size() > 64 ? "\n  ..." : "");
+}
 
 void add_note(Task& task, std::string note) {
   if (std::find(task.notes.begin(), task.notes.end(), note) == task.notes.end())

@@ -20,6 +20,9 @@ struct Unreadable {
   bool operator==(const Unreadable&) const = default;
 };
 
+// Throws Error, with the list, unless it is empty.
+REPRISE_API void check_all_readable(const std::vector<Unreadable>& unreadable);
+
 // In a split the samples are sorted by label, and in a class by the bytes of their relative paths.
 // Where `ordered` is set, they stand as the data give them. An image's index counts from 0 in that
 // order.

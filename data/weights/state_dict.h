@@ -7,16 +7,11 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/core/tensor.h"
+#include "engine/core/file_layout.h"
 
 namespace reprise::data {
 
-// On the cpu device, in the file's layout: conv filters (O,I,R,S), depthwise (C,1,R,S), images
-// (N,C,H,W).
-struct NamedTensor {
-  std::string name;
-  Tensor tensor;
-};
+using reprise::NamedTensor;  // on the cpu device
 
 // One dictionary of tensors.
 struct StateDict {

@@ -85,6 +85,9 @@ void set_requires_grad(const Tensor& leaf, bool on) {
 bool requires_grad(const Tensor& t) {
   return t.defined() && t.autograd_meta() != nullptr;
 }
+bool is_leaf(const Tensor& t) {
+  return requires_grad(t) && t.autograd_meta()->leaf;
+}
 Tensor grad(const Tensor& leaf) {
   return requires_grad(leaf) ? leaf.autograd_meta()->grad : Tensor();
 }
@@ -105,15 +108,27 @@ bool grad_enabled() {
   return recording;
 }
 
+namespace {
+// In strict mode, of the bytes of a tensor on the host; else 0.
+std::size_t hash_of(const Tensor& t) {
+  if (!is_strict() || !t.device().is_host() || !t.is_written()) return 0;
+  return std::hash<std::string_view>{}({reinterpret_cast<const char*>(t.raw_bytes().data()), t.bytes()});
+}
+}  // namespace
+
 Saved::Saved(const Tensor& t, std::string name) : name_(std::move(name)) {
   if (!t.defined()) return;
   tensor_ = t.detach();
   version_ = t.version();
+  hash_ = hash_of(tensor_);
 }
 
 const Tensor& Saved::get() const {
-  REPRISE_CHECK(!tensor_.defined() || tensor_.version() == version_,
-                "backward: a tensor that was saved has changed since\n  saved   {}  {}", name_,
+  if (!tensor_.defined()) return tensor_;
+  REPRISE_CHECK(tensor_.version() == version_ && (hash_ == 0 || hash_ == hash_of(tensor_)),
+                "backward: a tensor that was saved has changed since; write to a clone(), or after "
+                "backward{}\n  saved   {}  {}",
+                tensor_.version() == version_ ? " (a pointer of mutable_data was used late)" : "", name_,
                 describe(tensor_));
   return tensor_;
 }
@@ -149,7 +164,9 @@ void record_no_gradient(const std::string& op, const std::vector<Tensor>& inputs
 
 void backward(const Tensor& root, const Tensor& root_gradient) {
   REPRISE_CHECK(requires_grad(root),
-                "backward: nothing that led to this tensor wants a gradient; see set_requires_grad");
+                "backward: nothing that led to {} wants a gradient; call set_requires_grad on a parameter "
+                "before the forward, unfreeze the module, and run the forward outside of NoGrad",
+                describe(root));
   REPRISE_CHECK(root_gradient.defined() || root.numel() == 1,
                 "backward: {} does not have one element; pass its gradient as root_gradient", describe(root));
   REPRISE_CHECK(!root_gradient.defined() ||
@@ -171,8 +188,11 @@ void backward(const Tensor& root, const Tensor& root_gradient) {
     const auto [meta, dy] = std::move(last->second);
     pending.erase(last);
     Node& node = *meta->node;
-    REPRISE_CHECK(node.backward != nullptr, "backward: the record of '{}' was freed by an earlier backward",
-                  node.op);
+    REPRISE_CHECK(
+        node.backward != nullptr,
+        "backward: the record of '{}' was freed by an earlier backward; run the forward again, or add "
+        "the losses and call backward once",
+        node.op);
     if (meta->retained) meta->grad = dy;
     std::optional<ErrorScope> layer;
     if (!node.layer.empty()) layer.emplace("layer", node.layer);

@@ -15,6 +15,7 @@ namespace reprise {
 REPRISE_API void set_requires_grad(const Tensor& leaf, bool on = true);
 // Returns whether gradients flow to t: a marked leaf, or the result of a recorded op.
 REPRISE_API bool requires_grad(const Tensor& t);
+REPRISE_API bool is_leaf(const Tensor& t);  // whether t is marked
 
 // Returns the gradient that backward() left in a leaf, or in a result after retain_grad().
 // Undefined if there is none. Do not write to it: several leaves may share its memory.

@@ -11,6 +11,7 @@
 namespace reprise {
 
 // A tensor kept for backward. get() throws Error if its storage was written to after it was saved.
+// In strict mode it compares the bytes too, on the host.
 class REPRISE_API Saved {
  public:
   Saved() = default;
@@ -21,6 +22,7 @@ class REPRISE_API Saved {
  private:
   Tensor tensor_;  // detached, so that a saved output does not keep its own node alive
   std::uint64_t version_ = 0;
+  std::size_t hash_ = 0;
   std::string name_;
 };
 

@@ -36,8 +36,8 @@ class HostPool : public BlockPool {
   void drop(std::byte* p) noexcept override { std::free(p); }
   std::string shortage(std::size_t bytes, const MemoryStats& stats) override {
     return fmt::format(
-        "memory: could not get {} MiB (in use: {} MiB); a smaller --batch or --size needs less", bytes >> 20,
-        stats.in_use >> 20);
+        "memory: could not get {} MiB (in use: {} MiB); a smaller batch or smaller images need less",
+        bytes >> 20, stats.in_use >> 20);
   }
 };
 
@@ -58,7 +58,7 @@ class GpuPool : public BlockPool {
     const gpu::Room room = gpu::room(index_);
     return fmt::format(
         "cuda:{}: could not get {} MiB of device memory (in use by tensors: {} MiB, free: {} MiB of {} MiB); "
-        "a smaller --batch or --size needs less",
+        "a smaller batch or smaller images need less",
         index_, bytes >> 20, stats.in_use >> 20, room.free >> 20, room.total >> 20);
   }
   bool keeps() const override { return of_steps_ && live_graphs > 0; }

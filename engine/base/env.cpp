@@ -20,7 +20,8 @@ constexpr EnvVariable table[] = {
     {"REPRISE_VALIDATE",
      "1: repeat every kernel on ref in double and compare; the first difference is an error", "0"},
     {"REPRISE_STRICT",
-     "1: a fallback to a slower kernel is an error: from cpu to ref, from a library to a plain cuda kernel",
+     "1: a fallback to a slower kernel is an error: from cpu to ref, from a library to a plain cuda kernel; "
+     "so is a tensor whose bytes changed between forward and backward",
      "0"},
     {"REPRISE_CPU_ISA",
      "highest instruction set of the cpu backend: portable, avx2, avx512, avx512bf16 or amx", "amx"},

@@ -9,7 +9,7 @@ namespace {
 
 [[noreturn]] void absent(int index) {
   throw_error(
-      "cuda:{}: this build has no CUDA backend; configure with -DREPRISE_CUDA=ON, or use --device cpu",
+      "cuda:{}: this build has no CUDA backend; configure with -DREPRISE_CUDA=ON, or use the device cpu",
       index);
 }
 

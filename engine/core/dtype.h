@@ -12,7 +12,8 @@ struct BFloat16 {
   std::uint16_t bits;
 };
 
-// f32 has kernels everywhere, f64 only on ref, bf16 only on cpu and cuda. u8: images; i64: labels.
+// f32 has kernels everywhere, f64 on ref, bf16 on cpu and cuda. On cpu, f64 runs the kernels of ref,
+// which are slow and counted as fallbacks; cuda refuses it. u8: images; i64: labels.
 enum class DType : std::uint8_t { f32, f64, bf16, u8, i64 };
 inline constexpr int dtype_count = 5;
 

@@ -28,12 +28,18 @@ std::int64_t Shape::numel() const {
 
 Shape Shape::with(int i, std::int64_t size) const {
   Shape out = *this;
-  out.dims_[static_cast<std::size_t>(i < 0 ? i + rank_ : i)] = size;
+  out.dims_[place(i)] = size;
   return Shape(out.dims());
 }
 
 Shape Shape::drop_front(int n) const {
+  if (n < 0 || n > rank_) out_of_range(n);
   return Shape(dims().subspan(static_cast<std::size_t>(n)));
+}
+
+void Shape::out_of_range(int i) const {
+  throw_error("shape: {} has {} dimensions, so there is no dimension {}; -1 is the innermost",
+              to_string(*this), rank_, i);
 }
 
 std::string to_string(const Shape& shape) {

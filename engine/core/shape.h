@@ -22,8 +22,8 @@ class REPRISE_API Shape {
   explicit Shape(std::span<const std::int64_t> dims);
 
   int rank() const { return rank_; }
-  // Returns the size of dimension i; -1 is the innermost. Does not check i.
-  std::int64_t operator[](int i) const { return dims_[static_cast<std::size_t>(i < 0 ? i + rank_ : i)]; }
+  // Returns the size of dimension i; -1 is the innermost. Throws Error unless -rank <= i < rank.
+  std::int64_t operator[](int i) const { return dims_[place(i)]; }
   std::int64_t numel() const;  // the number of elements; 1 for a scalar
   std::span<const std::int64_t> dims() const { return {dims_.data(), static_cast<std::size_t>(rank_)}; }
 
@@ -35,6 +35,12 @@ class REPRISE_API Shape {
   bool operator==(const Shape& other) const = default;
 
  private:
+  std::size_t place(int i) const {
+    if (i < -rank_ || i >= rank_) [[unlikely]]
+      out_of_range(i);
+    return static_cast<std::size_t>(i < 0 ? i + rank_ : i);
+  }
+  [[noreturn]] void out_of_range(int i) const;
   std::array<std::int64_t, max_rank> dims_{};
   int rank_ = 0;
 };

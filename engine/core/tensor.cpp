@@ -6,6 +6,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/gpu.h"
+#include "engine/base/random.h"
 #include "engine/core/storage.h"
 
 namespace reprise {
@@ -74,7 +75,9 @@ double View::value(std::int64_t i) const {
 }
 
 const Tensor::Impl& Tensor::impl() const {
-  REPRISE_CHECK(impl_ != nullptr, "tensor: an undefined tensor was used");
+  REPRISE_CHECK(impl_ != nullptr,
+                "tensor: an undefined tensor was used: it never got a value, or it was moved from; assign "
+                "the result of an op, zeros() or tensor() first");
   return *impl_;
 }
 const Shape& Tensor::shape() const {
@@ -91,6 +94,9 @@ bool Tensor::is_sealed() const {
 }
 std::uint64_t Tensor::version() const {
   return impl().storage->version();
+}
+bool Tensor::is_written() const {
+  return is_sealed() || version() != 0 || numel() == 0;
 }
 const std::shared_ptr<Storage>& Tensor::storage() const {
   return impl().storage;
@@ -118,6 +124,7 @@ void* Tensor::mutable_raw(DType expected) {
 }
 
 std::span<const std::byte> Tensor::raw_bytes() const {
+  REPRISE_CHECK(is_written(), "tensor: the bytes of {} were never written", describe(*this));
   REPRISE_CHECK(device().is_host(), "tensor: the bytes are on {}; copy them to the host first",
                 to_string(device()));
   return {impl().storage->data() + impl().offset, bytes()};
@@ -155,14 +162,14 @@ Tensor Tensor::rows(std::int64_t begin, std::int64_t end) const {
 
 Tensor Tensor::clone() const {
   Tensor t = empty(shape(), dtype(), device());
-  copy_into(t, *this);
+  if (is_written()) copy_into(t, *this);
   return t;
 }
 
 Tensor Tensor::to(Device target) const {
   if (device() == target) return *this;
   Tensor t = empty(shape(), dtype(), target);
-  copy_into(t, *this);
+  if (is_written()) copy_into(t, *this);
   return t;
 }
 
@@ -170,6 +177,7 @@ Tensor Tensor::to(DType target) const {
   if (dtype() == target) return *this;
   if (!device().is_host()) return to(cpu_device).to(target).to(device());
   Tensor t = empty(shape(), target, device());
+  if (!is_written()) return t;
   with_type(dtype(), [&](auto from) {
     with_type(target, [&](auto to) {
       const auto* source = data<decltype(from)>();
@@ -240,6 +248,13 @@ Tensor tensor(const Shape& shape, std::span<const std::int64_t> v, Device d) {
 }
 Tensor tensor(const Shape& shape, std::span<const std::uint8_t> v, Device d) {
   return from_values(shape, v, d);
+}
+
+Tensor randn(const Shape& shape, std::uint64_t seed, Device device) {
+  RandomStream stream(seed, "randn");
+  std::vector<float> values(static_cast<std::size_t>(shape.numel()));
+  for (float& v : values) v = static_cast<float>(stream.normal());
+  return tensor(shape, values, device);
 }
 
 void copy_into(Tensor& to, const Tensor& from) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "engine/base/export.h"
@@ -33,7 +34,9 @@ class REPRISE_API Tensor {
   std::size_t bytes() const { return static_cast<std::size_t>(numel()) * size_of(dtype()); }
 
   // Return the elements, which live as long as the storage. Throw Error if T does not match the
-  // dtype or the tensor is on a GPU. mutable_data increments the version; Error if sealed.
+  // dtype or the tensor is on a GPU. mutable_data increments the version; Error if sealed. Write
+  // before the next op uses the tensor: only a new call of mutable_data shows backward a change
+  // (REPRISE_STRICT=1 finds a late write).
   template <class T>
   const T* data() const {
     return static_cast<const T*>(raw(dtype_of<T>));
@@ -72,6 +75,9 @@ class REPRISE_API Tensor {
   View view() const;
   MutView mut_view();
   std::uint64_t version() const;  // counts the requests to write to the storage
+  // Returns whether the elements have values: false between empty() and the first request to write.
+  // Ops refuse an operand without values.
+  bool is_written() const;
   const std::shared_ptr<Storage>& storage() const;
   // Returns whether nothing else holds this memory, not even a copy of this handle.
   bool is_sole_owner() const;
@@ -104,9 +110,14 @@ REPRISE_API Tensor tensor(const Shape& shape, std::span<const std::int64_t> valu
                           Device device = cpu_device);
 REPRISE_API Tensor tensor(const Shape& shape, std::span<const std::uint8_t> values,
                           Device device = cpu_device);
-inline Tensor tensor(const Shape& shape, std::initializer_list<float> values, Device device = cpu_device) {
-  return tensor(shape, std::span<const float>(values.begin(), values.size()), device);
+// tensor({2}, {0.5, 1}) is f32; tensor<std::int64_t>({3}, {0, 1, 2}) is i64, as labels are.
+template <class T = float>
+Tensor tensor(const Shape& shape, std::initializer_list<std::type_identity_t<T>> values,
+              Device device = cpu_device) {
+  return tensor(shape, std::span<const T>(values.begin(), values.size()), device);
 }
+// Returns f32 samples of the normal distribution, mean 0 and variance 1, from the stream (seed, "randn").
+REPRISE_API Tensor randn(const Shape& shape, std::uint64_t seed, Device device = cpu_device);
 // Copies the elements of `from` over those of `to`, in place and between any two devices.
 // Throws Error if shapes or dtypes differ, or `to` is sealed.
 REPRISE_API void copy_into(Tensor& to, const Tensor& from);

@@ -36,6 +36,8 @@ struct Pool2dArgs {
   bool count_include_pad = true;  // whether padding counts in a mean
   bool divides = true;            // false: a window's sum instead of its mean
 
+  // Returns windows of kernel x kernel pixels side by side.
+  static Pool2dArgs square(int kernel) { return {{kernel, kernel}, {kernel, kernel}}; }
   // As Conv2dArgs::out_size.
   std::int64_t out_size(int axis, std::int64_t in) const {
     const auto a = static_cast<std::size_t>(axis);

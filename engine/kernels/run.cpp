@@ -29,10 +29,6 @@ bool validate_flag() {
   static const bool on = env_flag("REPRISE_VALIDATE");
   return on;
 }
-bool strict_flag() {
-  static const bool on = env_flag("REPRISE_STRICT");
-  return on || strict;
-}
 
 struct Fallbacks {
   std::mutex mutex;
@@ -183,7 +179,7 @@ ShapesOnly::~ShapesOnly() {
 }
 
 void count_fallback(const std::string& what) {
-  REPRISE_CHECK(!strict_flag(), "{}; strict mode forbids that", what);
+  REPRISE_CHECK(!is_strict(), "{}; strict mode forbids that", what);
   Fallbacks& all = fallbacks();
   const std::lock_guard lock(all.mutex);
   if (all.counts.empty())
@@ -210,6 +206,10 @@ std::string fallback_report() {
 }
 void set_strict(bool on) {
   strict = on;
+}
+bool is_strict() {
+  static const bool on = env_flag("REPRISE_STRICT");
+  return on || strict;
 }
 
 void set_kernel_observer(KernelObserver listener) {

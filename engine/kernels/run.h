@@ -175,6 +175,7 @@ void run(const kernels::Kernel<void(A...)>& kernel, Device device, DType dtype, 
 REPRISE_API std::int64_t fallback_count();
 // Switches strict mode on or off, in which a fallback throws Error. REPRISE_STRICT=1 keeps it on.
 REPRISE_API void set_strict(bool on);
+REPRISE_API bool is_strict();
 // For tests: calls the observer before every kernel. nullptr: no observer.
 using KernelObserver = void (*)(const char* name, Device::Kind backend, DType dtype);
 REPRISE_API void set_kernel_observer(KernelObserver observer);

@@ -123,3 +123,16 @@ Tensor dropout(const Tensor& x, double p, RandomStream& stream) {
 }
 
 }  // namespace reprise::ops
+
+reprise::Tensor& reprise::operator+=(Tensor& a, const Tensor& b) {
+  REPRISE_CHECK(!is_leaf(a) || !grad_enabled(),
+                "+=: a is a marked leaf, and the sum would take its place; update parameters while a "
+                "NoGrad lives{}",
+                ops::operand_line("a", a));
+  const Tensor sum = a + b;
+  if (is_leaf(a))
+    copy_into(a, sum);
+  else
+    a = sum;
+  return a;
+}

@@ -47,6 +47,17 @@ inline Tensor operator+(const Tensor& x, double s) {
 inline Tensor operator-(const Tensor& x, double s) {
   return ops::affine(x, 1, -s);
 }
+inline Tensor operator+(double s, const Tensor& x) {
+  return x + s;
+}
+inline Tensor operator-(double s, const Tensor& x) {
+  return ops::affine(x, -1, s);
+}
+inline Tensor operator/(const Tensor& x, double s) {  // rounded once, as a division by a tensor
+  return ops::div(x, full({}, s, parameter_dtype(x.dtype()), x.device()));
+}
+// Makes a the sum. A marked leaf is updated in place and stays marked; Error unless NoGrad lives.
+REPRISE_API Tensor& operator+=(Tensor& a, const Tensor& b);
 inline Tensor operator-(const Tensor& x) {
   return ops::affine(x, -1);
 }

@@ -19,7 +19,8 @@ void check(const char* op, const Tensor& x, std::initializer_list<NamedTensor> r
     REPRISE_CHECK(x.rank() >= 2 && r.tensor.rank() == 1,
                   "{}: expected an input of rank 2 or more and statistics of rank 1{}", op, lines());
     REPRISE_CHECK(r.tensor.dim(0) == x.dim(-1) && x.dim(-1) >= 1,
-                  "{}: the input's channels do not match the {}{}", op, r.name, lines());
+                  "{}: the input's channels do not match the {}; make the layer for C = {}{}", op, r.name,
+                  x.dim(-1), lines());
   }
 }
 

@@ -24,9 +24,12 @@ class ConvScope {
   std::optional<ErrorScope> scope_;
 };
 
-Shape made_shape(const ConvBlock& block) {
+Tensor made_of(const ConvBlock& block) {
+  if (!block.w.defined()) return block.x;
   const ConvScope scope(block);
-  return block.w.defined() ? conv2d_shape(block.x, block.w, block.args.conv) : block.x.shape();
+  Tensor made = empty(conv2d_shape(block.x, block.w, block.args.conv), block.x.dtype(), block.x.device());
+  made.mut_view();  // check() refuses what was never written; a kernel writes it later
+  return made;
 }
 
 // Checks all operands after the convolution. `made` is its output, or memory for it.
@@ -45,7 +48,8 @@ void check(const char* op, const Tensor& made, const ConvBlock& block, const Ten
   REPRISE_CHECK(made.rank() == 4 && block.gamma.rank() == 1,
                 "{}: expected an input of rank 4 and a gamma of rank 1{}", op, lines());
   REPRISE_CHECK(block.gamma.dim(0) == made.dim(3) && made.dim(3) >= 1,
-                "{}: the input's channels do not match the gamma{}", op, lines());
+                "{}: the input's channels do not match the gamma; make the layer for C = {}{}", op,
+                made.dim(3), lines());
   for (const auto& [name, row] :
        std::initializer_list<NamedTensor>{{"beta", block.beta}, {"mean", mean}, {"var", var}}) {
     if (!row.defined()) continue;
@@ -94,7 +98,6 @@ struct Kept {
 // The inputs are x (made, if the convolution is recorded by itself), filter, gamma, beta, residual.
 std::vector<Tensor> Kept::operator()(const Tensor& dy, const Needs& needs) const {
   const Device device = dy.device();
-  const DType dtype = dy.dtype();
   const auto like = [&](const Tensor& parameter) {
     return empty(parameter.shape(), parameter.dtype(), device);
   };
@@ -104,21 +107,21 @@ std::vector<Tensor> Kept::operator()(const Tensor& dy, const Needs& needs) const
     BlockParamsIn in;
     in.x = view_of(b.get().defined() ? b : x), in.filter = b.get().defined() ? View{} : view_of(filter);
     in.dy = dy.view(), in.open = view_of(open), in.mean = view_of(mean), in.var = view_of(var);
-    run(conv_block_bwd_params, device, dtype, args, in, BlockParamsOut{out(dgamma), out(dbeta)});
+    run(conv_block_bwd_params, device, dy.dtype(), args, in, BlockParamsOut{out(dgamma), out(dbeta)});
   }
   const bool masks = needs[4] && args.activation != Activation::none;
   if (needs[0] && w.get().defined()) dx = needs.take_sum(0);
   const bool accumulate = dx.defined();
-  if (needs[0] && !accumulate) dx = empty(input, dtype, device);
+  if (needs[0] && !accumulate) dx = empty(input, dy.dtype(), device);
   if (needs[1]) dfilter = like(filter);
-  if (masks) dresidual = empty(dy.shape(), dtype, device);
+  if (masks) dresidual = empty(dy.shape(), dy.dtype(), device);
   if (needs[0] || needs[1] || masks) {
     BlockGradIn in;
     in.x = view_of(x), in.b = view_of(b), in.w = needs[0] ? view_of(w) : View{}, in.filter = view_of(filter);
     in.dy = dy.view(), in.open = view_of(open), in.mean = view_of(mean), in.var = view_of(var);
     in.gamma = view_of(gamma);
     if (!constants) in.dgamma = view_of(dgamma), in.dbeta = view_of(dbeta);
-    run(conv_block_bwd, device, dtype, args, accumulate, in,
+    run(conv_block_bwd, device, dy.dtype(), args, accumulate, in,
         BlockGradOut{out(dx), out(dfilter), out(dresidual)});
   }
   if (needs[4] && !masks) dresidual = dy;
@@ -170,22 +173,20 @@ Tensor finish(const std::string& op, const ConvBlock& block, const Tensor& made,
 
 BatchNormResult conv_block(const ConvBlock& block) {
   const bool convolves = block.w.defined();
-  const Device device = block.x.device();
-  const DType dtype = block.x.dtype();
-  Tensor made = convolves ? empty(made_shape(block), dtype, device) : block.x;
+  Tensor made = made_of(block);
   check("conv_block", made, block);
   REPRISE_CHECK(made.numel() / made.dim(3) > 1,
                 "conv_block: one value per channel has no variance; use more images in the batch or larger "
                 "ones, or normalise with running statistics{}{}",
                 operand_line("input", made, "(N,H,W,C)"), operand_line("gamma", block.gamma, "(C)"));
-  const auto row = [&] { return empty(block.gamma.shape(), block.gamma.dtype(), device); };
+  const auto row = [&] { return empty(block.gamma.shape(), block.gamma.dtype(), made.device()); };
   Tensor mean = row(), var = row(), b;
-  if (block.filter.defined()) b = empty(made.shape(), dtype, device);
+  if (block.filter.defined()) b = empty(made.shape(), made.dtype(), made.device());
   {
     const ConvScope scope(block);
     const BlockStatsIn in{block.x.view(), view_of(block.w), view_of(block.filter)};
     const BlockStatsOut to{convolves ? out(made) : MutView{}, out(b), out(mean), out(var)};
-    run(conv_block_stats, device, dtype, block.args, in, to);
+    run(conv_block_stats, made.device(), made.dtype(), block.args, in, to);
     if (convolves && !goes_back_at_once(block)) record_conv2d(block.x, block.w, block.args.conv, made);
   }
   return {finish("conv_block", block, made, b, mean, var, false), mean, var};
@@ -202,14 +203,13 @@ Tensor conv_block_eval(const ConvBlock& block, const Tensor& mean, const Tensor&
     }
     return conv_block_eval(rest, mean, var);
   }
-  Tensor y = block.w.defined() ? empty(made_shape(block), block.x.dtype(), block.x.device()) : block.x;
+  Tensor y = made_of(block);
   check_parameters("conv_block_eval", {"input", block.x}, {{"mean", mean}, {"var", var}});
   REPRISE_CHECK(!any_requires_grad({mean, var}),
                 "conv_block_eval: the statistics are constants here, but one of them wants a gradient");
   check("conv_block_eval", y, block, mean, var);
   if (!block.w.defined()) return finish("conv_block_eval", block, y, {}, mean, var, true);
-  Tensor made;
-  if (block.filter.defined()) made = empty(y.shape(), y.dtype(), y.device());
+  Tensor made = block.filter.defined() ? empty(y.shape(), y.dtype(), y.device()) : Tensor();
   const ConvScope scope(block);
   BlockFwdIn in = rows_of(block, mean, var);
   in.x = block.x.view(), in.w = block.w.view(), in.filter = view_of(block.filter);

@@ -1,4 +1,4 @@
-// Products of matrices, in f32 or f64.
+// Products of matrices, in f32 or f64 (by ref, see dtype.h).
 #pragma once
 
 #include "engine/core/tensor.h"

@@ -1,5 +1,7 @@
 #include "engine/ops/operands.h"
 
+#include "engine/kernels/run.h"
+
 namespace reprise::ops {
 namespace {
 
@@ -7,6 +9,10 @@ template <class Lines>
 void check_operand(std::string_view op, const NamedTensor& o, const NamedTensor& first, const Lines& lines) {
   REPRISE_CHECK(o.tensor.defined(), "{}: the {} is missing{}", op, o.name, lines());
   REPRISE_CHECK(is_floating(o.tensor.dtype()), "{}: the {} must be a floating tensor{}", op, o.name, lines());
+  REPRISE_CHECK(o.tensor.is_written() || detail::shapes_only(),
+                "{}: the {} was never given values; a module gets them from initialize(seed) or "
+                "load_state_dict, another tensor from full(), tensor() or copy_into(){}",
+                op, o.name, lines());
   REPRISE_CHECK(o.tensor.device() == first.tensor.device(), "{}: the {} is on another device than the {}{}",
                 op, o.name, first.name, lines());
 }

@@ -1,4 +1,5 @@
-// Softmax along the rows of a matrix (M,C), and the loss of classification, in f32 or f64.
+// Softmax along the rows of a matrix (M,C), and the loss of classification, in f32 or f64
+// (f64 by ref, see dtype.h).
 #pragma once
 
 #include "engine/core/tensor.h"

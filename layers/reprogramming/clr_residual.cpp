@@ -10,7 +10,7 @@ namespace {
 class ResidualReprogram : public Reprogram {
  public:
   explicit ResidualReprogram(const Conv2d& conv)
-      : weight_(zeros({3, 3, conv.out_channels()}, conv.weight.dtype(), conv.weight.device())),
+      : weight_(empty({3, 3, conv.out_channels()}, conv.weight.dtype(), conv.weight.device())),
         scale_(zeros({conv.out_channels()}, conv.weight.dtype(), conv.weight.device())) {
     register_parameter("weight", weight_, FileLayout::depthwise);
     register_parameter("scale", scale_);

@@ -12,7 +12,7 @@ class SideConv : public Reprogram {
  public:
   explicit SideConv(const Conv2d& conv)
       : stride_(conv.args.stride),
-        weight_(zeros({conv.out_channels(), 1, 1, conv.in_channels()}, conv.weight.dtype(),
+        weight_(empty({conv.out_channels(), 1, 1, conv.in_channels()}, conv.weight.dtype(),
                       conv.weight.device())) {
     const Conv2dArgs& a = conv.args;
     // Under this condition both convolutions give outputs of the same size for every input size.

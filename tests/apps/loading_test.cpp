@@ -5,9 +5,9 @@
 
 #include "apps/clr/learn/backbone.h"
 #include "apps/clr/learn/errors.h"
-#include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
 #include "engine/autograd/autograd.h"
+#include "layers/file_layout.h"
 #include "layers/network.h"
 #include "tests/apps/support.h"
 
@@ -146,7 +146,7 @@ TEST_F(Loading, a_smaller_architecture_asked_for_than_the_file_holds) {
   const auto larger = layers::make_network("resnet32", 10);
   std::vector<NamedTensor> tensors;
   for (const layers::Entry& e : larger->named_tensors())
-    tensors.push_back({e.name, data::to_file_layout(*e.tensor, e.layout).clone()});
+    tensors.push_back({e.name, layers::to_file_layout(*e.tensor, e.layout).clone()});
   const std::string path = write(tensors);
   const std::string said = message(path, "resnet20");
   EXPECT_SAYS(said, "do not fit resnet20: they are those of resnet32");

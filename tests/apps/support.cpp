@@ -13,9 +13,9 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
 #include "engine/base/random.h"
+#include "layers/file_layout.h"
 #include "layers/network.h"
 
 extern char** environ;
@@ -68,7 +68,7 @@ std::vector<data::NamedTensor> tiny_backbone(std::uint64_t seed, int classes) {
         t.mutable_data<float>()[i] = static_cast<float>(
             e.name.ends_with("running_var") ? stream.uniform(0.5, 1.5) : stream.uniform(-0.2, 0.2));
     }
-    tensors.push_back({e.name, data::to_file_layout(t, e.layout).clone()});
+    tensors.push_back({e.name, layers::to_file_layout(t, e.layout).clone()});
   }
   return tensors;
 }

@@ -10,10 +10,10 @@
 #include <sstream>
 
 #include "apps/clr/learn/backbone.h"
-#include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
 #include "engine/base/sha256.h"
 #include "layers/conv2d.h"
+#include "layers/file_layout.h"
 #include "layers/network.h"
 #include "tests/apps/by_formula.h"
 #include "tests/apps/train_support.h"
@@ -27,7 +27,7 @@ std::string golden_file(const std::string& name) {
 
 // Appends the tensor's bytes in the file's layout.
 void add(std::vector<std::byte>& bytes, const layers::Entry& entry) {
-  const Tensor tensor = data::to_file_layout(*entry.tensor, entry.layout);
+  const Tensor tensor = layers::to_file_layout(*entry.tensor, entry.layout);
   bytes.insert(bytes.end(), tensor.raw_bytes().begin(), tensor.raw_bytes().end());
 }
 
@@ -80,7 +80,7 @@ TEST(TorchNumbers, scratch_draws_what_a_backbones_constructor_draws) {
   constructed.discard(10);  // the head's bias
   constructed.normal(stem, 0, std::sqrt(2.0 / 27));
   const auto* conv = dynamic_cast<layers::Conv2d*>(scratch->find("conv1"));
-  const Tensor filter = data::to_file_layout(conv->weight, FileLayout::conv);
+  const Tensor filter = layers::to_file_layout(conv->weight, FileLayout::conv);
   EXPECT_TRUE(std::ranges::equal(filter.values<float>(), stem));
 }
 

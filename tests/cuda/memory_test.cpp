@@ -101,7 +101,7 @@ TEST_F(GpuMemory, ExactBlocksEndWithTheirTensorsAndAreNotKept) {
 
 TEST_F(GpuMemory, TooMuchNamesARemedy) {
   expect_error([] { empty({std::int64_t{1} << 45}, DType::f32, cuda); }, "cuda:0", "could not get",
-               "--batch");
+               "a smaller batch");
   const Tensor x = counted(10).to(cuda);
   EXPECT_EQ(ops::sum(x).item(), 45) << "the device still works";
 }

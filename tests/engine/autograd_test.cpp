@@ -112,14 +112,54 @@ TEST(Autograd, BackwardTwiceIsAnError) {
   const Tensor x = leaf({1}, {3});
   const Tensor y = x * x;
   backward(y);
-  expect_error([&] { backward(y); }, "the record of 'mul' was freed by an earlier backward");
+  expect_error([&] { backward(y); }, "the record of 'mul' was freed by an earlier backward",
+               "run the forward again", "add the losses");
 }
 
 TEST(Autograd, ASavedTensorThatChangedIsRefusedByName) {
   Tensor x = leaf({2}, {3, 5}), w = leaf({2}, {1, 1});
   const Tensor y = ops::sum(x * w);
   w.mutable_data<float>()[0] = 2;
-  expect_error([&] { backward(y); }, "changed since", "mul: b", "[2]");
+  expect_error([&] { backward(y); }, "changed since", "write to a clone()", "mul: b", "[2]");
+}
+
+TEST(Autograd, StrictModeFindsAPointerThatIsUsedLate) {
+  Tensor x = leaf({2}, {3, 5}), w = leaf({2}, {1, 1});
+  float* pointer = w.mutable_data<float>();
+  const auto write_late = [&](float value) {
+    const Tensor y = ops::sum(x * w);
+    pointer[0] = value;
+    backward(y);
+  };
+  write_late(2);  // nothing sees it
+  set_strict(true);
+  write_late(2);  // the same bytes
+  expect_error([&] { write_late(4); }, "changed since", "a pointer of mutable_data was used late", "mul: b");
+  set_strict(false);
+}
+
+TEST(Autograd, PlusAssignsALeafInPlaceAndOnlyWithoutRecording) {
+  Tensor w = leaf({2}, {3, 5}), loss = zeros({});
+  for (int i = 0; i < 3; ++i) loss += ops::sum(w * w);
+  backward(loss);
+  EXPECT_EQ(values_of(grad(w)), (std::vector<float>{18, 30}));
+  const Tensor held = w;
+  expect_error([&] { w += grad(w); }, "+=: a is a marked leaf", "NoGrad", "[2]");
+  {
+    const NoGrad no_grad;
+    w += -0.5 * grad(w);
+  }
+  EXPECT_EQ(values_of(held), (std::vector<float>{-6, -10}));
+  EXPECT_TRUE(is_leaf(w) && !is_leaf(loss) && !is_leaf(ones({2})));
+}
+
+TEST(Autograd, PlainNumbersOnEitherSide) {
+  const Tensor x = leaf({2}, {3, 5});
+  EXPECT_EQ(values_of(1.0 - x), (std::vector<float>{-2, -4}));
+  EXPECT_EQ(values_of(1.0 + x), (std::vector<float>{4, 6}));
+  EXPECT_EQ(values_of(x / 3.0), (std::vector<float>{1, 5.0F / 3}));  // a division, rounded once
+  backward(ops::sum((1.0 - x) / 2.0));
+  EXPECT_EQ(values_of(grad(x)), (std::vector<float>{-0.5, -0.5}));
 }
 
 TEST(Autograd, WhatWasNotSavedMayChange) {
@@ -136,7 +176,7 @@ TEST(Autograd, TheSeedMustFit) {
   expect_error([&] { backward(x * 2.); }, "does not have one element", "[2]");
   expect_error([&] { backward(x * 2., ones({3})); }, "the gradient", "[3]");
   expect_error([&] { backward(x * 2., ones({2}, DType::f64)); }, "the gradient", "f64");
-  expect_error([] { backward(ones({1})); }, "wants a gradient");
+  expect_error([] { backward(ones({1})); }, "wants a gradient", "call set_requires_grad", "NoGrad");
   const Tensor seed = tensor({2}, {1, 10});
   backward(x * 2., seed);
   EXPECT_EQ(values_of(grad(x)), (std::vector<float>{2, 20}));

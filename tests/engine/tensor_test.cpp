@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "engine/base/check.h"
+#include "engine/ops/ops.h"
 #include "tests/engine/expect_error.h"
 
 namespace reprise {
@@ -85,6 +87,52 @@ TEST(Tensor, VersionsCountChanges) {
   EXPECT_EQ(t.version(), before);
   part.mutable_data<float>()[0] = 1;
   EXPECT_GT(t.version(), before);
+}
+
+TEST(Tensor, ADimensionThatIsNotThereIsAnError) {
+  const Tensor t = zeros({2, 3});
+  EXPECT_EQ(t.dim(-2), 2);
+  for (const int i : {2, -3, 6, 1000})
+    expect_error([&] { t.dim(i); }, "shape: [2, 3] has 2 dimensions", fmt::format("no dimension {};", i));
+  expect_error([&] { zeros({}).dim(0); }, "has 0 dimensions");
+  expect_error([&] { t.shape().with(2, 1); }, "no dimension 2");
+  expect_error([&] { t.shape().drop_front(3); }, "no dimension 3");
+  EXPECT_EQ(t.shape().drop_front(2), Shape{});
+}
+
+TEST(Tensor, AnUndefinedTensorSaysHowItComes) {
+  Tensor t = zeros({2}), other = std::move(t);
+  expect_error([&] { t.shape(); }, "undefined", "moved from", "zeros()");  // NOLINT: used after the move
+}
+
+TEST(Tensor, WithoutValuesUntilItIsWritten) {
+  Tensor t = empty({2, 3});
+  EXPECT_FALSE(t.is_written() || t.clone().is_written() || t.to(ref_device).is_written());
+  EXPECT_FALSE(t.to(DType::f64).is_written() || t.rows(0, 1).is_written());
+  expect_error([&] { t.raw_bytes(); }, "[2, 3]", "never written");
+  expect_error([&] { ops::relu(t); }, "relu: the input was never given values", "full(), tensor()");
+  expect_error([&] { ops::add(ones({2, 3}), t); }, "add: the b was never given values");
+  t.mutable_data<float>();
+  EXPECT_TRUE(t.is_written() && t.rows(1, 2).is_written() && empty({0, 3}).is_written());
+  EXPECT_TRUE(t.sealed_copy().is_written() && t.to(ref_device).is_written());
+}
+
+TEST(Tensor, ListsOfAnotherType) {
+  const Tensor labels = tensor<std::int64_t>({3}, {0, 1, 2});
+  EXPECT_EQ(labels.dtype(), DType::i64);
+  EXPECT_EQ(labels.data<std::int64_t>()[2], 2);
+  EXPECT_EQ(tensor({3}, {0, 1, 2}).dtype(), DType::f32);
+  EXPECT_EQ(tensor<double>({1}, {1. / 3}).item(), 1. / 3);
+}
+
+TEST(Tensor, RandnFollowsItsSeed) {
+  const Tensor a = randn({100, 100}, 1);
+  EXPECT_TRUE(std::ranges::equal(a.values<float>(), randn({10000}, 1).values<float>()));
+  EXPECT_NE(a.rows(0, 1).viewed_as({100}).rows(0, 1).item(), randn({1}, 2).item());
+  double sum = 0, squares = 0;
+  for (const double v : a.to(DType::f64).values<double>()) sum += v, squares += v * v;
+  EXPECT_NEAR(sum / 10000, 0, 0.03);  // 3 standard deviations
+  EXPECT_NEAR(squares / 10000, 1, 0.05);
 }
 
 TEST(Tensor, ConvertsDtypes) {

@@ -102,17 +102,4 @@ std::vector<double> golden_row(const std::vector<double>& elements) {
   return row;
 }
 
-Shape file_shape(const Shape& s, FileLayout layout) {
-  switch (layout) {
-    case FileLayout::plain:
-      return s;
-    case FileLayout::conv:
-    case FileLayout::images:
-      return {s[0], s[3], s[1], s[2]};
-    case FileLayout::depthwise:
-      return {s[2], 1, s[0], s[1]};
-  }
-  return {};
-}
-
 }  // namespace reprise::test

@@ -19,7 +19,5 @@ Tensor golden_images(const Shape& file_shape, DType dtype, Device device);
 std::vector<double> in_file_order(const Tensor& tensor, FileLayout layout);
 // Computes a row of the golden file: the norm and 8 of the elements.
 std::vector<double> golden_row(const std::vector<double>& elements);
-// Returns the shape in the file, such as (C,1,R,S) for a depthwise filter (R,S,C) in memory.
-Shape file_shape(const Shape& memory, FileLayout layout);
 
 }  // namespace reprise::test

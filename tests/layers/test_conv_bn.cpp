@@ -189,11 +189,14 @@ TEST(ConvBn, ErrorsNameTheLayer) {
     }
   };
   const auto network = make_network("resnet20", 3);
+  network->initialize(0);
   says(*network, zeros({1, 8, 8, 4}), "conv1");
   dynamic_cast<BatchNorm2d*>(network->find("layer3.0.bn2"))->weight = ones({7});
+  network->set_requires_grad(true);
   says(*network, zeros({1, 8, 8, 3}), "layer3.0.bn2");
   // A single value per channel has no variance.
   const auto small = make_network("resnet18", 3);
+  small->initialize(0);
   says(*small, zeros({1, 32, 32, 3}), "layer4.0.bn1");
 }
 

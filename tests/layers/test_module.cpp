@@ -4,16 +4,20 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <functional>
 
 #include "engine/autograd/autograd.h"
 #include "engine/base/error.h"
 #include "engine/base/sha256.h"
+#include "layers/file_layout.h"
+#include "tests/engine/expect_error.h"
 #include "tests/layers/golden.h"
 
 namespace reprise::test {
 namespace {
 
 using namespace layers;
+using testing::expect_error;
 
 TEST(Module, NamesAreDottedAndInOrder) {
   Sequential net;
@@ -45,8 +49,71 @@ TEST(Module, ConversionKeepsWhatIsTrained) {
   EXPECT_THROW(net.to(DType::i64), Error);
 }
 
+TEST(Module, ANetworkWithoutValuesIsRefusedWhereverItIsMoved) {
+  const auto network = make_network("resnet20", 3);
+  const Tensor x = ones({2, 8, 8, 3});
+  expect_error([&] { (*network)(x); }, "conv2d: the filter was never given values", "initialize(seed)",
+               "load_state_dict", "layer   conv1");
+  network->to(ref_device), network->to(DType::f64);
+  expect_error([&] { (*network)(x.to(DType::f64).to(ref_device)); }, "never given values");
+  network->to(DType::f32), network->to(cpu_device);
+  network->initialize(0);
+  EXPECT_TRUE((*network)(x).defined());
+  Linear head(2, 3);
+  expect_error([&] { head(ones({1, 2})); }, "linear: the weight was never given values");
+  network->replace_head(2, 0);
+  EXPECT_EQ((*network)(x).shape(), (Shape{2, 2}));
+}
+
+TEST(Module, AReplacedParameterThatLostItsMarkIsAnError) {
+  Sequential net;
+  auto& layer = net.add<Linear>(2, 3);
+  net.initialize(0);
+  layer.weight = ones({3, 2});
+  for (const auto& use : {std::function<void()>([&] {
+                            net(ones({1, 2}));
+                          }),
+                          {[&] { net.trained_parameters(); }}})
+    expect_error(use, "0.weight was replaced", "set_requires_grad(true)", "to freeze it");
+  {
+    const NoGrad no_grad;
+    net(ones({1, 2}));
+  }
+  net.train(false);
+  net(ones({1, 2}));
+  net.train();
+  net.set_requires_grad(true);
+  EXPECT_EQ(net.trained_parameters().size(), 2u);
+  layer.weight = ones({3, 2});
+  set_requires_grad(layer.weight);
+  EXPECT_EQ(net.trained_parameters().size(), 2u);
+  set_requires_grad(layer.weight, false);  // frozen on purpose
+  net.to(ref_device), net.seal_frozen();
+  EXPECT_EQ(net.trained_parameters().size(), 1u);
+}
+
+TEST(Sequential, TakesOptionsInBraces) {
+  Sequential net;
+  const auto& conv = net.add<Conv2d>(3, 4, 3, {.padding = 1, .bias = false});
+  const auto& bn = net.add<BatchNorm2d>(4, {.eps = 0.5});
+  const auto& pool = net.add<MaxPool2d>({.kernel = {3, 3}, .stride = {1, 1}});
+  const auto& flatten = net.add<Flatten>({2, 2, 4});
+  EXPECT_EQ(conv.args.padding[1], 1);
+  EXPECT_FALSE(conv.bias.defined());
+  EXPECT_EQ(bn.args.eps, 0.5);
+  EXPECT_EQ(pool.args.kernel[0], 3);
+  EXPECT_EQ(flatten.image, (Shape{2, 2, 4}));
+  net.initialize(0);
+  EXPECT_EQ(net(ones({1, 4, 4, 3})).shape(), (Shape{1, 16}));
+  const MaxPool2d square(3);
+  EXPECT_EQ(square.args.kernel, (std::array{3, 3}));
+  EXPECT_EQ(square.args.stride, (std::array{3, 3}));
+  EXPECT_EQ(AvgPool2d(2).args.stride, (std::array{2, 2}));
+}
+
 TEST(Module, AnErrorNamesTheInnermostLayerOnce) {
   const auto network = make_network("resnet20", 3);
+  network->initialize(0), network->train(false);
   try {
     (*network)(zeros({1, 8, 8, 4}));
     FAIL();
@@ -141,7 +208,7 @@ TEST(Network, ANewHead) {
   EXPECT_EQ(network->classes(), 7);
   EXPECT_EQ(network->head_name(), "linear");
   EXPECT_EQ(network->trained_parameters().size(), 2U);
-  network->train(false);
+  network->initialize(0), network->train(false);
   EXPECT_EQ((*network)(zeros({2, 8, 8, 3})).shape(), (Shape{2, 7}));
   EXPECT_EQ(network->features(zeros({2, 8, 8, 3})).shape(), (Shape{2, 64}));
 }

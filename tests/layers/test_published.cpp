@@ -4,10 +4,10 @@
 #include <cmath>
 #include <filesystem>
 
-#include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
 #include "engine/autograd/autograd.h"
 #include "engine/ops/images.h"
+#include "layers/file_layout.h"
 #include "layers/layers.h"
 
 namespace reprise::test {
@@ -36,7 +36,7 @@ TEST(Published, ResNet20AgreesWithPyTorch) {
     const Tensor* found = weights.find("module." + e.name);
     if (found == nullptr) found = weights.find(e.name);
     ASSERT_NE(found, nullptr) << e.name;
-    copy_into(*e.tensor, data::from_file_layout(*found, e.layout));
+    copy_into(*e.tensor, layers::from_file_layout(*found, e.layout));
   }
   network->train(false);
 

@@ -16,6 +16,7 @@
 #include "optim/optimizer.h"
 #include "optim/penalties.h"
 #include "optim/schedules.h"
+#include "tests/engine/expect_error.h"
 
 namespace reprise::optim {
 namespace {
@@ -128,7 +129,7 @@ struct Descent {
   std::unique_ptr<Optimizer> optimizer;
 };
 
-class BesidePyTorch : public testing::TestWithParam<Case> {
+class BesidePyTorch : public ::testing::TestWithParam<Case> {
  protected:
   void compare(DType dtype, Device device, double tolerance) {
     const Tensor* expected = golden().find(GetParam().name);
@@ -168,8 +169,23 @@ TEST_P(BesidePyTorch, GoesOnFromItsState) {
   for (int step = 42; step < 60; ++step) second.step(step);
   EXPECT_EQ(whole.values(), second.values());
 }
-INSTANTIATE_TEST_SUITE_P(Optimizers, BesidePyTorch, testing::ValuesIn(all_cases),
+INSTANTIATE_TEST_SUITE_P(Optimizers, BesidePyTorch, ::testing::ValuesIn(all_cases),
                          [](const auto& given) { return std::string(given.param.name); });
+
+TEST(Optimizer, NothingToTrainIsAnError) {
+  testing::expect_error([] { Sgd({}); }, "no parameter to train", "frozen");
+  testing::expect_error([] { Sgd({ones({2})}); }, "parameter 0 requires no gradient", "set_requires_grad",
+                        "[2]");
+  Tensor p = ones({2});
+  set_requires_grad(p);
+  Sgd sgd({p});
+  testing::expect_error([&] { sgd.step(); }, "none of the 1 parameters has a gradient", "call backward");
+  Tensor moved = p.to(ref_device);  // as Module::to does
+  set_requires_grad(moved);
+  backward(ops::sum(moved));
+  testing::expect_error([&] { sgd.step(); }, "no longer the network's tensors", "Module::to");
+  EXPECT_EQ(sgd.updates(), 0);
+}
 
 TEST(Optimizer, RefusesWhatItCannotUse) {
   EXPECT_THROW(Adam({ones({2})}), Error);  // the parameter requires no gradient

@@ -8,8 +8,8 @@
 #include "data/io/file.h"
 #include "data/sets/find_tasks.h"
 #include "data/sets/walk.h"
-#include "data/weights/layout.h"
 #include "engine/ops/softmax.h"
+#include "layers/file_layout.h"
 #include "layers/observer.h"
 
 namespace reprise::clr {
@@ -109,7 +109,7 @@ class LayersAudit {
       if (const Tensor g = grad(outputs[i]); g.defined()) pass.layers[i].gradient = g.to(cpu_device);
     for (const layers::Entry& e : network.named_tensors())
       if (const Tensor g = grad(*e.tensor); !e.is_buffer && g.defined())
-        pass.parameters.push_back({e.name, data::to_file_layout(g.to(cpu_device), e.layout)});
+        pass.parameters.push_back({e.name, layers::to_file_layout(g.to(cpu_device), e.layout)});
     return pass;
   }
 
@@ -171,7 +171,7 @@ void dump(const std::string& path, const std::vector<const Pass*>& passes, const
           const std::map<std::string, std::string>& metadata) {
   std::vector<data::NamedTensor> all{{"images", images}};
   const auto put = [&](const std::string& name, const Tensor& t) {
-    all.push_back({name, data::to_file_layout(t, t.rank() == 4 ? FileLayout::images : FileLayout::plain)});
+    all.push_back({name, layers::to_file_layout(t, t.rank() == 4 ? FileLayout::images : FileLayout::plain)});
   };
   for (const Pass* pass : passes) {
     std::string column = pass->name;

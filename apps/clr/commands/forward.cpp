@@ -2,11 +2,11 @@
 // tensors, to compare them with other programs'.
 #include "apps/clr/commands/commands.h"
 #include "apps/clr/learn/run_network.h"
-#include "data/weights/layout.h"
 #include "engine/ops/batch_norm.h"
 #include "engine/ops/pool.h"
 #include "engine/ops/softmax.h"
 #include "layers/batch_norm.h"
+#include "layers/file_layout.h"
 #include "layers/observer.h"
 
 namespace reprise::clr {
@@ -22,7 +22,7 @@ using Written = std::vector<data::NamedTensor>;
 
 Tensor in_file_layout(const Tensor& t) {
   const Tensor on_host = t.to(cpu_device);
-  return data::to_file_layout(on_host, t.rank() == 4 ? FileLayout::images : FileLayout::plain);
+  return layers::to_file_layout(on_host, t.rank() == 4 ? FileLayout::images : FileLayout::plain);
 }
 
 const Tensor& wanted(const data::WeightFile& file, const std::string& name, const std::string& what) {
@@ -86,7 +86,7 @@ void run_train_step(layers::Network& network, const Tensor& images, const Tensor
     if (!e.is_buffer && requires_grad(*e.tensor)) {
       const Tensor gradient = grad(*e.tensor);
       REPRISE_INVARIANT(gradient.defined(), "{} has no gradient", e.name);
-      written.push_back({"grad." + e.name, data::to_file_layout(gradient.to(cpu_device), e.layout)});
+      written.push_back({"grad." + e.name, layers::to_file_layout(gradient.to(cpu_device), e.layout)});
     }
   written.insert(written.end(), statistics.begin(), statistics.end());
 }

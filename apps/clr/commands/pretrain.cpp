@@ -3,6 +3,7 @@
 #include "apps/clr/commands/training.h"
 #include "apps/clr/learn/estimate.h"
 #include "apps/clr/learn/surroundings.h"
+#include "layers/state_dict.h"
 
 namespace reprise::clr {
 namespace {
@@ -79,7 +80,7 @@ void run_pretrain(const PretrainOptions& given, Common& common) {
     progress.begin_task(job.task, options.recipe.epochs, job.train->count());
     result = train(*network, job, progress);
   }
-  data::write_safetensors(options.output, in_file_layout(std::as_const(*network).named_tensors()),
+  data::write_safetensors(options.output, layers::state_dict(*network),
                           backbone_metadata(options.arch, options.recipe.size, data.task.classes));
   std::filesystem::remove(job.state_file);
   if (common.json)

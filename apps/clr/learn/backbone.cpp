@@ -8,7 +8,6 @@
 #include "apps/clr/learn/network_weights.h"
 #include "apps/clr/learn/table.h"
 #include "apps/clr/learn/task_file.h"
-#include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
 #include "engine/autograd/autograd.h"
 #include "engine/base/check.h"
@@ -128,15 +127,13 @@ Backbone load_backbone(const WeightSource& source, const std::string& arch, Devi
     b.size = preprocessed_size(recorded->second);
   if (b.size == 0) b.size = network->default_size();
 
-  std::map<std::string, const Tensor*> in_file;
-  for (const auto& t : tensors) in_file[t.name] = &t.tensor;
   const std::set<std::string> matched(b.report.matched.begin(), b.report.matched.end());
-  for (const layers::Entry& e : network->named_tensors()) {
-    if (!matched.contains(e.name)) continue;
-    const Tensor t = in_file.at(e.name)->to(parameter_dtype(dtype));
-    check_numbers(b.path, w.prefix + e.name, t);
-    b.weights[e.name] = data::from_file_layout(t, e.layout).to(device).sealed_copy();
-  }
+  for (const auto& [name, tensor] : tensors)
+    if (matched.contains(name)) check_numbers(b.path, w.prefix + name, tensor.to(parameter_dtype(dtype)));
+  network->to(dtype);
+  layers::load_state_dict(*network, tensors, /*strict=*/false);
+  for (const layers::Entry& e : network->named_tensors())
+    if (matched.contains(e.name)) b.weights[e.name] = e.tensor->to(device).sealed_copy();
   b.batches_tracked = batches_tracked(tensors);
   b.identity = identity_of(tensors, b.arch);
   return b;
@@ -194,6 +191,8 @@ std::unique_ptr<layers::Network> Backbone::pretrained(const std::string& method,
     put_weights(*network, applied);
     layers::start_values(*network, seed);
   }
+  for (const layers::Entry& e : network->named_tensors())  // the file has no head, or ends at --until
+    if (!e.tensor->is_written()) copy_into(*e.tensor, zeros(e.tensor->shape(), e.tensor->dtype(), device));
   network->train(false);
   return network;
 }

@@ -12,6 +12,7 @@
 #include "data/weights/state_dict.h"
 #include "engine/base/torch_random.h"
 #include "engine/core/tensor.h"
+#include "layers/state_dict.h"
 
 namespace reprise::layers {
 class Network;
@@ -21,16 +22,8 @@ struct Method;
 
 namespace reprise::clr {
 
-// How the tensors of a file fit a network, by name. For a backbone, a missing tensor or another
-// shape is an error, except in the head.
-struct LoadReport {
-  std::vector<std::string> matched;
-  std::size_t body = 0;                    // how many of `matched` are not the head's
-  std::vector<std::string> missing;        // not in the file: "layer4.0.conv1.weight [512, 512, 3, 3]"
-  std::vector<std::string> extra;          // in the file, but not in the network
-  std::vector<std::string> shape_differs;  // "fc.weight: [1000, 512] in the file, [10, 512] in the network"
-  std::string text() const;                // a few lines for a person; long lists are cut
-};
+using layers::
+    LoadReport;  // for a backbone, a missing tensor or another shape is an error, except in the head
 
 // A weight file, and which of its tensors are meant. A missing section or prefix is found by what
 // fits a network.
@@ -112,7 +105,8 @@ Backbone backbone_for(const std::string& method, const WeightSource& source, con
 // The architecture that a set of tensors (names without prefix) fits best, and how well it fits.
 struct ArchitectureMatch {
   std::string arch;
-  LoadReport report;  // against that architecture, with a head of as many classes as the tensors have
+  LoadReport report;     // against that architecture, with a head of as many classes as the tensors have
+  std::size_t body = 0;  // how many of its matched tensors are not the head's
 };
 // Compares the tensors with an architecture. "auto" is the one that fits best: nothing if no known
 // one shares half of its tensors.

@@ -98,14 +98,14 @@ const Fit* best_of(const std::vector<Fit>& fits, const std::vector<data::StateDi
   };
   std::vector<const Fit*> best;
   for (const Fit& f : fits) {
-    if (!best.empty() && f.network.report.body < best[0]->network.report.body) continue;
-    if (!best.empty() && f.network.report.body > best[0]->network.report.body) best.clear();
+    if (!best.empty() && f.network.body < best[0]->network.body) continue;
+    if (!best.empty() && f.network.body > best[0]->network.body) best.clear();
     best.push_back(&f);
   }
   if (best.size() < 2 && source.identity.empty()) return best.empty() ? nullptr : best[0];
   for (const Fit& f : fits)
     if (!source.identity.empty() && identity(f) == source.identity) return &f;
-  if (best.empty() || best[0]->network.report.body == 0) return nullptr;
+  if (best.empty() || best[0]->network.body == 0) return nullptr;
   std::string listed;
   bool same = true;
   for (const Fit* f : best) {

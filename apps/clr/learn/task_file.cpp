@@ -4,11 +4,11 @@
 #include <charconv>
 
 #include "apps/clr/learn/json_fields.h"
-#include "data/weights/layout.h"
 #include "data/weights/weight_file.h"
 #include "engine/base/check.h"
 #include "layers/network.h"
 #include "layers/reprogramming/method.h"
+#include "layers/state_dict.h"
 
 namespace reprise::clr {
 namespace {
@@ -123,43 +123,18 @@ TaskFile read_task_file(const std::string& path) {
   return t;
 }
 
-std::vector<data::NamedTensor> in_file_layout(const std::vector<layers::ConstEntry>& entries) {
-  std::vector<data::NamedTensor> tensors;
-  for (const layers::ConstEntry& e : entries)
-    tensors.push_back({e.name, data::to_file_layout(e.tensor->to(cpu_device), e.layout).clone()});
-  return tensors;
-}
-
 std::vector<data::NamedTensor> task_tensors_of(const layers::Network& network) {
-  auto tensors = in_file_layout(layers::task_tensors(network));
+  auto tensors = layers::state_dict(layers::task_tensors(network));
   std::ranges::sort(tensors, {}, &data::NamedTensor::name);
   return tensors;
 }
 
 void apply_task(layers::Network& network, const std::vector<data::NamedTensor>& tensors) {
-  std::map<std::string, const Tensor*> given;
-  for (const auto& t : tensors) given[t.name] = &t.tensor;
-  std::string wrong;
-  std::vector<std::pair<layers::Entry, Tensor>> put;
-  for (const layers::Entry& e : layers::task_tensors(network)) {
-    const auto found = given.find(e.name);
-    if (found == given.end()) {
-      wrong += fmt::format("\n  missing  {}", e.name);
-      continue;
-    }
-    const Shape expected = data::to_file_layout(e.tensor->to(cpu_device), e.layout).shape();
-    const Tensor& t = *found->second;
-    if (t.shape() != expected || !is_floating(t.dtype()))
-      wrong += fmt::format("\n  shape    {}: {} {} in the file, {} in the network", e.name,
-                           to_string(t.shape()), name_of(t.dtype()), to_string(expected));
-    else
-      put.emplace_back(e, data::from_file_layout(t, e.layout));
-    given.erase(found);
-  }
-  for (const auto& [name, tensor] : given)
-    wrong += fmt::format("\n  extra    {} {}", name, to_string(tensor->shape()));
-  REPRISE_CHECK(wrong.empty(), "task: its tensors do not fit the network{}", wrong);
-  for (auto& [e, t] : put) copy_into(*e.tensor, t.to(e.tensor->dtype()).to(e.tensor->device()));
+  const layers::LoadReport report =
+      layers::compare_state_dict(layers::task_tensors(std::as_const(network)), tensors);
+  REPRISE_CHECK(report.missing.size() + report.extra.size() + report.shape_differs.size() == 0,
+                "task: its tensors do not fit the network\n  {}", report.text());
+  layers::load_state_dict(layers::task_tensors(network), tensors);
 }
 
 std::unique_ptr<layers::Network> restore_network(const Backbone& backbone, const TaskFile& task) {

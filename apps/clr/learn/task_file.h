@@ -37,8 +37,6 @@ void write_task_file(const std::string& path, const TaskFile& task);
 TaskFile read_task_file(const std::string& path);
 bool is_task_file(const data::WeightFile& file);
 
-// Copies the tensors to the host, in the file's layout.
-std::vector<data::NamedTensor> in_file_layout(const std::vector<layers::ConstEntry>& entries);
 // Copies the tensors that the network's method stores, in the file's layout, sorted by name.
 std::vector<data::NamedTensor> task_tensors_of(const layers::Network& network);
 // Copies the tensors into a network of the same method and number of classes. Throws an Error that

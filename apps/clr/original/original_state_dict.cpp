@@ -5,8 +5,8 @@
 #include <optional>
 #include <set>
 
-#include "data/weights/layout.h"
 #include "engine/base/check.h"
+#include "layers/file_layout.h"
 #include "layers/network.h"
 #include "layers/reprogramming/method.h"
 
@@ -78,7 +78,7 @@ Mismatch mismatch_of(layers::Network& network, const std::map<std::string, const
   for (const layers::Entry& e : network.named_tensors()) {
     known.insert(e.name);
     const auto found = given.find(e.name);
-    const Tensor expected = data::to_file_layout(e.tensor->to(cpu_device), e.layout);
+    const Tensor expected = layers::to_file_layout(e.tensor->to(cpu_device), e.layout);
     if (found == given.end())
       note(wrong.names, fmt::format("{} {} is missing", e.name, to_string(expected.shape())));
     else if (found->second->shape() != expected.shape())
@@ -115,7 +115,7 @@ std::vector<data::NamedTensor> original_state_dict(
   for (const layers::Entry& e : entries) names.insert(e.name);
   std::vector<data::NamedTensor> state;
   for (const layers::Entry& e : entries) {
-    Tensor t = data::to_file_layout(e.tensor->to(cpu_device), e.layout);
+    Tensor t = layers::to_file_layout(e.tensor->to(cpu_device), e.layout);
     const std::string name = original_name(e.name, names);
     if (name.ends_with(".combine.A")) t = t.viewed_as({1, t.numel(), 1, 1});
     state.push_back({original_prefix + name, t});

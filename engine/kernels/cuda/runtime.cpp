@@ -34,16 +34,16 @@ std::string remedy(cudaError_t code) {
     case cudaErrorInsufficientDriver:
       return fmt::format(
           "no NVIDIA driver is loaded, or one older than CUDA {}.{} needs; install a newer driver, or use "
-          "--device cpu",
+          "the device cpu",
           CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
     case cudaErrorNoDevice:
-      return "the driver finds no GPU (does CUDA_VISIBLE_DEVICES hide it?); --device cpu works without";
+      return "the driver finds no GPU (does CUDA_VISIBLE_DEVICES hide it?); the device cpu works without";
     case cudaErrorNoKernelImageForDevice:
     case cudaErrorUnsupportedPtxVersion:
       return "this build has no code for that GPU; configure with -DCMAKE_CUDA_ARCHITECTURES=native and "
              "build again";
     case cudaErrorMemoryAllocation:
-      return "out of device memory; a smaller --batch or --size needs less";
+      return "out of device memory; a smaller batch or smaller images need less";
     case cudaErrorIllegalAddress:
     case cudaErrorLaunchFailure:
     case cudaErrorMisalignedAddress:

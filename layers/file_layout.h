@@ -2,9 +2,8 @@
 #pragma once
 
 #include "engine/core/file_layout.h"
-#include "engine/core/tensor.h"
 
-namespace reprise::data {
+namespace reprise::layers {
 
 // Returns a copy in the engine's layout, of any dtype, on a host device. Throws Error on any other
 // shape.
@@ -15,5 +14,7 @@ namespace reprise::data {
 REPRISE_API Tensor from_file_layout(const Tensor& tensor, FileLayout layout);
 // Returns a copy in the file's layout: the reverse of from_file_layout.
 REPRISE_API Tensor to_file_layout(const Tensor& tensor, FileLayout layout);
+// Returns the shape that to_file_layout gives a tensor of this shape.
+REPRISE_API Shape file_shape(const Shape& shape, FileLayout layout);
 
-}  // namespace reprise::data
+}  // namespace reprise::layers

@@ -1,4 +1,4 @@
-#include "data/weights/layout.h"
+#include "layers/file_layout.h"
 
 #include <array>
 #include <cstring>
@@ -6,7 +6,7 @@
 
 #include "engine/base/check.h"
 
-namespace reprise::data {
+namespace reprise::layers {
 namespace {
 
 // A copy whose dimension i is the source's dimension order[i].
@@ -83,9 +83,12 @@ Tensor to_file_layout(const Tensor& tensor, FileLayout layout) {
     return permuted(tensor, {0, 3, 1, 2});
   }
   check_rank(tensor, 3, "a depthwise filter (R,S,C)");
-  const Tensor out = permuted(tensor, {2, 0, 1});
-  const auto dims = out.shape().dims();
-  return out.viewed_as({dims[0], 1, dims[1], dims[2]});
+  return permuted(tensor, {2, 0, 1}).viewed_as(file_shape(tensor.shape(), layout));
 }
 
-}  // namespace reprise::data
+Shape file_shape(const Shape& s, FileLayout layout) {
+  if (layout == FileLayout::plain) return s;
+  return layout == FileLayout::depthwise ? Shape{s[2], 1, s[0], s[1]} : Shape{s[0], s[3], s[1], s[2]};
+}
+
+}  // namespace reprise::layers
