@@ -86,6 +86,32 @@ TEST_F(Checkpoints, any_prefix_is_taken_off) {
   }
 }
 
+TEST_F(Checkpoints, wrappers_inside_names_are_taken_off) {
+  for (const std::string wrapper :
+       {"_orig_mod.", "module.", "_checkpoint_wrapped_module.", "_fsdp_wrapped_module."}) {
+    auto leaves = network("module."), stages = network();
+    for (auto& [name, tensor] : leaves) name.insert(name.rfind('.') + 1, wrapper);
+    for (auto& [name, tensor] : stages)
+      if (name.starts_with("layer")) name.insert(name.find('.') + 1, wrapper);
+    const std::string without = "without '" + wrapper + "' in names";
+    for (const auto& [items, place] :
+         {std::pair(leaves, "prefix 'module.', " + without), {stages, without}}) {
+      const Backbone b = load(write(items));
+      EXPECT_EQ(b.identity, identity_) << wrapper;
+      EXPECT_EQ(b.place, place);
+      EXPECT_EQ(b.classes, 10);
+    }
+  }
+}
+
+TEST_F(Checkpoints, a_name_without_wrapper_keeps_its_tensor) {
+  auto other = network("", 2);
+  for (auto& [name, tensor] : other) name.insert(name.rfind('.') + 1, "_orig_mod.");
+  const Backbone b = load(write(joined(other, network())));
+  EXPECT_EQ(b.identity, identity_);
+  EXPECT_EQ(b.report.extra.size(), other.size());
+}
+
 TEST_F(Checkpoints, tensors_outside_the_prefix_are_not_the_networks) {
   auto items = network("backbone.");
   std::erase_if(items, [](const auto& item) { return item.first.starts_with("backbone.linear."); });

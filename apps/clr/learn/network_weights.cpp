@@ -17,6 +17,17 @@ constexpr std::size_t listed_candidates = 10;
 constexpr std::string_view stem = "conv1.weight";
 constexpr std::size_t most_prefixes = 256;
 
+// What PyTorch's wrappers add to the names of a module that they wrap, at any depth: torch.compile,
+// DataParallel, checkpointing and FSDP.
+constexpr std::string_view wrappers[] = {"._orig_mod.", ".module.", "._checkpoint_wrapped_module.",
+                                         "._fsdp_wrapped_module."};
+
+std::string unwrapped(std::string name) {
+  for (const std::string_view w : wrappers)
+    for (std::size_t at; (at = name.find(w)) != std::string::npos;) name.erase(at, w.size() - 1);
+  return name;
+}
+
 // One way to read the file.
 struct Fit {
   std::size_t candidate;
@@ -26,17 +37,24 @@ struct Fit {
 
 std::vector<data::NamedTensor> without_prefix(const data::StateDict& state, const std::string& prefix) {
   std::vector<data::NamedTensor> tensors;
-  for (const auto& [name, tensor] : state.tensors)
-    if (name.starts_with(prefix)) tensors.push_back({name.substr(prefix.size()), tensor});
+  std::set<std::string> names;
+  for (const auto& [name, tensor] : state.tensors) {
+    if (!name.starts_with(prefix)) continue;
+    tensors.push_back({name.substr(prefix.size()), tensor});
+    names.insert(tensors.back().name);
+  }
+  // A name that is there without wrappers keeps its tensor.
+  for (auto& t : tensors)
+    if (std::string plain = unwrapped(t.name); names.insert(plain).second) t.name = std::move(plain);
   return tensors;
 }
 
 std::set<std::string> prefixes_of(const data::StateDict& state) {
   std::set<std::string> prefixes{""};
   const auto look_at = [&](const std::string& name) {
-    if (!name.ends_with(stem) || prefixes.size() >= most_prefixes) return;
-    const std::string prefix = name.substr(0, name.size() - stem.size());
-    if (prefix.ends_with('.')) prefixes.insert(prefix);
+    const std::size_t at = name.rfind(stem.substr(0, stem.find('.') + 1));
+    if (at == std::string::npos || at == 0 || prefixes.size() >= most_prefixes) return;
+    if (name[at - 1] == '.' && unwrapped(name.substr(at)) == stem) prefixes.insert(name.substr(0, at));
   };
   for (const auto& t : state.tensors) look_at(t.name);
   for (const auto& [name, why] : state.unread) look_at(name);
@@ -140,6 +158,10 @@ std::string NetworkWeights::place() const {
   std::string text;
   if (!file.section.empty()) text = fmt::format("section '{}'", file.section);
   if (!prefix.empty()) text += fmt::format("{}prefix '{}'", text.empty() ? "" : ", ", prefix);
+  for (const std::string_view w : wrappers)
+    if (std::ranges::any_of(file.tensors,
+                            [&](const auto& t) { return t.name.find(w, prefix.size()) < t.name.size(); }))
+      text += fmt::format("{}without '{}' in names", text.empty() ? "" : ", ", w.substr(1));
   return text;
 }
 
@@ -184,8 +206,10 @@ NetworkWeights read_network_weights(const WeightSource& source, const std::strin
     if (!t.name.starts_with(w.prefix) && !t.name.ends_with("num_batches_tracked"))
       w.network->report.extra.push_back(fmt::format("{} {}", t.name, to_string(t.tensor.shape())));
   for (std::string& line : w.network->report.missing) {
-    const auto unread = w.file.unread.find(w.prefix + line.substr(0, line.find(' ')));
-    if (unread != w.file.unread.end()) line += fmt::format(": in the file, but {}", unread->second);
+    const std::string missing = line.substr(0, line.find(' '));
+    for (const auto& [name, why] : w.file.unread)
+      if (name.starts_with(w.prefix) && unwrapped(name.substr(w.prefix.size())) == missing)
+        line += fmt::format(": in the file, but {}", why);
   }
   return w;
 }

@@ -14,11 +14,11 @@ struct NetworkWeights {
   data::WeightFile file;                   // `file.tensors` as the file names them
   bool chosen = false;                     // false where the file has several state dicts and none was chosen
   std::string prefix;                      // of the network's names in the file
-  std::vector<data::NamedTensor> tensors;  // those with the prefix, without it
+  std::vector<data::NamedTensor> tensors;  // those with the prefix, without it and without wrappers
   std::optional<ArchitectureMatch> network;  // none where no known architecture fits
 
-  // Returns "section 'state_dict', prefix 'module.'" as far as there are such; "" where there are
-  // none.
+  // Returns "section 'state_dict', prefix 'module.', without '_orig_mod.' in names" as far as there
+  // are such; "" where there are none.
   std::string place() const;
   // Throws Error, listing the candidates, where no state dict was chosen.
   void check_chosen() const;
