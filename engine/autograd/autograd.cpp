@@ -111,7 +111,7 @@ bool grad_enabled() {
 namespace {
 // In strict mode, of the bytes of a tensor on the host; else 0.
 std::size_t hash_of(const Tensor& t) {
-  if (!is_strict() || !t.device().is_host() || !t.is_written()) return 0;
+  if (!is_strict() || t.is_sealed() || !t.device().is_host() || !t.is_written()) return 0;
   return std::hash<std::string_view>{}({reinterpret_cast<const char*>(t.raw_bytes().data()), t.bytes()});
 }
 }  // namespace

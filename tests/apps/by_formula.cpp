@@ -44,7 +44,7 @@ std::vector<data::NamedTensor> resnet20_by_formula(int classes) {
   const auto network = layers::make_network("resnet20", classes);
   std::vector<data::NamedTensor> tensors;
   for (const layers::Entry& e : network->named_tensors())
-    tensors.push_back(by_formula(e.name, layers::to_file_layout(*e.tensor, e.layout).shape()));
+    tensors.push_back(by_formula(e.name, layers::file_shape(e.tensor->shape(), e.layout)));
   return tensors;
 }
 

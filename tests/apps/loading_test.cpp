@@ -7,8 +7,8 @@
 #include "apps/clr/learn/errors.h"
 #include "data/weights/weight_file.h"
 #include "engine/autograd/autograd.h"
-#include "layers/file_layout.h"
 #include "layers/network.h"
+#include "layers/state_dict.h"
 #include "tests/apps/support.h"
 
 namespace reprise::test {
@@ -144,10 +144,8 @@ TEST_F(Loading, a_file_that_does_not_fit_the_architecture_asked_for) {
 // A ResNet-32's file has every tensor of a ResNet-20, by name and shape.
 TEST_F(Loading, a_smaller_architecture_asked_for_than_the_file_holds) {
   const auto larger = layers::make_network("resnet32", 10);
-  std::vector<NamedTensor> tensors;
-  for (const layers::Entry& e : larger->named_tensors())
-    tensors.push_back({e.name, layers::to_file_layout(*e.tensor, e.layout).clone()});
-  const std::string path = write(tensors);
+  larger->initialize(0);
+  const std::string path = write(layers::state_dict(*larger));
   const std::string said = message(path, "resnet20");
   EXPECT_SAYS(said, "do not fit resnet20: they are those of resnet32");
   EXPECT_SAYS(said, "extra    layer1.3.conv1.weight");

@@ -144,7 +144,8 @@ TEST(Pool, RepeatedStepsNeedNothingNew) {
 }
 
 TEST(Pool, SaysHowMuchWasMissing) {
-  expect_error([] { empty({std::int64_t{1} << 58}); }, "memory: could not get");
+  expect_error([] { empty({std::int64_t{1} << 58}); }, "memory: could not get",
+               "a smaller batch or smaller images need less");
 }
 
 class DebugMemory : public ::testing::Test {

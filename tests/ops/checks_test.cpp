@@ -98,7 +98,11 @@ TEST(Messages, BatchNorm) {
         ops::batch_norm(zeros({1, 1, 1, 3}), c, c);
       },
       {"one value per channel has no variance", "use more images in the batch"});
-  expect_refusal([&] { ops::batch_norm(zeros({2, 2, 2, 4}), c, c); }, {"channels do not match the gamma"});
+  expect_refusal(
+      [&] {
+        ops::batch_norm(zeros({2, 2, 2, 4}), c, c);
+      },
+      {"channels do not match the gamma; make the layer for C = 4"});
   expect_refusal([&] { ops::batch_norm(zeros({2, 2, 2, 3}), c, ones({1, 3})); }, {"statistics of rank 1"});
   expect_refusal(
       [&] {

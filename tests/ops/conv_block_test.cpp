@@ -288,7 +288,7 @@ TEST(ConvBlock, RefusesWhatDoesNotFit) {
       EXPECT_NE(std::string(e.what()).find(why), std::string::npos) << e.what();
     }
   };
-  refuses({}, ones({4}), ones({4}), {}, "channels do not match the gamma", x);
+  refuses({}, ones({4}), ones({4}), {}, "channels do not match the gamma; make the layer for C = ", x);
   refuses({}, row, ones({4}), {}, "beta has another shape", x);
   refuses(zeros({3, 3, 4}), row, row, {}, "expected a filter (R,S,3)", x);
   refuses(zeros({3, 2, 3}), row, row, {}, "of odd height and width", x);

@@ -108,6 +108,8 @@ TEST_F(Surroundings, little_memory) {
       ++refused;
       expect_refused(o);
       expect_nothing_torn(run, true);
+      EXPECT_EQ(o.err.find("a smaller batch or smaller images") == std::string::npos,
+                o.err.find("option  --batch, --size") == std::string::npos);
     }
   }
   EXPECT_GT(refused, 0);
