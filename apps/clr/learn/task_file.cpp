@@ -159,6 +159,7 @@ void apply_task(layers::Network& network, const std::vector<data::NamedTensor>& 
   for (const auto& [name, tensor] : given)
     wrong += fmt::format("\n  extra    {} {}", name, to_string(tensor->shape()));
   REPRISE_CHECK(wrong.empty(), "task: its tensors do not fit the network{}", wrong);
+  for (const auto& [name, tensor] : tensors) check_numbers("task", name, tensor);
   for (auto& [e, t] : put) copy_into(*e.tensor, t.to(e.tensor->dtype()).to(e.tensor->device()));
 }
 
