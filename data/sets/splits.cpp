@@ -39,7 +39,8 @@ std::string reading_of(const std::vector<std::string>& names) {
   constexpr std::size_t most = 20;
   std::string text = "\nread as";
   for (std::size_t i = 0; i < std::min(most, names.size()); ++i)
-    text += fmt::format("\n  {:<12}  {}", shown(names[i]), words[static_cast<int>(split_named(names[i]))]);
+    text += fmt::format("\n  {:<14}  {}", "'" + shown(names[i]) + "'",
+                        words[static_cast<int>(split_named(names[i]))]);
   if (names.size() > most) text += fmt::format("\n  …             ({} in all)", names.size());
   return text +
          "\nSplits are called train (training), val (valid, validation, dev) and test (testing, eval), in "

@@ -22,7 +22,7 @@ void add_folders(const std::string& top, std::string path, std::vector<std::stri
 
 std::vector<std::string> cgroup_folders(const std::string& controller, const std::string& root,
                                         const std::string& membership) {
-  std::string version_1, version_2;
+  std::string version_1, version_2, mounted = controller;
   std::ifstream list(membership);
   // A line is ID:CONTROLLERS:PATH, "4:cpu,cpuacct:/job" in version 1 and "0::/job" in version 2.
   for (std::string line; std::getline(list, line);) {
@@ -30,11 +30,15 @@ std::vector<std::string> cgroup_folders(const std::string& controller, const std
     if (first == std::string::npos || second == std::string::npos) continue;
     const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
     if (controllers == ",,") version_2 = line.substr(second + 1);
-    if (controllers.find("," + controller + ",") != std::string::npos) version_1 = line.substr(second + 1);
+    if (controllers.find("," + controller + ",") == std::string::npos) continue;
+    version_1 = line.substr(second + 1);
+    // Without the usual link `cpu`, the mount has the name of all its controllers.
+    if (::access((root + "/" + controller).c_str(), F_OK) != 0)
+      mounted = controllers.substr(1, controllers.size() - 2);
   }
   std::vector<std::string> folders;
   add_folders(root, version_2, folders);
-  add_folders(root + "/" + controller, version_1, folders);
+  add_folders(root + "/" + mounted, version_1, folders);
   return folders;
 }
 

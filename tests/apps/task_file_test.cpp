@@ -1,6 +1,8 @@
 // Task files read back as written, equal tasks give equal bytes, another backbone is refused.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "apps/clr/learn/run_network.h"
 #include "apps/clr/learn/task_file.h"
 #include "data/weights/weight_file.h"
@@ -146,6 +148,24 @@ TEST_F(TaskFiles, tensors_that_do_not_fit_are_listed) {
     EXPECT_NE(said.find("extra    surplus [1]"), std::string::npos) << said;
     EXPECT_NE(said.find("shape    linear.bias: [4] f32 in the file, [3] in the network"), std::string::npos)
         << said;
+  }
+}
+
+TEST_F(TaskFiles, a_number_that_is_none_is_refused_by_tensor_and_index) {
+  for (const auto& [tensor, value, said] :
+       {std::tuple("linear.bias", std::nanf(""), "task: linear.bias[2] is nan, where a finite number"),
+        std::tuple("bn1.running_var", -1.0F, "task: bn1.running_var[2] is -1, where a variance")}) {
+    TaskFile task = learned(backbone);
+    for (auto& t : task.tensors)
+      if (t.name == tensor) t.tensor.mutable_data<float>()[2] = value;
+    write_task_file(path, task);
+    try {
+      restore_network(backbone, read_task_file(path));
+      FAIL() << tensor;
+    } catch (const Error& e) {
+      EXPECT_SAYS(std::string(e.what()), said);
+      EXPECT_SAYS(std::string(e.what()), path);
+    }
   }
 }
 

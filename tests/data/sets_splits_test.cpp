@@ -60,9 +60,10 @@ TEST(Splits, RefusesSplitsThatItDoesNotUnderstand) {
       {{"train", "test", "Testing", "val"}, "two for one split"},
       {{"val", "test"}, "none to train on"},
       {{"Testing"}, "none to train on"},
-      {{"train", "test", "annotations"}, "annotations   no split"},
+      {{"train", "test", "annotations"}, "'annotations'   no split"},
       {{"train", "bus"}, "look like splits"},  // class folders inside: a class would hold images
-      {{"train2017", "val2017"}, "train2017     no split"},
+      {{"train ", "val "}, "'train '        no split"},
+      {{"train2017", "val2017"}, "'train2017'     no split"},
       {{"trainA", "trainB", "testA", "testB"}, "look like splits"},
       {{"train_images", "test_images", "extra"}, "look like splits"},
       {{"training data", "evaluation"}, "look like splits"},

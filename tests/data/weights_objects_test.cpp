@@ -226,6 +226,10 @@ TEST(WeightsObjects, OtherFilesAreNamed) {
       {"\x08\x08\x12\x07pytorch\x1a\x05"
        "2.0.0:\x10",
        "ONNX model"},
+      {"\x08\x09(\x01:\x10", "ONNX model"},
+      {"\x08\x09"
+       "B\x02\x10\x0d",
+       "ONNX model"},
       {"\x80\x04\x95 rest", "pickle that torch.save did not write"},
   };
   for (const auto& [content, word] : cases) {

@@ -69,6 +69,12 @@ TEST_F(Cgroup, VersionOne) {
   EXPECT_EQ(cpus("4:cpuacct,cpu:/batch\n3:cpuset:/batch/job\n0::/batch/job\n"), 2);
 }
 
+TEST_F(Cgroup, AMountOfSeveralControllersWithoutALink) {
+  write("cpu,cpuacct/job/cpu.cfs_period_us", "50000\n");
+  write("cpu,cpuacct/job/cpu.cfs_quota_us", "100000\n");
+  EXPECT_EQ(cpus("4:cpu,cpuacct:/job\n0::/\n"), 2);
+}
+
 // Such a path is the host's: in the container its own group is the root, and groups made within lie below.
 TEST_F(Cgroup, InAContainer) {
   write("cpu.max", "300000 100000\n");

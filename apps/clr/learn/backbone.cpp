@@ -72,7 +72,17 @@ std::string architecture_of(const std::string& asked, const NetworkWeights& w) {
       w.file.path, w.file.tensors.size(), fmt::join(layers::known_architectures(), ", "), unread);
 }
 
-// Error where a number of the tensor cannot be one of a trained network.
+std::map<std::string, std::int64_t> batches_tracked(const std::vector<data::NamedTensor>& tensors) {
+  const std::string suffix = ".num_batches_tracked";
+  std::map<std::string, std::int64_t> counts;
+  for (const auto& [name, tensor] : tensors)
+    if (name.ends_with(suffix) && tensor.dtype() == DType::i64 && tensor.numel() == 1)
+      counts[name.substr(0, name.size() - suffix.size())] = tensor.data<std::int64_t>()[0];
+  return counts;
+}
+
+}  // namespace
+
 void check_numbers(const std::string& path, const std::string& name, const Tensor& tensor) {
   const Tensor values = tensor.to(DType::f64);
   const bool is_variance = name.ends_with("running_var");
@@ -85,17 +95,6 @@ void check_numbers(const std::string& path, const std::string& name, const Tenso
                   is_variance ? "a variance, finite and not negative" : "a finite number");
   }
 }
-
-std::map<std::string, std::int64_t> batches_tracked(const std::vector<data::NamedTensor>& tensors) {
-  const std::string suffix = ".num_batches_tracked";
-  std::map<std::string, std::int64_t> counts;
-  for (const auto& [name, tensor] : tensors)
-    if (name.ends_with(suffix) && tensor.dtype() == DType::i64 && tensor.numel() == 1)
-      counts[name.substr(0, name.size() - suffix.size())] = tensor.data<std::int64_t>()[0];
-  return counts;
-}
-
-}  // namespace
 
 Backbone load_backbone(const WeightSource& source, const std::string& arch, Device device, DType dtype,
                        const std::string& until) {

@@ -93,6 +93,10 @@ struct Backbone {
 Backbone load_backbone(const WeightSource& source, const std::string& arch, Device device, DType dtype,
                        const std::string& until = {});
 
+// Throws Error, with the index, where a number of the tensor cannot be one of a trained network. The
+// message begins with `from`.
+void check_numbers(const std::string& from, const std::string& name, const Tensor& tensor);
+
 // Returns a Backbone without weights, for methods that start at random. Throws BadValue for an
 // unknown architecture and for "auto".
 Backbone architecture_only(const std::string& arch, Device device, DType dtype);

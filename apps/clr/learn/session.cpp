@@ -261,7 +261,10 @@ TaskOutcome Session::learn_claimed(const TaskData& data) {
   if (recipe.rng == "torch") generator.emplace(recipe.seed);
   const auto network = generator ? backbone_.instantiate(recipe.method, classes, *generator)
                                  : backbone_.instantiate(recipe.method, classes, recipe.seed, name);
-  if (!init_.empty()) apply_task(*network, init_);
+  if (!init_.empty()) {
+    const ErrorScope scope("file", options_.init);
+    apply_task(*network, init_);
+  }
   std::optional<AnomalyWatch> watch;
   if (options_.anomaly) watch.emplace(*network);
 

@@ -134,6 +134,7 @@ void apply_task(layers::Network& network, const std::vector<data::NamedTensor>& 
       layers::compare_state_dict(layers::task_tensors(std::as_const(network)), tensors);
   REPRISE_CHECK(report.missing.size() + report.extra.size() + report.shape_differs.size() == 0,
                 "task: its tensors do not fit the network\n  {}", report.text());
+  for (const auto& [name, tensor] : tensors) check_numbers("task", name, tensor);
   layers::load_state_dict(layers::task_tensors(network), tensors);
 }
 

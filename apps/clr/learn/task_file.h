@@ -40,7 +40,8 @@ bool is_task_file(const data::WeightFile& file);
 // Copies the tensors that the network's method stores, in the file's layout, sorted by name.
 std::vector<data::NamedTensor> task_tensors_of(const layers::Network& network);
 // Copies the tensors into a network of the same method and number of classes. Throws an Error that
-// lists which tensors are missing, unknown or of another shape; the network is then unchanged.
+// lists which tensors are missing, unknown or of another shape, or names one that holds a NaN, an
+// infinity or a negative variance; the network is then unchanged.
 void apply_task(layers::Network& network, const std::vector<data::NamedTensor>& tensors);
 inline void apply_task(layers::Network& network, const TaskFile& task) {
   apply_task(network, task.tensors);
