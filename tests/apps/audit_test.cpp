@@ -242,12 +242,15 @@ TEST_F(Audit, ops_reaches_every_kernel) {
 }
 
 TEST_F(Audit, grad_checks_every_op_and_a_network) {
-  const Outcome o = clr({"audit", "grad", "--elements", "1", "--size", "8", "--json"});
+  const Outcome o = clr({"audit", "grad", "--elements", "1", "--tensors", "9", "--json"});
   expect(o, 0, {"cost: "});
   const json checks = json::parse(o.out)["checks"];
   EXPECT_GT(checks.size(), 30u);
   for (const json& c : checks) EXPECT_TRUE(c["passed"]) << c;
   EXPECT_EQ(checks.back()["name"], "resnet20 with clr, 8x8");
+  EXPECT_EQ(checks.back()["tensors"], 9);
+  expect(clr({"audit", "grad", "--arch", "resnet18", "--size", "12"}), 1,
+         {"images of 12x12 pixels", "a batch norm of resnet18", "expected --size 33 or more"});
   expect(clr({"audit", "grad", "--device", "cpu"}), 2, {"only on ref"});
   expect(clr({"audit", "grad", "--method", "none"}), 2, {"none"});
 }

@@ -214,12 +214,49 @@ TEST(PlantedFaults, DifferencesFindAWrongBackward) {
       check_gradients([](const std::vector<Tensor>& in) { return wrong_square(in[0]); }, {x});
   EXPECT_FALSE(wrong.passed);
   EXPECT_GT(wrong.worst, 1e5);
-  EXPECT_NE(wrong.report.find("input 0 [3, 5]: worst at element"), std::string::npos) << wrong.report;
+  EXPECT_NE(wrong.report.find("WRONG input 0 [3, 5]: worst at element"), std::string::npos) << wrong.report;
 
   const GradCheckResult almost =
       check_gradients([](const std::vector<Tensor>& in) { return almost_right(in[0]); }, {x});
   EXPECT_FALSE(almost.passed);
   EXPECT_NE(almost.report.find("worst at element 7"), std::string::npos) << almost.report;
+}
+
+// max(x, 0) with any gradient at 0 and below.
+Tensor rectified(const Tensor& x, double slope_at_0, double slope_below) {
+  const Tensor y = ops::relu(x.detach());
+  record("rectified", {x}, y, [x, slope_at_0, slope_below](const Tensor& dy, const Needs&) {
+    Tensor dx = dy.clone();
+    for (std::int64_t i = 0; i < x.numel(); ++i) {
+      const double at = x.data<double>()[i];
+      dx.mutable_data<double>()[i] *= at > 0 ? 1 : at == 0 ? slope_at_0 : slope_below;
+    }
+    return std::vector{dx};
+  });
+  return y;
+}
+
+TEST(PlantedFaults, DifferencesTellAKinkFromAnError) {
+  const auto check_at = [](double where, double slope_at_0, double slope_below = 0) {
+    const Tensor x = full({1}, where, DType::f64, ref_device);
+    set_requires_grad(x);
+    return check_gradients(
+        [&](const std::vector<Tensor>& in) { return rectified(in[0], slope_at_0, slope_below); }, {x},
+        {.names = {"conv1.weight"}});
+  };
+  for (const double slope : {0., 1.}) {  // both are slopes at the kink
+    EXPECT_TRUE(check_at(0, slope).passed);
+    EXPECT_EQ(check_at(0, slope).kinks, 1);
+  }
+  EXPECT_EQ(check_at(2e-6, 0).kinks, 1);  // the step of 1e-5 crosses the kink, a tenth of it does not
+  EXPECT_EQ(check_at(2e-4, 0).kinks, 0);
+  EXPECT_FALSE(check_at(0, 0.3).passed);
+  for (const double where : {-2e-4, -2e-6}) {
+    const GradCheckResult wrong = check_at(where, 0, 0.1);
+    EXPECT_FALSE(wrong.passed);
+    EXPECT_EQ(wrong.report.find("WRONG conv1.weight [1]: worst at element 0: backward says "), 0u)
+        << wrong.report;
+  }
 }
 
 TEST(PlantedFaults, DifferencesFindNaN) {
