@@ -10,7 +10,7 @@ namespace {
 const std::vector<std::string> shapes{"x=1", "x=35", "x=2x7x5x3", "x=3x4x5x35", "x=5x1", "x=4x28x28x64"};
 
 const std::vector<std::string> lines{"x=1 dim=0",   "x=35 dim=-1", "x=2x7x5x3 dim=1", "x=3x4x5x35 dim=-2",
-                                     "x=5x7 dim=1", "x=7x5 dim=0", "x=3x300x2 dim=1", "x=700 dim=0"};
+                                     "x=5x7 dim=1", "x=7x5 dim=0", "x=3x300x2 dim=1", "x=511x9 dim=0"};
 
 template <Tensor (*op)(const Tensor&)>
 void reduce(Case& c, const Params& p) {

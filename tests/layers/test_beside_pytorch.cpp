@@ -46,7 +46,7 @@ class MethodBesidePyTorch : public testing::TestWithParam<Case> {
   // Returns the allowed distances, in norms:
   // rounding in double, a few times PyTorch's own in single precision.
   std::vector<double> allowed(const std::string& what, std::size_t rows) {
-    if (in_double()) return std::vector<double>(rows, 1e-9);
+    if (in_double()) return std::vector<double>(rows, 1e-8);
     std::vector<double> bounds = golden("noise." + what);
     EXPECT_EQ(bounds.size(), rows);
     bounds.resize(rows);
@@ -158,7 +158,8 @@ INSTANTIATE_TEST_SUITE_P(Networks, MethodBesidePyTorch, testing::ValuesIn(cases(
   return name;
 });
 
-// In evaluation mode, at two sizes, in single precision.
+// In evaluation mode, at two sizes, in single precision. Where PyTorch's own single precision is not
+// within 1e-5 of double (MobileNetV2 at 64: 1.4e-5), twice its distance is allowed.
 TEST(LogitsBesidePyTorch, AreWithinOneInAHundredThousand) {
   const data::WeightFile file =
       data::read_weights(std::string(REPRISE_SOURCE_DIR) + "/tests/golden/layers/logits.safetensors");
@@ -180,7 +181,8 @@ TEST(LogitsBesidePyTorch, AreWithinOneInAHundredThousand) {
         largest = std::max(largest, std::abs(want[i]));
         off = std::max(off, std::abs(got[i] - want[i]));
       }
-      EXPECT_LE(off, 1e-5 * largest) << arch << " at " << size;
+      const double noise = file.find(arch + "." + std::to_string(size) + ".noise")->data<double>()[0];
+      EXPECT_LE(off, std::max(1e-5, 2 * noise) * largest) << arch << " at " << size;
       std::cout << "  " << arch << " at " << size << ": " << off / largest << " of the largest logit\n";
     }
   }

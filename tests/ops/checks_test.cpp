@@ -91,6 +91,42 @@ TEST(Messages, Products) {
   expect_refusal([] { ops::matmul(zeros({2, 3}), zeros({3})); }, {"matmul: expected two matrices"});
 }
 
+TEST(Messages, SmallOps) {
+  const Tensor x = zeros({2, 3}), empty_rows = zeros({0, 3});
+  RandomStream stream(0, "test");
+  expect_refusal([&] { ops::clamp(x, 2, 1); },
+                 {"clamp: the lower bound 2 is above the upper bound 1", "[2, 3]"});
+  expect_refusal([&] { ops::transpose(zeros({2, 3, 4})); }, {"transpose: expected a matrix", "[2, 3, 4]"});
+  expect_refusal([&] { ops::sum(x, 2); }, {"sum: there is no element along dimension 2", "[2, 3]"});
+  expect_refusal([&] { ops::mean(x, -3); }, {"mean: there is no element along dimension -3"});
+  expect_refusal([&] { ops::max(empty_rows, 0); }, {"max: there is no element along dimension 0", "[0, 3]"});
+  EXPECT_EQ(ops::sum(empty_rows, 1).shape(), Shape{0});
+  expect_refusal([&] { ops::dropout(x, 1, stream); }, {"dropout: expected a probability in [0, 1), got 1"});
+  expect_refusal([&] { ops::cross_entropy(x, zeros({2}, DType::i64), 1.5); },
+                 {"a smoothing in [0, 1], got 1.5"});
+}
+
+TEST(Clamp, PassesTheGradientAtItsBoundsAndReLU6DoesNot) {
+  for (const Device device : {ref_device, cpu_device})
+    for (const bool clamps : {true, false}) {
+      const Tensor x = tensor({5}, {-1, 0, 3, 6, 7}).to(device);
+      set_requires_grad(x);
+      backward(ops::sum(clamps ? ops::clamp(x, 0, 6) : ops::relu6(x)));
+      const float at_bound = clamps ? 1 : 0, expected[] = {0, at_bound, 1, at_bound, 0};
+      for (int i = 0; i < 5; ++i) EXPECT_EQ(grad(x).data<float>()[i], expected[i]) << clamps << i;
+    }
+}
+
+TEST(Max, GivesTheGradientToTheFirstLargest) {
+  const Tensor x = tensor({5}, {1, 7, 3, 7, 7});
+  set_requires_grad(x);
+  const Tensor y = ops::max(x, 0);
+  EXPECT_EQ(y.item(), 7);
+  EXPECT_EQ(y.rank(), 0);
+  backward(y);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(grad(x).data<float>()[i], i == 1 ? 1 : 0) << i;
+}
+
 TEST(Messages, BatchNorm) {
   const Tensor c = ones({3});
   expect_refusal(
