@@ -40,7 +40,8 @@ class REPRISE_API Network : public Module {
 };
 
 // Builds a network of a known architecture. Its weights have no values until they are loaded
-// (load_state_dict) or sampled (initialize). Throws Error, with the list of known names, for any other `arch`.
+// (load_state_dict) or sampled (initialize). Throws Error, with the list of known names, for any other
+// `arch`.
 REPRISE_API std::unique_ptr<Network> make_network(const std::string& arch, int classes);
 REPRISE_API std::vector<std::string> known_architectures();
 

@@ -17,8 +17,8 @@ namespace reprise::optim {
 // parameter without a gradient and does not count the step for it; if none has one, it throws Error.
 class REPRISE_API Optimizer {
  public:
-  // Throws Error if there is no parameter, or one does not require a gradient. The optimizer keeps handles to the
-  // tensors: it does not follow a parameter that is replaced later (Module::to).
+  // Throws Error if there is no parameter, or one does not require a gradient. The optimizer keeps
+  // handles to the tensors: it does not follow a parameter that is replaced later (Module::to).
   // For every parameter and every name in `buffer_names` it keeps a buffer of zeros of equal shape.
   Optimizer(std::vector<Tensor> parameters, double lr, std::vector<std::string> buffer_names);
   virtual ~Optimizer();

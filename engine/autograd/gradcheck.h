@@ -24,10 +24,11 @@ struct GradCheckResult {
 };
 
 // Checks f's gradient for every input marked with set_requires_grad. Calls f twice for each checked
-// element. Where f has a kink (ReLU, a maximum), differences across it are no derivative: an element that
-// disagrees is checked again with steps of a tenth and a hundredth. It passes if it agrees then, or if
-// f has two slopes at the element itself and backward's is one of them. Weights f's result with fixed random numbers, so that errors do not cancel. Works on
-// copies of the inputs. Throws Error if no input is marked, or a marked input is not f64 on ref.
+// element. Weights f's result with fixed random numbers, so that errors do not cancel. Works on copies
+// of the inputs. Throws Error if no input is marked, or a marked input is not f64 on ref.
+// A difference across a kink (ReLU, a maximum) is no derivative. An element that disagrees is checked
+// again with steps of a tenth and a hundredth. It passes if it agrees then, or if f has two slopes at
+// the element itself and backward's gradient is one of them.
 REPRISE_API GradCheckResult check_gradients(const std::function<Tensor(const std::vector<Tensor>&)>& f,
                                             const std::vector<Tensor>& inputs,
                                             const GradCheckOptions& options = {});

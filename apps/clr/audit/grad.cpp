@@ -69,7 +69,8 @@ GradientRow check_op(const cases::OpCases& op) {
   return row;
 }
 
-// Returns the batch norm with the fewest pixels in images of size x size, or nothing if the network takes no such images.
+// Returns the batch norm with the fewest pixels for images of size x size, or nothing if the network
+// takes no such images.
 std::optional<layers::LayerRow> smallest_map(layers::Network& network, int size) {
   std::vector<layers::LayerRow> rows;
   try {
@@ -85,7 +86,8 @@ std::optional<layers::LayerRow> smallest_map(layers::Network& network, int size)
 }
 
 // A batch norm over one pixel of each image divides by the spread of three numbers. A chain of such layers
-// has a curvature that no difference follows. This function returns the smallest size with 2x2 pixels in every map.
+// has a curvature that no difference follows. This function returns the smallest size with 2x2 pixels
+// in every map.
 int checked_size(layers::Network& network, int asked) {
   const auto suits = [&](int size) {
     const auto least = smallest_map(network, size);
