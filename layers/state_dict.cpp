@@ -102,7 +102,8 @@ LoadReport load_state_dict(const std::vector<Entry>& entries, const std::vector<
   for (const Entry& e : entries) {
     if (!matched.contains(e.name)) continue;
     const ErrorScope scope("name", e.name);
-    REPRISE_CHECK(!e.tensor->is_sealed(), "state dict: this tensor of the module is sealed (frozen for good)");
+    REPRISE_CHECK(!e.tensor->is_sealed(),
+                  "state dict: this tensor of the module is sealed (frozen for good)");
     const Tensor file = given.at(e.name)->to(cpu_device);
     const Tensor t = e.flatten != nullptr ? turned(file, *e.flatten, true) : from_file_layout(file, e.layout);
     put.emplace_back(e.tensor, t.to(e.tensor->dtype()).to(e.tensor->device()));
