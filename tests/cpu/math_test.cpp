@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "engine/base/check.h"
 #include "engine/base/parallel.h"
 #include "engine/kernels/cpu/leaf/elementwise.h"
 
@@ -28,7 +29,7 @@ std::vector<float> samples() {
 std::vector<float> apply(const ElementwiseLeaf<float>& leaf, UnaryOp op, const std::vector<float>& x) {
   const FlushDenormals flush;
   std::vector<float> y(x.size());
-  leaf.unary_fwd(op, x.data(), y.data(), static_cast<std::int64_t>(x.size()));
+  leaf.unary_fwd({.op = op}, x.data(), y.data(), static_cast<std::int64_t>(x.size()));
   return y;
 }
 
@@ -44,8 +45,9 @@ double exact(UnaryOp op, double x) {
       return std::tanh(x);
     case UnaryOp::sigmoid:
       return 1 / (1 + std::exp(-x));
+    default:
+      throw_error("math_test: op {} is not one of this test's", static_cast<int>(op));
   }
-  return 0;
 }
 
 TEST(CpuMath, CloseToExact) {

@@ -14,11 +14,13 @@ class HandMade : public optim::Optimizer {
   HandMade(std::vector<Tensor> parameters, double lr) : Optimizer(std::move(parameters), lr, {"momentum"}) {}
 
  private:
-  void update(Slot& slot, const Tensor& gradient) override {
-    Tensor& buffer = slot.buffers[0];
+  Tensor rates(std::int64_t) const override { return full({1}, lr(), DType::f64); }
+  void update(std::vector<ops::Update>& updates, const Tensor&) override {
     const NoGrad nothing_to_record;
-    copy_into(buffer, 0.9 * buffer + gradient);
-    copy_into(slot.parameter, slot.parameter - lr() * buffer);
+    for (ops::Update& u : updates) {
+      copy_into(u.buffers[0], 0.9 * u.buffers[0] + u.gradient);
+      copy_into(u.parameter, u.parameter - lr() * u.buffers[0]);
+    }
   }
 };
 
