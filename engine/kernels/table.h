@@ -1,16 +1,14 @@
 // The rows of the one table: each line of kernels.def becomes a constant `name` with a pointer to
-// every function that the line lists. A listed function that nobody wrote is a link error.
+// every function that the line lists. table.cpp defines them, so that a new line compiles them once.
 #pragma once
 
+#include "engine/base/export.h"
 #include "engine/core/device.h"
 #include "engine/core/dtype.h"
-#include "engine/kernels/kernels.h"
+#include "engine/kernels/args.h"
+#include "engine/kernels/block.h"
 
 namespace reprise::kernels {
-
-using f32 = float;
-using f64 = double;
-using bf16 = BFloat16;
 
 template <class Signature>
 struct Kernel;
@@ -22,48 +20,7 @@ struct Kernel<void(A...)> {
   Function function[device_kind_count][dtype_count];  // null where the backend has no such kernel
 };
 
-template <class... T>
-struct Types {};
-
-template <class Signature, class Ref, class Cpu, class Cuda>
-constexpr Kernel<Signature> make_kernel(const char* name, const char* signature, Ref ref, Cpu cpu,
-                                        Cuda cuda) {
-  Kernel<Signature> k{name, signature, {}};
-  ref(k.function[0]);
-  cpu(k.function[1]);
-  cuda(k.function[2]);
-  return k;
-}
-
-// Fills one row's pointers for the listed types.
-template <class F, class Pick, class... T>
-constexpr void fill([[maybe_unused]] F (&row)[dtype_count], [[maybe_unused]] Pick pick, Types<T...>) {
-  ((row[static_cast<int>(dtype_of<T>)] = pick.template operator()<T>()), ...);
-}
-
-#define REPRISE_TYPES_ref(...) Types<__VA_ARGS__>
-#define REPRISE_TYPES_cpu(...) Types<__VA_ARGS__>
-#if defined(REPRISE_WITH_CUDA)
-#define REPRISE_TYPES_cuda(...) Types<__VA_ARGS__>
-#else
-#define REPRISE_TYPES_cuda(...) Types<>
-#endif
-
-#define KERNEL(name_, REF, CPU, CUDA, SIGNATURE)                                     \
-  inline constexpr auto name_ = make_kernel<void SIGNATURE>(                         \
-      #name_, #SIGNATURE,                                                            \
-      [](auto& row) {                                                                \
-        fill(                                                                        \
-            row, []<class T>() { return &ref::name_<T>; }, REPRISE_TYPES_##REF{});   \
-      },                                                                             \
-      [](auto& row) {                                                                \
-        fill(                                                                        \
-            row, []<class T>() { return &cpu::name_<T>; }, REPRISE_TYPES_##CPU{});   \
-      },                                                                             \
-      [](auto& row) {                                                                \
-        fill(                                                                        \
-            row, []<class T>() { return &cuda::name_<T>; }, REPRISE_TYPES_##CUDA{}); \
-      });
+#define KERNEL(name_, REF, CPU, CUDA, SIGNATURE) REPRISE_API extern const Kernel<void SIGNATURE> name_;
 #include "engine/kernels/kernels.def"
 #undef KERNEL
 

@@ -3,7 +3,8 @@
 //   test_ops --mode=grad      compares the gradients of every case with differences
 //   test_ops --mode=perf      times every case, forward and forward + backward
 //   test_ops --mode=support   prints which kernels exist
-// --op=NAME, --case='parameters' and --device=cpu select; a printed case can be pasted back.
+// --op=NAME, --case='parameters' and --device=cpu select; a printed case can be pasted back. --op leaves
+// out the tests of messages and planted faults.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -170,6 +171,8 @@ int run_tests(const Options& options) {
   for (const Chosen& c : chosen_cases(options))
     ::testing::RegisterTest(c.op->op.c_str(), c.parameters.c_str(), nullptr, nullptr, __FILE__, __LINE__,
                             [c, options]() -> ::testing::Test* { return new CaseTest(c, options.device); });
+  if (!options.op.empty() && GTEST_FLAG_GET(filter) == "*")
+    GTEST_FLAG_SET(filter, fmt::format("{0}.*:gradient.{0}", options.op));
   if (!options.parameters.empty()) return RUN_ALL_TESTS();
   for (const OpCases& op : all())
     if (options.op.empty() || op.op == options.op)
