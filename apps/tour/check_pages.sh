@@ -16,8 +16,8 @@ for lesson in "$@"; do
   done
   grep -q "$lesson.md" README.md || say "README.md does not lead to $lesson.md"
   awk -v page="$lesson.md" '
-    /^```$/ { open = !open; opened = FNR; marked = before ~ /-->$/ }
-    open && FNR == opened + 1 && !marked && !/^build\// {
+    /^```/ { open = !open; plain = $0 == "```"; opened = FNR; marked = before ~ /-->$/ }
+    open && plain && FNR == opened + 1 && !marked && !/^build\// {
       print page ":" FNR ": no comment above this block says which program prints it"
       failed = 1
     }
