@@ -2,15 +2,17 @@
 # try_howto.sh BUILD WORK [PAGE...]: does in a scratch tree, WORK, what the pages of howto/ say.
 # Applies the patch of every page that has one, each after the other. Compiles what the patches change;
 # objects that they do not change come from BUILD, a build of this tree by Ninja. Then runs the page's
-# commands: the blocks after <!-- runs -->. A block after <!-- printed by PAGE -->, next to one that
-# runs, must be what its commands print (check_printed.sh).
+# commands: the blocks after <!-- runs -->, or <!-- runs, and fails --> where the last command must fail.
+# The block after <!-- printed by PAGE --> must be what the last of them prints (check_printed.sh): on
+# standard output, or on standard error where it fails.
 set -eu
 tour=$(cd "$(dirname "$0")" && pwd)
 source=$(cd "$tour/../.." && pwd)
 build=$(cd "$1" && pwd)
 work=$2
 shift 2
-[ $# -gt 0 ] || set -- add_an_op add_a_fast_kernel add_a_layer add_a_method add_an_architecture add_a_data_set_layout
+[ $# -gt 0 ] || set -- add_an_op add_a_fast_kernel add_a_layer add_a_method add_an_architecture \
+  add_a_data_set_layout debug_a_nan read_an_error
 rm -rf "$work"
 mkdir -p "$work"
 work=$(cd "$work" && pwd)
@@ -18,8 +20,9 @@ work=$(cd "$work" && pwd)
 cd "$work"
 scratch=build/release  # as in the pages
 
-: >changed
+echo tests/fuzz/seeds.cpp >changed  # its object has the path of the tree that has the seeds
 for page in "$@"; do
+  [ -f "$tour/howto/$page.patch" ] || continue
   patch -p1 -s <"$tour/howto/$page.patch" || {
     echo "howto/$page.patch does not apply any more: do again what $page.md says, and write the difference there" >&2
     exit 1
@@ -56,18 +59,20 @@ PATH=$work/$scratch/apps:$PATH
 export PATH
 for page in "$@"; do
   awk -v out="$work/commands" '
-    /^<!-- runs -->$/ { runs = 1; next }
-    /^```/ { open = !open; if (open && runs) file = out "." ++n; else file = ""; runs = 0; next }
+    /^<!-- runs(, and fails)? -->$/ { runs = /fails/ ? "fails" : "works"; next }
+    /^```/ { open = !open; file = open && runs != "" ? out "." ++n "." runs : ""; runs = ""; next }
     open && file != "" { print > file }' "$tour/howto/$page.md"
   last=
   for commands in "$work"/commands.[0-9]*; do
     [ -f "$commands" ] || { echo "$page.md has no block that runs" >&2; exit 1; }
-    sh -e "$commands" >output 2>errors || {
+    if sh -e "$commands" >output 2>errors; then did=works; else did=fails; fi
+    [ "$did" = "${commands##*.}" ] || {
       cat output errors
-      echo "$page.md: its commands failed: $(cat "$commands")" >&2
+      echo "$page.md: this block $did:" >&2
+      cat "$commands" >&2
       exit 1
     }
-    last=$(cat output)
+    if [ $did = works ]; then last=$(cat output); else last=$(cat errors); fi
     rm "$commands"
   done
   if grep -q "^<!-- printed by $page" "$tour/howto/$page.md"; then
