@@ -148,7 +148,7 @@ FAULTS = [
     ("apps/clr/learn/task_file.cpp", "task.backbone_identity == backbone.identity", "true", "survive", "--gtest_filter=BackboneFile.*flipped*"),
     ("apps/clr/learn/backbone.cpp", "std::isfinite(v) && !(is_variance && v < 0)", "std::isfinite(v)", "apps", "--gtest_filter=Checkpoints.*"),
     ("apps/clr/learn/network_weights.cpp", "same = same && identity(*f) == identity(*best[0]);", "", "apps", "--gtest_filter=Checkpoints.*"),
-    ("apps/clr/learn/network_weights.cpp", "f.network.report.body > best[0]->network.report.body", "false", "apps", "--gtest_filter=Checkpoints.*"),
+    ("apps/clr/learn/network_weights.cpp", "f.network.body > best[0]->network.body", "false", "apps", "--gtest_filter=Checkpoints.*"),
     ("apps/clr/learn/session.cpp", "  backbone_.verify();\n", "", "survive", "--gtest_filter=BackboneFile.changed*"),
     ("apps/clr/learn/session.cpp", "    folder_.tidy(name);\n", "", "survive", "--gtest_filter=Calls.killed*"),
     ("apps/clr/learn/trainer.cpp", "learner_.optimizer().load_state(buffers);", "", "apps", "--gtest_filter=Resume.same_bytes_after*"),
