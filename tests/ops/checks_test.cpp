@@ -239,6 +239,13 @@ Tensor almost_right(const Tensor& x) {
   return y;
 }
 
+// All backends share the definition of a row, so only numbers by hand can find it wrong.
+TEST(Norms, L12SumsTheNormsOfRows) {
+  const Tensor x = tensor({2, 2}, {3, 4, 5, 12});
+  EXPECT_EQ(ops::norm(x, NormKind::l12).item(), 18);
+  EXPECT_EQ(ops::norm(x.viewed_as({4}), NormKind::l12).item(), ops::norm(x, NormKind::l2).item());
+}
+
 TEST(PlantedFaults, DifferencesFindAWrongBackward) {
   testing::Case c("planted");
   const Tensor x = c.normal("x", {3, 5}).value;
