@@ -58,8 +58,8 @@ int run(int argc, char** argv) {
         throw CLI::Success();
       },
       "print the environment variables that clr reads");
-  for (const auto add : {add_train, add_eval, add_predict, add_forward, add_pretrain, add_tasks, add_info,
-                         add_convert, add_report, add_reproduce, add_audit, add_demo_data})
+  for (const auto add : {add_train, add_eval, add_map, add_predict, add_forward, add_pretrain, add_tasks,
+                         add_info, add_convert, add_report, add_reproduce, add_audit, add_demo_data})
     add(Command(&app), common);
   app.footer("`clr COMMAND --help` lists a command's options.");
   if (const std::string unknown = unknown_env_variables(); !unknown.empty())

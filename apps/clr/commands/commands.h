@@ -8,7 +8,7 @@ namespace reprise::clr {
 // Adds a subcommand with its options, and the function that runs it when it is called.
 using AddCommand = void(Command app, Common& common);
 AddCommand add_train, add_eval, add_predict, add_forward, add_pretrain, add_tasks, add_info, add_convert,
-    add_report, add_reproduce, add_audit, add_demo_data;
+    add_map, add_report, add_reproduce, add_audit, add_demo_data;
 
 // Prints what a task with so many classes costs with a method, or with "all", on an architecture.
 // `size`: image height and width in pixels; 0: the architecture's default.

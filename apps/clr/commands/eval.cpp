@@ -4,7 +4,6 @@
 #include "apps/clr/learn/step.h"
 #include "apps/clr/learn/task_log.h"
 #include "data/io/file.h"
-#include "data/sets/names.h"
 
 namespace reprise::clr {
 namespace {
@@ -25,19 +24,6 @@ struct Row {
   std::optional<double> forgetting() const { return learned ? std::optional(*learned - now) : std::nullopt; }
 };
 
-// Replaces the labels of the data folder by those that the task learned, by the name of the class.
-// Throws Error for a class that the task never learned.
-void relabel(std::vector<data::Sample>& samples, const data::Task& found, const TaskFile& file) {
-  for (auto& sample : samples) {
-    const std::string& name = found.classes[static_cast<std::size_t>(sample.label)];
-    const auto at = std::find(file.classes.begin(), file.classes.end(), name);
-    REPRISE_CHECK(at != file.classes.end(),
-                  "task {}: the data have a class '{}' that was never learned\n  file    {}{}", file.task,
-                  name, file.path, data::other_form(name, file.classes, "data", "learned"));
-    sample.label = static_cast<int>(at - file.classes.begin());
-  }
-}
-
 Row evaluate_task(const Backbone& backbone, const TaskFile& file, data::Task task, const EvalOptions& options,
                   const data::SetOptions& sets, const std::string& cache_dir) {
   Row row;
@@ -52,7 +38,9 @@ Row evaluate_task(const Backbone& backbone, const TaskFile& file, data::Task tas
                                      : "train";
   auto& samples = row.split == "test" ? task.test : row.split == "val" ? task.val : task.train;
   REPRISE_CHECK(!samples.empty(), "task {}: no images in its split '{}'", task.name, row.split);
-  relabel(samples, task, file);
+  const auto labels = learned_labels(file, task.classes);
+  for (data::Sample& sample : samples)
+    sample.label = static_cast<int>(labels[static_cast<std::size_t>(sample.label)]);
   data::ImageStore store(samples, file.size, cache_dir);
   REPRISE_CHECK(store.load(stopping(stop_requested)).empty(),
                 "task {}: its images changed while they were read", task.name);

@@ -1,66 +1,44 @@
 // clr predict: predicts the classes of images by one learned task.
-#include <cstring>
-#include <numeric>
+#include "apps/clr/commands/predict.h"
 
-#include "apps/clr/commands/commands.h"
+#include <numeric>
+#include <sstream>
+
 #include "apps/clr/learn/run_network.h"
 #include "apps/clr/learn/step.h"
-#include "data/image/image.h"
-#include "data/image/resize.h"
+#include "apps/clr/learn/task_log.h"
 #include "data/io/file.h"
+#include "data/sets/walk.h"
+#include "engine/base/utf8.h"
 #include "engine/ops/softmax.h"
 
 namespace reprise::clr {
 namespace {
-
-struct PredictOptions {
-  std::string task, backbone;
-  std::vector<std::string> images;
-  int top = 5;
-};
 
 struct Prediction {
   std::string path;
   std::vector<double> probabilities;  // by label
 };
 
-// Reads the images paths[begin, end) as u8 (N,size,size,3). Adds the path of each readable one to
-// `read`, and prints why the others cannot be read.
-Tensor read_images(const std::vector<std::string>& paths, std::size_t begin, std::size_t end, int size,
-                   std::vector<std::string>& read) {
-  std::vector<std::uint8_t> pixels;
-  for (std::size_t i = begin; i < end; ++i) {
-    try {
-      const ErrorScope scope("image", paths[i]);
-      const data::Image image =
-          data::resize_bilinear(data::decode_image(data::read_file(paths[i])), size, size);
-      pixels.insert(pixels.end(), image.rgb.begin(), image.rgb.end());
-      read.push_back(paths[i]);
-    } catch (const Error& e) {
-      log_line(std::string("clr: ") + e.what());
-    }
-  }
-  return tensor({static_cast<std::int64_t>(read.size()), size, size, 3},
-                std::span<const std::uint8_t>(pixels));
-}
-
-std::vector<Prediction> predict(layers::Network& network, const PredictOptions& o, int size) {
-  const NoGrad no_grad;
+std::vector<Prediction> predict(layers::Network& network, const std::vector<std::string>& paths, int size) {
   std::vector<Prediction> all;
-  for (std::size_t at = 0; at < o.images.size(); at += eval_batch) {
-    std::vector<std::string> read;
-    const Tensor images = read_images(o.images, at, std::min(at + eval_batch, o.images.size()), size, read);
-    if (read.empty()) continue;
-    const Tensor logits = outputs_of(network, images).logits;
-    check_logits(logits, [&](std::int64_t row) { return read[static_cast<std::size_t>(row)]; });
-    const Tensor p = ops::softmax(logits).to(cpu_device).to(DType::f64);
-    const auto classes = static_cast<std::size_t>(p.dim(1));
-    const auto values = p.values<double>();
-    for (std::size_t i = 0; i < read.size(); ++i) {
-      const auto row = values.subspan(i * classes, classes);
-      all.push_back({read[i], {row.begin(), row.end()}});
+  for_images(paths, size, [&](const data::ImageStore& images) {
+    for (std::int64_t at = 0; at < images.count(); at += eval_batch) {
+      std::vector<std::int64_t> indices(static_cast<std::size_t>(std::min(eval_batch, images.count() - at)));
+      std::iota(indices.begin(), indices.end(), at);
+      const auto path = [&](std::int64_t row) {
+        return images.samples()[static_cast<std::size_t>(at + row)].path;
+      };
+      const Tensor logits = outputs_of(network, images.batch(indices)).logits;
+      check_logits(logits, path);
+      const Tensor p = ops::softmax(logits).to(cpu_device).to(DType::f64);
+      const auto classes = static_cast<std::size_t>(p.dim(1));
+      for (std::int64_t i = 0; i < p.dim(0); ++i) {
+        const auto row = p.values<double>().subspan(static_cast<std::size_t>(i) * classes, classes);
+        all.push_back({path(i), {row.begin(), row.end()}});
+      }
     }
-  }
+  });
   return all;
 }
 
@@ -89,6 +67,16 @@ void print_predictions(const Common& common, const PredictOptions& o, const Task
     print_json({{"task", task.task}, {"method", task.method}, {"images", images}});
     return;
   }
+  if (o.csv) {
+    std::string text = "image,rank,class,probability\n";
+    for (const Prediction& p : predictions) {
+      int rank = 0;
+      for (const std::size_t label : top_labels(p.probabilities, o.top))
+        text += fmt::format("{},{},{},{}\n", csv_field(p.path), ++rank, csv_field(task.classes[label]),
+                            exact(p.probabilities[label]));
+    }
+    return print(text);
+  }
   Table table({"image", "class", "probability"}, {true, true, false});
   for (const Prediction& p : predictions) {
     bool first = true;
@@ -100,30 +88,96 @@ void print_predictions(const Common& common, const PredictOptions& o, const Task
   print(table.text());
 }
 
-void run_predict(Common& common, const PredictOptions& o) {
-  common.begin();
+void predict_by_task(Common& common, const PredictOptions& o, const std::vector<std::string>& paths) {
   const TaskFile task = read_task_file(o.task);
   const Backbone backbone =
       backbone_of(task, common.weights(o.backbone), common.resolved_device(), common.resolved_dtype());
   if (!common.quiet) log_line(backbone.describe());
   const auto network = restore_network(backbone, task);
-  const std::vector<Prediction> predictions = predict(*network, o, task.size);
+  const std::vector<Prediction> predictions = predict(*network, paths, task.size);
   print_predictions(common, o, task, predictions);
-  if (predictions.size() < o.images.size()) common.exit_status = 1;
+  if (predictions.size() < paths.size()) common.exit_status = 1;
+}
+
+// Returns the paths of all images: those given, those in given folders and those on the list.
+std::vector<std::string> image_paths(const PredictOptions& o) {
+  std::vector<std::string> paths;
+  for (const std::string& path : o.images) {
+    if (!std::filesystem::is_directory(path)) {
+      paths.push_back(path);
+      continue;
+    }
+    const data::ClassFiles files = data::Walker(data::limits::task_files).walk(path);
+    REPRISE_CHECK(!files.images.empty(), "{}: no image in this folder", path);
+    for (const std::string& name : files.images)
+      paths.push_back((std::filesystem::path(path) / name).string());
+  }
+  if (o.list.empty()) return paths;
+  const auto bytes = data::read_file(o.list);
+  std::istringstream lines(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    if (!line.empty() && line[0] != '#')
+      paths.push_back((std::filesystem::path(o.list).parent_path() / line).string());
+  }
+  REPRISE_CHECK(!paths.empty(), "{}: no image on this list", o.list);
+  return paths;
+}
+
+void run_predict(Common& common, const PredictOptions& o) {
+  if (o.task.empty() == o.run.empty())
+    throw UsageError("either --task (one task predicts) or --run (the task is inferred) is required");
+  if (o.images.empty() && o.list.empty()) throw UsageError("IMAGE or --list is required");
+  if (common.json && o.csv) throw UsageError("--csv and --json exclude each other");
+  common.begin();
+  const auto paths = image_paths(o);
+  if (o.run.empty())
+    predict_by_task(common, o, paths);
+  else
+    predict_by_map(common, o, paths);
 }
 
 }  // namespace
 
+void for_images(const std::vector<std::string>& paths, int size,
+                const std::function<void(const data::ImageStore&)>& use) {
+  constexpr std::size_t at_once = 2048;
+  for (std::size_t at = 0; at < paths.size(); at += at_once) {
+    std::vector<data::Sample> samples;
+    for (std::size_t i = at; i < std::min(at + at_once, paths.size()); ++i)
+      samples.push_back({paths[i], paths[i], 0});
+    const std::string cache = std::filesystem::temp_directory_path().string();
+    data::ImageStore all(samples, size, cache);
+    const auto unreadable = all.load();
+    for (const auto& [path, reason] : unreadable) {
+      log_line(fmt::format("clr: image {}: {}", escaped(path), reason));
+      std::erase_if(samples, [&](const data::Sample& s) { return s.path == path; });
+    }
+    if (samples.empty()) continue;
+    data::ImageStore readable(std::move(samples), size, cache);
+    readable.adopt(all);
+    use(readable);
+  }
+}
+
 void add_predict(Command app, Common& common) {
   const auto o = std::make_shared<PredictOptions>();
-  const Command c = add_command(app, common, "predict", "predict the classes of images by one learned task");
-  c.add_option("--task", o->task, "the task's file, such as RUN/tasks/NAME.safetensors").required();
+  const Command c = add_command(app, common, "predict", "predict the classes of images");
+  c.add_option("--task", o->task, "the task's file, such as RUN/tasks/NAME.safetensors");
+  const Option run =
+      c.add_option("--run", o->run, "a run folder instead of a task: its map (clr map) infers the task");
   c.add_option(
       "--backbone", o->backbone,
       "the task's backbone (default: the one that the task's run names, else a file beside the task)");
   add_weight_options(c, common);
-  c.add_option("--top", o->top, "how many classes to print for each image (default: 5)").range(1, 1'000'000);
-  c.add_option("IMAGE", o->images, "image files").required();
+  c.add_option("--list", o->list,
+               "a file with the path of an image on each line, relative to the file's folder");
+  c.add_option("--top", o->top, "how many classes to print for each image (default: 5)")
+      .range(1, 1'000'000)
+      .excludes(run);
+  add_inference_options(c, o->shortlist, o->refuse, run);
+  c.add_flag("--csv", o->csv, "comma-separated values instead of a table");
+  c.add_option("IMAGE", o->images, "image files, or folders of them");
   c.callback([o, &common] { run_predict(common, *o); });
 }
 

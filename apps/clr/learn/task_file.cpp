@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "apps/clr/learn/json_fields.h"
+#include "data/sets/names.h"
 #include "data/weights/weight_file.h"
 #include "engine/base/check.h"
 #include "layers/network.h"
@@ -149,6 +150,18 @@ std::unique_ptr<layers::Network> restore_network(const Backbone& backbone, const
   apply_task(*network, task);
   network->train(false);
   return network;
+}
+
+std::vector<std::int64_t> learned_labels(const TaskFile& task, const std::vector<std::string>& classes) {
+  std::vector<std::int64_t> labels;
+  for (const std::string& name : classes) {
+    const auto at = std::ranges::find(task.classes, name);
+    REPRISE_CHECK(at != task.classes.end(),
+                  "task {}: the data have a class '{}' that was never learned\n  file    {}{}", task.task,
+                  name, task.path, data::other_form(name, task.classes, "data", "learned"));
+    labels.push_back(at - task.classes.begin());
+  }
+  return labels;
 }
 
 layers::TaskCost cost_of(const TaskFile& task) {

@@ -50,6 +50,10 @@ inline void apply_task(layers::Network& network, const TaskFile& task) {
 // Throws Error if the task was learned on another backbone.
 std::unique_ptr<layers::Network> restore_network(const Backbone& backbone, const TaskFile& task);
 
+// Returns the label that the task learned for each of these names of classes. Throws Error for a class
+// that it never learned.
+std::vector<std::int64_t> learned_labels(const TaskFile& task, const std::vector<std::string>& classes);
+
 // Returns the path of a weight file with the task's backbone: the copy or the path in the run's
 // run.json, else a file beside the task file or in its run folder. Throws an Error that lists every
 // place and why it did not fit.
