@@ -1,5 +1,6 @@
 // clr eval: evaluates every learned task of a run again and shows what was forgotten.
-#include "apps/clr/commands/commands.h"
+#include "apps/clr/commands/eval_map.h"
+#include "apps/clr/commands/predict.h"
 #include "apps/clr/commands/training.h"
 #include "apps/clr/learn/step.h"
 #include "apps/clr/learn/task_log.h"
@@ -9,8 +10,9 @@ namespace reprise::clr {
 namespace {
 
 struct EvalOptions {
-  std::string run, data, backbone, split;
-  bool follow_links = false;
+  std::string run, data, backbone, split, unknown;
+  bool follow_links = false, map = false;
+  InferenceOptions inference{.shortlist = 1};
 };
 
 struct Row {
@@ -25,7 +27,7 @@ struct Row {
 };
 
 Row evaluate_task(const Backbone& backbone, const TaskFile& file, data::Task task, const EvalOptions& options,
-                  const data::SetOptions& sets, const std::string& cache_dir) {
+                  const data::SetOptions& sets, const std::string& cache_dir, MapEvaluation* map) {
   Row row;
   row.task = file.task;
   row.classes = static_cast<int>(file.classes.size());
@@ -50,6 +52,7 @@ Row evaluate_task(const Backbone& backbone, const TaskFile& file, data::Task tas
   const auto network = restore_network(backbone, file);
   Inputs inputs(*network, store, backbone.device, backbone.dtype, /*features_once=*/false);
   const auto predictions = predicted_labels(*network, inputs);
+  if (map != nullptr) map->add(file, row.split, store, predictions);
   int right = 0;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const std::string& truth = file.classes[static_cast<std::size_t>(samples[i].label)];
@@ -105,12 +108,30 @@ std::string remark(const Row& row) {
              : fmt::format("learned in {0}: --dtype {0} also evaluates in it", row.other_dtype);
 }
 
-void print_rows(const std::vector<Row>& rows, const std::vector<std::string>& absent, const Common& common) {
+// Returns the mean accuracy of the tasks learned so far, after each task: no accuracy changes later.
+std::vector<std::optional<double>> averages_so_far(const std::vector<Row>& rows) {
+  std::vector<std::optional<double>> averages;
+  for (std::size_t n = 1; n <= rows.size(); ++n)
+    averages.push_back(mean(std::vector<Row>(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(n)),
+                            [](const Row& r) { return r.learned; }));
+  return averages;
+}
+
+void print_rows(const std::vector<Row>& rows, const std::vector<std::string>& absent, const Common& common,
+                const MapEvaluation* map) {
   const auto learned = mean(rows, [](const Row&r) { return r.learned; }),
              now = mean(rows, [](const Row&r) { return std::optional(r.now); }),
              forgetting = mean(rows, [](const Row&r) { return r.forgetting(); });
+  // ACC and BWT as Lopez-Paz and Ranzato define them ("Gradient Episodic Memory", 2017): BWT is over
+  // all tasks but the last.
+  const auto so_far = averages_so_far(rows);
+  const auto lost = rows.empty() ? std::nullopt
+                                 : mean(std::vector<Row>(rows.begin(), rows.end() - 1),
+                                        [](const Row& r) { return r.forgetting(); });
+  const auto bwt = lost ? std::optional(0 - *lost) : std::nullopt;
   if (common.json) {
-    Json tasks = Json::array();
+    Json tasks = Json::array(), averages = Json::array();
+    for (const auto& average : so_far) averages.push_back(number_or_null(average));
     for (const auto& r : rows)
       tasks.push_back({{"name", r.task},
                        {"split", r.split},
@@ -118,25 +139,35 @@ void print_rows(const std::vector<Row>& rows, const std::vector<std::string>& ab
                        {"now", r.now},
                        {"forgetting", number_or_null(r.forgetting())},
                        {"same_data", r.same_data}});
-    return print_json({{"tasks", tasks},
-                       {"learned", number_or_null(learned)},
-                       {"now", number_or_null(now)},
-                       {"forgetting", number_or_null(forgetting)},
-                       {"absent", absent}});
+    Json json{{"tasks", tasks},
+              {"learned", number_or_null(learned)},
+              {"now", number_or_null(now)},
+              {"forgetting", number_or_null(forgetting)},
+              {"acc", number_or_null(now)},
+              {"bwt", number_or_null(bwt)},
+              {"fwt", nullptr},
+              {"average_so_far", averages},
+              {"absent", absent}};
+    if (map != nullptr) json["map"] = map->json();
+    return print_json(json);
   }
   const auto shown = [](const std::optional<double>& value) { return value ? percent(*value) : "-"; };
-  Table table({"task", "split", "classes", "when learned", "now", "forgetting", ""},
-              {true, true, false, false, false, false, true});
+  Table table({"task", "split", "classes", "when learned", "so far", "now", "forgetting", ""},
+              {true, true, false, false, false, false, false, true});
   bool val = false;
-  for (const auto& r : rows) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Row& r = rows[i];
     val = val || r.split == "val";
     table.row({r.task, r.split == "val" ? "val *" : r.split, std::to_string(r.classes), shown(r.learned),
-               percent(r.now), shown(r.forgetting()), remark(r)});
+               shown(so_far[i]), percent(r.now), shown(r.forgetting()), remark(r)});
   }
   table.rule();
-  table.row({"average", "", "", shown(learned), shown(now), shown(forgetting), ""});
+  table.row({"average", "", "", shown(learned), "", shown(now), shown(forgetting), ""});
   print(table.text());
   if (val) print("* this split also chose the epoch, so its accuracy is optimistic\n");
+  print(fmt::format("ACC {}, BWT {}; FWT is undefined: no task has a head before it is learned\n", shown(now),
+                    shown(bwt)));
+  if (map != nullptr) print("\n" + map->text());
 }
 
 void run_eval(const EvalOptions& options, Common& common) {
@@ -155,6 +186,8 @@ void run_eval(const EvalOptions& options, Common& common) {
   const TaskFile first = read_task_file(folder.task_file(names.front()));
   const Backbone backbone =
       backbone_of(first, common.weights(options.backbone), common.resolved_device(), common.resolved_dtype());
+  std::optional<MapEvaluation> map;
+  if (options.map) map.emplace(backbone, folder, options.inference);
   std::vector<Row> rows;
   std::vector<std::string> absent;
   for (const auto& name : names) {
@@ -164,14 +197,18 @@ void run_eval(const EvalOptions& options, Common& common) {
       continue;
     }
     rows.push_back(evaluate_task(backbone, read_task_file(folder.task_file(name)), task->second, options,
-                                 sets, folder.cache_dir()));
+                                 sets, folder.cache_dir(), map ? &*map : nullptr));
   }
+  if (!options.unknown.empty())
+    for_images(images_in(options.unknown), first.size,
+               [&](const data::ImageStore& images) { map->add_unknown(images); });
   backbone.verify();
   if (!rows.empty()) {
     write_matrix(folder, rows);
     write_predictions(folder, rows);
+    if (map) map->write();
   }
-  print_rows(rows, absent, common);
+  print_rows(rows, absent, common, map ? &*map : nullptr);
   if (absent.empty()) return;
   log_line(fmt::format("clr: learned, but absent from {}: {}", options.data, fmt::join(absent, ", ")));
   common.exit_status = 1;
@@ -196,6 +233,10 @@ void add_eval(Command app, Common& common) {
   c.add_option("--split", options->split, "test, val or train (default: test where there is one, else val)")
       .one_of({"test", "val", "train"});
   add_follow_links(c, options->follow_links);
+  const Option map =
+      c.add_flag("--map", options->map, "also without being told the task: how well the run's map infers it");
+  c.add_option("--unknown", options->unknown, "with --map: a folder of images of no learned task").needs(map);
+  add_inference_options(c, options->inference.shortlist, options->inference.refuse, map);
   c.callback([options, &common] { run_eval(*options, common); });
 }
 

@@ -103,14 +103,8 @@ void predict_by_task(Common& common, const PredictOptions& o, const std::vector<
 std::vector<std::string> image_paths(const PredictOptions& o) {
   std::vector<std::string> paths;
   for (const std::string& path : o.images) {
-    if (!std::filesystem::is_directory(path)) {
-      paths.push_back(path);
-      continue;
-    }
-    const data::ClassFiles files = data::Walker(data::limits::task_files).walk(path);
-    REPRISE_CHECK(!files.images.empty(), "{}: no image in this folder", path);
-    for (const std::string& name : files.images)
-      paths.push_back((std::filesystem::path(path) / name).string());
+    const auto images = std::filesystem::is_directory(path) ? images_in(path) : std::vector{path};
+    paths.insert(paths.end(), images.begin(), images.end());
   }
   if (o.list.empty()) return paths;
   const auto bytes = data::read_file(o.list);
@@ -138,6 +132,14 @@ void run_predict(Common& common, const PredictOptions& o) {
 }
 
 }  // namespace
+
+std::vector<std::string> images_in(const std::string& folder) {
+  std::vector<std::string> paths;
+  for (const std::string& name : data::Walker(data::limits::task_files).walk(folder).images)
+    paths.push_back((std::filesystem::path(folder) / name).string());
+  REPRISE_CHECK(!paths.empty(), "{}: no image in this folder", folder);
+  return paths;
+}
 
 void for_images(const std::vector<std::string>& paths, int size,
                 const std::function<void(const data::ImageStore&)>& use) {

@@ -18,6 +18,9 @@ struct PredictOptions {
   bool csv = false;
 };
 
+// Returns the paths of all images in a folder and the folders inside it. Throws Error where there is none.
+std::vector<std::string> images_in(const std::string& folder);
+
 // Decodes the images in parts that memory can hold and calls `use` with each part. Leaves out those
 // that cannot be read, and prints why.
 void for_images(const std::vector<std::string>& paths, int size,
