@@ -5,6 +5,8 @@
 
 namespace reprise::clr {
 
+struct TaskMap;
+
 // Adds a subcommand with its options, and the function that runs it when it is called.
 using AddCommand = void(Command app, Common& common);
 AddCommand add_train, add_eval, add_predict, add_forward, add_pretrain, add_tasks, add_info, add_convert,
@@ -14,5 +16,8 @@ AddCommand add_train, add_eval, add_predict, add_forward, add_pretrain, add_task
 // `size`: image height and width in pixels; 0: the architecture's default.
 void print_costs(const Common& common, const std::string& arch, const std::string& method, int classes,
                  int size);
+
+// Returns the map's tasks and what they cost as a table; `nearest` as calibrate() returns it, or nothing.
+std::string table_of_map(const TaskMap& map, const std::vector<double>& nearest = {});
 
 }  // namespace reprise::clr

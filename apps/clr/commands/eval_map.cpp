@@ -51,7 +51,7 @@ MapEvaluation::MapEvaluation(const Backbone& backbone, const RunFolder& folder,
     : backbone_(backbone),
       folder_(folder),
       options_(options),
-      map_(read_task_map(folder)),
+      map_(read_task_map(map_path(folder))),
       files_(task_files_of(map_, folder)),
       ranking_(map_),
       colours_(map_.colours) {

@@ -1,6 +1,7 @@
 // clr info: prints what a weight file or task file holds.
 #include "apps/clr/commands/commands.h"
 #include "apps/clr/learn/network_weights.h"
+#include "apps/clr/learn/task_map.h"
 #include "engine/base/utf8.h"
 #include "layers/summary.h"
 
@@ -104,6 +105,9 @@ std::string task_text(const TaskFile& t) {
 }
 
 std::string network_text(const Facts& f) {
+  if (const auto form = f.file.metadata.find("reprise.format");
+      form != f.file.metadata.end() && form->second == map_format)
+    return line("holds", "a task map") + table_of_map(read_task_map(f.file.path));
   if (!f.match) return line("architecture", "not one that clr knows");
   const LoadReport& report = f.match->report;
   const bool complete = report.missing.empty() && report.shape_differs.empty();

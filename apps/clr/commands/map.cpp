@@ -48,38 +48,22 @@ TaskFeatures features_of(const Backbone& backbone, const TaskFile& file, data::T
   return features;
 }
 
-void print_map(const Common& common, const RunFolder& folder, const TaskMap& map,
-               const std::vector<double>& nearest, const std::vector<std::string>& absent) {
-  const auto images = [&](std::size_t t) {
-    std::int64_t n = 0;
-    for (const ClassSum& c : map.features.tasks[t]) n += c.count;
-    return n;
-  };
+std::int64_t training_images(const TaskMap& map, std::size_t task) {
+  std::int64_t images = 0;
+  for (const ClassSum& c : map.features.tasks[task]) images += c.count;
+  return images;
+}
+
+Json json_of(const TaskMap& map, const std::vector<double>& nearest) {
   Json tasks = Json::array();
-  Table table({"task", "classes", "training images", "calibrating", "nearest", "bytes"});
-  for (std::size_t t = 0; t < map.tasks.size(); ++t) {
-    const MappedTask& task = map.tasks[t];
-    tasks.push_back({{"name", task.name},
-                     {"classes", task.classes.size()},
-                     {"train_images", images(t)},
-                     {"calibrating", task.distances.size()},
+  for (std::size_t t = 0; t < map.tasks.size(); ++t)
+    tasks.push_back({{"name", map.tasks[t].name},
+                     {"classes", map.tasks[t].classes.size()},
+                     {"train_images", training_images(map, t)},
+                     {"calibrating", map.tasks[t].distances.size()},
                      {"nearest", nearest[t]},
                      {"bytes", bytes_of_task(map, t)}});
-    table.row({task.name, std::to_string(task.classes.size()), grouped(images(t)),
-               std::to_string(task.distances.size()), percent(nearest[t]), grouped(bytes_of_task(map, t))});
-  }
-  if (common.json)
-    return print_json({{"map", map_path(folder)},
-                       {"tasks", tasks},
-                       {"run_bytes", bytes_of_run(map)},
-                       {"temperature", map.temperature},
-                       {"absent", absent}});
-  table.rule();
-  table.row({"all tasks share", "", "", "", "", grouped(bytes_of_run(map))});
-  print(table.text());
-  print(
-      "nearest: the share of a task's calibrating validation images that are nearer to it than to any "
-      "other\n");
+  return {{"tasks", tasks}, {"run_bytes", bytes_of_run(map)}, {"temperature", map.temperature}};
 }
 
 void run_map(const MapOptions& o, Common& common) {
@@ -92,7 +76,8 @@ void run_map(const MapOptions& o, Common& common) {
   const Backbone backbone =
       backbone_of(first, common.weights(o.backbone), common.resolved_device(), common.resolved_dtype());
   const bool is_new = !std::filesystem::exists(map_path(folder)) && o.remove.empty();
-  TaskMap map = is_new ? empty_map(backbone, first.size) : read_task_map(folder, /*with_calibration=*/true);
+  TaskMap map =
+      is_new ? empty_map(backbone, first.size) : read_task_map(map_path(folder), /*with_calibration=*/true);
   check_fits(map, folder, backbone, first.size);
 
   data::SetOptions sets = sets_of(partial_recipe(folder.record().recipe, o.run));
@@ -135,13 +120,33 @@ void run_map(const MapOptions& o, Common& common) {
   const std::vector<double> nearest = calibrate(map);
   backbone.verify();
   write_task_map(folder, map);
-  print_map(common, folder, map, nearest, absent);
+  if (common.json) {
+    Json json = json_of(map, nearest);
+    json["absent"] = absent;
+    print_json(json);
+  } else {
+    print(table_of_map(map, nearest));
+    print(
+        "nearest: the share of a task's calibrating validation images that are nearer to it than to "
+        "others\n");
+  }
   if (absent.empty()) return;
   log_line(fmt::format("clr: learned, but absent from {}: {}", o.data, fmt::join(absent, ", ")));
   common.exit_status = 1;
 }
 
 }  // namespace
+
+std::string table_of_map(const TaskMap& map, const std::vector<double>& nearest) {
+  Table table({"task", "classes", "training images", "calibrating", "nearest", "bytes"});
+  for (std::size_t t = 0; t < map.tasks.size(); ++t)
+    table.row({map.tasks[t].name, std::to_string(map.tasks[t].classes.size()),
+               grouped(training_images(map, t)), std::to_string(map.tasks[t].distances.size()),
+               nearest.empty() ? "" : percent(nearest[t]), grouped(bytes_of_task(map, t))});
+  table.rule();
+  table.row({"all tasks share", "", "", "", "", grouped(bytes_of_run(map))});
+  return table.text();
+}
 
 void add_map(Command app, Common& common) {
   const auto o = std::make_shared<MapOptions>();

@@ -167,7 +167,9 @@ void RunFolder::restart() const {
   }
   if (const std::string& copy = record.backbone.copy; !copy.empty())
     files.push_back(path_ + "/" + fs::path(copy).filename().string());
-  for (const char* name : {"/results.csv", "/matrix.csv", "/predictions.csv", "/run.json", "/run.lock"})
+  for (const char* name : {"/results.csv", "/matrix.csv", "/predictions.csv", "/taskmap.safetensors",
+                           "/taskmap-calibration.safetensors", "/taskmap.csv", "/taskmap-confusions.csv",
+                           "/run.json", "/run.lock"})
     files.push_back(path_ + name);
   for (const auto& entry : fs::directory_iterator(cache_dir(), error))
     if (entry.path().extension() == ".pixels") files.push_back(entry.path().string());

@@ -17,7 +17,7 @@
 namespace reprise::clr {
 namespace {
 
-constexpr const char *map_format = "task map 1", *calibration_format = "task map calibration 1";
+constexpr const char* calibration_format = "taskmap calibration 1";
 
 // Sorts, then keeps at most `most` rows, evenly spaced.
 std::vector<std::int64_t> spaced(const std::vector<std::int64_t>& rows, std::size_t most) {
@@ -179,13 +179,13 @@ std::int64_t bytes_of_run(const TaskMap& map) {
 std::string map_path(const RunFolder& folder) {
   return folder.path() + "/taskmap.safetensors";
 }
-std::string calibration_path(const RunFolder& folder) {
-  return folder.path() + "/taskmap-calibration.safetensors";
+std::string calibration_path(const std::string& map_path) {
+  return (std::filesystem::path(map_path).parent_path() / "taskmap-calibration.safetensors").string();
 }
 
 void write_task_map(const RunFolder& folder, const TaskMap& map) {
   if (map.tasks.empty()) {
-    for (const std::string& path : {map_path(folder), calibration_path(folder)})
+    for (const std::string& path : {map_path(folder), calibration_path(map_path(folder))})
       std::filesystem::remove(path);
     return;
   }
@@ -217,7 +217,7 @@ void write_task_map(const RunFolder& folder, const TaskMap& map) {
                                                            .to(DType::bf16)});
   }
   // The calibrating features first: they may hold more tasks than a map beside them, not fewer.
-  data::write_safetensors(calibration_path(folder), calibrating,
+  data::write_safetensors(calibration_path(map_path(folder)), calibrating,
                           {{"reprise.format", calibration_format}, {"tasks", canonical(names)}});
   data::write_safetensors(map_path(folder), tensors,
                           {{"reprise.format", map_format},
@@ -277,8 +277,8 @@ void read_sums(const MapReader& in, const std::string& what, std::size_t task, F
   }
 }
 
-void read_calibration(const RunFolder& folder, TaskMap& map) {
-  const MapReader in(calibration_path(folder), calibration_format);
+void read_calibration(const std::string& path, TaskMap& map) {
+  const MapReader in(path, calibration_format);
   const Json names = in.json("tasks");
   for (MappedTask& task : map.tasks) {
     const auto found = std::ranges::find(names, Json(task.name));
@@ -296,12 +296,12 @@ void read_calibration(const RunFolder& folder, TaskMap& map) {
 
 }  // namespace
 
-TaskMap read_task_map(const RunFolder& folder, bool with_calibration) {
-  const std::string path = map_path(folder);
+TaskMap read_task_map(const std::string& path, bool with_calibration) {
+  const std::string run = std::filesystem::path(path).parent_path().string();
   REPRISE_CHECK(std::filesystem::exists(path),
                 "{}: this run has no task map, which says which task an image is from\nMake it with: clr map "
                 "--run {} --data DIR",
-                folder.path(), folder.path());
+                run, run);
   const MapReader in(path, map_format);
   TaskMap map;
   map.arch = in.text("arch");
@@ -334,7 +334,7 @@ TaskMap read_task_map(const RunFolder& folder, bool with_calibration) {
     map.tasks[t].distances.assign(distances.begin(), distances.end());
     if (map.features.tasks[t].size() != map.tasks[t].classes.size()) in.damaged("its classes");
   }
-  if (with_calibration) read_calibration(folder, map);
+  if (with_calibration) read_calibration(calibration_path(path), map);
   return map;
 }
 

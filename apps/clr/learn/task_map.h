@@ -78,11 +78,12 @@ std::vector<double> calibrate(TaskMap& map);
 std::int64_t bytes_of_task(const TaskMap& map, std::size_t task);
 std::int64_t bytes_of_run(const TaskMap& map);
 
-// Return RUN/taskmap.safetensors and the file of the calibrating features beside it.
+inline constexpr const char* map_format = "taskmap 1";  // "reprise.format" in the file's metadata
+// Return RUN/taskmap.safetensors, and the path of the calibrating features beside a map.
 std::string map_path(const RunFolder& folder);
-std::string calibration_path(const RunFolder& folder);
+std::string calibration_path(const std::string& map_path);
 // Reads the map. Throws Error, with what to do, where there is none or it is damaged.
-TaskMap read_task_map(const RunFolder& folder, bool with_calibration = false);
+TaskMap read_task_map(const std::string& path, bool with_calibration = false);
 // Writes both files, or removes them if the map has no task. A process killed meanwhile leaves the
 // old map or the new one.
 void write_task_map(const RunFolder& folder, const TaskMap& map);

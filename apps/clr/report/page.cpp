@@ -7,6 +7,7 @@
 #include "apps/clr/learn/table.h"
 #include "apps/clr/report/charts.h"
 #include "apps/clr/report/html.h"
+#include "apps/clr/report/map_section.h"
 #include "apps/clr/report/style.h"
 #include "engine/base/check.h"
 
@@ -124,6 +125,25 @@ void write_curves(Html& html, const Runs& runs, const std::vector<std::string>& 
   }
 }
 
+// Writes ACC and BWT as Lopez-Paz and Ranzato (2017) define them, and the average so far.
+void write_measures(Html& html, const ReportedRun& run) {
+  double now = 0, change = 0, learned = 0;
+  std::vector<std::string> so_far;
+  for (const ReportedTask& task : run.tasks) {
+    if (!task.learned || !task.now) return;
+    now += *task.now;
+    if (&task != &run.tasks.back()) change += *task.now - *task.learned;
+    learned += *task.learned;
+    so_far.push_back(percent(learned / static_cast<double>(so_far.size() + 1)));
+  }
+  const auto n = static_cast<double>(run.tasks.size());
+  html.leaf("p", {},
+            fmt::format(
+                "ACC {}, BWT {}. FWT is undefined: no task has a head before it is learned. Average so far, "
+                "after each task: {}.",
+                percent(now / n), n > 1 ? percent(change / (n - 1)) : "–", fmt::join(so_far, ", ")));
+}
+
 void write_forgetting(Html& html, const Runs& runs) {
   const Opened section(html, "section");
   html.leaf("h2", {}, "Remembering");
@@ -149,8 +169,9 @@ void write_forgetting(Html& html, const Runs& runs) {
                 "Accuracy in percent on each task (columns) after learning one more task (rows, downwards). "
                 "It was measured when a task was learned and after the last task, not in between (·).");
       draw_matrix(html, "Accuracy matrix of " + run.label, names, names, cells, "·");
-      continue;
     }
+    write_measures(html, run);
+    if (n >= 2 && n <= most) continue;
     const double mean = run.forgetting().value_or(0), worst = run.worst_forgetting();
     html.leaf("p", {},
               worst == 0 ? fmt::format(
@@ -285,6 +306,7 @@ std::string report_page(const Runs& runs) {
     write_overview(html, runs, tasks, means);
     write_curves(html, runs, tasks);
     write_forgetting(html, runs);
+    write_map_section(html, runs);
     write_cost(html, runs);
     {
       const Opened section(html, "section");
