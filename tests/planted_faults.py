@@ -41,6 +41,18 @@ FAULTS = [
     (REF + "optimizer.cpp", "first ? g : mu * m", "mu * m", "ops", "--op=sgd_step"),
     ("engine/kernels/norm.h", "norm == 0 ? 0 : x / norm", "x / norm", "ops", "--op=norm_of_zeros"),
     ("engine/kernels/norm.h", "return kind == NormKind::l12 && x.rank() > 1 ? x[0] : 1;", "return kind == NormKind::l12 && x.rank() > 2 ? x[0] : 1;", "ops", "--gtest_filter=Norms.*"),
+    # The task map.
+    ("apps/clr/learn/class_distances.cpp", "(i == j ? 1 : 2) * s * s", "s * s", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
+    ("apps/clr/learn/class_distances.cpp", "(2 * std::abs(rest) + n) / (2 * n)", "std::abs(rest) / n", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
+    ("apps/clr/learn/class_distances.cpp", "out[j] += sign * (", "out[j] += (", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
+    ("apps/clr/learn/class_distances.cpp", "least = std::min(least, d);", "least = d;", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
+    ("apps/clr/learn/class_distances.cpp", "freedom += c.count - 1;", "freedom += c.count;", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
+    ("apps/clr/learn/task_map.cpp", "(i % 2 == 0 ? halves", "(i % 2 != 0 ? halves", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
+    ("apps/clr/learn/task_map.cpp", "image[t] - expected / weights", "image[0] - expected / weights", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
+    ("apps/clr/learn/task_map.cpp", "task.distances.push_back(image[t]);", "task.distances.push_back(image[0]);", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
+    ("apps/clr/learn/task_inference.cpp", "std::max<std::size_t>(at, 1) - 1", "std::min(at, own.size() - 1)", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
+    ("apps/clr/learn/task_inference.cpp", "/ (2 * map_.temperature)", "/ map_.temperature", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
+    ("apps/clr/learn/task_inference.cpp", "return a.task.probability * a.probability;", "return a.probability;", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
     # Optimizers and schedules.
     ("optim/schedules.cpp", "i < epoch / step", "i <= epoch / step", "optim", ""),
     ("optim/schedules.cpp", "(1 + std::cos(", "(1 - std::cos(", "optim", ""),

@@ -152,6 +152,73 @@ TEST(Halves, do_not_depend_on_the_order_of_images) {
   EXPECT_EQ(clr::halves_of(random_rows(600, 2, 2, 8, labels), false).calibrating.size(), 256U);
 }
 
+// A map of three tasks in five random features, with twenty calibrating images each.
+clr::TaskMap small_map() {
+  clr::TaskMap map;
+  for (std::uint64_t t = 0; t < 3; ++t) {
+    clr::TaskFile file;
+    file.task = std::string(1, static_cast<char>('c' - t));  // added in the other order
+    file.classes = {"x", "y"};
+    clr::MappedImages train, val;
+    train.features = random_rows(60, 5, 2, 10 + t, train.labels);
+    train.colours = random_rows(60, 6, 2, 20 + t, train.labels);
+    val.features = random_rows(20, 5, 2, 30 + t, val.labels);
+    for (std::size_t i = 0; i < train.features.values.size(); i += 5 - t)
+      train.features.values[i] += 60'000 * static_cast<std::int32_t>(t);
+    clr::add_task(map, file, train, val, false);
+  }
+  clr::calibrate(map);
+  return map;
+}
+
+TEST(TaskRanking, has_probabilities_of_the_temperature_that_fits_the_calibrating_images_best) {
+  clr::TaskMap map = small_map();
+  EXPECT_EQ(map.tasks[0].name, "a");
+  const ClassDistances distances(map.features);
+  const auto row = map.tasks[1].calibrating.row(3);
+  const auto d = distances.to_tasks(row);
+  const auto ranked = clr::TaskRanking(map).rank(row);
+  double sum = 0;
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(ranked[i].distance, d[ranked[i].task]);
+    if (i > 0) {
+      EXPECT_LE(ranked[i - 1].distance, ranked[i].distance);
+      EXPECT_NEAR(ranked[i].probability / ranked[0].probability,
+                  std::exp((ranked[0].distance - ranked[i].distance) / (2 * map.temperature)), 1e-12);
+    }
+    sum += ranked[i].probability;
+  }
+  EXPECT_NEAR(sum, 1, 1e-12);
+  const auto cross_entropy = [&](double temperature) {
+    map.temperature = temperature;
+    const clr::TaskRanking ranking(map);
+    double total = 0;
+    for (std::size_t t = 0; t < 3; ++t)
+      for (std::int64_t i = 0; i < map.tasks[t].calibrating.count(); ++i)
+        for (const clr::RankedTask& task : ranking.rank(map.tasks[t].calibrating.row(i)))
+          if (task.task == t) total -= std::log(task.probability);
+    return total;
+  };
+  const double best = map.temperature, step = std::exp2(1.0 / 16);
+  EXPECT_LT(cross_entropy(best / step), cross_entropy(best / step / step));
+  EXPECT_LT(cross_entropy(best * step), cross_entropy(best * step * step));
+  EXPECT_LT(std::abs(std::log(best)), 5);
+}
+
+TEST(TaskRanking, limits_are_quantiles_of_a_tasks_own_distances) {
+  clr::TaskMap map = small_map();
+  const ClassDistances distances(map.features);
+  std::vector<double> own;
+  for (std::int64_t i = 0; i < 20; ++i) own.push_back(distances.to_tasks(map.tasks[2].calibrating.row(i))[2]);
+  std::ranges::sort(own);
+  EXPECT_EQ(map.tasks[2].distances, own);
+  const clr::TaskRanking ranking(map);
+  EXPECT_EQ(ranking.limit(2, 0.95), own[18]);
+  EXPECT_EQ(ranking.limit(2, 0.951), own[19]);
+  EXPECT_EQ(ranking.limit(2, 1e-9), own[0]);
+  EXPECT_EQ(ranking.limit(2, 1), HUGE_VAL);
+}
+
 // Writes three classes of `images` images, in colours of the task's own, and classes' names.
 void write_own_task(const std::string& dir, const std::string& task, int shade, int images) {
   for (int label = 0; label < 3; ++label) {
