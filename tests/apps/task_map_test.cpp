@@ -163,8 +163,9 @@ clr::TaskMap small_map() {
     train.features = random_rows(60, 5, 2, 10 + t, train.labels);
     train.colours = random_rows(60, 6, 2, 20 + t, train.labels);
     val.features = random_rows(20, 5, 2, 30 + t, val.labels);
-    for (std::size_t i = 0; i < train.features.values.size(); i += 5 - t)
-      train.features.values[i] += 60'000 * static_cast<std::int32_t>(t);
+    for (FeatureRows* rows : {&train.features, &val.features})
+      for (std::size_t i = 0; i < rows->values.size(); i += 5)
+        rows->values[i] += 150'000 * static_cast<std::int32_t>(t);
     clr::add_task(map, file, train, val, false);
   }
   clr::calibrate(map);
