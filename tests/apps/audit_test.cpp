@@ -8,7 +8,10 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/clr/learn/surroundings.h"
+#include "apps/clr/learn/task_file.h"
+#include "data/io/file.h"
 #include "data/weights/weight_file.h"
+#include "engine/base/sha256.h"
 #include "tests/apps/train_support.h"
 
 namespace reprise::test {
@@ -62,6 +65,19 @@ TEST_F(Audit, verify_trains_a_run_again_to_the_same_bytes) {
   EXPECT_TRUE(j["same"]);
   EXPECT_EQ(j["tasks"].size(), 2u);
   for (const json& condition : j["conditions"]) EXPECT_TRUE(condition["met"]) << condition;
+}
+
+TEST_F(Audit, verify_compares_a_file_of_version_1_in_its_own_form) {
+  ASSERT_EQ(train({"--device", "cpu", "--tasks", "dots"}).status, 0);
+  const std::string file = dir / "run/tasks/dots.safetensors";
+  reprise::clr::TaskFile task = reprise::clr::read_task_file(file);
+  task.version = 1;
+  task.backbone_file_sha256 = sha256_hex(data::read_file(dir / "backbone.safetensors"));
+  write_task_file(file, task);
+  expect(clr({"audit", "verify", dir / "run", "--quiet"}), 0, {"the same bytes"});
+  task.backbone_file_sha256 = "another";
+  write_task_file(file, task);
+  expect(clr({"audit", "verify", dir / "run", "--quiet"}), 1, {"metadata 'backbone_sha256' was another"});
 }
 
 TEST_F(Audit, verify_names_the_first_tensor_with_one_flipped_bit) {

@@ -16,10 +16,15 @@
 
 namespace reprise::clr {
 
+// The version of the form that is written. Version 1 said in more places what the recipe says.
+inline constexpr int task_version = 2;
+
 struct TaskFile {
+  int version = task_version;
   std::string path;         // the file it was read from; not written
   std::string file_sha256;  // of that file; not written
-  std::string task, method, arch, backbone_identity, backbone_file_sha256;
+  std::string task, method, arch, backbone_identity;
+  std::string backbone_file_sha256;  // only in version 1
   std::vector<std::string> classes;  // in the order of the labels
   int size = 0;                      // image height and width in pixels
   std::string recipe;                // JSON text (see recipe.h); empty or "{}": unknown
@@ -31,7 +36,9 @@ struct TaskFile {
   std::vector<data::NamedTensor> tensors;  // in the file's layout (PyTorch's)
 };
 
-// Writes the task as safetensors, whole or not at all. Equal tasks give equal bytes.
+// Returns the task as safetensors. Equal tasks give equal bytes.
+std::vector<std::byte> bytes_of(const TaskFile& task);
+// Writes them, whole or not at all.
 void write_task_file(const std::string& path, const TaskFile& task);
 // Throws Error if the file is no task file, is of another version, or has damaged metadata.
 TaskFile read_task_file(const std::string& path);
