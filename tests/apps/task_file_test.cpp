@@ -86,7 +86,8 @@ TEST_F(TaskFiles, what_goes_in_comes_out) {
 
 TEST_F(TaskFiles, the_header_says_nothing_twice_and_version_1_did) {
   TaskFile task = learned(backbone);
-  task.recipe = R"({"device": "cpu", "dtype": "f32", "method": "clr", "seed": 18446744073709551615, "size": 32})";
+  task.recipe =
+      R"({"device": "cpu", "dtype": "f32", "method": "clr", "seed": 18446744073709551615, "size": 32})";
   write_task_file(path, task);
   const auto now = data::read_weights(path);
   EXPECT_EQ(now.metadata.at("reprise.format"), "task 2");
@@ -211,12 +212,9 @@ TEST_F(TaskFiles, damaged_metadata_is_an_error_that_names_the_key) {
   write_task_file(path, learned(backbone, "linear"));
   const data::WeightFile good = data::read_weights(path);
   const std::pair<std::string, std::string> damages[] = {
-      {"classes", "[1, 2]"}, {"classes", "[]"},
-      {"classes", "[\"a\""}, {"seed", "-1"},
-      {"seed", "many"},      {"best_epoch", ""},
-      {"accuracy", "[0.5]"}, {"size", "0"},
-      {"recipe", "{"},       {"size", "1000000000000"},
-      {"recipe", "[]"}};
+      {"classes", "[1, 2]"}, {"classes", "[]"},         {"classes", "[\"a\""}, {"seed", "-1"},
+      {"seed", "many"},      {"best_epoch", ""},        {"accuracy", "[0.5]"}, {"size", "0"},
+      {"recipe", "{"},       {"size", "1000000000000"}, {"recipe", "[]"}};
   for (const auto& [key, value] : damages) {
     auto metadata = good.metadata;
     metadata[key] = value;
