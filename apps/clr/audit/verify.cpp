@@ -82,13 +82,13 @@ class Verification {
     if (refused()) return;
     const ScratchFolder scratch(options_.scratch);
     for (const std::string& task : tasks_) {
+      const std::string first = folder_.task_file(task), again = RunFolder(scratch.path).task_file(task);
+      const int version = version_of(first);
       Session session(backbone, session_options(task, scratch.path), progress_);
       session.prepare();
       if (!check_data(task, session.plan())) continue;
       session.run();
-      const std::string again = RunFolder(scratch.path).task_file(task);
-      const std::string first = folder_.task_file(task);
-      write_in_form_of(first, again, backbone.file_sha256);
+      write_as(version, again, backbone.file_sha256);
       verdicts_.push_back({task, compare(first, again), fs::file_size(again)});
     }
   }
@@ -245,8 +245,8 @@ class Verification {
     return same || options_.anyway;
   }
 
-  static void write_in_form_of(const std::string& first, const std::string& again,
-                               const std::string& backbone_sha256);
+  static int version_of(const std::string& file);
+  static void write_as(int version, const std::string& again, const std::string& backbone_sha256);
   static std::string compare(const std::string& first, const std::string& again);
 
   const VerifyOptions& options_;
@@ -261,17 +261,24 @@ class Verification {
   std::vector<Verdict> verdicts_;
 };
 
-// Writes the new task file once more where the run's is of an older version: in that version's form.
-void Verification::write_in_form_of(const std::string& first, const std::string& again,
-                                    const std::string& backbone_sha256) {
-  TaskFile task = read_task_file(again);
+// Returns the version of a task file, today's if the file cannot be read. Throws Error if it is packed.
+int Verification::version_of(const std::string& file) {
+  TaskFile task;
   try {
-    task.version = read_task_file(first).version;
-  } catch (const Error&) {
-    return;  // compare() says why
+    task = read_task_file(file);
+  } catch (const Error&) {  // compare() says why
   }
+  check_not_packed(task, "clr audit verify");
+  return task.version;
+}
+
+// Writes the new task file once more if the run's is of an older version: in that version's form.
+void Verification::write_as(int version, const std::string& again, const std::string& backbone_sha256) {
+  if (version == task_version) return;
+  TaskFile task = read_task_file(again);
+  task.version = version;
   task.backbone_file_sha256 = backbone_sha256;
-  if (task.version != task_version) write_task_file(again, task);
+  write_task_file(again, task);
 }
 
 // Compares two task files. Returns nothing for the same bytes,

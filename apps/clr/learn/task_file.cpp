@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "apps/clr/learn/json_fields.h"
+#include "apps/clr/learn/pack.h"
 #include "data/io/file.h"
 #include "data/weights/weight_file.h"
 #include "engine/base/check.h"
@@ -104,7 +105,10 @@ std::vector<std::byte> bytes_of(const TaskFile& t) {
     metadata["backbone_sha256"] = t.backbone_file_sha256;
     metadata["preprocessing"] = preprocessing_text(t.size);
   }
-  return data::to_safetensors(t.tensors, metadata);
+  if (t.packed.empty()) return data::to_safetensors(t.tensors, metadata);
+  metadata["original"] = t.original_sha256;
+  metadata["packed"] = t.packed;
+  return data::to_safetensors(pack_tensors(t, t.packed), metadata);
 }
 
 void write_task_file(const std::string& path, const TaskFile& task) {
@@ -145,6 +149,13 @@ TaskFile read_task_file(const std::string& path) {
     if (split == "val") t.val_accuracy = value;
     if (split == "test") t.test_accuracy = value;
   }
+  if (in.has("packed")) {
+    t.packed = in.text("packed"), t.original_sha256 = in.text("original");
+    REPRISE_CHECK(std::ranges::find(pack_forms, t.packed) != pack_forms.end(),
+                  "{}: a task packed as '{}'; this clr reads {}", path, t.packed,
+                  fmt::join(pack_forms, ", "));
+    file.tensors = unpack_tensors(t, file.tensors);
+  }
   t.tensors = std::move(file.tensors);
   return t;
 }
@@ -164,14 +175,24 @@ void apply_task(layers::Network& network, const std::vector<data::NamedTensor>& 
   layers::load_state_dict(layers::task_tensors(network), tensors);
 }
 
+void check_not_packed(const TaskFile& task, const std::string& what) {
+  REPRISE_CHECK(task.packed.empty(),
+                "{}: a task packed as {} is for prediction only; {} needs the original file, SHA-256 {}",
+                task.path, task.packed, what, task.original_sha256);
+}
+
+std::string packed_method(const std::string& method) {
+  return method == "clr-residual" ? "clr-full" : method;
+}
+
 std::unique_ptr<layers::Network> restore_network(const Backbone& backbone, const TaskFile& task) {
   REPRISE_CHECK(task.backbone_identity == backbone.identity,
                 "{}: task '{}' was learned on another backbone\n  wanted   {}  ({})\n  given    {}  ({}, {})",
                 task.path, task.task, task.backbone_identity, task.arch, backbone.identity, backbone.arch,
                 backbone.path);
   const ErrorScope scope("file", task.path);
-  auto network =
-      backbone.instantiate(task.method, static_cast<int>(task.classes.size()), task.seed, task.task);
+  auto network = backbone.instantiate(task.packed.empty() ? task.method : packed_method(task.method),
+                                      static_cast<int>(task.classes.size()), task.seed, task.task);
   apply_task(*network, task);
   network->train(false);
   return network;
@@ -181,7 +202,13 @@ layers::TaskCost cost_of(const TaskFile& task) {
   auto network = layers::make_network(task.arch, static_cast<int>(task.classes.size()));
   if (task.dtype == name_of(DType::f64)) network->to(DType::f64);
   layers::apply_method(*network, task.method);
-  return layers::cost_of(*network);
+  layers::TaskCost cost = layers::cost_of(*network);
+  const auto form = std::ranges::find(pack_forms, task.packed);
+  if (form != pack_forms.end())
+    cost.packed_bytes = packed_bytes(
+        task.arch, task.method,
+        static_cast<int>(task.classes.size()))[static_cast<std::size_t>(form - pack_forms.begin())];
+  return cost;
 }
 
 std::string preprocessing_text(int size) {

@@ -32,15 +32,17 @@ struct TaskFile {
   std::map<std::string, std::string> data_digests;  // "train", "val", "test"
   int best_epoch = 0;
   std::optional<double> train_accuracy, val_accuracy, test_accuracy;  // in [0,1]
+  std::string packed, original_sha256;     // a packed file's form (see pack.h), and the file it was made from
   std::string device, dtype;               // the device's kind and the dtype: "cpu", "f32"
   std::vector<data::NamedTensor> tensors;  // in the file's layout (PyTorch's)
 };
 
-// Returns the task as safetensors. Equal tasks give equal bytes.
+// Returns the task as safetensors, packed if it names a form. Equal tasks give equal bytes.
 std::vector<std::byte> bytes_of(const TaskFile& task);
 // Writes them, whole or not at all.
 void write_task_file(const std::string& path, const TaskFile& task);
-// Throws Error if the file is no task file, is of another version, or has damaged metadata.
+// Reads a task file. A packed one gets its network's tensors back. Throws Error if the file is no
+// task file, is of another version, or has damaged metadata.
 TaskFile read_task_file(const std::string& path);
 bool is_task_file(const data::WeightFile& file);
 
@@ -53,6 +55,11 @@ void apply_task(layers::Network& network, const std::vector<data::NamedTensor>& 
 inline void apply_task(layers::Network& network, const TaskFile& task) {
   apply_task(network, task.tensors);
 }
+// Throws Error if the task is packed. `what` needs the original file: "training".
+void check_not_packed(const TaskFile& task, const std::string& what);
+// Returns the method whose network a packed task of this method runs: clr-residual's filters become
+// those of clr-full.
+std::string packed_method(const std::string& method);
 // Makes the task's network in evaluation mode.
 // Throws Error if the task was learned on another backbone.
 std::unique_ptr<layers::Network> restore_network(const Backbone& backbone, const TaskFile& task);
