@@ -147,7 +147,8 @@ TEST_F(Pack, files_have_the_bytes_that_info_says) {
     EXPECT_LT(std::filesystem::file_size(packed_path), bytes + 900) << "the header";
     EXPECT_EQ(cost_of(read_task_file(packed_path)).bytes(), static_cast<std::int64_t>(bytes));
   }
-  EXPECT_EQ(packed_bytes("resnet50", "clr", 10), (std::array<std::int64_t, 3>{417320, 208660, 161320}));
+  EXPECT_EQ(json(packed_bytes("resnet50", "clr", 10)),
+            json({{"fold", 417320}, {"bf16", 208660}, {"int8", 161320}}));
   const Outcome all = test::clr({"info", "--arch", "resnet18", "--method", "all"});
   EXPECT_SAYS(all.out, "183,848  ");
   EXPECT_SAYS(test::clr({"info", "--arch", "resnet18", "--method", "clr"}).out,
@@ -225,7 +226,9 @@ TEST_F(Pack, eval_and_report_read_packed_runs_and_training_refuses_them) {
   EXPECT_EQ(report.status, 0) << report.err;
   EXPECT_SAYS(report.out, "a task's own tensors                          8.9 KiB");
   refused(test::clr(train), "packed as int8 is for prediction only; training needs the original");
-  refused(test::clr({"audit", "verify", dir / "run", "--quiet"}), "clr audit verify needs the original");
+  const Outcome verify = test::clr({"audit", "verify", dir / "run", "--quiet"});
+  EXPECT_EQ(verify.status, 1);
+  EXPECT_SAYS(verify.out, "packed as int8 is for prediction only; clr audit verify needs the original file");
   Words other = train;
   *std::ranges::find(other, run[1]) = dir / "other";
   refused(test::clr(with(other, {"--init", file})), "--init needs the original");

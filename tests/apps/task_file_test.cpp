@@ -84,7 +84,7 @@ TEST_F(TaskFiles, what_goes_in_comes_out) {
   }
 }
 
-TEST_F(TaskFiles, the_header_says_nothing_twice_and_version_1_did) {
+TEST_F(TaskFiles, the_header_says_nothing_twice) {
   TaskFile task = learned(backbone);
   task.recipe =
       R"({"device": "cpu", "dtype": "f32", "method": "clr", "seed": 18446744073709551615, "size": 32})";
@@ -96,20 +96,9 @@ TEST_F(TaskFiles, the_header_says_nothing_twice_and_version_1_did) {
   task.dtype = "bf16";  // differs from the recipe's
   write_task_file(path, task);
   EXPECT_EQ(read_task_file(path).dtype, "bf16");
-  task.version = 1;
-  task.backbone_file_sha256 = "cc";
-  write_task_file(path, task);
-  const auto old = data::read_weights(path);
-  EXPECT_EQ(old.metadata.at("reprise.format"), "task 1");
-  EXPECT_EQ(old.metadata.at("backbone_sha256"), "cc");
-  EXPECT_EQ(old.metadata.at("method"), "clr");
-  EXPECT_EQ(preprocessed_size(old.metadata.at("preprocessing")), 32);
-  const TaskFile read = read_task_file(path);
-  EXPECT_EQ(read.size, 32);
-  EXPECT_EQ(read.seed, task.seed);
-  auto unknown = old.metadata;
+  auto unknown = now.metadata;
   unknown["reprise.format"] = "task 3";
-  data::write_safetensors(path, old.tensors, unknown);
+  data::write_safetensors(path, now.tensors, unknown);
   EXPECT_SAYS(error_of(path), "form 'task 3'; this clr reads 'task 1' to 'task 2'");
 }
 
@@ -222,6 +211,13 @@ TEST_F(TaskFiles, damaged_metadata_is_an_error_that_names_the_key) {
     const std::string said = error_of(path);
     EXPECT_NE(said.find(key == "classes" && value == "[]" ? "classes" : "'" + key + "'"), std::string::npos)
         << key << " = " << value << ": " << said;
+  }
+  auto first = good.metadata;
+  first["reprise.format"] = "task 1";
+  for (const std::string text : {"{}", "{\"size\": 1000000000000}", "{\"size\": 32}"}) {
+    first["preprocessing"] = text;
+    data::write_safetensors(path, good.tensors, first);
+    EXPECT_SAYS(error_of(path), text.ends_with(" 32}") ? "read" : "'preprocessing'");
   }
   for (const std::string key : {"task", "method", "arch", "backbone_identity", "classes"}) {
     auto metadata = good.metadata;

@@ -82,14 +82,12 @@ class Verification {
     if (refused()) return;
     const ScratchFolder scratch(options_.scratch);
     for (const std::string& task : tasks_) {
-      const std::string first = folder_.task_file(task), again = RunFolder(scratch.path).task_file(task);
-      const int version = version_of(first);
       Session session(backbone, session_options(task, scratch.path), progress_);
       session.prepare();
       if (!check_data(task, session.plan())) continue;
       session.run();
-      write_as(version, again, backbone.file_sha256);
-      verdicts_.push_back({task, compare(first, again), fs::file_size(again)});
+      const std::string again = RunFolder(scratch.path).task_file(task);
+      verdicts_.push_back({task, compare(folder_.task_file(task), again), fs::file_size(again)});
     }
   }
 
@@ -245,8 +243,6 @@ class Verification {
     return same || options_.anyway;
   }
 
-  static int version_of(const std::string& file);
-  static void write_as(int version, const std::string& again, const std::string& backbone_sha256);
   static std::string compare(const std::string& first, const std::string& again);
 
   const VerifyOptions& options_;
@@ -261,35 +257,19 @@ class Verification {
   std::vector<Verdict> verdicts_;
 };
 
-// Returns the version of a task file, today's if the file cannot be read. Throws Error if it is packed.
-int Verification::version_of(const std::string& file) {
-  TaskFile task;
-  try {
-    task = read_task_file(file);
-  } catch (const Error&) {  // compare() says why
-  }
-  check_not_packed(task, "clr audit verify");
-  return task.version;
-}
-
-// Writes the new task file once more if the run's is of an older version: in that version's form.
-void Verification::write_as(int version, const std::string& again, const std::string& backbone_sha256) {
-  if (version == task_version) return;
-  TaskFile task = read_task_file(again);
-  task.version = version;
-  task.backbone_file_sha256 = backbone_sha256;
-  write_task_file(again, task);
-}
-
-// Compares two task files. Returns nothing for the same bytes,
-// else the first tensor or metadata that differs.
+// Compares two task files, an older version's in today's form. Returns nothing
+// for the same bytes, else the first tensor or metadata that differs.
 std::string Verification::compare(const std::string& first, const std::string& again) {
   if (data::read_file(first) == data::read_file(again)) return {};
   data::WeightFile before;
   try {
     before = data::read_weights(first);
+    const TaskFile old = read_task_file(first);
+    check_not_packed(old, "clr audit verify");
+    if (old.version < task_version) before = data::parse_weights(bytes_of(old), first);
+    if (before.file_sha256 == sha256_hex(data::read_file(again))) return {};
   } catch (const Error& e) {
-    return "the run's file cannot be read: " + std::string(e.what());
+    return "the run's file cannot be compared: " + std::string(e.what());
   }
   const data::WeightFile now = data::read_weights(again);
   std::string found;

@@ -7,8 +7,6 @@
 #include "apps/clr/learn/run_network.h"
 #include "apps/clr/learn/task_data.h"
 #include "apps/clr/original/original_state_dict.h"
-#include "data/io/file.h"
-#include "engine/ops/softmax.h"
 
 namespace reprise::clr {
 namespace {
@@ -51,14 +49,8 @@ void convert_to_task(const Common& common, const ConvertOptions& o) {
                       task.classes.size(), task.tensors.size(), file.tensors.size()));
 }
 
-// A packed task beside the original, on the validation images.
-struct Comparison {
-  std::int64_t images = 0, right = 0, right_packed = 0, flipped = 0;
-  double change = 0;  // the largest, of a logit
-  bool same_data = true;
-};
-
-Comparison compare(const Common& common, const ConvertOptions& o, const TaskFile& task) {
+// Compares a packed task with the original on the validation images.
+Json compare(const Common& common, const ConvertOptions& o, const TaskFile& task) {
   const Backbone backbone =
       backbone_of(task, common.weights(o.backbone), common.resolved_device(), common.resolved_dtype());
   DataOptions options{o.data, sets_of(partial_recipe(task.recipe, o.in)), task.size, {}, true, {}};
@@ -69,27 +61,32 @@ Comparison compare(const Common& common, const ConvertOptions& o, const TaskFile
   REPRISE_CHECK(val != nullptr && data.task.classes == task.classes,
                 "{}: task {} there has {}, expected the classes that {} learned and validation images",
                 o.data, task.task, val == nullptr ? "no validation images" : "other classes", o.in);
-  std::vector<std::int64_t> all(static_cast<std::size_t>(val->count()));
+  const std::vector<std::int64_t> labels = val->labels();
+  std::vector<std::int64_t> all(labels.size());
   std::iota(all.begin(), all.end(), 0);
   const auto logits = [&](const TaskFile& t) {
-    return outputs_of(*restore_network(backbone, t), val->batch(all)).logits.to(cpu_device);
+    return outputs_of(*restore_network(backbone, t), val->batch(all)).logits.to(cpu_device).to(DType::f64);
   };
-  const Tensor a = logits(task), b = logits(read_task_file(o.out)), guess = ops::argmax_rows(a),
-               packed_guess = ops::argmax_rows(b);
-  const auto labels = val->labels();
-  Comparison c;
-  c.images = val->count();
+  const Tensor before = logits(task), after = logits(read_task_file(o.out));
+  const auto a = before.values<double>(), b = after.values<double>();
+  double change = 0, right = 0, right_packed = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) change = std::max(change, std::abs(a[i] - b[i]));
+  int flipped = 0;
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    const std::int64_t first = guess.values<std::int64_t>()[i],
-                       again = packed_guess.values<std::int64_t>()[i];
-    c.right += first == labels[i], c.right_packed += again == labels[i], c.flipped += first != again;
+    const auto guess = [&](std::span<const double> l) {
+      const auto row = l.subspan(i * task.classes.size(), task.classes.size());
+      return std::ranges::max_element(row) - row.begin();
+    };
+    right += guess(a) == labels[i], right_packed += guess(b) == labels[i], flipped += guess(a) != guess(b);
   }
-  const Tensor before = a.to(DType::f64), after = b.to(DType::f64);
-  for (std::int64_t i = 0; i < before.numel(); ++i)
-    c.change = std::max(c.change, std::abs(before.data<double>()[i] - after.data<double>()[i]));
+  const auto n = static_cast<double>(labels.size());
   const auto digest = task.data_digests.find("val");
-  c.same_data = digest != task.data_digests.end() && digest->second == data.digests.at("val");
-  return c;
+  return {{"images", labels.size()},
+          {"accuracy", right / n},
+          {"packed_accuracy", right_packed / n},
+          {"flipped", flipped},
+          {"largest_change", change},
+          {"same_data", digest != task.data_digests.end() && digest->second == data.digests.at("val")}};
 }
 
 void run_pack(const Common& common, const ConvertOptions& o) {
@@ -99,40 +96,25 @@ void run_pack(const Common& common, const ConvertOptions& o) {
   TaskFile made = task;
   made.packed = o.pack, made.original_sha256 = task.file_sha256;
   made.recipe.clear();
-  made.version = task_version;
   write_task_file(o.out, made);
-  const auto tensors = cost_of(task).bytes(), packed = cost_of(made).bytes();
-  const auto in = static_cast<std::int64_t>(std::filesystem::file_size(o.in)),
-             out = static_cast<std::int64_t>(std::filesystem::file_size(o.out));
-  std::optional<Comparison> c;
-  if (!o.data.empty()) c = compare(common, o, task);
-  const auto share = [&](std::int64_t right) {
-    return static_cast<double>(right) / static_cast<double>(c->images);
-  };
-  if (common.json) {
-    Json json{{"in", o.in},
-              {"out", o.out},
-              {"packed", o.pack},
-              {"bytes_in", in},
-              {"bytes_out", out},
-              {"tensor_bytes_in", tensors},
-              {"tensor_bytes_out", packed}};
-    if (c)
-      json["val"] = {
-          {"images", c->images},   {"accuracy", share(c->right)}, {"packed_accuracy", share(c->right_packed)},
-          {"flipped", c->flipped}, {"largest_change", c->change}, {"same_data", c->same_data}};
-    return print_json(json);
-  }
+  Json json{{"in", o.in}, {"out", o.out}, {"packed", o.pack}};
   Table table({"", "bytes", "tensors", "header"});
-  table.row({o.in, grouped(in), grouped(tensors), grouped(in - tensors)});
-  table.row({o.out, grouped(out), grouped(packed), grouped(out - packed)});
+  for (const auto& [end, path, t] : {std::tuple("in", o.in, &task), {"out", o.out, &made}}) {
+    const auto bytes = static_cast<std::int64_t>(std::filesystem::file_size(path)), own = cost_of(*t).bytes();
+    json[fmt::format("bytes_{}", end)] = bytes, json[fmt::format("tensor_bytes_{}", end)] = own;
+    table.row({path, grouped(bytes), grouped(own), grouped(bytes - own)});
+  }
+  if (!o.data.empty()) json["val"] = compare(common, o, task);
+  if (common.json) return print_json(json);
   print(table.text());
-  if (c)
-    print(
-        fmt::format("{} validation images{}: accuracy {} -> {}, {} predictions flipped, largest change of a "
-                    "logit {:.2g}\n",
-                    c->images, c->same_data ? "" : " (others than the task learned from)",
-                    percent(share(c->right)), percent(share(c->right_packed)), c->flipped, c->change));
+  if (o.data.empty()) return;
+  const Json& val = json["val"];
+  print(
+      fmt::format("{} validation images{}: accuracy {} -> {}, {} predictions flipped, largest change of a "
+                  "logit {:.2g}\n",
+                  val["images"].get<int>(), val["same_data"] ? "" : " (others than the task learned from)",
+                  percent(val["accuracy"]), percent(val["packed_accuracy"]), val["flipped"].get<int>(),
+                  val["largest_change"].get<double>()));
 }
 
 // Returns the network's tensors as PyTorch loads them: under torchvision's names if the method adds
@@ -247,7 +229,7 @@ void add_convert(Command app, Common& common) {
       c.add_option("--pack", o->pack,
                    "IN is a task file: OUT gets what prediction needs, with batch norm folded "
                    "(fold), also rounded to bf16 or to int8")
-          .one_of({pack_forms.begin(), pack_forms.end()});
+          .one_of(pack_forms);
   c.add_option("--data", o->data, "with --pack: compare both files on the task's validation images here");
   c.add_flag("--full", o->full, "IN is a task file: OUT gets its whole network, for PyTorch").excludes(pack);
   c.add_names("--classes", o->classes,

@@ -10,7 +10,7 @@ struct MethodCost {
   std::string method, error;  // error: why the method cannot be used on the architecture
   layers::TaskCost cost;
   layers::MultiplyAdds work;
-  std::array<std::int64_t, 3> packed{};  // bytes in each of pack_forms
+  std::map<std::string, std::int64_t> packed;  // bytes by form
 };
 
 MethodCost cost_of_method(const std::string& arch, const std::string& method, int classes, int size,
@@ -60,9 +60,9 @@ std::string text_of(const MethodCost& m) {
   text += spelled(c.parameters(), c.network_parameters,
                   "parameters of the task with its head, of the whole network; no statistics");
   text += spelled(c.bytes(), c.network_bytes(), "bytes, with statistics and head, of the whole network");
-  for (std::size_t i = 0; i < pack_forms.size(); ++i)
-    text += spelled(m.packed[i], c.network_bytes(),
-                    fmt::format("bytes, packed for prediction (clr convert --pack {})", pack_forms[i]));
+  for (const auto& [form, bytes] : m.packed)
+    text += spelled(bytes, c.network_bytes(),
+                    fmt::format("bytes, packed for prediction (clr convert --pack {})", form));
   return text +
          spelled(m.work.added, m.work.backbone, "multiply-adds added, of the backbone's with its head");
 }
@@ -77,13 +77,14 @@ std::string text_of(const std::vector<MethodCost>& all) {
       notes += m.error + "\n";
       continue;
     }
-    table.row(
-        {m.method, grouped(c.reprogramming), grouped(c.convolutions), grouped(c.batch_norm),
-         grouped(c.statistics), grouped(c.head), grouped(c.bytes()), grouped(m.packed[0]),
-         grouped(m.packed[1]), grouped(m.packed[2]), percent(ratio(c.without_head(), c.body_parameters), 3),
-         percent(ratio(c.parameters(), c.network_parameters), 3),
-         percent(ratio(c.bytes(), c.network_bytes()), 3), percent(ratio(m.packed[2], c.network_bytes()), 3),
-         "+" + percent(ratio(m.work.added, m.work.backbone), 3)});
+    table.row({m.method, grouped(c.reprogramming), grouped(c.convolutions), grouped(c.batch_norm),
+               grouped(c.statistics), grouped(c.head), grouped(c.bytes()), grouped(m.packed.at("fold")),
+               grouped(m.packed.at("bf16")), grouped(m.packed.at("int8")),
+               percent(ratio(c.without_head(), c.body_parameters), 3),
+               percent(ratio(c.parameters(), c.network_parameters), 3),
+               percent(ratio(c.bytes(), c.network_bytes()), 3),
+               percent(ratio(m.packed.at("int8"), c.network_bytes()), 3),
+               "+" + percent(ratio(m.work.added, m.work.backbone), 3)});
   }
   for (const MethodCost& m : all) {
     if (!m.error.empty()) continue;
@@ -111,7 +112,7 @@ Json json_of(const MethodCost& m) {
           {"head", c.head},
           {"number_bytes", c.number_bytes},
           {"bytes", c.bytes()},
-          {"packed_bytes", {{"fold", m.packed[0]}, {"bf16", m.packed[1]}, {"int8", m.packed[2]}}},
+          {"packed_bytes", m.packed},
           {"network_bytes", c.network_bytes()},
           {"without_head", c.without_head()},
           {"body_parameters", c.body_parameters},

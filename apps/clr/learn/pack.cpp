@@ -49,11 +49,11 @@ std::vector<Norm> norms_of(const layers::Network& network) {
   return norms;
 }
 
-// A tensor that a packed file stores, with its shape in files. Integers are one row each `rows`-th.
+// A tensor that a packed file stores, with its shape in files.
 struct Piece {
   std::string name;
   Shape shape;
-  std::int64_t rows() const { return shape.rank() > 1 ? shape[0] : 0; }  // 0: never integers
+  std::int64_t rows() const { return shape.rank() > 1 ? shape[0] : 0; }  // of integers; 0: none
 };
 
 std::vector<Piece> pieces_of(const layers::Network& network) {
@@ -70,22 +70,26 @@ std::vector<Piece> pieces_of(const layers::Network& network) {
   return pieces;
 }
 
+// The numbers of elements of both tensors.
+struct Counts {
+  std::int64_t integers = 0, values = 0;
+};
+Counts counts_of(const std::vector<Piece>& pieces, bool int8) {
+  Counts c;
+  for (const Piece& p : pieces) {
+    const bool rounded = int8 && p.rows() > 0;
+    c.integers += rounded ? p.shape.numel() : 0;
+    c.values += rounded ? p.rows() : p.shape.numel();
+  }
+  return c;
+}
+
 // Multiplies each row of a tensor by its factor.
 void scale_rows(Tensor& tensor, const std::vector<double>& factors) {
   const std::int64_t taps = tensor.numel() / std::ssize(factors);
   float* w = tensor.mutable_data<float>();
   for (std::int64_t i = 0; i < tensor.numel(); ++i)
     w[i] = static_cast<float>(double{w[i]} * factors[static_cast<std::size_t>(i / taps)]);
-}
-
-// Replaces y + scale * depthwise(y, weight) by depthwise(y, filter), the form of clr-full.
-void join_residuals(Tensors& tensors) {
-  for (auto& [name, filter] : tensors) {
-    if (!name.ends_with(".reprogram.weight")) continue;
-    const auto scale = tensors.at(name.substr(0, name.rfind('.')) + ".scale").values<float>();
-    scale_rows(filter, {scale.begin(), scale.end()});
-    for (std::int64_t c = 0; c < filter.dim(0); ++c) filter.mutable_data<float>()[9 * c + 4] += 1;
-  }
 }
 
 void fold(const layers::Network& network, Tensors& tensors) {
@@ -114,15 +118,10 @@ float step_for(float largest) {
 }  // namespace
 
 std::vector<data::NamedTensor> pack_tensors(const TaskFile& task, const std::string& form) {
-  const int classes = static_cast<int>(task.classes.size());
   Tensors tensors;
-  auto network = network_of(task.arch, task.method, classes);
+  const auto network = network_of(task.arch, task.method, static_cast<int>(task.classes.size()));
   apply_task(*network, task.tensors);
   for (const auto& [name, tensor] : task_tensors_of(*network)) tensors[name] = tensor.clone();
-  if (task.method != packed_method(task.method)) {
-    join_residuals(tensors);
-    network = network_of(task.arch, packed_method(task.method), classes);
-  }
   fold(*network, tensors);
   std::vector<float> values;
   std::vector<std::uint8_t> integers;
@@ -149,16 +148,10 @@ std::vector<data::NamedTensor> pack_tensors(const TaskFile& task, const std::str
 
 std::vector<data::NamedTensor> unpack_tensors(const TaskFile& task,
                                               const std::vector<data::NamedTensor>& stored) {
-  const auto network =
-      network_of(task.arch, packed_method(task.method), static_cast<int>(task.classes.size()));
+  const auto network = network_of(task.arch, task.method, static_cast<int>(task.classes.size()));
   const bool int8 = task.packed == "int8";
   const auto pieces = pieces_of(*network);
-  std::int64_t wanted[] = {0, 0};  // integers, values
-  for (const Piece& p : pieces) {
-    const bool rounded = int8 && p.rows() > 0;
-    wanted[0] += rounded ? p.shape.numel() : 0;
-    wanted[1] += rounded ? p.rows() : p.shape.numel();
-  }
+  const Counts wanted = counts_of(pieces, int8);
   const auto read = [&](const std::string& name, DType dtype, std::int64_t count) {
     const auto found = std::ranges::find(stored, name, &data::NamedTensor::name);
     REPRISE_CHECK(found != stored.end() && found->tensor.dtype() == dtype && found->tensor.numel() == count,
@@ -168,8 +161,8 @@ std::vector<data::NamedTensor> unpack_tensors(const TaskFile& task,
     return found->tensor;
   };
   const Tensor values =
-      read("values", task.packed == "fold" ? DType::f32 : DType::bf16, wanted[1]).to(DType::f32);
-  const Tensor integers = int8 ? read("integers", DType::u8, wanted[0]) : Tensor();
+      read("values", task.packed == "fold" ? DType::f32 : DType::bf16, wanted.values).to(DType::f32);
+  const Tensor integers = int8 ? read("integers", DType::u8, wanted.integers) : Tensor();
   const float* value = values.data<float>();
   const std::uint8_t* integer = int8 ? integers.data<std::uint8_t>() : nullptr;
 
@@ -194,13 +187,13 @@ std::vector<data::NamedTensor> unpack_tensors(const TaskFile& task,
   return tensors;
 }
 
-std::array<std::int64_t, 3> packed_bytes(const std::string& arch, const std::string& method, int classes) {
-  std::array<std::int64_t, 3> bytes{};
-  for (const Piece& p : pieces_of(*network_of(arch, packed_method(method), classes))) {
-    const std::int64_t n = p.shape.numel();
-    bytes[0] += 4 * n, bytes[1] += 2 * n, bytes[2] += p.rows() > 0 ? n + 2 * p.rows() : 2 * n;
-  }
-  return bytes;
+std::map<std::string, std::int64_t> packed_bytes(const std::string& arch, const std::string& method,
+                                                 int classes) {
+  const auto pieces = pieces_of(*network_of(arch, method, classes));
+  const Counts plain = counts_of(pieces, false), rounded = counts_of(pieces, true);
+  return {{"fold", 4 * plain.values},
+          {"bf16", 2 * plain.values},
+          {"int8", rounded.integers + 2 * rounded.values}};
 }
 
 }  // namespace reprise::clr

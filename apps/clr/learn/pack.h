@@ -14,8 +14,8 @@
 // numbers in the order of the tensors' names. Architecture, method and classes tell the names.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,7 +23,7 @@
 
 namespace reprise::clr {
 
-inline const std::array<std::string, 3> pack_forms = {"fold", "bf16", "int8"};
+inline const std::vector<std::string> pack_forms = {"fold", "bf16", "int8"};
 
 // Returns the tensors that a packed file of this form stores. Throws Error if the task's tensors do
 // not fit its method.
@@ -33,7 +33,8 @@ std::vector<data::NamedTensor> pack_tensors(const TaskFile& task, const std::str
 std::vector<data::NamedTensor> unpack_tensors(const TaskFile& task,
                                               const std::vector<data::NamedTensor>& stored);
 
-// Returns the bytes of the tensors in each of pack_forms.
-std::array<std::int64_t, 3> packed_bytes(const std::string& arch, const std::string& method, int classes);
+// Returns the bytes of the tensors by form.
+std::map<std::string, std::int64_t> packed_bytes(const std::string& arch, const std::string& method,
+                                                 int classes);
 
 }  // namespace reprise::clr

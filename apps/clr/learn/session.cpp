@@ -306,7 +306,6 @@ TaskFile Session::task_file_of(const TaskData& data, layers::Network& network,
   file.method = recipe.method;
   file.arch = backbone_.arch;
   file.backbone_identity = backbone_.identity;
-  file.backbone_file_sha256 = backbone_.file_sha256;
   file.classes = data.task.classes;
   file.size = recipe.size;
   file.recipe = recipe_text(recipe);

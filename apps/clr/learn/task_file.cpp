@@ -85,7 +85,7 @@ bool is_task_file(const data::WeightFile& file) {
 std::vector<std::byte> bytes_of(const TaskFile& t) {
   const Json recipe = t.recipe.empty() ? Json::object() : Json::parse(t.recipe);
   Metadata metadata{
-      {task_format_key, task_format + std::to_string(t.version)},
+      {task_format_key, task_format + std::to_string(task_version)},
       {"accuracy", canonical(accuracies(t))},
       {"arch", t.arch},
       {"backbone_identity", t.backbone_identity},
@@ -100,11 +100,7 @@ std::vector<std::byte> bytes_of(const TaskFile& t) {
                                    {"method", t.method},
                                    {"seed", std::to_string(t.seed)},
                                    {"size", std::to_string(t.size)}})
-    if (t.version == 1 ? key != "size" : text_of(recipe, key) != value) metadata[key] = value;
-  if (t.version == 1) {
-    metadata["backbone_sha256"] = t.backbone_file_sha256;
-    metadata["preprocessing"] = preprocessing_text(t.size);
-  }
+    if (text_of(recipe, key) != value) metadata[key] = value;
   if (t.packed.empty()) return data::to_safetensors(t.tensors, metadata);
   metadata["original"] = t.original_sha256;
   metadata["packed"] = t.packed;
@@ -133,7 +129,6 @@ TaskFile read_task_file(const std::string& path) {
   t.method = in.text("method");
   t.arch = in.text("arch");
   t.backbone_identity = in.text("backbone_identity");
-  if (t.version == 1) t.backbone_file_sha256 = in.text("backbone_sha256");
   t.device = in.text("device");
   t.dtype = in.text("dtype");
   t.classes = in.json<std::vector<std::string>>("classes");
@@ -181,18 +176,14 @@ void check_not_packed(const TaskFile& task, const std::string& what) {
                 task.path, task.packed, what, task.original_sha256);
 }
 
-std::string packed_method(const std::string& method) {
-  return method == "clr-residual" ? "clr-full" : method;
-}
-
 std::unique_ptr<layers::Network> restore_network(const Backbone& backbone, const TaskFile& task) {
   REPRISE_CHECK(task.backbone_identity == backbone.identity,
                 "{}: task '{}' was learned on another backbone\n  wanted   {}  ({})\n  given    {}  ({}, {})",
                 task.path, task.task, task.backbone_identity, task.arch, backbone.identity, backbone.arch,
                 backbone.path);
   const ErrorScope scope("file", task.path);
-  auto network = backbone.instantiate(task.packed.empty() ? task.method : packed_method(task.method),
-                                      static_cast<int>(task.classes.size()), task.seed, task.task);
+  auto network =
+      backbone.instantiate(task.method, static_cast<int>(task.classes.size()), task.seed, task.task);
   apply_task(*network, task);
   network->train(false);
   return network;
@@ -203,11 +194,9 @@ layers::TaskCost cost_of(const TaskFile& task) {
   if (task.dtype == name_of(DType::f64)) network->to(DType::f64);
   layers::apply_method(*network, task.method);
   layers::TaskCost cost = layers::cost_of(*network);
-  const auto form = std::ranges::find(pack_forms, task.packed);
-  if (form != pack_forms.end())
-    cost.packed_bytes = packed_bytes(
-        task.arch, task.method,
-        static_cast<int>(task.classes.size()))[static_cast<std::size_t>(form - pack_forms.begin())];
+  if (!task.packed.empty())
+    cost.packed_bytes =
+        packed_bytes(task.arch, task.method, static_cast<int>(task.classes.size())).at(task.packed);
   return cost;
 }
 

@@ -16,15 +16,14 @@
 
 namespace reprise::clr {
 
-// The version of the form that is written. Version 1 said in more places what the recipe says.
+// The version that is written. Version 1 also said what the recipe says.
 inline constexpr int task_version = 2;
 
 struct TaskFile {
-  int version = task_version;
-  std::string path;         // the file it was read from; not written
-  std::string file_sha256;  // of that file; not written
+  int version = task_version;  // of the file it was read from
+  std::string path;            // the file it was read from; not written
+  std::string file_sha256;     // of that file; not written
   std::string task, method, arch, backbone_identity;
-  std::string backbone_file_sha256;  // only in version 1
   std::vector<std::string> classes;  // in the order of the labels
   int size = 0;                      // image height and width in pixels
   std::string recipe;                // JSON text (see recipe.h); empty or "{}": unknown
@@ -57,9 +56,6 @@ inline void apply_task(layers::Network& network, const TaskFile& task) {
 }
 // Throws Error if the task is packed. `what` needs the original file: "training".
 void check_not_packed(const TaskFile& task, const std::string& what);
-// Returns the method whose network a packed task of this method runs: clr-residual's filters become
-// those of clr-full.
-std::string packed_method(const std::string& method);
 // Makes the task's network in evaluation mode.
 // Throws Error if the task was learned on another backbone.
 std::unique_ptr<layers::Network> restore_network(const Backbone& backbone, const TaskFile& task);
