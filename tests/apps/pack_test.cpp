@@ -275,8 +275,7 @@ TEST_F(Pack, wrong_usage_is_named) {
 // PyTorch loaded exactly these bytes by the page apps/clr/PYTORCH.md.
 class WholeNetwork : public Pack {
  protected:
-  static constexpr const char* methods[] = {"bn-only", "side-conv", "linear",
-                                            "clr",     "clr-mixed", "clr-residual"};
+  static constexpr const char* methods[] = {"bn-only", "side-conv", "clr-mixed", "clr-residual"};
   // Writes the network of the task; returns the file.
   std::string full(const std::string& method, const std::string& to) {
     make("resnet18", method, 64);
