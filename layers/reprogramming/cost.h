@@ -24,7 +24,10 @@ struct TaskCost {
   // All that the task stores except its head. The CLR paper divides it by body_parameters.
   std::int64_t without_head() const { return reprogramming + convolutions + batch_norm + statistics; }
   std::int64_t parameters() const { return reprogramming + convolutions + batch_norm + head; }
-  std::int64_t bytes() const { return (without_head() + head) * number_bytes; }
+  std::int64_t packed_bytes = 0;  // of a packed task's tensors; 0: it is not packed
+  std::int64_t bytes() const {
+    return packed_bytes > 0 ? packed_bytes : (without_head() + head) * number_bytes;
+  }
   std::int64_t network_bytes() const { return network_numbers * number_bytes; }
 };
 // Counts what `network` stores for its task.

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/clr/learn/surroundings.h"
+#include "apps/clr/learn/task_file.h"
 #include "data/weights/weight_file.h"
 #include "tests/apps/train_support.h"
 
@@ -64,6 +65,25 @@ TEST_F(Audit, verify_trains_a_run_again_to_the_same_bytes) {
   for (const json& condition : j["conditions"]) EXPECT_TRUE(condition["met"]) << condition;
 }
 
+TEST_F(Audit, verify_compares_a_file_of_version_1_in_todays_form) {
+  ASSERT_EQ(train({"--device", "cpu", "--tasks", "dots"}).status, 0);
+  const std::string file = dir / "run/tasks/dots.safetensors";
+  const auto written = data::read_weights(file);
+  auto old = written.metadata;
+  old.insert({{"backbone_sha256", "absent today"},
+              {"device", "cpu"},
+              {"dtype", "f32"},
+              {"method", "clr"},
+              {"preprocessing", reprise::clr::preprocessing_text(8)},
+              {"seed", "0"}});
+  old["reprise.format"] = "task 1";
+  data::write_safetensors(file, written.tensors, old);
+  expect(clr({"audit", "verify", dir / "run", "--quiet"}), 0, {"the same bytes"});
+  old["best_epoch"] = "7";
+  data::write_safetensors(file, written.tensors, old);
+  expect(clr({"audit", "verify", dir / "run", "--quiet"}), 1, {"metadata 'best_epoch' was 7 and is"});
+}
+
 TEST_F(Audit, verify_names_the_first_tensor_with_one_flipped_bit) {
   ASSERT_EQ(train({"--tasks", "dots", "--device", "cpu"}).status, 0);
   const std::string path = dir / "run/tasks/dots.safetensors";
@@ -74,7 +94,7 @@ TEST_F(Audit, verify_names_the_first_tensor_with_one_flipped_bit) {
   expect(clr({"audit", "verify", dir / "run", "--quiet"}), 1, {last + ": element [", "1 of "});
   bytes.resize(bytes.size() - 1);
   write_text(path, bytes);
-  expect(clr({"audit", "verify", dir / "run", "--quiet"}), 1, {"the run's file cannot be read"});
+  expect(clr({"audit", "verify", dir / "run", "--quiet"}), 1, {"the run's file cannot be compared"});
 }
 
 TEST_F(Audit, verify_says_which_condition_is_not_met) {

@@ -30,7 +30,6 @@ class TaskFiles : public testing::Test {
     t.method = method;
     t.arch = on.arch;
     t.backbone_identity = on.identity;
-    t.backbone_file_sha256 = on.file_sha256;
     t.classes = {"circle", "Kreuz \"+\"", "Dreieck"};
     t.size = 32;
     t.recipe = R"({"lr": 1e-3, "epochs": 15})";
@@ -69,7 +68,6 @@ TEST_F(TaskFiles, what_goes_in_comes_out) {
   EXPECT_EQ(out.method, in.method);
   EXPECT_EQ(out.arch, in.arch);
   EXPECT_EQ(out.backbone_identity, in.backbone_identity);
-  EXPECT_EQ(out.backbone_file_sha256, in.backbone_file_sha256);
   EXPECT_EQ(out.classes, in.classes);
   EXPECT_EQ(out.size, 32);
   EXPECT_EQ(out.recipe, R"({"epochs":15,"lr":0.001})");
@@ -84,6 +82,24 @@ TEST_F(TaskFiles, what_goes_in_comes_out) {
     EXPECT_EQ(out.tensors[i].name, in.tensors[i].name);
     EXPECT_EQ(relative_difference(out.tensors[i].tensor, in.tensors[i].tensor), 0) << in.tensors[i].name;
   }
+}
+
+TEST_F(TaskFiles, the_header_says_nothing_twice) {
+  TaskFile task = learned(backbone);
+  task.recipe =
+      R"({"device": "cpu", "dtype": "f32", "method": "clr", "seed": 18446744073709551615, "size": 32})";
+  write_task_file(path, task);
+  const auto now = data::read_weights(path);
+  EXPECT_EQ(now.metadata.at("reprise.format"), "task 2");
+  for (const char* key : {"device", "dtype", "method", "seed", "size", "preprocessing", "backbone_sha256"})
+    EXPECT_FALSE(now.metadata.contains(key)) << key;
+  task.dtype = "bf16";  // differs from the recipe's
+  write_task_file(path, task);
+  EXPECT_EQ(read_task_file(path).dtype, "bf16");
+  auto unknown = now.metadata;
+  unknown["reprise.format"] = "task 3";
+  data::write_safetensors(path, now.tensors, unknown);
+  EXPECT_SAYS(error_of(path), "form 'task 3'; this clr reads 'task 1' to 'task 2'");
 }
 
 TEST_F(TaskFiles, equal_tasks_give_equal_bytes) {
@@ -185,11 +201,9 @@ TEST_F(TaskFiles, damaged_metadata_is_an_error_that_names_the_key) {
   write_task_file(path, learned(backbone, "linear"));
   const data::WeightFile good = data::read_weights(path);
   const std::pair<std::string, std::string> damages[] = {
-      {"classes", "[1, 2]"}, {"classes", "[]"},
-      {"classes", "[\"a\""}, {"seed", "-1"},
-      {"seed", "many"},      {"best_epoch", ""},
-      {"accuracy", "[0.5]"}, {"preprocessing", "{}"},
-      {"recipe", "{"},       {"preprocessing", "{\"size\": 1000000000000}"}};
+      {"classes", "[1, 2]"}, {"classes", "[]"},         {"classes", "[\"a\""}, {"seed", "-1"},
+      {"seed", "many"},      {"best_epoch", ""},        {"accuracy", "[0.5]"}, {"size", "0"},
+      {"recipe", "{"},       {"size", "1000000000000"}, {"recipe", "[]"}};
   for (const auto& [key, value] : damages) {
     auto metadata = good.metadata;
     metadata[key] = value;
@@ -197,6 +211,13 @@ TEST_F(TaskFiles, damaged_metadata_is_an_error_that_names_the_key) {
     const std::string said = error_of(path);
     EXPECT_NE(said.find(key == "classes" && value == "[]" ? "classes" : "'" + key + "'"), std::string::npos)
         << key << " = " << value << ": " << said;
+  }
+  auto first = good.metadata;
+  first["reprise.format"] = "task 1";
+  for (const std::string text : {"{}", "{\"size\": 1000000000000}", "{\"size\": 32}"}) {
+    first["preprocessing"] = text;
+    data::write_safetensors(path, good.tensors, first);
+    EXPECT_SAYS(error_of(path), text.ends_with(" 32}") ? "read" : "'preprocessing'");
   }
   for (const std::string key : {"task", "method", "arch", "backbone_identity", "classes"}) {
     auto metadata = good.metadata;

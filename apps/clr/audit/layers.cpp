@@ -65,6 +65,7 @@ class LayersAudit {
  public:
   LayersAudit(const LayersOptions& o, const Common& common) : o_(o), common_(common) {
     if (!o.task.empty()) task_ = read_task_file(o.task);
+    if (task_) check_not_packed(*task_, "clr audit layers");
     method_ = task_ ? task_->method : o.method.empty() ? "" : checked_method(o.method);
   }
 

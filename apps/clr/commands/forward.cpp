@@ -123,6 +123,7 @@ void run_forward(const Common& common, const ForwardOptions& o) {
   std::optional<TaskFile> task;
   if (!o.task.empty()) task = read_task_file(o.task);
   if (task) method = task->method;
+  if (task && o.train_step) check_not_packed(*task, "--train-step");
   const std::string arch = task && o.arch == "auto" ? task->arch : o.arch;
   const Backbone backbone =
       backbone_for(method, common.weights(o.backbone, task ? task->backbone_identity : ""), arch,

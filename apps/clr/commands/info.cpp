@@ -83,6 +83,8 @@ std::string task_text(const TaskFile& t) {
   const layers::TaskCost cost = cost_of(t);
   std::string text = line("task", t.task) + line("method", t.method) + line("architecture", t.arch);
   text += line("backbone", t.backbone_identity);
+  if (!t.packed.empty())
+    text += line("packed", t.packed + ", for prediction only; the original's SHA-256: " + t.original_sha256);
   text += line("classes", fmt::format("{}: {}", t.classes.size(), fmt::join(t.classes, ", ")));
   text += line("images", fmt::format("{0}x{0}", t.size));
   text += line("learned",
@@ -161,6 +163,7 @@ Json task_json(const TaskFile& t) {
             {"seed", t.seed},       {"best_epoch", t.best_epoch}};
   json["recipe"] = Json::parse(t.recipe);
   json["data_digests"] = t.data_digests;
+  json["packed"] = t.packed;
   json["train_accuracy"] = number_or_null(t.train_accuracy);
   json["val_accuracy"] = number_or_null(t.val_accuracy);
   json["test_accuracy"] = number_or_null(t.test_accuracy);

@@ -1,5 +1,6 @@
 // clr info --method: prints what a task would cost, without any task file.
 #include "apps/clr/commands/commands.h"
+#include "apps/clr/learn/pack.h"
 #include "layers/reprogramming/cost.h"
 
 namespace reprise::clr {
@@ -9,6 +10,7 @@ struct MethodCost {
   std::string method, error;  // error: why the method cannot be used on the architecture
   layers::TaskCost cost;
   layers::MultiplyAdds work;
+  std::map<std::string, std::int64_t> packed;  // bytes by form
 };
 
 MethodCost cost_of_method(const std::string& arch, const std::string& method, int classes, int size,
@@ -20,6 +22,7 @@ MethodCost cost_of_method(const std::string& arch, const std::string& method, in
     layers::apply_method(*network, method);
     c.cost = layers::cost_of(*network);
     c.work = layers::multiply_adds_of(*network, size, size);
+    c.packed = packed_bytes(arch, method, classes);
   } catch (const Error& e) {
     if (only) throw;
     const std::string text = e.what();
@@ -57,13 +60,16 @@ std::string text_of(const MethodCost& m) {
   text += spelled(c.parameters(), c.network_parameters,
                   "parameters of the task with its head, of the whole network; no statistics");
   text += spelled(c.bytes(), c.network_bytes(), "bytes, with statistics and head, of the whole network");
+  for (const auto& [form, bytes] : m.packed)
+    text += spelled(bytes, c.network_bytes(),
+                    fmt::format("bytes, packed for prediction (clr convert --pack {})", form));
   return text +
          spelled(m.work.added, m.work.backbone, "multiply-adds added, of the backbone's with its head");
 }
 
 std::string text_of(const std::vector<MethodCost>& all) {
-  Table table({"method", "kernels", "convolutions", "bn affine", "bn statistics", "head", "bytes", "of body",
-               "of network", "of bytes", "multiply-adds"});
+  Table table({"method", "kernels", "convolutions", "bn affine", "bn statistics", "head", "bytes", "fold",
+               "bf16", "int8", "of body", "of network", "of bytes", "int8 of bytes", "multiply-adds"});
   std::string notes;
   for (const MethodCost& m : all) {
     const layers::TaskCost& c = m.cost;
@@ -72,10 +78,12 @@ std::string text_of(const std::vector<MethodCost>& all) {
       continue;
     }
     table.row({m.method, grouped(c.reprogramming), grouped(c.convolutions), grouped(c.batch_norm),
-               grouped(c.statistics), grouped(c.head), grouped(c.bytes()),
+               grouped(c.statistics), grouped(c.head), grouped(c.bytes()), grouped(m.packed.at("fold")),
+               grouped(m.packed.at("bf16")), grouped(m.packed.at("int8")),
                percent(ratio(c.without_head(), c.body_parameters), 3),
                percent(ratio(c.parameters(), c.network_parameters), 3),
                percent(ratio(c.bytes(), c.network_bytes()), 3),
+               percent(ratio(m.packed.at("int8"), c.network_bytes()), 3),
                "+" + percent(ratio(m.work.added, m.work.backbone), 3)});
   }
   for (const MethodCost& m : all) {
@@ -83,7 +91,8 @@ std::string text_of(const std::vector<MethodCost>& all) {
     notes += fmt::format(
         "of body: (kernels + convolutions + bn affine + bn statistics) / {} (the backbone's parameters "
         "without its head)\nof network: (kernels + convolutions + bn affine + head) / {} (the same with "
-        "the task's head)\nof bytes: bytes / {} (the whole network's); multiply-adds: added / {} (the "
+        "the task's head)\nof bytes: bytes / {} (the whole network's); fold, bf16, int8: bytes of packed "
+        "files (clr convert --pack); multiply-adds: added / {} (the "
         "network's, for one image)\n",
         grouped(m.cost.body_parameters), grouped(m.cost.network_parameters), grouped(m.cost.network_bytes()),
         grouped(m.work.backbone));
@@ -103,6 +112,7 @@ Json json_of(const MethodCost& m) {
           {"head", c.head},
           {"number_bytes", c.number_bytes},
           {"bytes", c.bytes()},
+          {"packed_bytes", m.packed},
           {"network_bytes", c.network_bytes()},
           {"without_head", c.without_head()},
           {"body_parameters", c.body_parameters},

@@ -78,6 +78,7 @@ void Session::check_single_task() {
       const TaskFile task = read_task_file(options_.init);
       REPRISE_CHECK(task.backbone_identity == backbone_.identity, "--init {}: learned on another backbone",
                     options_.init);
+      check_not_packed(task, "--init");
     }
     init_ = file.tensors;
   }
@@ -94,6 +95,7 @@ void Session::check_single_task() {
 
 void Session::check_finished(const TaskData& data) const {
   const TaskFile file = read_task_file(folder_.task_file(data.task.name));
+  check_not_packed(file, "training");
   REPRISE_CHECK(
       file.classes == data.task.classes && file.data_digests == data.digests,
       "{}: task {} is finished, and its data in {} is no longer what it was learned from\n  file    {}\nGive "
@@ -304,7 +306,6 @@ TaskFile Session::task_file_of(const TaskData& data, layers::Network& network,
   file.method = recipe.method;
   file.arch = backbone_.arch;
   file.backbone_identity = backbone_.identity;
-  file.backbone_file_sha256 = backbone_.file_sha256;
   file.classes = data.task.classes;
   file.size = recipe.size;
   file.recipe = recipe_text(recipe);

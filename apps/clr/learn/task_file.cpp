@@ -4,6 +4,8 @@
 #include <charconv>
 
 #include "apps/clr/learn/json_fields.h"
+#include "apps/clr/learn/pack.h"
+#include "data/io/file.h"
 #include "data/sets/names.h"
 #include "data/weights/weight_file.h"
 #include "engine/base/check.h"
@@ -16,7 +18,13 @@ namespace {
 
 using Metadata = std::map<std::string, std::string>;
 
-const std::string task_format_key = "reprise.format", task_format = "task 1";
+const std::string task_format_key = "reprise.format", task_format = "task ";
+
+// Returns a recipe's value as text; "" without one.
+std::string text_of(const Json& recipe, const std::string& key) {
+  const auto found = recipe.find(key);
+  return found == recipe.end() ? "" : found->is_string() ? found->get<std::string>() : found->dump();
+}
 
 Json accuracies(const TaskFile& t) {
   Json json = Json::object();
@@ -26,16 +34,23 @@ Json accuracies(const TaskFile& t) {
   return json;
 }
 
-// Reads the file's metadata. Its errors name the file and the key.
+// Reads the file's metadata, and what the recipe in it says already. Its errors name the file and
+// the key.
 class Reader {
  public:
-  Reader(const Metadata& metadata, const std::string& path) : metadata_(metadata), path_(path) {}
-
-  const std::string& text(const std::string& key) const {
-    const auto found = metadata_.find(key);
-    REPRISE_CHECK(found != metadata_.end(), "{}: the task file has no '{}' in its metadata", path_, key);
-    return found->second;
+  Reader(const Metadata& metadata, const std::string& path) : metadata_(metadata), path_(path) {
+    recipe_ = json<Json>("recipe");
+    REPRISE_CHECK(recipe_.is_object(), "{}: 'recipe' in the task file's metadata is damaged", path);
   }
+
+  bool has(const std::string& key) const { return metadata_.contains(key); }
+  std::string text(const std::string& key) const {
+    const auto found = metadata_.find(key);
+    if (found != metadata_.end()) return found->second;
+    REPRISE_CHECK(recipe_.contains(key), "{}: the task file has no '{}' in its metadata", path_, key);
+    return text_of(recipe_, key);
+  }
+  const Json& recipe() const { return recipe_; }
   template <class T>
   T json(const std::string& key) const {
     try {
@@ -46,7 +61,7 @@ class Reader {
   }
   template <class T>
   T number(const std::string& key, T low, T high) const {
-    const std::string& t = text(key);
+    const std::string t = text(key);
     T value{};
     const auto [end, ec] = std::from_chars(t.data(), t.data() + t.size(), value);
     REPRISE_CHECK(ec == std::errc{} && end == t.data() + t.size() && value >= low && value <= high,
@@ -58,34 +73,43 @@ class Reader {
  private:
   const Metadata& metadata_;
   const std::string& path_;
+  Json recipe_ = Json::object();
 };
 
 }  // namespace
 
 bool is_task_file(const data::WeightFile& file) {
   const auto found = file.metadata.find(task_format_key);
-  return found != file.metadata.end() && found->second.starts_with("task ");
+  return found != file.metadata.end() && found->second.starts_with(task_format);
 }
 
-void write_task_file(const std::string& path, const TaskFile& t) {
-  const Metadata metadata{
-      {task_format_key, task_format},
+std::vector<std::byte> bytes_of(const TaskFile& t) {
+  const Json recipe = t.recipe.empty() ? Json::object() : Json::parse(t.recipe);
+  Metadata metadata{
+      {task_format_key, task_format + std::to_string(task_version)},
       {"accuracy", canonical(accuracies(t))},
       {"arch", t.arch},
       {"backbone_identity", t.backbone_identity},
-      {"backbone_sha256", t.backbone_file_sha256},
       {"best_epoch", std::to_string(t.best_epoch)},
       {"classes", canonical(Json(t.classes))},
       {"data_digests", canonical(Json(t.data_digests))},
-      {"device", t.device},
-      {"dtype", t.dtype},
-      {"method", t.method},
-      {"preprocessing", preprocessing_text(t.size)},
-      {"recipe", t.recipe.empty() ? "{}" : canonical(Json::parse(t.recipe))},
-      {"seed", std::to_string(t.seed)},
+      {"recipe", canonical(recipe)},
       {"task", t.task},
   };
-  data::write_safetensors(path, t.tensors, metadata);
+  for (const auto& [key, value] : {std::pair<std::string, std::string>("device", t.device),
+                                   {"dtype", t.dtype},
+                                   {"method", t.method},
+                                   {"seed", std::to_string(t.seed)},
+                                   {"size", std::to_string(t.size)}})
+    if (text_of(recipe, key) != value) metadata[key] = value;
+  if (t.packed.empty()) return data::to_safetensors(t.tensors, metadata);
+  metadata["original"] = t.original_sha256;
+  metadata["packed"] = t.packed;
+  return data::to_safetensors(pack_tensors(t, t.packed), metadata);
+}
+
+void write_task_file(const std::string& path, const TaskFile& task) {
+  data::write_file_atomically(path, bytes_of(task));
 }
 
 TaskFile read_task_file(const std::string& path) {
@@ -93,25 +117,26 @@ TaskFile read_task_file(const std::string& path) {
   REPRISE_CHECK(is_task_file(file),
                 "{}: not a task file, but {} tensors in the form {}; `clr info` lists them", path,
                 file.tensors.size(), file.format);
-  const Reader in(file.metadata, path);
-  REPRISE_CHECK(in.text(task_format_key) == task_format,
-                "{}: a task file of the form '{}'; this clr reads '{}'", path, in.text(task_format_key),
-                task_format);
   TaskFile t;
+  const std::string& format = file.metadata[task_format_key];
+  t.version = format == task_format + "1" ? 1 : task_version;
+  REPRISE_CHECK(format == task_format + std::to_string(t.version),
+                "{}: a task file of the form '{}'; this clr reads '{}1' to '{}{}'", path, format, task_format,
+                task_format, task_version);
+  const Reader in(file.metadata, path);
   t.path = path;
   t.file_sha256 = file.file_sha256;
   t.task = in.text("task");
   t.method = in.text("method");
   t.arch = in.text("arch");
   t.backbone_identity = in.text("backbone_identity");
-  t.backbone_file_sha256 = in.text("backbone_sha256");
   t.device = in.text("device");
   t.dtype = in.text("dtype");
   t.classes = in.json<std::vector<std::string>>("classes");
   REPRISE_CHECK(!t.classes.empty(), "{}: the task file names no classes", path);
-  t.size = preprocessed_size(in.text("preprocessing"));
+  t.size = t.version == 1 ? preprocessed_size(in.text("preprocessing")) : in.number<int>("size", 1, 8192);
   REPRISE_CHECK(t.size > 0, "{}: 'preprocessing' in the task file's metadata is damaged", path);
-  t.recipe = canonical(in.json<Json>("recipe"));
+  t.recipe = canonical(in.recipe());
   t.seed = in.number<std::uint64_t>("seed", 0, UINT64_MAX);
   t.best_epoch = in.number<int>("best_epoch", 0, 1'000'000'000);
   t.data_digests = in.json<std::map<std::string, std::string>>("data_digests");
@@ -119,6 +144,13 @@ TaskFile read_task_file(const std::string& path) {
     if (split == "train") t.train_accuracy = value;
     if (split == "val") t.val_accuracy = value;
     if (split == "test") t.test_accuracy = value;
+  }
+  if (in.has("packed")) {
+    t.packed = in.text("packed"), t.original_sha256 = in.text("original");
+    REPRISE_CHECK(std::ranges::find(pack_forms, t.packed) != pack_forms.end(),
+                  "{}: a task packed as '{}'; this clr reads {}", path, t.packed,
+                  fmt::join(pack_forms, ", "));
+    file.tensors = unpack_tensors(t, file.tensors);
   }
   t.tensors = std::move(file.tensors);
   return t;
@@ -137,6 +169,12 @@ void apply_task(layers::Network& network, const std::vector<data::NamedTensor>& 
                 "task: its tensors do not fit the network\n  {}", report.text());
   for (const auto& [name, tensor] : tensors) check_numbers("task", name, tensor);
   layers::load_state_dict(layers::task_tensors(network), tensors);
+}
+
+void check_not_packed(const TaskFile& task, const std::string& what) {
+  REPRISE_CHECK(task.packed.empty(),
+                "{}: a task packed as {} is for prediction only; {} needs the original file, SHA-256 {}",
+                task.path, task.packed, what, task.original_sha256);
 }
 
 std::unique_ptr<layers::Network> restore_network(const Backbone& backbone, const TaskFile& task) {
@@ -168,7 +206,11 @@ layers::TaskCost cost_of(const TaskFile& task) {
   auto network = layers::make_network(task.arch, static_cast<int>(task.classes.size()));
   if (task.dtype == name_of(DType::f64)) network->to(DType::f64);
   layers::apply_method(*network, task.method);
-  return layers::cost_of(*network);
+  layers::TaskCost cost = layers::cost_of(*network);
+  if (!task.packed.empty())
+    cost.packed_bytes =
+        packed_bytes(task.arch, task.method, static_cast<int>(task.classes.size())).at(task.packed);
+  return cost;
 }
 
 std::string preprocessing_text(int size) {

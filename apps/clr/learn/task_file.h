@@ -16,10 +16,14 @@
 
 namespace reprise::clr {
 
+// The version that is written. Version 1 also said what the recipe says.
+inline constexpr int task_version = 2;
+
 struct TaskFile {
-  std::string path;         // the file it was read from; not written
-  std::string file_sha256;  // of that file; not written
-  std::string task, method, arch, backbone_identity, backbone_file_sha256;
+  int version = task_version;  // of the file it was read from
+  std::string path;            // the file it was read from; not written
+  std::string file_sha256;     // of that file; not written
+  std::string task, method, arch, backbone_identity;
   std::vector<std::string> classes;  // in the order of the labels
   int size = 0;                      // image height and width in pixels
   std::string recipe;                // JSON text (see recipe.h); empty or "{}": unknown
@@ -27,13 +31,17 @@ struct TaskFile {
   std::map<std::string, std::string> data_digests;  // "train", "val", "test"
   int best_epoch = 0;
   std::optional<double> train_accuracy, val_accuracy, test_accuracy;  // in [0,1]
+  std::string packed, original_sha256;     // a packed file's form (see pack.h), and the file it was made from
   std::string device, dtype;               // the device's kind and the dtype: "cpu", "f32"
   std::vector<data::NamedTensor> tensors;  // in the file's layout (PyTorch's)
 };
 
-// Writes the task as safetensors, whole or not at all. Equal tasks give equal bytes.
+// Returns the task as safetensors, packed if it names a form. Equal tasks give equal bytes.
+std::vector<std::byte> bytes_of(const TaskFile& task);
+// Writes them, whole or not at all.
 void write_task_file(const std::string& path, const TaskFile& task);
-// Throws Error if the file is no task file, is of another version, or has damaged metadata.
+// Reads a task file. A packed one gets its network's tensors back. Throws Error if the file is no
+// task file, is of another version, or has damaged metadata.
 TaskFile read_task_file(const std::string& path);
 bool is_task_file(const data::WeightFile& file);
 
@@ -46,6 +54,8 @@ void apply_task(layers::Network& network, const std::vector<data::NamedTensor>& 
 inline void apply_task(layers::Network& network, const TaskFile& task) {
   apply_task(network, task.tensors);
 }
+// Throws Error if the task is packed. `what` needs the original file: "training".
+void check_not_packed(const TaskFile& task, const std::string& what);
 // Makes the task's network in evaluation mode.
 // Throws Error if the task was learned on another backbone.
 std::unique_ptr<layers::Network> restore_network(const Backbone& backbone, const TaskFile& task);

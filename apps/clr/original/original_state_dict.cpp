@@ -187,7 +187,6 @@ TaskFile task_of_state_dict(const Backbone& backbone, const std::vector<data::Na
   std::ranges::sort(task.tensors, {}, &data::NamedTensor::name);
   task.arch = backbone.arch;
   task.backbone_identity = backbone.identity;
-  task.backbone_file_sha256 = backbone.file_sha256;
   task.classes = classes.empty() ? numbered_classes(count) : classes;
   task.size = backbone.size;
   task.device = name_of(backbone.device.kind);

@@ -20,7 +20,7 @@ ReportedTask read_task(const RunFolder& folder, const std::string& name) {
   ReportedTask task;
   task.file = read_task_file(folder.task_file(name));
   task.cost = cost_of(task.file);
-  task.filters = learned_filters(task.file.tensors);
+  if (task.file.packed.empty()) task.filters = learned_filters(task.file.tensors);
   task.file.tensors.clear();
   task.split = task.file.test_accuracy ? "test" : "val";
   task.accuracy = task.file.test_accuracy ? task.file.test_accuracy : task.file.val_accuracy;

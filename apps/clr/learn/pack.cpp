@@ -1,0 +1,199 @@
+#include "apps/clr/learn/pack.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/autograd/autograd.h"
+#include "engine/base/check.h"
+#include "layers/batch_norm.h"
+#include "layers/conv2d.h"
+#include "layers/file_layout.h"
+#include "layers/network.h"
+#include "layers/reprogramming/method.h"
+
+namespace reprise::clr {
+namespace {
+
+using Tensors = std::map<std::string, Tensor>;
+
+std::unique_ptr<layers::Network> network_of(const std::string& arch, const std::string& method, int classes) {
+  auto network = layers::make_network(arch, classes);
+  layers::apply_method(*network, method);
+  return network;
+}
+
+// A trained batch norm, and the tensor whose rows take its scale: a filter, or its own weight.
+struct Norm {
+  const layers::BatchNorm2d* layer;
+  std::string scaled;
+};
+
+// Modules are registered in the order in which they run: a batch norm normalises the output of the
+// last convolution before it.
+std::vector<Norm> norms_of(const layers::Network& network) {
+  std::vector<Norm> norms;
+  const layers::Conv2d* conv = nullptr;
+  for (const layers::Module* m : network.modules()) {
+    if (const auto* c = dynamic_cast<const layers::Conv2d*>(m)) conv = c;
+    const auto* bn = dynamic_cast<const layers::BatchNorm2d*>(m);
+    if (bn == nullptr || !requires_grad(bn->weight)) continue;
+    std::string scaled = bn->path();
+    const layers::Reprogram* added = conv != nullptr ? conv->reprogram() : nullptr;
+    if (added != nullptr && added->block_filter().defined())
+      scaled = added->path();
+    else if (conv != nullptr && added == nullptr && requires_grad(conv->weight) && !conv->bias.defined())
+      scaled = conv->path();
+    norms.push_back({bn, scaled + ".weight"});
+    conv = nullptr;
+  }
+  return norms;
+}
+
+// A tensor that a packed file stores, with its shape in files.
+struct Piece {
+  std::string name;
+  Shape shape;
+  std::int64_t rows() const { return shape.rank() > 1 ? shape[0] : 0; }  // of integers; 0: none
+};
+
+std::vector<Piece> pieces_of(const layers::Network& network) {
+  std::vector<Piece> pieces;
+  const std::vector<Norm> norms = norms_of(network);
+  const auto is_folded = [&](const std::string& name) {
+    return std::ranges::any_of(
+        norms, [&](const Norm& n) { return name == n.layer->path() + ".weight" && name != n.scaled; });
+  };
+  for (const layers::ConstEntry& e : layers::task_tensors(network))
+    if (!e.is_buffer && !is_folded(e.name))
+      pieces.push_back({e.name, layers::file_shape(e.tensor->shape(), e.layout)});
+  std::ranges::sort(pieces, {}, &Piece::name);
+  return pieces;
+}
+
+// The numbers of elements of both tensors.
+struct Counts {
+  std::int64_t integers = 0, values = 0;
+};
+Counts counts_of(const std::vector<Piece>& pieces, bool int8) {
+  Counts c;
+  for (const Piece& p : pieces) {
+    const bool rounded = int8 && p.rows() > 0;
+    c.integers += rounded ? p.shape.numel() : 0;
+    c.values += rounded ? p.rows() : p.shape.numel();
+  }
+  return c;
+}
+
+// Multiplies each row of a tensor by its factor.
+void scale_rows(Tensor& tensor, const std::vector<double>& factors) {
+  const std::int64_t taps = tensor.numel() / std::ssize(factors);
+  float* w = tensor.mutable_data<float>();
+  for (std::int64_t i = 0; i < tensor.numel(); ++i)
+    w[i] = static_cast<float>(double{w[i]} * factors[static_cast<std::size_t>(i / taps)]);
+}
+
+void fold(const layers::Network& network, Tensors& tensors) {
+  for (const Norm& norm : norms_of(network)) {
+    const std::string& bn = norm.layer->path();
+    Tensor &beta = tensors.at(bn + ".bias"), &gamma = tensors.at(bn + ".weight");
+    const auto mean = tensors.at(bn + ".running_mean").values<float>(),
+               var = tensors.at(bn + ".running_var").values<float>();
+    std::vector<double> scale;
+    for (std::size_t c = 0; c < var.size(); ++c) {
+      scale.push_back(double{gamma.data<float>()[c]} / std::sqrt(double{var[c]} + norm.layer->args.eps));
+      float& bias = beta.mutable_data<float>()[c];
+      bias = static_cast<float>(double{bias} - double{mean[c]} * scale.back());
+    }
+    if (norm.scaled == bn + ".weight") gamma = ones(gamma.shape());
+    scale_rows(tensors.at(norm.scaled), scale);
+  }
+}
+
+// Returns the smallest bf16 number with which 127 integer steps reach `largest`.
+float step_for(float largest) {
+  const float step = to_float(to_bfloat16(largest / 127));
+  return step * 127 >= largest ? step : to_float(to_bfloat16(step * (1 + 0x1p-7F)));
+}
+
+}  // namespace
+
+std::vector<data::NamedTensor> pack_tensors(const TaskFile& task, const std::string& form) {
+  Tensors tensors;
+  const auto network = network_of(task.arch, task.method, static_cast<int>(task.classes.size()));
+  apply_task(*network, task.tensors);
+  for (const auto& [name, tensor] : task_tensors_of(*network)) tensors[name] = tensor.clone();
+  fold(*network, tensors);
+  std::vector<float> values;
+  std::vector<std::uint8_t> integers;
+  for (const Piece& piece : pieces_of(*network)) {
+    const auto w = tensors.at(piece.name).values<float>();
+    const std::size_t rows = form == "int8" ? static_cast<std::size_t>(piece.rows()) : 0;
+    if (rows == 0) values.insert(values.end(), w.begin(), w.end());
+    for (std::size_t r = 0; r < rows; ++r) {
+      const auto row = w.subspan(r * (w.size() / rows), w.size() / rows);
+      float largest = 0;
+      for (const float v : row) largest = std::max(largest, std::abs(v));
+      const float step = values.emplace_back(step_for(largest));
+      for (const float v : row)
+        integers.push_back(static_cast<std::uint8_t>(128 + (step > 0 ? std::lround(v / step) : 0)));
+    }
+  }
+  std::vector<data::NamedTensor> stored{
+      {"values", tensor({std::ssize(values)}, std::span<const float>(values))
+                     .to(form == "fold" ? DType::f32 : DType::bf16)}};
+  if (form == "int8")
+    stored.push_back({"integers", tensor({std::ssize(integers)}, std::span<const std::uint8_t>(integers))});
+  return stored;
+}
+
+std::vector<data::NamedTensor> unpack_tensors(const TaskFile& task,
+                                              const std::vector<data::NamedTensor>& stored) {
+  const auto network = network_of(task.arch, task.method, static_cast<int>(task.classes.size()));
+  const bool int8 = task.packed == "int8";
+  const auto pieces = pieces_of(*network);
+  const Counts wanted = counts_of(pieces, int8);
+  const auto read = [&](const std::string& name, DType dtype, std::int64_t count) {
+    const auto found = std::ranges::find(stored, name, &data::NamedTensor::name);
+    REPRISE_CHECK(found != stored.end() && found->tensor.dtype() == dtype && found->tensor.numel() == count,
+                  "{}: a task packed as {}: expected {} {} in the tensor '{}', got {}", task.path,
+                  task.packed, count, name_of(dtype), name,
+                  found == stored.end() ? "no such tensor" : describe(found->tensor));
+    return found->tensor;
+  };
+  const Tensor values =
+      read("values", task.packed == "fold" ? DType::f32 : DType::bf16, wanted.values).to(DType::f32);
+  const Tensor integers = int8 ? read("integers", DType::u8, wanted.integers) : Tensor();
+  const float* value = values.data<float>();
+  const std::uint8_t* integer = int8 ? integers.data<std::uint8_t>() : nullptr;
+
+  std::vector<data::NamedTensor> tensors;
+  for (const Piece& p : pieces) {
+    Tensor t = empty(p.shape);
+    float* w = t.mutable_data<float>();
+    const std::int64_t n = p.shape.numel(), taps = int8 && p.rows() > 0 ? n / p.rows() : 0;
+    if (taps == 0) std::copy_n(value, n, w), value += n;
+    for (std::int64_t i = 0; taps > 0 && i < n; ++i)
+      w[i] = value[i / taps] * static_cast<float>(int{integer[i]} - 128);
+    if (taps > 0) integer += n, value += p.rows();
+    tensors.push_back({p.name, t});
+  }
+  for (const Norm& norm : norms_of(*network)) {
+    const std::string& bn = norm.layer->path();
+    const Shape& shape = norm.layer->weight.shape();
+    if (norm.scaled != bn + ".weight") tensors.push_back({bn + ".weight", ones(shape)});
+    tensors.push_back({bn + ".running_mean", zeros(shape)});
+    tensors.push_back({bn + ".running_var", full(shape, 1 - norm.layer->args.eps)});
+  }
+  return tensors;
+}
+
+std::map<std::string, std::int64_t> packed_bytes(const std::string& arch, const std::string& method,
+                                                 int classes) {
+  const auto pieces = pieces_of(*network_of(arch, method, classes));
+  const Counts plain = counts_of(pieces, false), rounded = counts_of(pieces, true);
+  return {{"fold", 4 * plain.values},
+          {"bf16", 2 * plain.values},
+          {"int8", rounded.integers + 2 * rounded.values}};
+}
+
+}  // namespace reprise::clr
