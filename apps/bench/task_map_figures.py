@@ -20,8 +20,9 @@ def call(*words):
     return subprocess.run([clr, *map(str, words)], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def train(folder, run):
-    call("train", "--backbone", backbone, "--data", folder, "--run", run, "--epochs", 20, "--quiet")
+def train(folder, run, val_fraction=0.1):
+    call("train", "--backbone", backbone, "--data", folder, "--run", run, "--epochs", 20, "--quiet",
+         "--val-fraction", val_fraction)
 
 
 def evaluated(run, tasks, folder, *more):
@@ -80,5 +81,5 @@ for name in cut.split(","):
         piece = pieces / f"part{i // share}"
         piece.mkdir(parents=True, exist_ok=True)
         (piece / folder.name).symlink_to(folder.resolve())
-    train(pieces, work / f"run-{name}")
+    train(pieces, work / f"run-{name}", val_fraction=0.2)
     line(name, [evaluated(work / f"run-{name}", task_names(work / f"run-{name}"), pieces)])

@@ -56,6 +56,7 @@ void add_inference_options(Command c, int& shortlist, double& refuse, Option nee
 
 void predict_by_map(Common& common, const PredictOptions& o, const std::vector<std::string>& paths) {
   const RunFolder folder(o.run);
+  folder.record();  // an Error unless this is a run folder
   const TaskMap map = read_task_map(map_path(folder));
   const std::vector<TaskFile> files = task_files_of(map, folder);
   const Backbone backbone = backbone_of(files.front(), common.weights(o.backbone), common.resolved_device(),

@@ -357,7 +357,7 @@ void check_fits(const TaskMap& map, const RunFolder& folder, const Backbone& bac
   REPRISE_CHECK(
       differences.empty(),
       "{}: features computed here have other bits than those of the map{}\nCompute as the map was made "
-      "(--device, --dtype, --winograd, --bf16-order, REPRISE_CPU). {}",
+      "(--device, --dtype, --winograd, --bf16-order, REPRISE_CPU_ISA). {}",
       map_path(folder), differences, again);
 }
 
