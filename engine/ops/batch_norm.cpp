@@ -2,6 +2,8 @@
 
 #include "engine/autograd/record.h"
 #include "engine/kernels/run.h"
+#include "engine/ops/arithmetic.h"
+#include "engine/ops/error_bound.h"
 #include "engine/ops/operands.h"
 
 namespace reprise::ops {
@@ -80,6 +82,7 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& b
 
 // y = (x - mean) / sqrt(var + eps) gamma + beta.
 // dx = gamma / sqrt(var + eps) dy;   dgamma and dbeta as above.
+// x - mean, its scale (eps, sum, root, quotient) and their product: 6 roundings of |y - beta|; 1 of |y|.
 Tensor batch_norm_eval(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor& gamma,
                        const Tensor& beta, const BatchNormArgs& args) {
   check("batch_norm_eval", x, {{"mean", mean}, {"var", var}, {"gamma", gamma}, {"beta", beta}});
@@ -104,6 +107,12 @@ Tensor batch_norm_eval(const Tensor& x, const Tensor& mean, const Tensor& var, c
       return std::vector{dx, dgamma, dbeta};
     });
   }
+  ErrorBounds::tell("batch_norm_eval", y, [&] {
+    const Tensor size = absolute(y);
+    return ErrorTerms{{ErrorTerm::Kind::f32, 6, absolute(sub(y, beta))},
+                      {ErrorTerm::Kind::f32, 1, size},
+                      {ErrorTerm::Kind::bf16, 1, size}};
+  });
   return y;
 }
 

@@ -1,10 +1,9 @@
 // clr audit drift: trains the same first steps on every device,
 // dtype and instruction set, and compares the losses.
-#include "apps/clr/audit/child.h"
+#include "apps/clr/audit/columns.h"
 #include "apps/clr/audit/cost.h"
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/audit/trial.h"
-#include "apps/clr/learn/surroundings.h"
 
 namespace reprise::clr {
 namespace {
@@ -14,13 +13,9 @@ struct DriftOptions {
   bool only = false;
 };
 
-// A column of the table: a device, a dtype and switches of the engine.
-struct Column {
-  std::string title, device, dtype;
-  Environment switches;
-};
+// The others are compared with the first.
 const Column columns[] = {
-    {"ref f64", "ref", "f64", {}},  // the others are compared with the first
+    {"ref f64", "ref", "f64", {}},
     {"cpu f32 avx512", "cpu", "f32", {{"REPRISE_CPU_ISA", "avx512"}}},
     {"cpu f32 avx2", "cpu", "f32", {{"REPRISE_CPU_ISA", "avx2"}}},
     {"cpu f32 portable", "cpu", "f32", {{"REPRISE_CPU_ISA", "portable"}}},
@@ -37,25 +32,6 @@ struct Curve {
   std::vector<double> losses;  // of each step
 };
 
-// Returns why this machine or build cannot compute the column; empty if it can.
-std::string why_not(const Column& column) {
-  Common common;
-  common.device = column.device;
-  common.dtype = column.dtype;
-  try {
-    common.resolved_dtype();
-  } catch (const Error& e) {
-    const std::string text = e.what();
-    return text.substr(0, text.find('\n'));
-  }
-  // The levels are ordered, and this process uses the highest one allowed.
-  const auto level = [](const std::string& isa) { return isa == "avx512" ? 2 : isa == "avx2" ? 1 : 0; };
-  for (const auto& [name, value] : column.switches)
-    if (name == "REPRISE_CPU_ISA" && level(value) > level(instruction_set(cpu_device)))
-      return fmt::format("this machine, or REPRISE_CPU_ISA, stops at {}", instruction_set(cpu_device));
-  return {};
-}
-
 Curve steps_here(const TrialOptions& o, const Common& common) {
   const Trial trial(o, common);
   TrialTraining training(trial);
@@ -68,19 +44,9 @@ Curve steps_here(const TrialOptions& o, const Common& common) {
   return curve;
 }
 
-// Runs the same command for one column, in a process of its own.
 Curve steps_of(const Column& column, const Common& common) {
-  std::vector<std::string> arguments = arguments_of_process();
-  arguments.erase(arguments.begin());
-  std::erase(arguments, "--json");
-  std::erase(arguments, "--quiet");
-  for (const std::string& word :
-       {std::string("--only"), std::string("--json"), std::string("--quiet"), std::string("--device"),
-        column.device, std::string("--dtype"), column.dtype})
-    arguments.push_back(word);
-  const Json json = Json::parse(run_self(arguments, column.switches), nullptr, false);
-  REPRISE_CHECK(json.is_object() && json.contains("losses"), "{}: the column's process printed no losses",
-                column.title);
+  const Json json = run_column(column);
+  REPRISE_CHECK(json.contains("losses"), "{}: the column's process printed no losses", column.title);
   const Curve curve{column.title, json["losses"].get<std::vector<double>>()};
   if (!common.quiet) log_line(fmt::format("{}: {} steps", column.title, curve.losses.size()));
   return curve;
@@ -135,12 +101,7 @@ void run_drift(const DriftOptions& o, Common& common) {
   }
   if (!common.device.empty() || common.dtype != "f32")
     throw UsageError("audit drift runs on every device and dtype; --only with --device and --dtype runs one");
-  std::vector<const Column*> present;
-  for (const Column& column : columns) {
-    const std::string reason = why_not(column);
-    if (reason.empty()) present.push_back(&column);
-    if (!reason.empty() && !common.quiet) log_line(fmt::format("{}: left out: {}", column.title, reason));
-  }
+  const std::vector<const Column*> present = present_columns(columns, common);
   Common plain = common;  // reads and checks everything once, before the first process starts
   plain.device = "cpu";
   const Trial trial(o.trial, plain);
