@@ -108,10 +108,9 @@ Tensor batch_norm_eval(const Tensor& x, const Tensor& mean, const Tensor& var, c
     });
   }
   ErrorBounds::tell("batch_norm_eval", y, [&] {
-    const Tensor size = absolute(y);
-    return ErrorTerms{{ErrorTerm::Kind::f32, 6, absolute(sub(y, beta))},
-                      {ErrorTerm::Kind::f32, 1, size},
-                      {ErrorTerm::Kind::bf16, 1, size}};
+    ErrorTerms terms = stored_error(1, absolute(y), y);
+    terms.push_back({ErrorTerm::Kind::f32, 6, absolute(sub(y, beta))});
+    return terms;
   });
   return y;
 }

@@ -72,9 +72,7 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, const Te
   run(kernels::conv2d_fwd, y.device(), y.dtype(), args, x.view(), w.view(), y.mut_view());
   record_conv2d(x, w, args, y);
   ErrorBounds::tell("conv2d", y, [&] {
-    Tensor size = empty(y.shape(), y.dtype(), y.device());
-    run(kernels::conv2d_fwd, y.device(), y.dtype(), args, absolute(x).view(), absolute(w).view(),
-        size.mut_view());
+    const Tensor size = conv2d(absolute(x), absolute(w), args);
     ErrorTerms terms = winograd_error(args, x, w, y.shape());
     terms.push_back({ErrorTerm::Kind::direct, static_cast<double>(w.numel() / w.dim(0)), size});
     terms.push_back({ErrorTerm::Kind::bf16, 1, size});  // the filter
@@ -120,11 +118,7 @@ Tensor depthwise_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args
            });
   }
   ErrorBounds::tell("depthwise_conv2d", y, [&] {
-    Tensor size = empty(y.shape(), y.dtype(), y.device());
-    run(kernels::depthwise_fwd, y.device(), y.dtype(), args, absolute(x).view(), absolute(w).view(),
-        size.mut_view());
-    return ErrorTerms{{ErrorTerm::Kind::f32, static_cast<double>(w.dim(0) * w.dim(1)), size},
-                      {ErrorTerm::Kind::bf16, 1, absolute(y)}};
+    return stored_error(w.dim(0) * w.dim(1), depthwise_conv2d(absolute(x), absolute(w), args), y);
   });
   return y;
 }

@@ -5,24 +5,27 @@
 
 #include "engine/autograd/autograd.h"
 #include "engine/base/check.h"
-#include "engine/base/parallel.h"
-#include "engine/core/storage.h"
 #include "engine/kernels/cpu/conv/winograd.h"
 #include "engine/kernels/cpu/leaf/winograd.h"
 #include "engine/kernels/run.h"
+#include "engine/ops/arithmetic.h"
+#include "engine/ops/conv2d.h"
+#include "engine/ops/layout.h"
+#include "engine/ops/linear.h"
 
 namespace reprise::ops {
 namespace {
 
 thread_local ErrorBounds* active = nullptr;
 
-using Matrix = std::vector<std::vector<double>>;
+using Row = std::vector<double>;
+using Matrix = std::vector<Row>;
 
 // The matrices of the form along one axis: y = output ((filter g) * (input d)), for a patch d of the
-// image, three taps g and four outputs y. leaf/winograd.cpp has the same as chains of multiply-adds.
+// image, three taps g and four outputs y. leaf/winograd.cpp has them as chains of multiply-adds.
 struct Axis {
-  Matrix input, filter, output;
-  std::int64_t step;  // the input's pixels from tile to tile
+  Matrix input, filter, output;  // B^T, G and |A|, with a row for each element
+  std::int64_t step;             // the input's pixels from tile to tile
 };
 
 // Returns F(4, taps) of Toom and Cook. With two taps: F(4, 2) over the even pixels and the outer
@@ -33,8 +36,7 @@ Axis toom_cook(std::size_t taps) {
   std::vector<double> points{p, -p, q, -q};
   if (!strided) points.insert(points.begin(), 0);
   const std::size_t n = points.size() + 1, all = strided ? n + 4 : n, gap = strided ? 2 : 1;
-  Axis axis{Matrix(all, std::vector<double>(all)), Matrix(all, std::vector<double>(3)),
-            Matrix(4, std::vector<double>(all)), strided ? 8 : 4};
+  Axis axis{Matrix(all, Row(all)), Matrix(all, Row(3)), Matrix(all, Row(4)), strided ? 8 : 4};
   for (std::size_t e = 0; e < n; ++e) {  // the last element belongs to infinity
     const bool finite = e + 1 < n;
     std::vector<double> polynomial{1};  // whose zeros are the other points
@@ -50,98 +52,25 @@ Axis toom_cook(std::size_t taps) {
       return finite ? std::pow(points[e], static_cast<double>(k)) / norm : k == last ? 1 : 0;
     };
     for (std::size_t t = 0; t < taps; ++t) axis.filter[e][gap * t] = power(t, taps - 1);
-    for (std::size_t i = 0; i < 4; ++i) axis.output[i][e] = power(i, 3) * (finite ? norm : 1);
+    for (std::size_t i = 0; i < 4; ++i) axis.output[e][i] = std::abs(power(i, 3) * (finite ? norm : 1));
   }
   if (strided)
     for (std::size_t i = 0; i < 4; ++i)
-      axis.input[n + i][2 * i + 1] = axis.filter[n + i][1] = axis.output[i][n + i] = 1;
+      axis.input[n + i][2 * i + 1] = axis.filter[n + i][1] = axis.output[n + i][i] = 1;
   return axis;
 }
-Matrix absolute(Matrix m) {
-  for (auto& row : m)
-    for (double& v : row) v = std::abs(v);
-  return m;
-}
 
-template <class T>
-void add_scaled(T* y, double scale, const T* x, std::size_t n) {
-  if (scale == 0) return;
-  for (std::size_t i = 0; i < n; ++i) y[i] += static_cast<T>(scale) * x[i];
+Row positive(Row row) {
+  for (double& v : row) v = std::abs(v);
+  return row;
 }
-// Returns m d m^T for d of columns x columns x c elements; the result has rows x rows x c.
-template <class T>
-std::vector<T> sandwich(const Matrix& m, const T* d, std::size_t c) {
-  const std::size_t rows = m.size(), columns = m[0].size();
-  std::vector<T> half(rows * columns * c), out(rows * rows * c);
-  for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t i = 0; i < columns; ++i)
-      add_scaled(&half[r * columns * c], m[r][i], d + i * columns * c, columns * c);
-    for (std::size_t s = 0; s < rows; ++s)
-      for (std::size_t j = 0; j < columns; ++j)
-        add_scaled(&out[(r * rows + s) * c], m[s][j], &half[(r * columns + j) * c], c);
-  }
-  return out;
-}
-// Writes |part[e][...]| of row `row` to to[e][row][...], where each e has `rows` rows.
-template <class T>
-void spread(const std::vector<T>& part, std::size_t elements, std::size_t rows, std::size_t row, T* to) {
-  const std::size_t c = part.size() / elements;
-  for (std::size_t e = 0; e < elements; ++e)
-    for (std::size_t k = 0; k < c; ++k) to[(e * rows + row) * c + k] = std::abs(part[e * c + k]);
-}
-
-// Returns |A^T| (|U| |V|) |A|, summed over the channels, for V = B^T d B; with `bounded` for |B^T| |d| |B|.
-template <class T>
-Tensor winograd_magnitude(const Conv2dArgs& args, const Axis& axis, bool bounded, const Tensor& x,
-                          const Tensor& w, const Shape& shape) {
-  const auto size = [](std::int64_t n) { return static_cast<std::size_t>(n); };
-  const std::size_t across = axis.input.size(), elements = across * across, in = size(x.dim(3)),
-                    out = size(w.dim(0));
-  const std::int64_t down = (shape[1] + 3) / 4, along = (shape[2] + 3) / 4, tiles = shape[0] * down * along;
-  const std::size_t filter = out * in;
-  const auto* u = reinterpret_cast<const T*>(
-      w.storage()->derived(across == 9 ? "winograd bound, strided" : "winograd bound",
-                           elements * filter * sizeof(T), [&](std::byte* memory) {
-                             parallel_for(w.dim(0), 1, [&](std::int64_t o, std::int64_t) {
-                               spread(sandwich(axis.filter, w.data<T>() + size(o) * 9 * in, in), elements,
-                                      out, size(o), reinterpret_cast<T*>(memory));
-                             });
-                           }));
-  Tensor v = empty({static_cast<std::int64_t>(elements), tiles, x.dim(3)}, x.dtype(), x.device()),
-         m = empty({static_cast<std::int64_t>(elements), tiles, w.dim(0)}, x.dtype(), x.device()),
-         y = empty(shape, x.dtype(), x.device());
-  const Matrix input = bounded ? absolute(axis.input) : axis.input, output = absolute(axis.output);
-  T *const to_v = v.mutable_data<T>(), *const to_y = y.mutable_data<T>();
-  parallel_for(tiles, 1, [&](std::int64_t tile, std::int64_t) {
-    const std::int64_t n = tile / (down * along), top = tile / along % down * axis.step - args.padding[0],
-                       left = tile % along * axis.step - args.padding[1];
-    std::vector<T> patch(elements * in);
-    for (std::size_t i = 0; i < elements; ++i) {
-      const std::int64_t h = top + static_cast<std::int64_t>(i / across),
-                         column = left + static_cast<std::int64_t>(i % across);
-      if (h < 0 || h >= x.dim(1) || column < 0 || column >= x.dim(2)) continue;
-      const T* pixel = x.data<T>() + size((n * x.dim(1) + h) * x.dim(2) + column) * in;
-      for (std::size_t k = 0; k < in; ++k) patch[i * in + k] = bounded ? std::abs(pixel[k]) : pixel[k];
-    }
-    spread(sandwich(input, patch.data(), in), elements, size(tiles), size(tile), to_v);
-  });
-  for (std::int64_t e = 0; e < static_cast<std::int64_t>(elements); ++e) {
-    Tensor row = m.rows(e, e + 1).viewed_as({tiles, w.dim(0)});
-    run(kernels::linear_fwd, x.device(), x.dtype(), v.rows(e, e + 1).viewed_as({tiles, x.dim(3)}).view(),
-        View{u + size(e) * filter, {w.dim(0), x.dim(3)}, x.dtype()}, View{}, row.mut_view());
-  }
-  parallel_for(tiles, 1, [&](std::int64_t tile, std::int64_t) {
-    const std::int64_t n = tile / (down * along), top = tile / along % down * 4, left = tile % along * 4;
-    std::vector<T> part(elements * out);
-    for (std::size_t e = 0; e < elements; ++e)
-      std::copy_n(m.data<T>() + (e * size(tiles) + size(tile)) * out, out, &part[e * out]);
-    const std::vector<T> made = sandwich(output, part.data(), out);
-    for (std::int64_t i = 0; i < 4 && top + i < shape[1]; ++i)
-      for (std::int64_t j = 0; j < 4 && left + j < shape[2]; ++j)
-        std::copy_n(&made[size(4 * i + j) * out], out,
-                    to_y + size((n * shape[1] + top + i) * shape[2] + left + j) * out);
-  });
-  return y;
+// Returns the depthwise filter a b^T for every channel.
+Tensor outer(const Row& a, const Row& b, std::int64_t channels, const Tensor& like) {
+  Row values;
+  for (const double r : a)
+    for (const double s : b) values.insert(values.end(), static_cast<std::size_t>(channels), r * s);
+  const Shape shape{static_cast<std::int64_t>(a.size()), static_cast<std::int64_t>(b.size()), channels};
+  return tensor(shape, std::span<const double>(values)).to(like.dtype()).to(like.device());
 }
 
 }  // namespace
@@ -175,18 +104,63 @@ Tensor absolute(const Tensor& t) {
   return y;
 }
 
-// U is rounded once. The chain of each element of M has C products. Each axis takes, without FMA, at
-// most 4 roundings from d to V and 4 from M to y (5 with stride 2).
-ErrorTerms winograd_error(const Conv2dArgs& args, const Tensor& x, const Tensor& w, const Shape& y) {
-  if (!kernels::cpu::winograd_applies<float>(args, w.view(), MutView{nullptr, y, x.dtype()})) return {};
+ErrorTerms stored_error(std::int64_t roundings, const Tensor& magnitude, const Tensor& y) {
+  return {{ErrorTerm::Kind::f32, static_cast<double>(roundings), magnitude},
+          {ErrorTerm::Kind::bf16, 1, absolute(y)}};
+}
+
+// |error| <= u |A^T| (|U| ((C + 1 + 8) |V| + 8 |B^T| |d| |B|)) |A|, summed over the channels: U is rounded
+// once; a chain of M has C products; without FMA each axis takes at most 4 roundings from d to V, and 4
+// from M to y (5 with stride 2). Each element of U, V and M is an image here: V is x convolved depthwise
+// along one axis and then the other, with the tiles' step as stride. The way from M to y is the gradient
+// of such convolutions.
+ErrorTerms winograd_error(const Conv2dArgs& args, const Tensor& x, const Tensor& w, const Shape& shape) {
+  if (!kernels::cpu::winograd_applies<float>(args, w.view(), MutView{nullptr, shape, x.dtype()})) return {};
   const bool strided = args.stride[0] == 2;
   const Axis axis = toom_cook(strided ? 2 : 3);
-  const auto magnitude = [&](bool bounded) {
-    return x.dtype() == DType::f64 ? winograd_magnitude<double>(args, axis, bounded, x, w, y)
-                                   : winograd_magnitude<float>(args, axis, bounded, x, w, y);
+  const std::int64_t n = shape[0], down = (shape[1] + 3) / 4, along = (shape[2] + 3) / 4, in = w.dim(3),
+                     out = w.dim(0), top = args.padding[0], left = args.padding[1],
+                     rest = static_cast<std::int64_t>(axis.input.size()) - axis.step;
+  const int step = static_cast<int>(axis.step);
+  const Tensor image = pad(x, {{0, 0},
+                               {top, step * down + rest - top - x.dim(1)},
+                               {left, step * along + rest - left - x.dim(2)},
+                               {0, 0}}),
+               images[2] = {image, absolute(image)};
+  const Row one{1};
+  // Returns element (i, j) of B^T d B, or with `k` of |B^T| |d| |B|, of every tile, from the rows' elements i.
+  const auto across = [&](int k, const Tensor& rows, std::size_t j) {
+    const Row& b = axis.input[j];
+    return absolute(
+        depthwise_conv2d(rows, outer(one, k == 0 ? b : positive(b), in, x), {.stride = {1, step}}));
   };
-  return {{ErrorTerm::Kind::winograd, static_cast<double>(w.dim(3)) + (strided ? 11 : 9), magnitude(false)},
-          {ErrorTerm::Kind::winograd, 8, magnitude(true)}};
+  const auto back = [&](const Tensor& m, const Tensor& filter, const Shape& to, Tensor& sum) {
+    Tensor part = empty(to, x.dtype(), x.device());
+    const Conv2dArgs stride{.stride = {static_cast<int>(filter.dim(0)), static_cast<int>(filter.dim(1))}};
+    run(kernels::depthwise_dgrad, x.device(), x.dtype(), stride, m.view(), filter.view(), part.mut_view());
+    sum = sum.defined() ? add(sum, part) : part;
+  };
+  Tensor sums;  // of both terms, one after the other
+  for (std::size_t i = 0; i < axis.input.size(); ++i) {
+    const Tensor taps = depthwise_conv2d(w, outer(axis.filter[i], one, in, x));
+    Tensor rows[2], sum;
+    for (int k = 0; k < 2; ++k)
+      rows[k] =
+          depthwise_conv2d(images[k], outer(k == 0 ? axis.input[i] : positive(axis.input[i]), one, in, x),
+                           {.stride = {step, 1}});
+    for (std::size_t j = 0; j < axis.input.size(); ++j) {
+      const Tensor u = absolute(depthwise_conv2d(taps, outer(one, axis.filter[j], in, x))),
+                   v = concat({across(0, rows[0], j), across(1, rows[1], j)}, 0),
+                   m = linear(v.viewed_as({2 * n * down * along, in}), u.viewed_as({out, in}));
+      back(m.viewed_as({2 * n, down, along, out}), outer(one, axis.output[j], out, x),
+           {2 * n, down, 4 * along, out}, sum);
+    }
+    back(sum, outer(axis.output[i], one, out, x), {2 * n, 4 * down, 4 * along, out}, sums);
+  }
+  Tensor y = empty(shape.with(0, 2 * n), x.dtype(), x.device());
+  run(kernels::box_read, x.device(), x.dtype(), BoxArgs{}, sums.view(), y.mut_view());
+  return {{ErrorTerm::Kind::winograd, static_cast<double>(in) + (strided ? 11 : 9), y.rows(0, n)},
+          {ErrorTerm::Kind::winograd, 8, y.rows(n, 2 * n)}};
 }
 
 }  // namespace reprise::ops

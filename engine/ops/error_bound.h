@@ -50,6 +50,8 @@ class REPRISE_API ErrorBounds {
   Callback callback_;
 };
 
+// Returns the terms of `roundings` of `magnitude` in f32, and of a store of y where images are bf16.
+ErrorTerms stored_error(std::int64_t roundings, const Tensor& magnitude, const Tensor& y);
 // Returns |t|, in new memory, without a gradient. t is f32 or f64 on the host.
 REPRISE_API Tensor absolute(const Tensor& t);
 

@@ -48,7 +48,7 @@ Tensor max_pool2d(const Tensor& x, const Pool2dArgs& args) {
              return std::vector{dx};
            });
   }
-  ErrorBounds::tell_exact("max_pool2d", y);  // exact
+  ErrorBounds::tell_exact("max_pool2d", y);
   return y;
 }
 
@@ -63,10 +63,7 @@ Tensor avg_pool2d(const Tensor& x, const Pool2dArgs& args) {
     return std::vector{dx};
   });
   ErrorBounds::tell("avg_pool2d", y, [&] {
-    Tensor size = empty(y.shape(), y.dtype(), y.device());
-    run(kernels::avg_pool2d_fwd, y.device(), y.dtype(), args, absolute(x).view(), size.mut_view());
-    return ErrorTerms{{ErrorTerm::Kind::f32, args.kernel[0] * args.kernel[1] + 1.0, size},
-                      {ErrorTerm::Kind::bf16, 1, absolute(y)}};
+    return stored_error(args.kernel[0] * args.kernel[1] + 1, avg_pool2d(absolute(x), args), y);
   });
   return y;
 }
@@ -82,9 +79,8 @@ Tensor global_avg_pool(const Tensor& x) {
     return std::vector{dx};
   });
   ErrorBounds::tell("global_avg_pool", y, [&] {
-    Tensor size = empty(y.shape(), y.dtype(), y.device());
-    run(kernels::global_avg_pool_fwd, y.device(), x.dtype(), absolute(x).view(), size.mut_view());
-    return ErrorTerms{{ErrorTerm::Kind::f32, static_cast<double>(x.dim(1) * x.dim(2) + 1), size}};
+    return ErrorTerms{
+        {ErrorTerm::Kind::f32, static_cast<double>(x.dim(1) * x.dim(2) + 1), global_avg_pool(absolute(x))}};
   });
   return y;
 }

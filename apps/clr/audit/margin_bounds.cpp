@@ -2,53 +2,30 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
+#include "apps/clr/commands/signals.h"
 #include "apps/clr/learn/run_network.h"
 #include "engine/autograd/autograd.h"
 #include "engine/base/check.h"
 #include "engine/base/error.h"
 #include "engine/base/parallel.h"
+#include "engine/ops/error_bound.h"
 
 namespace reprise::clr {
 namespace {
 
 using Kind = ops::ErrorTerm::Kind;
-using Rows = std::vector<std::vector<double>>;
+using Labels = std::vector<std::int64_t>;
 
-double unit(Kind kind) {
-  return kind == Kind::bf16 ? 0x1p-8 : 0x1p-24;
+double unit(const ops::ErrorTerm& term) {
+  return term.kind == Kind::bf16 ? 0x1p-8 : 0x1p-24;
 }
 
 // Calls f with a pointer to the elements, of either dtype.
 template <class F>
 void with_elements(Tensor& t, F f) {
   t.dtype() == DType::f64 ? f(t.mutable_data<double>()) : f(t.mutable_data<float>());
-}
-template <class F>
-void with_elements(const Tensor& t, F f) {
-  t.dtype() == DType::f64 ? f(t.data<double>()) : f(t.data<float>());
-}
-
-Rows rows_of(const Tensor& t) {
-  Rows rows(static_cast<std::size_t>(t.dim(0)), std::vector<double>(static_cast<std::size_t>(t.dim(1))));
-  for (std::int64_t i = 0; i < t.numel(); ++i)
-    rows[static_cast<std::size_t>(i / t.dim(1))][static_cast<std::size_t>(i % t.dim(1))] = t.view().value(i);
-  return rows;
-}
-
-std::int64_t largest(const std::vector<double>& row) {
-  return std::max_element(row.begin(), row.end()) - row.begin();
-}
-
-// Returns the other classes of a row of logits, the nearest first.
-std::vector<std::int64_t> rivals_of(const std::vector<double>& row, std::int64_t label) {
-  std::vector<std::int64_t> others;
-  for (std::int64_t j = 0; j < static_cast<std::int64_t>(row.size()); ++j)
-    if (j != label) others.push_back(j);
-  std::stable_sort(others.begin(), others.end(), [&](std::int64_t a, std::int64_t b) {
-    return row[static_cast<std::size_t>(a)] > row[static_cast<std::size_t>(b)];
-  });
-  return others;
 }
 
 // Throws Error if the record has an op that told nothing: its errors would be missing in every sum.
@@ -60,94 +37,104 @@ void check_all_told(const Tensor& logits, std::map<std::string, std::int64_t> to
                   op.op, op.layer);
 }
 
-Bound total(const std::vector<Bound>& parts) {
-  Bound sum;
-  for (const Bound& b : parts) sum.worst += b.worst, sum.probable += b.probable, sum.root += b.root;
-  sum.root = std::sqrt(sum.root);  // of the parts it is the square
-  return sum;
-}
+// A batch of images and the ops that round on their way to the logits.
+class Batch {
+ public:
+  Batch(layers::Network& network, const Tensor& images, const MarginOptions& o)
+      : network_(network), images_(images), o_(o) {}
+  std::vector<ImageMargin> examine(std::map<std::string, double>& layers);
 
-}  // namespace
+ private:
+  struct Told {
+    std::string layer, op;
+    Tensor y;
+    ops::ErrorTerms terms;
+    Tensor shift;  // the bound of each output, with the sign of its gradient
+  };
+  void forward(bool moves = false);
+  std::vector<std::vector<MarginBound>> backward(const Labels& labels, const Labels& rivals);
+  MarginBound bound(const Told& told, std::int64_t image) const;
+  void set_shifts();
+  double margin(std::size_t image, std::int64_t label, std::int64_t rival) const {
+    const std::int64_t row = static_cast<std::int64_t>(image) * logits_.dim(1);
+    return logits_.view().value(row + label) - logits_.view().value(row + rival);
+  }
 
-MarginBounds::MarginBounds(layers::Network& network, const MarginOptions& options)
-    : network_(network), o_(options) {
-  network_.set_requires_grad(false);
-  network_.train(false);
-}
+  layers::Network& network_;
+  const Tensor images_;
+  const MarginOptions& o_;
+  Tensor logits_;
+  std::vector<Told> told_;
+};
 
-// The first forward fills told_; the later ones only its y, and with `moves` the terms again.
-void MarginBounds::forward(const Tensor& images, bool moves) {
+// The first forward fills told_; later ones only its y and, with `moves`, the terms again.
+void Batch::forward(bool moves) {
   const bool first = told_.empty();
   std::size_t at = 0;
   std::map<std::string, std::int64_t> counts;
-  const ops::ErrorBounds bounds(
-      [&](std::string_view op, const Tensor& y, const ops::ErrorBounds::Terms& terms) {
-        ++counts[std::string(op)];
-        if (!first && (at == told_.size() || told_[at].op != op)) return;  // an exact op
-        ops::ErrorTerms made = first || moves ? terms() : ops::ErrorTerms();
-        if (!o_.bf16) std::erase_if(made, [](const ops::ErrorTerm& t) { return t.kind == Kind::bf16; });
-        if (first && made.empty()) return;
-        if (first) told_.push_back({error_context_of("layer"), std::string(op), {}, {}, {}});
-        Told& t = told_[at++];
-        t.y = y;
-        retain_grad(y);
-        if (first || moves) t.terms = std::move(made);
-        if (!moves || !t.shift.defined()) return;
-        with_elements(t.y, [&](auto* to) {
+  const auto listen = [&](std::string_view op, const Tensor& y, const ops::ErrorBounds::Terms& terms) {
+    ++counts[std::string(op)];
+    if (!first && (at == told_.size() || told_[at].op != op)) return;  // an exact op
+    ops::ErrorTerms made = first || moves ? terms() : ops::ErrorTerms();
+    if (!o_.bf16) std::erase_if(made, [](const ops::ErrorTerm& t) { return t.kind == Kind::bf16; });
+    if (first && made.empty()) return;
+    if (first) told_.push_back({error_context_of("layer"), std::string(op), {}, {}, {}});
+    Told& t = told_[at++];
+    t.y = y;
+    retain_grad(y);
+    if (first || moves) t.terms = std::move(made);
+    if (!moves || !t.shift.defined()) return;
+    with_elements(t.y, [&](auto* to) {
       const auto* by = t.shift.data<std::remove_reference_t<decltype(*to)>>();
       for (std::int64_t i = 0; i < y.numel(); ++i) to[i] -= by[i];
     });
-  });
-  const Tensor x = normalised(network_, images);
+  };
+  const ops::ErrorBounds bounds(listen);
+  const Tensor x = normalised(network_, images_);
   set_requires_grad(x);
   logits_ = network_(x);
   check_all_told(logits_, std::move(counts));
 }
 
-std::vector<std::vector<Bound>> MarginBounds::backward(const Labels& labels, const Labels& rivals) {
+// Returns, by image and op, the op's part in the bound of the margin label - rival; `probable` squared.
+std::vector<std::vector<MarginBound>> Batch::backward(const Labels& labels, const Labels& rivals) {
   Tensor seed = zeros(logits_.shape(), logits_.dtype(), logits_.device());
   with_elements(seed, [&](auto* to) {
-    for (std::size_t i = 0; i < labels.size(); ++i) {
-      const std::int64_t row = static_cast<std::int64_t>(i) * seed.dim(1);
-      to[row + labels[i]] = 1, to[row + rivals[i]] = -1;
-    }
+    for (std::size_t i = 0; i < labels.size(); ++i, to += seed.dim(1)) to[labels[i]] = 1, to[rivals[i]] = -1;
   });
   reprise::backward(logits_, seed);
-  std::vector<std::vector<Bound>> all(labels.size(), std::vector<Bound>(told_.size()));
-  parallel_for(static_cast<std::int64_t>(labels.size()), 1, [&](std::int64_t image, std::int64_t) {
-    for (std::size_t t = 0; t < told_.size(); ++t)
-      all[static_cast<std::size_t>(image)][t] = bound(told_[t], image);
+  std::vector<std::vector<MarginBound>> all(labels.size());
+  parallel_for(logits_.dim(0), 1, [&](std::int64_t image, std::int64_t) {
+    for (const Told& t : told_) all[static_cast<std::size_t>(image)].push_back(bound(t, image));
   });
   return all;
 }
 
-// Sums |dmargin / dy| times y's local bound over an image's outputs of one op; root is squared.
-Bound MarginBounds::bound(const Told& told, std::int64_t image) const {
+MarginBound Batch::bound(const Told& told, std::int64_t image) const {
   const std::int64_t n = told.y.numel() / told.y.dim(0), begin = image * n;
-  const Tensor gradient = grad(told.y);
-  Bound sums[3];  // of every form, the direct one, Winograd's
+  Tensor gradient = grad(told.y);
+  MarginBound sums[3];  // of every form, the direct one, Winograd's
   if (!gradient.defined()) return {};
-  for (const ops::ErrorTerm& term : told.terms) {
+  const auto add = [&](const auto* g, const ops::ErrorTerm& term) {
+    const auto* size = term.magnitude.data<std::remove_cvref_t<decltype(*g)>>();
     double line = 0, squares = 0;
-    with_elements(gradient, [&](const auto* g) {
-      const auto* size = term.magnitude.data<std::remove_cvref_t<decltype(*g)>>();
-      for (std::int64_t i = begin; i < begin + n; ++i) {
-        const double part = std::abs(static_cast<double>(g[i]) * static_cast<double>(size[i]));
-        line += part, squares += part * part;
-      }
-    });
-    const double u = unit(term.kind), n_u = term.roundings * u,
-                 root = o_.lambda * std::sqrt(term.roundings) * u;
-    Bound& b = sums[term.kind == Kind::direct ? 1 : term.kind == Kind::winograd ? 2 : 0];
-    b.worst += n_u * line, b.probable += std::min(n_u, root) * line, b.root += root * root * squares;
-  }
+    for (std::int64_t i = begin; i < begin + n; ++i) {
+      const double part = std::abs(static_cast<double>(g[i]) * static_cast<double>(size[i]));
+      line += part, squares += part * part;
+    }
+    const double u = unit(term);
+    MarginBound& b = sums[term.kind == Kind::direct ? 1 : term.kind == Kind::winograd ? 2 : 0];
+    b.worst += term.roundings * u * line, b.probable += term.roundings * u * u * squares;
+  };
+  for (const ops::ErrorTerm& term : told.terms)
+    gradient.dtype() == DType::f64 ? add(std::as_const(gradient).data<double>(), term)
+                                   : add(std::as_const(gradient).data<float>(), term);
   return {sums[0].worst + std::max(sums[1].worst, sums[2].worst),
-          sums[0].probable + std::max(sums[1].probable, sums[2].probable),
-          sums[0].root + std::max(sums[1].root, sums[2].root)};
+          sums[0].probable + std::max(sums[1].probable, sums[2].probable)};
 }
 
-// Of a convolution takes Winograd's terms where it has any.
-void MarginBounds::set_shifts() {
+// Of a convolution takes Winograd's terms where it has any; they come first.
+void Batch::set_shifts() {
   for (Told& t : told_) {
     const Tensor gradient = grad(t.y);
     if (!gradient.defined()) continue;
@@ -155,71 +142,86 @@ void MarginBounds::set_shifts() {
     t.shift = zeros(t.y.shape(), t.y.dtype(), t.y.device());
     with_elements(t.shift, [&](auto* to) {
       using T = std::remove_reference_t<decltype(*to)>;
-      const T* g = gradient.data<T>();
       for (const ops::ErrorTerm& term : t.terms) {
         if (winograd && term.kind == Kind::direct) continue;
-        const T scale = static_cast<T>(term.roundings * unit(term.kind)), *size = term.magnitude.data<T>();
-        for (std::int64_t i = 0; i < t.y.numel(); ++i) to[i] += g[i] < 0 ? -scale * size[i] : scale * size[i];
+        const T scale = static_cast<T>(term.roundings * unit(term));
+        const T *size = term.magnitude.data<T>(), *g = gradient.data<T>();
+        for (std::int64_t i = 0; i < t.y.numel(); ++i) to[i] += std::copysign(scale * size[i], g[i]);
       }
     });
   }
 }
 
-std::vector<ImageMargin> MarginBounds::examine(const Tensor& images) {
-  told_.clear();
-  forward(images, false);
-  const Rows rows = rows_of(logits_);
-  std::vector<ImageMargin> all(rows.size());
-  std::vector<Labels> rivals;
-  Labels labels, nearest, now;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    labels.push_back(largest(rows[i]));
-    rivals.push_back(rivals_of(rows[i], labels[i]));
-    REPRISE_CHECK(!rivals[i].empty(), "audit margin: a task of one class has no margins");
-    nearest.push_back(rivals[i][0]);
-    all[i].label = labels[i], all[i].logits = rows[i];
-    all[i].worst = all[i].probable = all[i].root = true;
+MarginBound total(const std::vector<MarginBound>& parts, double lambda) {
+  MarginBound sum;
+  for (const MarginBound& b : parts) sum.worst += b.worst, sum.probable += b.probable;
+  return {sum.worst, lambda * std::sqrt(sum.probable)};
+}
+
+std::vector<ImageMargin> Batch::examine(std::map<std::string, double>& layers) {
+  constexpr double settled = 8;
+  forward();
+  const auto n = static_cast<std::size_t>(images_.dim(0));
+  REPRISE_CHECK(logits_.dim(1) > 1, "audit margin: a task of one class has no margins");
+  std::vector<ImageMargin> all(n);
+  std::vector<Labels> order(n, Labels(static_cast<std::size_t>(logits_.dim(1))));  // the nearest class first
+  Labels labels, nearest;
+  for (std::size_t i = 0; i < n; ++i) {
+    std::iota(order[i].begin(), order[i].end(), 0);
+    std::stable_sort(order[i].begin(), order[i].end(),
+                     [&](std::int64_t a, std::int64_t b) { return margin(i, a, b) > 0; });
+    labels.push_back(all[i].label = order[i][0]);
+    nearest.push_back(order[i][1]);
   }
-  const auto margin = [](const std::vector<double>& row, std::int64_t label, std::int64_t rival) {
-    return row[static_cast<std::size_t>(label)] - row[static_cast<std::size_t>(rival)];
-  };
-  std::vector<double> largest_bound(rows.size(), 0), first_bound(rows.size(), 0);
-  std::vector<bool> open(rows.size(), true);
-  for (std::size_t k = 0; std::find(open.begin(), open.end(), true) != open.end(); ++k) {
-    if (k > 0) forward(images, false);
-    now = nearest;
-    for (std::size_t i = 0; i < rows.size(); ++i)
-      if (open[i]) now[i] = rivals[i][k];
-    const auto parts = backward(labels, now);
-    for (std::size_t i = 0; i < rows.size(); ++i) {
+  std::vector<double> first_margin(n), first_bound(n), largest(n, 0);
+  std::vector<bool> open(n, true);
+  for (std::size_t k = 1; std::find(open.begin(), open.end(), true) != open.end(); ++k) {
+    if (k > 1) forward();
+    Labels rivals = nearest;
+    for (std::size_t i = 0; i < n; ++i)
+      if (open[i]) rivals[i] = order[i][k];
+    const auto parts = backward(labels, rivals);
+    for (std::size_t i = 0; i < n; ++i) {
       if (!open[i]) continue;
       ImageMargin& m = all[i];
-      const Bound b = total(parts[i]);
-      const double distance = margin(rows[i], labels[i], now[i]), own = 1 + o_.own_error;
-      if (m.passes++ == 0 || distance * m.bound.worst < m.margin * b.worst)
-        m.rival = now[i], m.margin = distance, m.bound = b;
-      m.worst &= distance > own * b.worst, m.probable &= distance > own * b.probable;
-      m.root &= distance > own * b.root;
-      largest_bound[i] = std::max(largest_bound[i], b.worst);
-      open[i] =
-          m.root && k + 1 < rivals[i].size() &&
-          (o_.settled == 0 || margin(rows[i], labels[i], rivals[i][k + 1]) <= o_.settled * largest_bound[i]);
-      if (k > 0) continue;
-      first_bound[i] = b.worst;
+      const MarginBound b = total(parts[i], o_.lambda);
+      const double distance = margin(i, labels[i], rivals[i]), times = o_.exact ? 1 : 2;
+      if (m.examined++ == 0 || distance * m.bound.worst < m.margin * b.worst)
+        m.rival = rivals[i], m.margin = distance, m.bound = b;
+      m.worst &= distance > times * b.worst, m.probable &= distance > times * b.probable;
+      largest[i] = std::max(largest[i], b.worst);
+      open[i] = m.probable && k + 1 < order[i].size() &&
+                (o_.every || margin(i, labels[i], order[i][k + 1]) <= settled * largest[i]);
+      if (k > 1) continue;
+      first_margin[i] = distance, first_bound[i] = b.worst;
       for (std::size_t t = 0; t < told_.size(); ++t)
-        layers_[{told_[t].layer, told_[t].op}] += parts[i][t].worst;
+        layers[told_[t].layer + (told_[t].layer.empty() ? "" : " ") + told_[t].op] += parts[i][t].worst;
     }
-    if (k == 0 && o_.second) set_shifts();
+    if (k == 1 && o_.second) set_shifts();
   }
-  if (o_.second) {
-    forward(images, true);
-    const Rows moved = rows_of(logits_);
-    const auto parts = backward(labels, nearest);
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      const double before = margin(rows[i], labels[i], nearest[i]);
-      all[i].fall = (before - margin(moved[i], labels[i], nearest[i])) / first_bound[i];
-      all[i].moved_bound = total(parts[i]).worst / first_bound[i];
-    }
+  if (!o_.second) return all;
+  forward(true);
+  const auto parts = backward(labels, nearest);
+  for (std::size_t i = 0; i < n; ++i) {
+    all[i].fall = (first_margin[i] - margin(i, labels[i], nearest[i])) / first_bound[i];
+    all[i].moved_bound = total(parts[i], o_.lambda).worst / first_bound[i];
+  }
+  return all;
+}
+
+}  // namespace
+
+std::vector<ImageMargin> bound_margins(layers::Network& network, const Tensor& images,
+                                       const MarginOptions& options, std::map<std::string, double>& layers) {
+  network.set_requires_grad(false);
+  network.train(false);
+  const std::int64_t batch =
+      std::clamp<std::int64_t>((options.exact ? 1 << 18 : 1 << 19) / (images.dim(1) * images.dim(2)), 2, 32);
+  std::vector<ImageMargin> all;
+  for (std::int64_t at = 0; at < images.dim(0); at += batch) {
+    stop_if_requested();
+    const Tensor part = images.rows(at, std::min(at + batch, images.dim(0)));
+    for (ImageMargin& m : Batch(network, part, options).examine(layers)) all.push_back(std::move(m));
   }
   return all;
 }

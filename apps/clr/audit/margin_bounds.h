@@ -3,73 +3,45 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "engine/ops/error_bound.h"
 #include "layers/network.h"
 
 namespace reprise::clr {
 
 struct MarginOptions {
-  bool bf16 = false;     // whether the computations that are bounded store bf16
-  double lambda = 6;     // of the probabilistic bounds
-  double settled = 8;    // classes whose margin is so many times the bound get no pass; 0: all get one
-  bool second = false;   // also computes margins and bounds at activations that their bounds have moved
-  double own_error = 0;  // of the margins, in bounds: 0 if they are computed in double, 1 in f32
+  bool bf16 = false;       // whether the computations that are bounded store bf16
+  bool exact = true;       // whether the network here is in f64; in f32 its own margins err by a bound, too
+  double lambda = 6;       // of the probabilistic bound
+  bool every = false;      // examine every class, also where the margin is 8 times the largest bound before
+  bool second = false;     // also examine each image with all activations moved by their bounds
 };
 
-// With g the margin's gradient, and an error of at most n u T in every output:
-//   worst     sum |g| n u T                  whatever the roundings are
-//   probable  sum |g| min(n, lambda sqrt(n)) u T     Higham and Mary (2019): roundings of one sum are
-//             independent, with mean 0; a sum exceeds it with probability 2 exp(-lambda^2 / 2)
-//   root      lambda sqrt(sum (g sqrt(n) u T)^2)     roundings of different outputs are, too
-struct Bound {
-  double worst = 0, probable = 0, root = 0;
+// With g the margin's gradient, and n roundings of at most u T each in every output:
+//   worst     sum |g| n u T                       whatever the roundings are
+//   probable  lambda sqrt(sum (g sqrt(n) u T)^2)  where they are independent with mean 0 (Higham and
+//             Mary, 2019): exceeded with a probability of at most 2 exp(-lambda^2 / 2)
+struct MarginBound {
+  double worst = 0, probable = 0;
 };
 
 struct ImageMargin {
   std::int64_t label = 0, rival = 0;  // the class, and of the others the one whose margin / bound is least
   double margin = 0;
-  Bound bound;
-  bool worst = false, probable = false, root = false;  // whether every examined margin exceeds its bound
-  std::int64_t passes = 0;                             // how many other classes were examined
-  // With `second`, for the runner-up: the margin's fall when each output is moved by its worst bound,
-  // and the bound there, both divided by the worst bound. Both are 1 if the network is linear there.
+  MarginBound bound;
+  bool worst = true, probable = true;  // whether every examined margin exceeds its bound
+  std::int64_t examined = 0;           // how many other classes got a backward pass of their own
+  // With `second`, for the runner-up: the margin's fall when each output moves against it by the
+  // worst bound, and the worst bound there, in worst bounds. Both are 1 for a linear network.
   double fall = 0, moved_bound = 0;
-  std::vector<double> logits;
+  std::string verdict() const { return worst ? "yes" : probable ? "probably" : "no"; }
 };
 
-class MarginBounds {
- public:
-  // The network computes on the host, in evaluation mode. Its tensors lose their marks for gradients.
-  MarginBounds(layers::Network& network, const MarginOptions& options);
-  // Examines a batch of u8 images (N,H,W,3). Throws Error, by name, for an op that says no bound.
-  std::vector<ImageMargin> examine(const Tensor& images);
-  // By layer and op: the share in the worst bound for the runner-up, summed over all images.
-  const std::map<std::pair<std::string, std::string>, double>& layers() const { return layers_; }
-
- private:
-  // An op that rounds, in the order of the forward.
-  struct Told {
-    std::string layer, op;
-    Tensor y;
-    ops::ErrorTerms terms;
-    Tensor shift;  // the bound of each output, with the sign of its gradient
-  };
-  using Labels = std::vector<std::int64_t>;
-  void forward(const Tensor& images, bool moves);
-  std::vector<std::vector<Bound>> backward(const Labels& labels, const Labels& rivals);  // [image][op]
-  Bound bound(const Told& told, std::int64_t image) const;
-  void set_shifts();
-
-  layers::Network& network_;
-  MarginOptions o_;
-  Tensor logits_;
-  std::vector<Told> told_;
-  std::map<std::pair<std::string, std::string>, double> layers_;
-};
+// Bounds the margins of u8 images (N,H,W,3). The network computes on the host, and is left in
+// evaluation mode without marks for gradients. Adds to `layers`, by layer and op, the worst bound for
+// the runner-up. Throws Error, by name, for an op that says no bound, and for less than two classes.
+std::vector<ImageMargin> bound_margins(layers::Network& network, const Tensor& images,
+                                       const MarginOptions& options, std::map<std::string, double>& layers);
 
 }  // namespace reprise::clr
