@@ -2,6 +2,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "apps/clr/audit/margin_bounds.h"
 #include "apps/clr/commands/commands.h"
 #include "apps/clr/learn/run_network.h"
 #include "apps/clr/learn/step.h"
@@ -17,11 +18,13 @@ struct PredictOptions {
   std::string task, backbone;
   std::vector<std::string> images;
   int top = 5;
+  bool certify = false;
 };
 
 struct Prediction {
   std::string path;
   std::vector<double> probabilities;  // by label
+  std::string certified = {};         // with --certify: ImageMargin::verdict()
 };
 
 // Reads the images paths[begin, end) as u8 (N,size,size,3). Adds the path of each readable one to
@@ -75,6 +78,21 @@ std::vector<std::size_t> top_labels(const std::vector<double>& probabilities, in
   return labels;
 }
 
+// Says of every prediction whether rounding could change it, by bounds that are computed on cpu in f32.
+void certify(std::vector<Prediction>& predictions, layers::Network& network, int size, bool bf16) {
+  std::vector<std::string> paths, read;
+  for (const Prediction& p : predictions) paths.push_back(p.path);
+  if (paths.empty()) return;
+  std::map<std::string, double> layers;
+  const auto margins = bound_margins(network, read_images(paths, 0, paths.size(), size, read),
+                                     {.bf16 = bf16, .exact = false}, layers);
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    const auto label = top_labels(predictions[i].probabilities, 1)[0];
+    predictions[i].certified =
+        static_cast<std::int64_t>(label) == margins[i].label ? margins[i].verdict() : "no";
+  }
+}
+
 void print_predictions(const Common& common, const PredictOptions& o, const TaskFile& task,
                        const std::vector<Prediction>& predictions) {
   if (common.json) {
@@ -85,15 +103,21 @@ void print_predictions(const Common& common, const PredictOptions& o, const Task
         classes.push_back(
             {{"class", task.classes[label]}, {"label", label}, {"probability", p.probabilities[label]}});
       images.push_back({{"path", p.path}, {"predictions", classes}});
+      if (o.certify) images.back()["certified"] = p.certified;
     }
     print_json({{"task", task.task}, {"method", task.method}, {"images", images}});
     return;
   }
-  Table table({"image", "class", "probability"}, {true, true, false});
+  std::vector<std::string> titles{"image", "class", "probability"};
+  if (o.certify) titles.push_back("certified");
+  Table table(titles, std::vector<bool>{true, true, false, true});
   for (const Prediction& p : predictions) {
     bool first = true;
     for (const std::size_t label : top_labels(p.probabilities, o.top)) {
-      table.row({first ? p.path : "", task.classes[label], percent(p.probabilities[label], 2)});
+      std::vector<std::string> cells{first ? p.path : "", task.classes[label],
+                                     percent(p.probabilities[label], 2)};
+      if (o.certify) cells.push_back(first ? p.certified : "");
+      table.row(cells);
       first = false;
     }
   }
@@ -107,7 +131,11 @@ void run_predict(Common& common, const PredictOptions& o) {
       backbone_of(task, common.weights(o.backbone), common.resolved_device(), common.resolved_dtype());
   if (!common.quiet) log_line(backbone.describe());
   const auto network = restore_network(backbone, task);
-  const std::vector<Prediction> predictions = predict(*network, o, task.size);
+  std::vector<Prediction> predictions = predict(*network, o, task.size);
+  if (o.certify) {
+    const Backbone on_cpu = backbone_of(task, common.weights(o.backbone), cpu_device, DType::f32);
+    certify(predictions, *restore_network(on_cpu, task), task.size, common.resolved_dtype() == DType::bf16);
+  }
   print_predictions(common, o, task, predictions);
   if (predictions.size() < o.images.size()) common.exit_status = 1;
 }
@@ -123,6 +151,8 @@ void add_predict(Command app, Common& common) {
       "the task's backbone (default: the one that the task's run names, else a file beside the task)");
   add_weight_options(c, common);
   c.add_option("--top", o->top, "how many classes to print for each image (default: 5)").range(1, 1'000'000);
+  c.add_flag("--certify", o->certify,
+             "say of each image whether rounding could change its class: see `clr audit margin`");
   c.add_option("IMAGE", o->images, "image files").required();
   c.callback([o, &common] { run_predict(common, *o); });
 }
