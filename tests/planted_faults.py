@@ -41,6 +41,16 @@ FAULTS = [
     (REF + "optimizer.cpp", "first ? g : mu * m", "mu * m", "ops", "--op=sgd_step"),
     ("engine/kernels/norm.h", "norm == 0 ? 0 : x / norm", "x / norm", "ops", "--op=norm_of_zeros"),
     ("engine/kernels/norm.h", "return kind == NormKind::l12 && x.rank() > 1 ? x[0] : 1;", "return kind == NormKind::l12 && x.rank() > 2 ? x[0] : 1;", "ops", "--gtest_filter=Norms.*"),
+    # Bounds of rounding errors: a sum of the wrong length, a forgotten term, Winograd's matrices, a forgotten layer.
+    ("engine/ops/conv2d.cpp", "static_cast<double>(w.numel() / w.dim(0))", "static_cast<double>(w.dim(3))", "ops", "--gtest_filter=ErrorBounds.*"),
+    ("engine/ops/linear.cpp", "static_cast<double>(w.dim(1) + 1)", "static_cast<double>(w.dim(1))", "ops", "--gtest_filter=ErrorBounds.*"),
+    ("engine/ops/batch_norm.cpp", "    terms.push_back({ErrorTerm::Kind::f32, 6, absolute(sub(y, beta))});\n", "", "ops", "--gtest_filter=ErrorBounds.*"),
+    ("engine/ops/error_bound.cpp", "(strided ? 11 : 9)", "(strided ? 10 : 9)", "ops", "--gtest_filter=ErrorBounds.*"),
+    ("engine/ops/error_bound.cpp", "if (finite) norm *= points[e] - points[j];", "norm *= points[j];", "ops", "--gtest_filter=ErrorBounds.*"),
+    ("engine/ops/error_bound.cpp", "k == 0 ? b : positive(b)", "b", "ops", "--gtest_filter=ErrorBounds.*"),
+    ("apps/clr/audit/margin_bounds.cpp", "if (first && made.empty()) return;", "if (first && (made.empty() || op == \"batch_norm_eval\")) return;", "apps", "--gtest_filter=MarginBounds.*"),
+    ("apps/clr/audit/margin_bounds.cpp", "b.probable += term.roundings * u * u * squares", "b.probable += u * u * squares", "apps", "--gtest_filter=MarginBounds.*"),
+    ("apps/clr/audit/margin_bounds.cpp", "to[rivals[i]] = -1", "to[rivals[i]] = 0", "apps", "--gtest_filter=MarginBounds.*"),
     # Optimizers and schedules.
     ("optim/schedules.cpp", "i < epoch / step", "i <= epoch / step", "optim", ""),
     ("optim/schedules.cpp", "(1 + std::cos(", "(1 - std::cos(", "optim", ""),
