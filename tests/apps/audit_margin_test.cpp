@@ -171,6 +171,13 @@ TEST_F(Margin, VariantsStayBelowTheirBounds) {
     }
   }
   EXPECT_EQ(json::parse(read_text(dir / "run/margins.json"))["tasks"][0]["certified"]["images"], 9);
+  ASSERT_EQ(clr({"report", dir / "run", "--html", dir / "report.html"}).status, 0);
+  const std::string page = read_text(dir / "report.html");
+  for (const char* part :
+       {"Could rounding change an answer?", "what rounding in bf16 can", "cpu blocks", ", 0 changed"})
+    EXPECT_SAYS(page, part);
+  write_text(dir / "run/margins.json", R"({"tasks": 3})");
+  EXPECT_SAYS(clr({"report", dir / "run", "--html", dir / "report.html"}).err, "margins.json is damaged");
 }
 
 TEST_F(Margin, CpuComputesTheSameBounds) {
