@@ -37,6 +37,15 @@ void check_all_told(const Tensor& logits, std::map<std::string, std::int64_t> to
                   op.op, op.layer);
 }
 
+std::size_t at(std::int64_t index) {
+  return static_cast<std::size_t>(index);
+}
+
+double margin(const Tensor& scores, std::size_t image, std::int64_t label, std::int64_t rival) {
+  const std::int64_t row = static_cast<std::int64_t>(image) * scores.dim(1);
+  return scores.view().value(row + label) - scores.view().value(row + rival);
+}
+
 // A batch of images and the ops that round on their way to the logits.
 class Batch {
  public:
@@ -51,15 +60,12 @@ class Batch {
     ops::ErrorTerms terms;
     Tensor shift;  // the bound of each output, with the sign of its gradient
   };
-  void forward(bool moves = false);
-  std::vector<std::vector<MarginBound>> backward(const Labels& labels, const Labels& rivals);
-  MarginBound bound(const Told& told, std::int64_t image) const;
+  // Runs the network on some of the images.
+  void forward(const Labels& images, bool moves = false);
+  std::vector<std::vector<MarginBound>> backward(const Labels& images, const Labels& labels,
+                                                 const Labels& rivals);
+  MarginBound bound(const Told& told, std::int64_t row, std::int64_t image) const;
   void set_shifts();
-  double margin(std::size_t image, std::int64_t label, std::int64_t rival) const {
-    const std::int64_t row = static_cast<std::int64_t>(image) * logits_.dim(1);
-    return logits_.view().value(row + label) - logits_.view().value(row + rival);
-  }
-
   layers::Network& network_;
   const Tensor images_;
   const MarginOptions& o_;
@@ -68,18 +74,18 @@ class Batch {
 };
 
 // The first forward fills told_; later ones only its y and, with `moves`, the terms again.
-void Batch::forward(bool moves) {
+void Batch::forward(const Labels& images, bool moves) {
   const bool first = told_.empty();
-  std::size_t at = 0;
+  std::size_t next = 0;
   std::map<std::string, std::int64_t> counts;
   const auto listen = [&](std::string_view op, const Tensor& y, const ops::ErrorBounds::Terms& terms) {
     ++counts[std::string(op)];
-    if (!first && (at == told_.size() || told_[at].op != op)) return;  // an exact op
+    if (!first && (next == told_.size() || told_[next].op != op)) return;  // an exact op
     ops::ErrorTerms made = first || moves ? terms() : ops::ErrorTerms();
     if (!o_.bf16) std::erase_if(made, [](const ops::ErrorTerm& t) { return t.kind == Kind::bf16; });
     if (first && made.empty()) return;
     if (first) told_.push_back({error_context_of("layer"), std::string(op), {}, {}, {}});
-    Told& t = told_[at++];
+    Told& t = told_[next++];
     t.y = y;
     retain_grad(y);
     if (first || moves) t.terms = std::move(made);
@@ -90,36 +96,41 @@ void Batch::forward(bool moves) {
     });
   };
   const ops::ErrorBounds bounds(listen);
-  const Tensor x = normalised(network_, images_);
+  Gathered chosen;
+  for (const std::int64_t i : images) chosen.add(images_.rows(i, i + 1));
+  const Tensor x = normalised(network_, chosen.joined());
   set_requires_grad(x);
   logits_ = network_(x);
   check_all_told(logits_, std::move(counts));
 }
 
 // Returns, by image and op, the op's part in the bound of the margin label - rival; `probable` squared.
-std::vector<std::vector<MarginBound>> Batch::backward(const Labels& labels, const Labels& rivals) {
+// The images are those of the last forward.
+std::vector<std::vector<MarginBound>> Batch::backward(const Labels& images, const Labels& labels,
+                                                      const Labels& rivals) {
   Tensor seed = zeros(logits_.shape(), logits_.dtype(), logits_.device());
   with_elements(seed, [&](auto* to) {
     for (std::size_t i = 0; i < labels.size(); ++i, to += seed.dim(1)) to[labels[i]] = 1, to[rivals[i]] = -1;
   });
   reprise::backward(logits_, seed);
-  std::vector<std::vector<MarginBound>> all(labels.size());
-  parallel_for(logits_.dim(0), 1, [&](std::int64_t image, std::int64_t) {
-    for (const Told& t : told_) all[static_cast<std::size_t>(image)].push_back(bound(t, image));
+  std::vector<std::vector<MarginBound>> all(images.size());
+  parallel_for(logits_.dim(0), 1, [&](std::int64_t row, std::int64_t) {
+    for (const Told& t : told_) all[at(row)].push_back(bound(t, row, images[at(row)]));
   });
   return all;
 }
 
-MarginBound Batch::bound(const Told& told, std::int64_t image) const {
-  const std::int64_t n = told.y.numel() / told.y.dim(0), begin = image * n;
+// `row`: the image's in the last forward, and so in the gradients.
+MarginBound Batch::bound(const Told& told, std::int64_t row, std::int64_t image) const {
+  const std::int64_t n = told.y.numel() / told.y.dim(0), from = row * n, begin = image * n;
   Tensor gradient = grad(told.y);
   MarginBound sums[3];  // of every form, the direct one, Winograd's
   if (!gradient.defined()) return {};
   const auto add = [&](const auto* g, const ops::ErrorTerm& term) {
     const auto* size = term.magnitude.data<std::remove_cvref_t<decltype(*g)>>();
     double line = 0, squares = 0;
-    for (std::int64_t i = begin; i < begin + n; ++i) {
-      const double part = std::abs(static_cast<double>(g[i]) * static_cast<double>(size[i]));
+    for (std::int64_t i = 0; i < n; ++i) {
+      const double part = std::abs(static_cast<double>(g[from + i]) * static_cast<double>(size[begin + i]));
       line += part, squares += part * part;
     }
     const double u = unit(term);
@@ -160,8 +171,11 @@ MarginBound total(const std::vector<MarginBound>& parts, double lambda) {
 
 std::vector<ImageMargin> Batch::examine(std::map<std::string, double>& layers) {
   constexpr double settled = 8;
-  forward();
-  const auto n = static_cast<std::size_t>(images_.dim(0));
+  const std::size_t n = at(images_.dim(0));
+  Labels every(n);
+  std::iota(every.begin(), every.end(), 0);
+  forward(every);
+  const Tensor scores = logits_;
   REPRISE_CHECK(logits_.dim(1) > 1, "audit margin: a task of one class has no margins");
   std::vector<ImageMargin> all(n);
   std::vector<Labels> order(n, Labels(static_cast<std::size_t>(logits_.dim(1))));  // the nearest class first
@@ -169,41 +183,42 @@ std::vector<ImageMargin> Batch::examine(std::map<std::string, double>& layers) {
   for (std::size_t i = 0; i < n; ++i) {
     std::iota(order[i].begin(), order[i].end(), 0);
     std::stable_sort(order[i].begin(), order[i].end(),
-                     [&](std::int64_t a, std::int64_t b) { return margin(i, a, b) > 0; });
+                     [&](std::int64_t a, std::int64_t b) { return margin(scores, i, a, b) > 0; });
     labels.push_back(all[i].label = order[i][0]);
     nearest.push_back(order[i][1]);
   }
   std::vector<double> first_margin(n), first_bound(n), largest(n, 0);
-  std::vector<bool> open(n, true);
-  for (std::size_t k = 1; std::find(open.begin(), open.end(), true) != open.end(); ++k) {
-    if (k > 1) forward();
-    Labels rivals = nearest;
-    for (std::size_t i = 0; i < n; ++i)
-      if (open[i]) rivals[i] = order[i][k];
-    const auto parts = backward(labels, rivals);
-    for (std::size_t i = 0; i < n; ++i) {
-      if (!open[i]) continue;
+  Labels open = every;  // the images that have a further class to examine
+  for (std::size_t k = 1; !open.empty(); ++k) {
+    Labels of, against, next;
+    for (const std::int64_t i : open) of.push_back(labels[at(i)]), against.push_back(order[at(i)][k]);
+    if (k > 1) forward(open);
+    const auto parts = backward(open, of, against);
+    for (std::size_t j = 0; j < open.size(); ++j) {
+      const std::size_t i = at(open[j]);
       ImageMargin& m = all[i];
-      const MarginBound b = total(parts[i], o_.lambda);
-      const double distance = margin(i, labels[i], rivals[i]), times = o_.exact ? 1 : 2;
+      const MarginBound b = total(parts[j], o_.lambda);
+      const double distance = margin(scores, i, of[j], against[j]), times = o_.exact ? 1 : 2;
       if (m.examined++ == 0 || distance * m.bound.worst < m.margin * b.worst)
-        m.rival = rivals[i], m.margin = distance, m.bound = b;
+        m.rival = against[j], m.margin = distance, m.bound = b;
       m.worst &= distance > times * b.worst, m.probable &= distance > times * b.probable;
       largest[i] = std::max(largest[i], b.worst);
-      open[i] = m.probable && k + 1 < order[i].size() &&
-                (o_.every || margin(i, labels[i], order[i][k + 1]) <= settled * largest[i]);
+      if (m.probable && k + 1 < order[i].size() &&
+          (o_.every || margin(scores, i, of[j], order[i][k + 1]) <= settled * largest[i]))
+        next.push_back(open[j]);
       if (k > 1) continue;
       first_margin[i] = distance, first_bound[i] = b.worst;
       for (std::size_t t = 0; t < told_.size(); ++t)
-        layers[told_[t].layer + (told_[t].layer.empty() ? "" : " ") + told_[t].op] += parts[i][t].worst;
+        layers[told_[t].layer + (told_[t].layer.empty() ? "" : " ") + told_[t].op] += parts[j][t].worst;
     }
     if (k == 1 && o_.second) set_shifts();
+    open = next;
   }
   if (!o_.second) return all;
-  forward(true);
-  const auto parts = backward(labels, nearest);
+  forward(every, true);
+  const auto parts = backward(every, labels, nearest);
   for (std::size_t i = 0; i < n; ++i) {
-    all[i].fall = (first_margin[i] - margin(i, labels[i], nearest[i])) / first_bound[i];
+    all[i].fall = (first_margin[i] - margin(logits_, i, labels[i], nearest[i])) / first_bound[i];
     all[i].moved_bound = total(parts[i], o_.lambda).worst / first_bound[i];
   }
   return all;
