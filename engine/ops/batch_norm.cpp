@@ -51,6 +51,7 @@ Tensor normalized(const BatchNormArgs& args, const Tensor& x, const Tensor& mean
 // y = xhat gamma + beta,   xhat = (x - mean) / sqrt(var + eps),   M values per channel.
 // dgamma = sum dy xhat,   dbeta = sum dy,
 // dx = gamma / sqrt(var + eps) (dy - dbeta / M - xhat dgamma / M).
+// The mean is off by M u (mean |x|), var by (M + 3) u of it; for the rest see batch_norm_eval.
 BatchNormResult batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                            const BatchNormArgs& args) {
   check("batch_norm", x, {{"gamma", gamma}, {"beta", beta}});
@@ -77,6 +78,18 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& b
       return std::vector{dx, dgamma, dbeta};
     });
   }
+  ErrorBounds::tell("batch_norm", y, [&] {
+    Tensor size = empty(mean.shape(), mean.dtype(), x.device()), spread = size.clone();
+    run(kernels::batch_norm_stats, x.device(), x.dtype(), absolute(x).view(), size.mut_view(),
+        spread.mut_view());
+    const auto count = static_cast<double>(x.numel() / gamma.numel());
+    ErrorTerms terms = stored_error(1, absolute(y), y);
+    terms.push_back({ErrorTerm::Kind::f32, 6 + (count + 3) / 2, absolute(sub(y, beta))});
+    terms.push_back({ErrorTerm::Kind::f32, count,
+                     normalized(args, zeros(x.shape(), x.dtype(), x.device()), affine(size, -1, 0), var,
+                                absolute(gamma), zeros(gamma.shape(), gamma.dtype(), x.device()))});
+    return terms;
+  });
   return {y, mean, var};
 }
 

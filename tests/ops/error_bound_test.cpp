@@ -104,6 +104,21 @@ TEST(ErrorBounds, ElementsByHand) {
                {{Kind::f32, 1, {.4}}, {Kind::f32, 2, {.6}}, {Kind::bf16, 1, {.6}}});
 }
 
+TEST(ErrorBounds, OfTrainingByHand) {
+  // mean 1, variance 4, mean |x| 2: y = (x - 1) / 2 * 3 + 1 = 4, -2
+  const Tensor x = doubles({2, 1}, {3, -1}), gamma = doubles({1}, {3}), beta = doubles({1}, {1});
+  expect_terms(
+      [&] { ops::batch_norm(x, gamma, beta, {.eps = 0}); }, "batch_norm",
+      {{Kind::f32, 1, {4, 2}}, {Kind::bf16, 1, {4, 2}}, {Kind::f32, 8.5, {3, 3}}, {Kind::f32, 2, {3, 3}}});
+  // Equal logits of two classes, two rows: |log softmax| = log 2 everywhere.
+  const double log2 = std::log(2.0), size = 2 + 8 + 3 * log2 + 4 * 4 * log2 / 2;
+  expect_terms(
+      [&] {
+        ops::cross_entropy(doubles({2, 2}, {1, 1, 5, 5}), tensor<std::int64_t>({2}, {0, 1}, ref_device));
+      },
+      "cross_entropy", {{Kind::f32, 1, {size}}});
+}
+
 TEST(ErrorBounds, ExactOpsSaySoAndOthersNothing) {
   const Tensor x = doubles({1, 2, 2, 1}, {1, -2, 3, -6});
   const auto told = told_by([&] {
@@ -228,8 +243,9 @@ TEST(ErrorBounds, EveryCasesErrorsStayBelow) {
         ops.insert(told[0].op);
       }
     }
-  for (const char* op : {"add", "avg_pool2d", "batch_norm_eval", "conv2d", "depthwise_conv2d",
-                         "global_avg_pool", "linear", "max_pool2d", "mul", "normalize_images", "relu"})
+  for (const char* op :
+       {"add", "avg_pool2d", "batch_norm", "batch_norm_eval", "conv2d", "cross_entropy", "depthwise_conv2d",
+        "global_avg_pool", "linear", "max_pool2d", "mul", "normalize_images", "relu"})
     EXPECT_TRUE(ops.contains(op)) << op;
 }
 

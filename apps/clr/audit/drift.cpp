@@ -2,6 +2,7 @@
 // dtype and instruction set, and compares the losses.
 #include "apps/clr/audit/columns.h"
 #include "apps/clr/audit/cost.h"
+#include "apps/clr/audit/margin_bounds.h"
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/audit/trial.h"
 
@@ -30,6 +31,7 @@ const Column columns[] = {
 struct Curve {
   std::string title;
   std::vector<double> losses;  // of each step
+  MarginBound bound = {};      // of ref in double: how far rounding to f32 can move the first loss
 };
 
 Curve steps_here(const TrialOptions& o, const Common& common) {
@@ -37,9 +39,13 @@ Curve steps_here(const TrialOptions& o, const Common& common) {
   TrialTraining training(trial);
   Curve curve{fmt::format("{} {}", to_string(common.resolved_device()), name_of(common.resolved_dtype())),
               {}};
+  const auto step = [&] { curve.losses.push_back(training.step().loss); };
   for (std::int64_t s = 0; s < trial.recipe().steps; ++s) {
     stop_if_requested();
-    curve.losses.push_back(training.step().loss);
+    if (s > 0 || common.resolved_dtype() != DType::f64)
+      step();
+    else
+      curve.bound = bound_loss(step, MarginOptions().lambda);
   }
   return curve;
 }
@@ -47,7 +53,9 @@ Curve steps_here(const TrialOptions& o, const Common& common) {
 Curve steps_of(const Column& column, const Common& common) {
   const Json json = run_column(column);
   REPRISE_CHECK(json.contains("losses"), "{}: the column's process printed no losses", column.title);
-  const Curve curve{column.title, json["losses"].get<std::vector<double>>()};
+  const Curve curve{column.title,
+                    json["losses"].get<std::vector<double>>(),
+                    {json.value("first_bound", 0.0), json.value("first_probable", 0.0)}};
   if (!common.quiet) log_line(fmt::format("{}: {} steps", column.title, curve.losses.size()));
   return curve;
 }
@@ -68,7 +76,10 @@ void print_curves(const std::vector<Curve>& curves, const Common& common, const 
       list.push_back({{"name", c.title},
                       {"losses", c.losses},
                       {"largest_relative_difference", largest_difference(c, truth, steps)}});
-    return print_json({{"trial", what}, {"columns", list}});
+    return print_json({{"trial", what},
+                       {"columns", list},
+                       {"first_bound", truth.bound.worst},
+                       {"first_probable", truth.bound.probable}});
   }
   std::vector<std::string> titles{"step"};
   for (const Curve& c : curves) titles.push_back(c.title);
@@ -90,13 +101,22 @@ void print_curves(const std::vector<Curve>& curves, const Common& common, const 
   print(table.text());
   print("loss as training reports it; off: its largest relative difference from " + truth.title +
         " so far\n");
+  print(
+      fmt::format("step 1 in f32, to first order: rounding moves the loss without its penalty by at most "
+                  "{:.1e} of it, probably by less "
+                  "than {:.1e}; of later steps nothing is said\n",
+                  truth.bound.worst / truth.losses[0], truth.bound.probable / truth.losses[0]));
 }
 
 void run_drift(const DriftOptions& o, Common& common) {
   const SignalGuard signals;
   if (o.only) {
     const Curve curve = steps_here(o.trial, common);
-    if (common.json) return print_json({{"name", curve.title}, {"losses", curve.losses}});
+    if (common.json)
+      return print_json({{"name", curve.title},
+                         {"losses", curve.losses},
+                         {"first_bound", curve.bound.worst},
+                         {"first_probable", curve.bound.probable}});
     return print_curves({curve}, common, curve.title);
   }
   if (!common.device.empty() || common.dtype != "f32")

@@ -46,6 +46,38 @@ double margin(const Tensor& scores, std::size_t image, std::int64_t label, std::
   return scores.view().value(row + label) - scores.view().value(row + rival);
 }
 
+// An op that rounds.
+struct Told {
+  std::string layer, op;
+  Tensor y;
+  ops::ErrorTerms terms;
+  Tensor shift;  // the bound of each output, with the sign of its gradient
+};
+
+// Sums |gradient| times the bound over n outputs: of row `row` of the gradient and row `image` of the
+// terms. `probable` is squared, without lambda.
+MarginBound weighed(const Tensor& gradient, const ops::ErrorTerms& terms, std::int64_t n, std::int64_t row,
+                    std::int64_t image) {
+  const std::int64_t from = row * n, begin = image * n;
+  MarginBound sums[3];  // of every form, the direct one, Winograd's
+  if (!gradient.defined()) return {};
+  const auto add = [&](const auto* g, const ops::ErrorTerm& term) {
+    const auto* size = term.magnitude.data<std::remove_cvref_t<decltype(*g)>>();
+    double line = 0, squares = 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+      const double part = std::abs(static_cast<double>(g[from + i]) * static_cast<double>(size[begin + i]));
+      line += part, squares += part * part;
+    }
+    const double u = unit(term);
+    MarginBound& b = sums[term.kind == Kind::direct ? 1 : term.kind == Kind::winograd ? 2 : 0];
+    b.worst += term.roundings * u * line, b.probable += term.roundings * u * u * squares;
+  };
+  for (const ops::ErrorTerm& term : terms)
+    gradient.dtype() == DType::f64 ? add(gradient.data<double>(), term) : add(gradient.data<float>(), term);
+  return {sums[0].worst + std::max(sums[1].worst, sums[2].worst),
+          sums[0].probable + std::max(sums[1].probable, sums[2].probable)};
+}
+
 // A batch of images and the ops that round on their way to the logits.
 class Batch {
  public:
@@ -54,17 +86,10 @@ class Batch {
   std::vector<ImageMargin> examine(std::map<std::string, double>& layers);
 
  private:
-  struct Told {
-    std::string layer, op;
-    Tensor y;
-    ops::ErrorTerms terms;
-    Tensor shift;  // the bound of each output, with the sign of its gradient
-  };
   // Runs the network on some of the images.
   void forward(const Labels& images, bool moves = false);
   std::vector<std::vector<MarginBound>> backward(const Labels& images, const Labels& labels,
                                                  const Labels& rivals);
-  MarginBound bound(const Told& told, std::int64_t row, std::int64_t image) const;
   void set_shifts();
   layers::Network& network_;
   const Tensor images_;
@@ -115,33 +140,10 @@ std::vector<std::vector<MarginBound>> Batch::backward(const Labels& images, cons
   reprise::backward(logits_, seed);
   std::vector<std::vector<MarginBound>> all(images.size());
   parallel_for(logits_.dim(0), 1, [&](std::int64_t row, std::int64_t) {
-    for (const Told& t : told_) all[at(row)].push_back(bound(t, row, images[at(row)]));
+    for (const Told& t : told_)
+      all[at(row)].push_back(weighed(grad(t.y), t.terms, t.y.numel() / t.y.dim(0), row, images[at(row)]));
   });
   return all;
-}
-
-// `row`: the image's in the last forward, and so in the gradients.
-MarginBound Batch::bound(const Told& told, std::int64_t row, std::int64_t image) const {
-  const std::int64_t n = told.y.numel() / told.y.dim(0), from = row * n, begin = image * n;
-  Tensor gradient = grad(told.y);
-  MarginBound sums[3];  // of every form, the direct one, Winograd's
-  if (!gradient.defined()) return {};
-  const auto add = [&](const auto* g, const ops::ErrorTerm& term) {
-    const auto* size = term.magnitude.data<std::remove_cvref_t<decltype(*g)>>();
-    double line = 0, squares = 0;
-    for (std::int64_t i = 0; i < n; ++i) {
-      const double part = std::abs(static_cast<double>(g[from + i]) * static_cast<double>(size[begin + i]));
-      line += part, squares += part * part;
-    }
-    const double u = unit(term);
-    MarginBound& b = sums[term.kind == Kind::direct ? 1 : term.kind == Kind::winograd ? 2 : 0];
-    b.worst += term.roundings * u * line, b.probable += term.roundings * u * u * squares;
-  };
-  for (const ops::ErrorTerm& term : told.terms)
-    gradient.dtype() == DType::f64 ? add(std::as_const(gradient).data<double>(), term)
-                                   : add(std::as_const(gradient).data<float>(), term);
-  return {sums[0].worst + std::max(sums[1].worst, sums[2].worst),
-          sums[0].probable + std::max(sums[1].probable, sums[2].probable)};
 }
 
 // Of a convolution takes Winograd's terms where it has any; they come first.
@@ -239,6 +241,25 @@ std::vector<ImageMargin> bound_margins(layers::Network& network, const Tensor& i
     for (ImageMargin& m : Batch(network, part, options).examine(layers)) all.push_back(std::move(m));
   }
   return all;
+}
+
+MarginBound bound_loss(const std::function<void()>& step, double lambda) {
+  std::vector<Told> told;
+  {
+    const ops::ErrorBounds bounds(
+        [&](std::string_view op, const Tensor& y, const ops::ErrorBounds::Terms& terms) {
+          if (op == "normalize_images") set_requires_grad(y);
+          retain_grad(y);
+          told.push_back({"", std::string(op), y, terms(), {}});
+        });
+    step();
+  }
+  std::vector<MarginBound> parts;
+  for (Told& t : told) {
+    std::erase_if(t.terms, [](const ops::ErrorTerm& term) { return term.kind == Kind::bf16; });
+    parts.push_back(weighed(grad(t.y), t.terms, t.y.numel(), 0, 0));
+  }
+  return total(parts, lambda);
 }
 
 }  // namespace reprise::clr

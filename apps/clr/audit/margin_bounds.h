@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -11,11 +12,11 @@
 namespace reprise::clr {
 
 struct MarginOptions {
-  bool bf16 = false;       // whether the computations that are bounded store bf16
-  bool exact = true;       // whether the network here is in f64; in f32 its own margins err by a bound, too
-  double lambda = 6;       // of the probabilistic bound
-  bool every = false;      // examine every class, also where the margin is 8 times the largest bound before
-  bool second = false;     // also examine each image with all activations moved by their bounds
+  bool bf16 = false;    // whether the computations that are bounded store bf16
+  bool exact = true;    // whether the network here is in f64; in f32 its own margins err by a bound, too
+  double lambda = 6;    // of the probabilistic bound
+  bool every = false;   // examine every class, also where the margin is 8 times the largest bound before
+  bool second = false;  // also examine each image with all activations moved by their bounds
 };
 
 // With g the margin's gradient, and n roundings of at most u T each in every output:
@@ -43,5 +44,7 @@ struct ImageMargin {
 // the runner-up. Throws Error, by name, for an op that says no bound, and for less than two classes.
 std::vector<ImageMargin> bound_margins(layers::Network& network, const Tensor& images,
                                        const MarginOptions& options, std::map<std::string, double>& layers);
+// Bounds the cross-entropy of a training step in f32. `step` does it on ref in double, with backward.
+MarginBound bound_loss(const std::function<void()>& step, double lambda);
 
 }  // namespace reprise::clr
