@@ -4,13 +4,14 @@
 #include "engine/base/error.h"
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/conv_block.h"
+#include "engine/ops/error_bound.h"
 #include "engine/ops/unary.h"
 #include "layers/observer.h"
 
 namespace reprise::layers {
 
 bool fuses_blocks() {
-  return !ForwardObserver::is_watching() && env_flag("REPRISE_FUSE");
+  return !ForwardObserver::is_watching() && !ops::ErrorBounds::wanted() && env_flag("REPRISE_FUSE");
 }
 
 Tensor conv_bn(Conv2d& conv, BatchNorm2d& bn, const Tensor& x, const Tensor& residual,

@@ -5,6 +5,7 @@
 
 #include "engine/autograd/record.h"
 #include "engine/kernels/run.h"
+#include "engine/ops/error_bound.h"
 #include "engine/ops/operands.h"
 
 namespace reprise::ops {
@@ -36,6 +37,11 @@ Tensor scaled(const Tensor& x, double scale, double shift) {
   return y;
 }
 
+// Each rounds once, in bf16 when it stores too.
+void tell_bound(const char* op, const Tensor& y) {
+  ErrorBounds::tell(op, y, [&] { return stored_error(1, absolute(y), y); });
+}
+
 // Returns the gradient of a broadcast b: g, summed over all elements that used the same value of b.
 Tensor gather(Broadcast broadcast, const Tensor& g, const Shape& shape) {
   if (broadcast == Broadcast::none) return g;
@@ -55,6 +61,7 @@ Tensor add(const Tensor& a, const Tensor& b) {
   record("add", {a, b}, y, [how, b_shape = b.shape()](const Tensor& dy, const Needs& needs) {
     return std::vector{dy, needs[1] ? gather(how, dy, b_shape) : Tensor()};
   });
+  tell_bound("add", y);
   return y;
 }
 
@@ -65,6 +72,7 @@ Tensor sub(const Tensor& a, const Tensor& b) {
   record("sub", {a, b}, y, [how, b_shape = b.shape()](const Tensor& dy, const Needs& needs) {
     return std::vector{dy, needs[1] ? scaled(gather(how, dy, b_shape), -1, 0) : Tensor()};
   });
+  tell_bound("sub", y);
   return y;
 }
 
@@ -82,6 +90,7 @@ Tensor mul(const Tensor& a, const Tensor& b) {
       return std::vector{da, db};
     });
   }
+  tell_bound("mul", y);
   return y;
 }
 
@@ -99,6 +108,7 @@ Tensor div(const Tensor& a, const Tensor& b) {
       return std::vector{needs[0] ? da : Tensor(), scaled(gather(how, product, b_shape), -1, 0)};
     });
   }
+  tell_bound("div", y);
   return y;
 }
 

@@ -2,6 +2,8 @@
 
 #include "engine/autograd/record.h"
 #include "engine/kernels/run.h"
+#include "engine/ops/arithmetic.h"
+#include "engine/ops/error_bound.h"
 #include "engine/ops/operands.h"
 
 namespace reprise::ops {
@@ -49,6 +51,7 @@ Tensor normalized(const BatchNormArgs& args, const Tensor& x, const Tensor& mean
 // y = xhat gamma + beta,   xhat = (x - mean) / sqrt(var + eps),   M values per channel.
 // dgamma = sum dy xhat,   dbeta = sum dy,
 // dx = gamma / sqrt(var + eps) (dy - dbeta / M - xhat dgamma / M).
+// The mean is off by M u (mean |x|), var by (M + 3) u of it; for the rest see batch_norm_eval.
 BatchNormResult batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
                            const BatchNormArgs& args) {
   check("batch_norm", x, {{"gamma", gamma}, {"beta", beta}});
@@ -75,11 +78,24 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& b
       return std::vector{dx, dgamma, dbeta};
     });
   }
+  ErrorBounds::tell("batch_norm", y, [&] {
+    Tensor size = empty(mean.shape(), mean.dtype(), x.device()), spread = size.clone();
+    run(kernels::batch_norm_stats, x.device(), x.dtype(), absolute(x).view(), size.mut_view(),
+        spread.mut_view());
+    const auto count = static_cast<double>(x.numel() / gamma.numel());
+    ErrorTerms terms = stored_error(1, absolute(y), y);
+    terms.push_back({ErrorTerm::Kind::f32, 6 + (count + 3) / 2, absolute(sub(y, beta))});
+    terms.push_back({ErrorTerm::Kind::f32, count,
+                     normalized(args, zeros(x.shape(), x.dtype(), x.device()), affine(size, -1, 0), var,
+                                absolute(gamma), zeros(gamma.shape(), gamma.dtype(), x.device()))});
+    return terms;
+  });
   return {y, mean, var};
 }
 
 // y = (x - mean) / sqrt(var + eps) gamma + beta.
 // dx = gamma / sqrt(var + eps) dy;   dgamma and dbeta as above.
+// x - mean, its scale (eps, sum, root, quotient) and their product: 6 roundings of |y - beta|; 1 of |y|.
 Tensor batch_norm_eval(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor& gamma,
                        const Tensor& beta, const BatchNormArgs& args) {
   check("batch_norm_eval", x, {{"mean", mean}, {"var", var}, {"gamma", gamma}, {"beta", beta}});
@@ -104,6 +120,11 @@ Tensor batch_norm_eval(const Tensor& x, const Tensor& mean, const Tensor& var, c
       return std::vector{dx, dgamma, dbeta};
     });
   }
+  ErrorBounds::tell("batch_norm_eval", y, [&] {
+    ErrorTerms terms = stored_error(1, absolute(y), y);
+    terms.push_back({ErrorTerm::Kind::f32, 6, absolute(sub(y, beta))});
+    return terms;
+  });
   return y;
 }
 

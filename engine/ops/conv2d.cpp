@@ -3,6 +3,7 @@
 #include "engine/autograd/record.h"
 #include "engine/kernels/run.h"
 #include "engine/ops/arithmetic.h"
+#include "engine/ops/error_bound.h"
 #include "engine/ops/operands.h"
 
 namespace reprise::ops {
@@ -65,15 +66,23 @@ void record_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, Ten
          });
 }
 
-// y = x * w (cross-correlation).
+// y = x * w (cross-correlation). A sum of n = R S I products: |error| <= n u |x| * |w|.
 Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, const Tensor& bias) {
   Tensor y = empty(conv2d_shape(x, w, args), x.dtype(), x.device());
   run(kernels::conv2d_fwd, y.device(), y.dtype(), args, x.view(), w.view(), y.mut_view());
   record_conv2d(x, w, args, y);
+  ErrorBounds::tell("conv2d", y, [&] {
+    const Tensor size = conv2d(absolute(x), absolute(w), args);
+    ErrorTerms terms = winograd_error(args, x, w, y.shape());
+    terms.push_back({ErrorTerm::Kind::direct, static_cast<double>(w.numel() / w.dim(0)), size});
+    terms.push_back({ErrorTerm::Kind::bf16, 1, size});  // the filter
+    terms.push_back({ErrorTerm::Kind::bf16, 1, absolute(y)});
+    return terms;
+  });
   return bias.defined() ? add(y, bias) : y;
 }
 
-// The same, one filter per channel.
+// The same, one filter per channel. n = R S products, and bf16 rounds no filter.
 Tensor depthwise_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args) {
   check_parameters("depthwise_conv2d", {"input", x}, {{"filter", w}});
   const auto lines = [&] {
@@ -108,6 +117,9 @@ Tensor depthwise_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args
              return std::vector{dx, dw};
            });
   }
+  ErrorBounds::tell("depthwise_conv2d", y, [&] {
+    return stored_error(w.dim(0) * w.dim(1), depthwise_conv2d(absolute(x), absolute(w), args), y);
+  });
   return y;
 }
 

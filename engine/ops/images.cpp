@@ -1,11 +1,13 @@
 #include "engine/ops/images.h"
 
 #include "engine/kernels/run.h"
+#include "engine/ops/error_bound.h"
 #include "engine/ops/operands.h"
 
 namespace reprise::ops {
 
 // y[n] = (images[rows[n]] / 255 - mean[c]) / std[c]
+// The first quotient is off by u |y + mean / std|, the difference and the second by u |y| each.
 Tensor normalize_images(const Tensor& images, DType dtype, const NormalizeArgs& args, const Tensor& rows) {
   REPRISE_CHECK(images.defined() && images.dtype() == DType::u8 && images.rank() == 4 && images.dim(3) <= 4,
                 "normalize_images: expected u8 images of rank 4 with at most 4 channels{}",
@@ -25,6 +27,12 @@ Tensor normalize_images(const Tensor& images, DType dtype, const NormalizeArgs& 
   Tensor y =
       empty(rows.defined() ? images.shape().with(0, rows.dim(0)) : images.shape(), dtype, images.device());
   run(kernels::normalize_images, y.device(), dtype, args, images.view(), view_of(rows), y.mut_view());
+  ErrorBounds::tell("normalize_images", y, [&] {
+    ErrorTerms terms = stored_error(2, absolute(y), y);
+    terms.push_back(
+        {ErrorTerm::Kind::f32, 1, normalize_images(images, dtype, {.mean = {}, .std = args.std}, rows)});
+    return terms;
+  });
   return y;
 }
 

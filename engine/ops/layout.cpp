@@ -2,6 +2,7 @@
 
 #include "engine/autograd/record.h"
 #include "engine/kernels/run.h"
+#include "engine/ops/error_bound.h"
 #include "engine/ops/operands.h"
 
 namespace reprise::ops {
@@ -29,6 +30,7 @@ Tensor concat_pair(const Tensor& a, const Tensor& b, int dim) {
            return std::vector{needs[0] ? box_read({}, dy, a_shape) : Tensor(),
                               needs[1] ? box_read(second, dy, b_shape) : Tensor()};
          });
+  ErrorBounds::tell_exact("concat", y);
   return y;
 }
 
@@ -40,6 +42,7 @@ Tensor reshape(const Tensor& x, const Shape& shape) {
   const Tensor y = x.viewed_as(shape);
   record("reshape", {x}, y,
          [from = x.shape()](const Tensor& dy, const Needs&) { return std::vector{dy.viewed_as(from)}; });
+  ErrorBounds::tell_exact("reshape", y);
   return y;
 }
 
@@ -74,6 +77,7 @@ Tensor pad(const Tensor& x, const std::vector<std::pair<std::int64_t, std::int64
   record("pad", {x}, y, [box, from = x.shape()](const Tensor& dy, const Needs&) {
     return std::vector{box_read(box, dy, from)};
   });
+  ErrorBounds::tell_exact("pad", y);
   return y;
 }
 
@@ -99,6 +103,7 @@ Tensor stride_slice(const Tensor& x, const std::vector<std::int64_t>& begin,
   record("stride_slice", {x}, y, [box, from = x.shape()](const Tensor& dy, const Needs&) {
     return std::vector{box_write(box, dy, from)};
   });
+  ErrorBounds::tell_exact("stride_slice", y);
   return y;
 }
 

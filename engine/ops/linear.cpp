@@ -2,6 +2,7 @@
 
 #include "engine/autograd/record.h"
 #include "engine/kernels/run.h"
+#include "engine/ops/error_bound.h"
 #include "engine/ops/operands.h"
 
 namespace reprise::ops {
@@ -42,6 +43,7 @@ Tensor product(const Tensor& a, const Tensor& b, bool transpose_a, bool transpos
 }  // namespace
 
 // y = x w^T + b.   dx = dy w.   dw = dy^T x.   db = the sum of dy's rows.
+// A sum of I products and b: |error| <= (I + 1) u (|x| |w|^T + |b|).
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
   check_linear(x, w, b);
   Tensor y = empty({x.dim(0), w.dim(0)}, x.dtype(), x.device());
@@ -69,6 +71,10 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
              return std::vector{dx, dw, db};
            });
   }
+  ErrorBounds::tell("linear", y, [&] {
+    return ErrorTerms{{ErrorTerm::Kind::f32, static_cast<double>(w.dim(1) + 1),
+                       linear(absolute(x), absolute(w), b.defined() ? absolute(b) : b)}};
+  });
   return y;
 }
 

@@ -6,6 +6,7 @@
 #include "engine/ops/batch_norm.h"
 #include "engine/ops/conv2d.h"
 #include "engine/ops/conv_block.h"
+#include "engine/ops/error_bound.h"
 #include "engine/ops/images.h"
 #include "engine/ops/layout.h"
 #include "engine/ops/linear.h"

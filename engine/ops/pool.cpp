@@ -2,6 +2,7 @@
 
 #include "engine/autograd/record.h"
 #include "engine/kernels/run.h"
+#include "engine/ops/error_bound.h"
 #include "engine/ops/operands.h"
 
 namespace reprise::ops {
@@ -47,10 +48,12 @@ Tensor max_pool2d(const Tensor& x, const Pool2dArgs& args) {
              return std::vector{dx};
            });
   }
+  ErrorBounds::tell_exact("max_pool2d", y);
   return y;
 }
 
 // y = the mean of each window.   dx = sum of dy / size over the windows that contain x.
+// A sum of n values and a division: |error| <= (n + 1) u (the mean of |x|).
 Tensor avg_pool2d(const Tensor& x, const Pool2dArgs& args) {
   Tensor y = empty(pooled("avg_pool2d", x, args), x.dtype(), x.device());
   run(kernels::avg_pool2d_fwd, y.device(), y.dtype(), args, x.view(), y.mut_view());
@@ -59,10 +62,13 @@ Tensor avg_pool2d(const Tensor& x, const Pool2dArgs& args) {
     run(kernels::avg_pool2d_bwd, dy.device(), dy.dtype(), args, dy.view(), dx.mut_view());
     return std::vector{dx};
   });
+  ErrorBounds::tell("avg_pool2d", y, [&] {
+    return stored_error(args.kernel[0] * args.kernel[1] + 1, avg_pool2d(absolute(x), args), y);
+  });
   return y;
 }
 
-// y[n,c] = the mean of x[n,:,:,c].   dx = dy / (H W).
+// y[n,c] = the mean of x[n,:,:,c].   dx = dy / (H W).   The bound is that of n = H W, in f32.
 Tensor global_avg_pool(const Tensor& x) {
   check_images("global_avg_pool", x);
   Tensor y = empty({x.dim(0), x.dim(3)}, parameter_dtype(x.dtype()), x.device());
@@ -71,6 +77,10 @@ Tensor global_avg_pool(const Tensor& x) {
     Tensor dx = empty(shape, dtype, dy.device());
     run(kernels::global_avg_pool_bwd, dy.device(), dtype, dy.view(), dx.mut_view());
     return std::vector{dx};
+  });
+  ErrorBounds::tell("global_avg_pool", y, [&] {
+    return ErrorTerms{
+        {ErrorTerm::Kind::f32, static_cast<double>(x.dim(1) * x.dim(2) + 1), global_avg_pool(absolute(x))}};
   });
   return y;
 }

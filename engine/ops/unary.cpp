@@ -2,6 +2,7 @@
 
 #include "engine/autograd/record.h"
 #include "engine/kernels/run.h"
+#include "engine/ops/error_bound.h"
 #include "engine/ops/operands.h"
 
 namespace reprise::ops {
@@ -24,6 +25,7 @@ Tensor unary(const char* name, const UnaryArgs& args, const Tensor& x) {
       return std::vector{dx};
     });
   }
+  if (args.op <= UnaryOp::clamp) ErrorBounds::tell_exact(name, y);  // exact: 0, x or a bound
   return y;
 }
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -242,6 +243,15 @@ TEST_F(Audit, drift_has_the_losses_of_train) {
   const json alone = json::parse(
       trial("drift", {"--steps", "3", "--json", "--only", "--device", "ref", "--dtype", "f64"}).out);
   EXPECT_EQ(alone["losses"], j["columns"][0]["losses"]);
+  const double first = j["columns"][0]["losses"][0], bound = j["first_bound"], probable = j["first_probable"];
+  EXPECT_EQ(alone["first_bound"], bound);
+  EXPECT_LT(probable, bound);
+  EXPECT_LT(bound, 0.1 * first);
+  for (const json& column : j["columns"]) {
+    const bool in_bf16 = column["name"].get<std::string>().find("bf16") != std::string::npos;
+    EXPECT_LE(std::abs(column["losses"][0].get<double>() - first), in_bf16 ? 0.1 * first : probable)
+        << column;
+  }
   expect(trial("drift", {"--device", "ref"}), 2, {"--only"});
 }
 

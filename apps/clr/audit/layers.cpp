@@ -1,13 +1,9 @@
 // clr audit layers: compares activations and gradients of every module with those of ref in double.
 #include "apps/clr/audit/cost.h"
+#include "apps/clr/audit/folder.h"
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/audit/statistics.h"
 #include "apps/clr/learn/run_network.h"
-#include "data/image/image.h"
-#include "data/image/resize.h"
-#include "data/io/file.h"
-#include "data/sets/find_tasks.h"
-#include "data/sets/walk.h"
 #include "engine/ops/softmax.h"
 #include "layers/file_layout.h"
 #include "layers/observer.h"
@@ -43,23 +39,6 @@ struct ComparedLayer {
   Statistics output, gradient;
   bool has_gradient = false;
 };
-
-// Reads o.count images of the folder, evenly spread over it in the order of their names.
-Tensor read_images(const LayersOptions& o, int size, std::vector<std::string>& paths) {
-  const data::ClassFiles files = data::Walker(data::SetOptions{}.max_files).walk(o.images);
-  REPRISE_CHECK(!files.images.empty(), "--images {}: no image lies in this folder", o.images);
-  const auto found = static_cast<std::int64_t>(files.images.size()),
-             n = std::min<std::int64_t>(o.count, found);
-  Tensor images = empty({n, size, size, 3}, DType::u8);
-  for (std::int64_t i = 0; i < n; ++i) {
-    paths.push_back(o.images + "/" + files.images[static_cast<std::size_t>(i * found / n)]);
-    const ErrorScope scope("image", paths.back());
-    const data::Image image =
-        data::resize_bilinear(data::decode_image(data::read_file(paths.back())), size, size);
-    std::copy(image.rgb.begin(), image.rgb.end(), images.mutable_data<std::uint8_t>() + i * size * size * 3);
-  }
-  return images;
-}
 
 class LayersAudit {
  public:
@@ -245,7 +224,7 @@ void run_layers(const LayersOptions& o, Common& common) {
   const auto network = audit.network(device, dtype);
   const auto reference = audit.network(ref_device, DType::f64);
   std::vector<std::string> paths;
-  const Tensor images = read_images(o, audit.size(), paths);
+  const Tensor images = read_folder(o.images, o.count, audit.size(), paths);
   const double flops = flops_of_image(*network, audit.size()) * static_cast<double>(images.dim(0));
   // ref: forward and backward, and each module's forward
   // again, up to three times in nested modules.

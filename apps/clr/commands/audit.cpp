@@ -23,7 +23,7 @@ void add_audit(Command app, Common& common) {
       "object.\n"
       "Exit status 1: the part found something. `clr audit PART --help` lists a part's options.");
   for (const auto add : {add_audit_verify, add_audit_repeat, add_audit_layers, add_audit_nan, add_audit_drift,
-                         add_audit_ops, add_audit_grad})
+                         add_audit_ops, add_audit_grad, add_audit_margin})
     add(Command(&audit), common);
 }
 

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <sstream>
 
+#include "apps/clr/audit/margin_bounds.h"
 #include "apps/clr/learn/run_network.h"
 #include "apps/clr/learn/step.h"
 #include "apps/clr/learn/task_log.h"
@@ -18,29 +19,8 @@ namespace {
 struct Prediction {
   std::string path;
   std::vector<double> probabilities;  // by label
+  std::string certified = {};         // with --certify: ImageMargin::verdict()
 };
-
-std::vector<Prediction> predict(layers::Network& network, const std::vector<std::string>& paths, int size) {
-  std::vector<Prediction> all;
-  for_images(paths, size, [&](const data::ImageStore& images) {
-    for (std::int64_t at = 0; at < images.count(); at += eval_batch) {
-      std::vector<std::int64_t> indices(static_cast<std::size_t>(std::min(eval_batch, images.count() - at)));
-      std::iota(indices.begin(), indices.end(), at);
-      const auto path = [&](std::int64_t row) {
-        return images.samples()[static_cast<std::size_t>(at + row)].path;
-      };
-      const Tensor logits = outputs_of(network, images.batch(indices)).logits;
-      check_logits(logits, path);
-      const Tensor p = ops::softmax(logits).to(cpu_device).to(DType::f64);
-      const auto classes = static_cast<std::size_t>(p.dim(1));
-      for (std::int64_t i = 0; i < p.dim(0); ++i) {
-        const auto row = p.values<double>().subspan(static_cast<std::size_t>(i) * classes, classes);
-        all.push_back({path(i), {row.begin(), row.end()}});
-      }
-    }
-  });
-  return all;
-}
 
 // Returns the labels of the `top` largest probabilities,
 // largest first; of equal ones the smaller label first.
@@ -53,6 +33,39 @@ std::vector<std::size_t> top_labels(const std::vector<double>& probabilities, in
   return labels;
 }
 
+// Predicts the images. With a network in `bounds` (on cpu, in f32), also says of every prediction
+// whether rounding could change it.
+std::vector<Prediction> predict(layers::Network& network, layers::Network* bounds,
+                                const MarginOptions& options, const std::vector<std::string>& paths,
+                                int size) {
+  std::vector<Prediction> all;
+  for_images(paths, size, [&](const data::ImageStore& images) {
+    for (std::int64_t at = 0; at < images.count(); at += eval_batch) {
+      std::vector<std::int64_t> indices(static_cast<std::size_t>(std::min(eval_batch, images.count() - at)));
+      std::iota(indices.begin(), indices.end(), at);
+      const auto path = [&](std::int64_t row) {
+        return images.samples()[static_cast<std::size_t>(at + row)].path;
+      };
+      const Tensor batch = images.batch(indices), logits = outputs_of(network, batch).logits;
+      check_logits(logits, path);
+      const Tensor p = ops::softmax(logits).to(cpu_device).to(DType::f64);
+      const auto classes = static_cast<std::size_t>(p.dim(1));
+      std::map<std::string, double> layers;
+      std::vector<ImageMargin> margins;
+      if (bounds != nullptr) margins = bound_margins(*bounds, batch, options, layers);
+      for (std::int64_t i = 0; i < p.dim(0); ++i) {
+        const auto row = p.values<double>().subspan(static_cast<std::size_t>(i) * classes, classes);
+        all.push_back({path(i), {row.begin(), row.end()}});
+        if (bounds == nullptr) continue;
+        const auto label = top_labels(all.back().probabilities, 1)[0];
+        const ImageMargin& margin = margins[static_cast<std::size_t>(i)];
+        all.back().certified = static_cast<std::int64_t>(label) == margin.label ? margin.verdict() : "no";
+      }
+    }
+  });
+  return all;
+}
+
 void print_predictions(const Common& common, const PredictOptions& o, const TaskFile& task,
                        const std::vector<Prediction>& predictions) {
   if (common.json) {
@@ -63,25 +76,32 @@ void print_predictions(const Common& common, const PredictOptions& o, const Task
         classes.push_back(
             {{"class", task.classes[label]}, {"label", label}, {"probability", p.probabilities[label]}});
       images.push_back({{"path", p.path}, {"predictions", classes}});
+      if (o.certify) images.back()["certified"] = p.certified;
     }
     print_json({{"task", task.task}, {"method", task.method}, {"images", images}});
     return;
   }
   if (o.csv) {
-    std::string text = "image,rank,class,probability\n";
+    std::string text =
+        o.certify ? "image,rank,class,probability,certified\n" : "image,rank,class,probability\n";
     for (const Prediction& p : predictions) {
       int rank = 0;
       for (const std::size_t label : top_labels(p.probabilities, o.top))
-        text += fmt::format("{},{},{},{}\n", csv_field(p.path), ++rank, csv_field(task.classes[label]),
-                            exact(p.probabilities[label]));
+        text += fmt::format("{},{},{},{}{}\n", csv_field(p.path), ++rank, csv_field(task.classes[label]),
+                            exact(p.probabilities[label]), o.certify ? "," + p.certified : "");
     }
     return print(text);
   }
-  Table table({"image", "class", "probability"}, {true, true, false});
+  std::vector<std::string> titles{"image", "class", "probability"};
+  if (o.certify) titles.emplace_back("certified");
+  Table table(titles, std::vector<bool>{true, true, false, true});
   for (const Prediction& p : predictions) {
     bool first = true;
     for (const std::size_t label : top_labels(p.probabilities, o.top)) {
-      table.row({first ? p.path : "", task.classes[label], percent(p.probabilities[label], 2)});
+      std::vector<std::string> cells{first ? p.path : "", task.classes[label],
+                                     percent(p.probabilities[label], 2)};
+      if (o.certify) cells.push_back(first ? p.certified : "");
+      table.row(cells);
       first = false;
     }
   }
@@ -94,7 +114,11 @@ void predict_by_task(Common& common, const PredictOptions& o, const std::vector<
       backbone_of(task, common.weights(o.backbone), common.resolved_device(), common.resolved_dtype());
   if (!common.quiet) log_line(backbone.describe());
   const auto network = restore_network(backbone, task);
-  const std::vector<Prediction> predictions = predict(*network, paths, task.size);
+  std::unique_ptr<layers::Network> bounds;
+  if (o.certify)
+    bounds = restore_network(backbone_of(task, common.weights(o.backbone), cpu_device, DType::f32), task);
+  const std::vector<Prediction> predictions = predict(
+      *network, bounds.get(), {.bf16 = backbone.dtype == DType::bf16, .exact = false}, paths, task.size);
   print_predictions(common, o, task, predictions);
   if (predictions.size() < paths.size()) common.exit_status = 1;
 }
@@ -178,6 +202,9 @@ void add_predict(Command app, Common& common) {
       .range(1, 1'000'000)
       .excludes(run);
   add_inference_options(c, o->shortlist, o->refuse, run);
+  c.add_flag("--certify", o->certify,
+             "say of each image whether rounding could change its class: see `clr audit margin`")
+      .excludes(run);
   c.add_flag("--csv", o->csv, "comma-separated values instead of a table");
   c.add_option("IMAGE", o->images, "image files, or folders of them");
   c.callback([o, &common] { run_predict(common, *o); });

@@ -15,7 +15,7 @@ struct PredictOptions {
   std::vector<std::string> images;
   int top = 5, shortlist = 3;
   double refuse = 0.95;
-  bool csv = false;
+  bool csv = false, certify = false;
 };
 
 // Returns the paths of all images in a folder and the folders inside it. Throws Error where there is none.

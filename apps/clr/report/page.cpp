@@ -308,6 +308,7 @@ std::string report_page(const Runs& runs) {
     write_forgetting(html, runs);
     write_map_section(html, runs);
     write_cost(html, runs);
+    write_margin_section(html, runs);
     {
       const Opened section(html, "section");
       html.leaf("h2", {}, tasks.size() == 1 ? "The task" : "Task by task");

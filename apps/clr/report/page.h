@@ -13,6 +13,9 @@ namespace reprise::clr {
 // still lie where they were evaluated.
 std::string report_page(const std::vector<ReportedRun>& runs);
 
+// Writes what margins.json says of each run; nothing if no run has that file. Throws Error if it is damaged.
+void write_margin_section(Html& html, const std::vector<ReportedRun>& runs);
+
 struct TaskSectionOptions {
   int number = 1;            // of the task, for the anchor "task<number>"
   bool open = false;         // unfolded

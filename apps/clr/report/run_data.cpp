@@ -7,6 +7,7 @@
 
 #include "apps/clr/learn/run_folder.h"
 #include "apps/clr/learn/task_log.h"
+#include "data/io/file.h"
 #include "engine/base/check.h"
 
 namespace reprise::clr {
@@ -135,6 +136,10 @@ std::vector<ReportedRun> read_reported_runs(const std::vector<std::string>& path
     for (const auto& name : folder.finished_tasks()) run.tasks.push_back(read_task(folder, name));
     REPRISE_CHECK(!run.tasks.empty(), "{}: no task has been learned here yet", path);
     read_evaluation(run);
+    if (const std::string file = path + "/margins.json"; std::filesystem::exists(file)) {
+      const std::vector<std::byte> bytes = data::read_file(file);
+      run.margins.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    }
     runs.push_back(std::move(run));
   }
   for (auto& run : runs) {

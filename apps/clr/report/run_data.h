@@ -42,6 +42,7 @@ struct ReportedRun {
   std::string path, method, label;  // label: the method, with the folder if two runs have one method
   RunRecord record;
   std::vector<ReportedTask> tasks;  // in the order they were learned
+  std::string margins;              // the text of margins.json, which `clr audit margin` writes
   const ReportedTask* find(const std::string& task) const;
   // Return the accuracy when learned minus the accuracy after the last task: its mean over the
   // tasks, and its largest absolute value. Nothing, and 0, if clr eval has not been run.
