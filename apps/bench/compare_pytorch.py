@@ -47,9 +47,8 @@ GPU_CASES = [(arch, method, mode, 224, batch)
              for mode in ("train", "infer") for batch in (32, 256)]
 
 
-def torch_side(arch, method, mode, size, batch, channels_last, steps, device, tf32, compiled, dtype):
-    """Times PyTorch's step in a process of its own. Prints JSON: seconds a step, the fastest, peak memory, version."""
-    import torch
+def reprogrammed_network(arch, method, size):
+    """Builds the network in PyTorch: its own head of 100 classes, depthwise filters after its convolutions."""
     from torch import nn
     import torch.nn.functional as F
     import torchvision
@@ -99,6 +98,15 @@ def torch_side(arch, method, mode, size, batch, channels_last, steps, device, tf
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Conv2d) and (child.kernel_size != (1, 1) or method == "clr-full"):
                 setattr(module, name, Reprogrammed(child))
+    return net
+
+
+def torch_side(arch, method, mode, size, batch, channels_last, steps, device, tf32, compiled, dtype):
+    """Times PyTorch's step in a process of its own. Prints JSON: seconds a step, the fastest, peak memory, version."""
+    import torch
+    import torch.nn.functional as F
+
+    net = reprogrammed_network(arch, method, size)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     on_gpu = device != "cpu"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
