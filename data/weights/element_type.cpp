@@ -81,6 +81,21 @@ void gather(To* to, const Shape& shape, const std::byte* from, std::int64_t at,
 
 }  // namespace
 
+std::uint16_t half_from_float(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7FFFFFFF;
+  std::uint32_t half = 0;
+  if (magnitude > 0x7F800000)
+    half = 0x7E00;  // NaN
+  else if (magnitude >= 0x477FF000)
+    half = 0x7C00;  // 65520 and more
+  else if (magnitude < 0x38800000)
+    half = static_cast<std::uint32_t>(std::nearbyint(std::abs(value) * 0x1p24F));  // less than 2^-14
+  else
+    half = (magnitude - 0x38000000 + 0xFFF + (magnitude >> 13 & 1)) >> 13;
+  return static_cast<std::uint16_t>(sign | half);
+}
+
 const ElementInfo& info_of(ElementType type) {
   return table[static_cast<std::size_t>(type)];
 }

@@ -28,6 +28,9 @@ std::optional<ElementType> element_type_of_torch_dtype(std::string_view dtype);
 // Returns the type that a tensor of this dtype is written as.
 ElementType element_type_of(DType dtype);
 
+// Returns the nearest IEEE 754 binary16, of two equally near the even one.
+std::uint16_t half_from_float(float value);
+
 // Returns true where reading changes the type: f16 becomes f32, smaller integers i64, booleans u8
 // (0 or 1).
 bool is_converted(ElementType type);

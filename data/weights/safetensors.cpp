@@ -154,7 +154,11 @@ void read_safetensors(std::span<const std::byte> bytes, WeightFile& file) {
 }
 
 std::vector<std::byte> to_safetensors(const std::vector<NamedTensor>& tensors,
-                                      const std::map<std::string, std::string>& metadata) {
+                                      const std::map<std::string, std::string>& metadata, bool halves) {
+  const auto type_of = [&](const NamedTensor& t) {
+    const ElementType type = element_type_of(t.tensor.dtype());
+    return halves && type == ElementType::f32 ? ElementType::f16 : type;
+  };
   // Larger elements first, so that each tensor is aligned to its own element; then by name.
   std::vector<const NamedTensor*> order;
   for (const NamedTensor& t : tensors) order.push_back(&t);
@@ -169,8 +173,9 @@ std::vector<std::byte> to_safetensors(const std::vector<NamedTensor>& tensors,
   for (const NamedTensor* t : order) {
     REPRISE_CHECK(t->name != "__metadata__" && !header.contains(t->name), "safetensors: {}: the name {}",
                   t->name, t->name == "__metadata__" ? "is reserved" : "comes twice");
-    const std::uint64_t end = at + t->tensor.bytes();
-    const std::string dtype(info_of(element_type_of(t->tensor.dtype())).safetensors);
+    const ElementInfo& element = info_of(type_of(*t));
+    const std::uint64_t end = at + static_cast<std::uint64_t>(t->tensor.numel()) * element.size;
+    const std::string dtype(element.safetensors);
     const auto dims = t->tensor.shape().dims();
     header[t->name] = {{"dtype", dtype},
                        {"shape", std::vector<std::int64_t>(dims.begin(), dims.end())},
@@ -194,6 +199,13 @@ std::vector<std::byte> to_safetensors(const std::vector<NamedTensor>& tensors,
   std::memcpy(bytes.data() + 8, text.data(), text.size());
   std::size_t position = 8 + text.size();
   for (const NamedTensor* t : order) {
+    if (type_of(*t) == ElementType::f16) {
+      for (const float v : t->tensor.values<float>()) {
+        const std::uint16_t half = half_from_float(v);
+        std::memcpy(bytes.data() + position, &half, 2), position += 2;
+      }
+      continue;
+    }
     const auto raw = t->tensor.raw_bytes();
     if (!raw.empty()) std::memcpy(bytes.data() + position, raw.data(), raw.size());
     position += raw.size();

@@ -21,11 +21,12 @@ REPRISE_API WeightFile parse_weights(std::span<const std::byte> bytes, const std
                                      const ChooseStateDict& choose = {});
 
 // Writes a safetensors file. Equal tensors and metadata give equal bytes. Names must be unique;
-// tensors are in the file's layout.
+// tensors are in the file's layout. With `halves`, f32 numbers are rounded to f16.
 REPRISE_API void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
                                    const std::map<std::string, std::string>& metadata = {});
 REPRISE_API std::vector<std::byte> to_safetensors(const std::vector<NamedTensor>& tensors,
-                                                  const std::map<std::string, std::string>& metadata = {});
+                                                  const std::map<std::string, std::string>& metadata = {},
+                                                  bool halves = false);
 
 // Writes a zip of less than 4 GiB, which torch.load(weights_only=True) reads as an OrderedDict in
 // the order of `tensors`.

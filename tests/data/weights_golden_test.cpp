@@ -1,6 +1,7 @@
 // Files written by PyTorch and the safetensors package (tests/golden/make_weights.py), and files of
 // ours that these read (tests/golden/check_weights.py).
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "tests/data/temporary_folder.h"
@@ -92,6 +93,30 @@ TEST(WeightsGolden, RoundTripsThroughFiles) {
     }
   }
   EXPECT_EQ(read_weights(folder.path("a.safetensors")).metadata, our_metadata());
+}
+
+TEST(WeightsGolden, HalvesAreTheNearestOnes) {
+  const auto halved = [](std::span<const float> numbers) {
+    const Bytes bytes = to_safetensors({{"x", tensor({std::ssize(numbers)}, numbers)}}, {}, /*halves=*/true);
+    return parse_weights(bytes, "x").tensors.at(0).tensor;
+  };
+  // All finite halves keep their bits; halfway between two neighbours goes to the even one.
+  std::vector<float> exact, between, even;
+  for (int bits = 0; bits < 0x7C00; ++bits) {
+    const int exponent = std::max(bits >> 10, 1);
+    exact.push_back(std::ldexp(static_cast<float>((bits & 1023) + (bits >= 1024 ? 1024 : 0)), exponent - 25));
+  }
+  for (std::size_t i = 0; i + 1 < exact.size(); ++i) {
+    between.insert(between.end(), {(exact[i] + exact[i + 1]) / 2, -std::nextafter(exact[i], exact[i + 1])});
+    even.insert(even.end(), {exact[i + i % 2], -exact[i]});
+  }
+  const float large[] = {65519.99F, 65520, std::nanf("")};
+  EXPECT_TRUE(std::ranges::equal(halved(exact).values<float>(), exact));
+  EXPECT_TRUE(std::ranges::equal(halved(between).values<float>(), even));
+  const Tensor rounded = halved(large);
+  EXPECT_EQ(rounded.data<float>()[0], 65504);
+  EXPECT_TRUE(std::isinf(rounded.data<float>()[1]));
+  EXPECT_TRUE(std::isnan(rounded.data<float>()[2]));
 }
 
 TEST(WeightsGolden, WritersRefuseWhatCannotBeRead) {

@@ -1,5 +1,8 @@
 // clr convert: writes a weight file in another form, with the same tensors and names. Packs task
 // files, and writes a task's whole network.
+#include <algorithm>
+#include <numeric>
+
 #include "apps/clr/commands/commands.h"
 #include "apps/clr/learn/network_weights.h"
 #include "apps/clr/learn/pack.h"
@@ -228,7 +231,7 @@ void add_convert(Command app, Common& common) {
   const Option pack =
       c.add_option("--pack", o->pack,
                    "IN is a task file: OUT gets what prediction needs, with batch norm folded "
-                   "(fold), also rounded to bf16 or to int8")
+                   "(fold), also rounded to f16 or to int8")
           .one_of(pack_forms);
   c.add_option("--data", o->data, "with --pack: compare both files on the task's validation images here");
   c.add_flag("--full", o->full, "IN is a task file: OUT gets its whole network, for PyTorch").excludes(pack);

@@ -79,7 +79,7 @@ std::string text_of(const std::vector<MethodCost>& all) {
     }
     table.row({m.method, grouped(c.reprogramming), grouped(c.convolutions), grouped(c.batch_norm),
                grouped(c.statistics), grouped(c.head), grouped(c.bytes()), grouped(m.packed.at("fold")),
-               grouped(m.packed.at("bf16")), grouped(m.packed.at("int8")),
+               grouped(m.packed.at("f16")), grouped(m.packed.at("int8")),
                percent(ratio(c.without_head(), c.body_parameters), 3),
                percent(ratio(c.parameters(), c.network_parameters), 3),
                percent(ratio(c.bytes(), c.network_bytes()), 3),
@@ -91,7 +91,7 @@ std::string text_of(const std::vector<MethodCost>& all) {
     notes += fmt::format(
         "of body: (kernels + convolutions + bn affine + bn statistics) / {} (the backbone's parameters "
         "without its head)\nof network: (kernels + convolutions + bn affine + head) / {} (the same with "
-        "the task's head)\nof bytes: bytes / {} (the whole network's); fold, bf16, int8: bytes of packed "
+        "the task's head)\nof bytes: bytes / {} (the whole network's); fold, f16, int8: bytes of packed "
         "files (clr convert --pack); multiply-adds: added / {} (the "
         "network's, for one image)\n",
         grouped(m.cost.body_parameters), grouped(m.cost.network_parameters), grouped(m.cost.network_bytes()),

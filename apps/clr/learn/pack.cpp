@@ -53,7 +53,10 @@ std::vector<Norm> norms_of(const layers::Network& network) {
 struct Piece {
   std::string name;
   Shape shape;
-  std::int64_t rows() const { return shape.rank() > 1 ? shape[0] : 0; }  // of integers; 0: none
+  std::int64_t taps() const { return shape.numel() / shape[0]; }
+  // Return whether int8 rounds its rows, and whether their centres stay apart.
+  bool has_integers() const { return shape.rank() > 1 && taps() > 1; }
+  bool has_centres() const { return has_integers() && shape.rank() == 4 && shape[1] == 1; }
 };
 
 std::vector<Piece> pieces_of(const layers::Network& network) {
@@ -77,9 +80,10 @@ struct Counts {
 Counts counts_of(const std::vector<Piece>& pieces, bool int8) {
   Counts c;
   for (const Piece& p : pieces) {
-    const bool rounded = int8 && p.rows() > 0;
-    c.integers += rounded ? p.shape.numel() : 0;
-    c.values += rounded ? p.rows() : p.shape.numel();
+    const std::int64_t rows = p.shape[0], centres = p.has_centres() ? rows : 0;
+    const bool rounded = int8 && p.has_integers();
+    c.integers += rounded ? p.shape.numel() - centres : 0;
+    c.values += rounded ? rows + centres : p.shape.numel();
   }
   return c;
 }
@@ -109,12 +113,6 @@ void fold(const layers::Network& network, Tensors& tensors) {
   }
 }
 
-// Returns the smallest bf16 number with which 127 integer steps reach `largest`.
-float step_for(float largest) {
-  const float step = to_float(to_bfloat16(largest / 127));
-  return step * 127 >= largest ? step : to_float(to_bfloat16(step * (1 + 0x1p-7F)));
-}
-
 }  // namespace
 
 std::vector<data::NamedTensor> pack_tensors(const TaskFile& task, const std::string& form) {
@@ -125,22 +123,27 @@ std::vector<data::NamedTensor> pack_tensors(const TaskFile& task, const std::str
   fold(*network, tensors);
   std::vector<float> values;
   std::vector<std::uint8_t> integers;
-  for (const Piece& piece : pieces_of(*network)) {
-    const auto w = tensors.at(piece.name).values<float>();
-    const std::size_t rows = form == "int8" ? static_cast<std::size_t>(piece.rows()) : 0;
-    if (rows == 0) values.insert(values.end(), w.begin(), w.end());
-    for (std::size_t r = 0; r < rows; ++r) {
-      const auto row = w.subspan(r * (w.size() / rows), w.size() / rows);
+  for (const Piece& p : pieces_of(*network)) {
+    const auto w = tensors.at(p.name).values<float>();
+    for (const float v : w)
+      REPRISE_CHECK(form == "fold" || std::abs(v) <= 65504,
+                    "{}: a number of {} is {} and too large for f16; pack it as fold", task.path, p.name, v);
+    const bool int8 = form == "int8" && p.has_integers();
+    if (!int8) values.insert(values.end(), w.begin(), w.end());
+    const auto taps = static_cast<std::size_t>(p.taps()), centre = p.has_centres() ? taps / 2 : taps;
+    for (std::size_t at = 0; int8 && at < w.size(); at += taps) {
       float largest = 0;
-      for (const float v : row) largest = std::max(largest, std::abs(v));
-      const float step = values.emplace_back(step_for(largest));
-      for (const float v : row)
-        integers.push_back(static_cast<std::uint8_t>(128 + (step > 0 ? std::lround(v / step) : 0)));
+      for (std::size_t k = 0; k < taps; ++k)
+        if (k != centre) largest = std::max(largest, std::abs(w[at + k]));
+      if (centre < taps) values.push_back(w[at + centre]);
+      const float step = values.emplace_back(largest / 127);
+      for (std::size_t k = 0; k < taps; ++k)
+        if (k != centre)
+          integers.push_back(static_cast<std::uint8_t>(128 + (step > 0 ? std::lround(w[at + k] / step) : 0)));
     }
   }
   std::vector<data::NamedTensor> stored{
-      {"values", tensor({std::ssize(values)}, std::span<const float>(values))
-                     .to(form == "fold" ? DType::f32 : DType::bf16)}};
+      {"values", tensor({std::ssize(values)}, std::span<const float>(values))}};
   if (form == "int8")
     stored.push_back({"integers", tensor({std::ssize(integers)}, std::span<const std::uint8_t>(integers))});
   return stored;
@@ -160,8 +163,7 @@ std::vector<data::NamedTensor> unpack_tensors(const TaskFile& task,
                   found == stored.end() ? "no such tensor" : describe(found->tensor));
     return found->tensor;
   };
-  const Tensor values =
-      read("values", task.packed == "fold" ? DType::f32 : DType::bf16, wanted.values).to(DType::f32);
+  const Tensor values = read("values", DType::f32, wanted.values);
   const Tensor integers = int8 ? read("integers", DType::u8, wanted.integers) : Tensor();
   const float* value = values.data<float>();
   const std::uint8_t* integer = int8 ? integers.data<std::uint8_t>() : nullptr;
@@ -170,11 +172,15 @@ std::vector<data::NamedTensor> unpack_tensors(const TaskFile& task,
   for (const Piece& p : pieces) {
     Tensor t = empty(p.shape);
     float* w = t.mutable_data<float>();
-    const std::int64_t n = p.shape.numel(), taps = int8 && p.rows() > 0 ? n / p.rows() : 0;
-    if (taps == 0) std::copy_n(value, n, w), value += n;
-    for (std::int64_t i = 0; taps > 0 && i < n; ++i)
-      w[i] = value[i / taps] * static_cast<float>(int{integer[i]} - 128);
-    if (taps > 0) integer += n, value += p.rows();
+    const std::int64_t n = p.shape.numel(), taps = p.taps(), centre = p.has_centres() ? taps / 2 : taps;
+    const bool rounded = int8 && p.has_integers();
+    if (!rounded) std::copy_n(value, n, w), value += n;
+    for (std::int64_t at = 0; rounded && at < n; at += taps) {
+      if (centre < taps) w[at + centre] = *value++;
+      for (std::int64_t k = 0; k < taps; ++k)
+        if (k != centre) w[at + k] = *value * static_cast<float>(int{*integer++} - 128);
+      ++value;
+    }
     tensors.push_back({p.name, t});
   }
   for (const Norm& norm : norms_of(*network)) {
@@ -191,9 +197,8 @@ std::map<std::string, std::int64_t> packed_bytes(const std::string& arch, const 
                                                  int classes) {
   const auto pieces = pieces_of(*network_of(arch, method, classes));
   const Counts plain = counts_of(pieces, false), rounded = counts_of(pieces, true);
-  return {{"fold", 4 * plain.values},
-          {"bf16", 2 * plain.values},
-          {"int8", rounded.integers + 2 * rounded.values}};
+  return {
+      {"fold", 4 * plain.values}, {"f16", 2 * plain.values}, {"int8", rounded.integers + 2 * rounded.values}};
 }
 
 }  // namespace reprise::clr

@@ -6,9 +6,9 @@
 // scale, which is then not stored.
 //
 //   fold   f32 numbers
-//   bf16   the same numbers, rounded to bf16
-//   int8   rows of filters and of the head as integers from -127 to 127, with one bf16 scale a row;
-//          all other numbers as in bf16
+//   f16    the same numbers, rounded to f16
+//   int8   rows of filters and of the head as integers from -127 to 127, with one f16 step a row;
+//          the centres of depthwise filters, which are near 1, and all other numbers as in f16
 //
 // A packed file has the tensor `values` and, in int8, `integers` (u8, each plus 128). Both hold the
 // numbers in the order of the tensors' names. Architecture, method and classes tell the names.
@@ -23,7 +23,7 @@
 
 namespace reprise::clr {
 
-inline const std::vector<std::string> pack_forms = {"fold", "bf16", "int8"};
+inline const std::vector<std::string> pack_forms = {"fold", "f16", "int8"};
 
 // Returns the tensors that a packed file of this form stores. Throws Error if the task's tensors do
 // not fit its method.

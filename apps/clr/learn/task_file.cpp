@@ -105,7 +105,7 @@ std::vector<std::byte> bytes_of(const TaskFile& t) {
   if (t.packed.empty()) return data::to_safetensors(t.tensors, metadata);
   metadata["original"] = t.original_sha256;
   metadata["packed"] = t.packed;
-  return data::to_safetensors(pack_tensors(t, t.packed), metadata);
+  return data::to_safetensors(pack_tensors(t, t.packed), metadata, /*halves=*/t.packed != "fold");
 }
 
 void write_task_file(const std::string& path, const TaskFile& task) {
