@@ -18,8 +18,12 @@ namespace {
 using Kind = ops::ErrorTerm::Kind;
 using Labels = std::vector<std::int64_t>;
 
+bool is_bf16(const ops::ErrorTerm& term) {
+  return term.kind == Kind::bf16;
+}
+
 double unit(const ops::ErrorTerm& term) {
-  return term.kind == Kind::bf16 ? 0x1p-8 : 0x1p-24;
+  return is_bf16(term) ? 0x1p-8 : 0x1p-24;
 }
 
 // Calls f with a pointer to the elements, of either dtype.
@@ -51,7 +55,6 @@ struct Told {
   std::string layer, op;
   Tensor y;
   ops::ErrorTerms terms;
-  Tensor shift;  // the bound of each output, with the sign of its gradient
 };
 
 // Sums |gradient| times the bound over n outputs: of row `row` of the gradient and row `image` of the
@@ -78,6 +81,12 @@ MarginBound weighed(const Tensor& gradient, const ops::ErrorTerms& terms, std::i
           sums[0].probable + std::max(sums[1].probable, sums[2].probable)};
 }
 
+MarginBound total(const std::vector<MarginBound>& parts, double lambda) {
+  MarginBound sum;
+  for (const MarginBound& b : parts) sum.worst += b.worst, sum.probable += b.probable;
+  return {sum.worst, lambda * std::sqrt(sum.probable)};
+}
+
 // A batch of images and the ops that round on their way to the logits.
 class Batch {
  public:
@@ -86,11 +95,11 @@ class Batch {
   std::vector<ImageMargin> examine(std::map<std::string, double>& layers);
 
  private:
-  // Runs the network on some of the images.
-  void forward(const Labels& images, bool moves = false);
+  // Runs the network on some of the images; with `still`, moves each output against its gradient there.
+  void forward(const Labels& images, const std::vector<Told>* still = nullptr);
   std::vector<std::vector<MarginBound>> backward(const Labels& images, const Labels& labels,
                                                  const Labels& rivals);
-  void set_shifts();
+  void second_order(const Labels& labels, const Labels& nearest, std::vector<ImageMargin>& all);
   layers::Network& network_;
   const Tensor images_;
   const MarginOptions& o_;
@@ -98,27 +107,39 @@ class Batch {
   std::vector<Told> told_;
 };
 
-// The first forward fills told_; later ones only its y and, with `moves`, the terms again.
-void Batch::forward(const Labels& images, bool moves) {
+// Moves y by its bound. Of a convolution takes Winograd's terms where it has any; they come first.
+void move_against(const Told& still, Tensor y) {
+  const Tensor gradient = grad(still.y);
+  if (!gradient.defined()) return;
+  const bool winograd = still.terms.front().kind == Kind::winograd;
+  with_elements(y, [&](auto* to) {
+    using T = std::remove_reference_t<decltype(*to)>;
+    const T* g = gradient.data<T>();
+    for (const ops::ErrorTerm& term : still.terms) {
+      if (winograd && term.kind == Kind::direct) continue;
+      const T scale = static_cast<T>(term.roundings * unit(term)), *size = term.magnitude.data<T>();
+      for (std::int64_t i = 0; i < y.numel(); ++i) to[i] -= std::copysign(scale * size[i], g[i]);
+    }
+  });
+}
+
+// The first forward fills told_; later ones only its y and, with `still`, the terms again.
+void Batch::forward(const Labels& images, const std::vector<Told>* still) {
   const bool first = told_.empty();
   std::size_t next = 0;
   std::map<std::string, std::int64_t> counts;
   const auto listen = [&](std::string_view op, const Tensor& y, const ops::ErrorBounds::Terms& terms) {
     ++counts[std::string(op)];
     if (!first && (next == told_.size() || told_[next].op != op)) return;  // an exact op
-    ops::ErrorTerms made = first || moves ? terms() : ops::ErrorTerms();
-    if (!o_.bf16) std::erase_if(made, [](const ops::ErrorTerm& t) { return t.kind == Kind::bf16; });
+    ops::ErrorTerms made = first || still != nullptr ? terms() : ops::ErrorTerms();
+    if (!o_.bf16) std::erase_if(made, is_bf16);
     if (first && made.empty()) return;
-    if (first) told_.push_back({error_context_of("layer"), std::string(op), {}, {}, {}});
+    if (first) told_.push_back({error_context_of("layer"), std::string(op), {}, {}});
     Told& t = told_[next++];
     t.y = y;
     retain_grad(y);
-    if (first || moves) t.terms = std::move(made);
-    if (!moves || !t.shift.defined()) return;
-    with_elements(t.y, [&](auto* to) {
-      const auto* by = t.shift.data<std::remove_reference_t<decltype(*to)>>();
-      for (std::int64_t i = 0; i < y.numel(); ++i) to[i] -= by[i];
-    });
+    if (first || still != nullptr) t.terms = std::move(made);
+    if (still != nullptr) move_against((*still)[next - 1], y);
   };
   const ops::ErrorBounds bounds(listen);
   Gathered chosen;
@@ -146,54 +167,40 @@ std::vector<std::vector<MarginBound>> Batch::backward(const Labels& images, cons
   return all;
 }
 
-// Of a convolution takes Winograd's terms where it has any; they come first.
-void Batch::set_shifts() {
-  for (Told& t : told_) {
-    const Tensor gradient = grad(t.y);
-    if (!gradient.defined()) continue;
-    const bool winograd = t.terms.front().kind == Kind::winograd;
-    t.shift = zeros(t.y.shape(), t.y.dtype(), t.y.device());
-    with_elements(t.shift, [&](auto* to) {
-      using T = std::remove_reference_t<decltype(*to)>;
-      for (const ops::ErrorTerm& term : t.terms) {
-        if (winograd && term.kind == Kind::direct) continue;
-        const T scale = static_cast<T>(term.roundings * unit(term));
-        const T *size = term.magnitude.data<T>(), *g = gradient.data<T>();
-        for (std::int64_t i = 0; i < t.y.numel(); ++i) to[i] += std::copysign(scale * size[i], g[i]);
-      }
-    });
+// Call it after the backward for the nearest class; leaves the terms as they were.
+void Batch::second_order(const Labels& labels, const Labels& nearest, std::vector<ImageMargin>& all) {
+  const std::vector<Told> still = told_;
+  Labels every(labels.size());
+  std::iota(every.begin(), every.end(), 0);
+  forward(every, &still);
+  const auto parts = backward(every, labels, nearest);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i].fall = (all[i].margin - margin(logits_, i, labels[i], nearest[i])) / all[i].bound.worst;
+    all[i].moved_bound = total(parts[i], o_.lambda).worst / all[i].bound.worst;
   }
-}
-
-MarginBound total(const std::vector<MarginBound>& parts, double lambda) {
-  MarginBound sum;
-  for (const MarginBound& b : parts) sum.worst += b.worst, sum.probable += b.probable;
-  return {sum.worst, lambda * std::sqrt(sum.probable)};
+  told_ = still;
 }
 
 std::vector<ImageMargin> Batch::examine(std::map<std::string, double>& layers) {
   constexpr double settled = 8;
-  const std::size_t n = at(images_.dim(0));
-  Labels every(n);
-  std::iota(every.begin(), every.end(), 0);
-  forward(every);
+  Labels open(at(images_.dim(0)));  // the images that have a further class to examine
+  std::iota(open.begin(), open.end(), 0);
+  forward(open);
   const Tensor scores = logits_;
-  REPRISE_CHECK(logits_.dim(1) > 1, "audit margin: a task of one class has no margins");
-  std::vector<ImageMargin> all(n);
-  std::vector<Labels> order(n, Labels(static_cast<std::size_t>(logits_.dim(1))));  // the nearest class first
-  Labels labels, nearest;
-  for (std::size_t i = 0; i < n; ++i) {
+  const std::size_t classes = at(scores.dim(1));
+  REPRISE_CHECK(classes > 1, "audit margin: a task of one class has no margins");
+  std::vector<ImageMargin> all(open.size());
+  std::vector<Labels> order(open.size(), Labels(classes));  // the nearest class first
+  std::vector<double> largest(open.size(), 0);
+  for (std::size_t i = 0; i < all.size(); ++i) {
     std::iota(order[i].begin(), order[i].end(), 0);
     std::stable_sort(order[i].begin(), order[i].end(),
                      [&](std::int64_t a, std::int64_t b) { return margin(scores, i, a, b) > 0; });
-    labels.push_back(all[i].label = order[i][0]);
-    nearest.push_back(order[i][1]);
+    all[i].label = order[i][0];
   }
-  std::vector<double> first_margin(n), first_bound(n), largest(n, 0);
-  Labels open = every;  // the images that have a further class to examine
   for (std::size_t k = 1; !open.empty(); ++k) {
     Labels of, against, next;
-    for (const std::int64_t i : open) of.push_back(labels[at(i)]), against.push_back(order[at(i)][k]);
+    for (const std::int64_t i : open) of.push_back(order[at(i)][0]), against.push_back(order[at(i)][k]);
     if (k > 1) forward(open);
     const auto parts = backward(open, of, against);
     for (std::size_t j = 0; j < open.size(); ++j) {
@@ -205,23 +212,14 @@ std::vector<ImageMargin> Batch::examine(std::map<std::string, double>& layers) {
         m.rival = against[j], m.margin = distance, m.bound = b;
       m.worst &= distance > times * b.worst, m.probable &= distance > times * b.probable;
       largest[i] = std::max(largest[i], b.worst);
-      if (m.probable && k + 1 < order[i].size() &&
+      if (m.probable && k + 1 < classes &&
           (o_.every || margin(scores, i, of[j], order[i][k + 1]) <= settled * largest[i]))
         next.push_back(open[j]);
-      if (k > 1) continue;
-      first_margin[i] = distance, first_bound[i] = b.worst;
-      for (std::size_t t = 0; t < told_.size(); ++t)
+      for (std::size_t t = 0; k == 1 && t < told_.size(); ++t)
         layers[told_[t].layer + (told_[t].layer.empty() ? "" : " ") + told_[t].op] += parts[j][t].worst;
     }
-    if (k == 1 && o_.second) set_shifts();
+    if (k == 1 && o_.second) second_order(of, against, all);
     open = next;
-  }
-  if (!o_.second) return all;
-  forward(every, true);
-  const auto parts = backward(every, labels, nearest);
-  for (std::size_t i = 0; i < n; ++i) {
-    all[i].fall = (first_margin[i] - margin(logits_, i, labels[i], nearest[i])) / first_bound[i];
-    all[i].moved_bound = total(parts[i], o_.lambda).worst / first_bound[i];
   }
   return all;
 }
@@ -250,13 +248,13 @@ MarginBound bound_loss(const std::function<void()>& step, double lambda) {
         [&](std::string_view op, const Tensor& y, const ops::ErrorBounds::Terms& terms) {
           if (op == "normalize_images") set_requires_grad(y);
           retain_grad(y);
-          told.push_back({"", std::string(op), y, terms(), {}});
+          told.push_back({"", std::string(op), y, terms()});
         });
     step();
   }
   std::vector<MarginBound> parts;
   for (Told& t : told) {
-    std::erase_if(t.terms, [](const ops::ErrorTerm& term) { return term.kind == Kind::bf16; });
+    std::erase_if(t.terms, is_bf16);
     parts.push_back(weighed(grad(t.y), t.terms, t.y.numel(), 0, 0));
   }
   return total(parts, lambda);
