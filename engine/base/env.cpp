@@ -45,10 +45,15 @@ constexpr EnvVariable table[] = {
      "same bits)",
      "1"},
     {"REPRISE_THREADS", "number of threads; 0 follows the affinity mask and the cgroup quota", "0"},
-    {"REPRISE_SAVE_SECONDS", "least seconds between two saved states of a training; 0: after every epoch",
+    {"REPRISE_SAVE_SECONDS",
+     "least seconds between two states that a training saves after epochs; within an epoch 30 times as many",
      "5"},
-    {"REPRISE_CACHE_MB", "decoded images kept in memory, in MiB, before a cache file is used", "4096"},
-    {"REPRISE_CACHE_DIR", "where the cache files of decoded images go; empty: <run>/cache", ""},
+    {"REPRISE_CACHE_MB",
+     "decoded images kept in memory, in MiB, before a cache file is used (clr: at most half of what is free)",
+     "4096"},
+    {"REPRISE_CACHE_DIR",
+     "where the cache files of decoded images go and stay; empty: the temporary folder, for this call only",
+     ""},
 };
 
 }  // namespace

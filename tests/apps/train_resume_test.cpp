@@ -38,7 +38,7 @@ class Resume : public testing::Test {
   }
   // How the run's first call ended: "interrupted by SIGTERM", "done".
   std::string ending(const std::string& run) const {
-    const auto call = nlohmann::json::parse(read_text(dir / (run + "/run.json")))["invocations"][0];
+    const auto call = process_records(dir / run).at(0);
     const std::string signal = call.value("signal", "");
     return call.value("how", "") + (signal.empty() ? "" : " by " + signal);
   }

@@ -39,11 +39,11 @@ void relabel(std::vector<data::Sample>& samples, const data::Task& found, const 
 }
 
 Row evaluate_task(const Backbone& backbone, const TaskFile& file, data::Task task, const EvalOptions& options,
-                  const data::SetOptions& sets, const std::string& cache_dir) {
+                  const data::SetOptions& sets) {
   Row row;
   row.task = file.task;
   row.classes = static_cast<int>(file.classes.size());
-  data::check_readable(task, sets, file.size, cache_dir, stopping(stop_requested));
+  data::check_readable(task, sets, file.size, "", stopping(stop_requested));
   const std::size_t bad = report_task(task, sets.skip_bad, /*quiet=*/true);
   REPRISE_CHECK(bad == 0 || sets.skip_bad, "task {}: {} files cannot be read (listed above)", task.name, bad);
   row.split = !options.split.empty() ? options.split
@@ -53,7 +53,7 @@ Row evaluate_task(const Backbone& backbone, const TaskFile& file, data::Task tas
   auto& samples = row.split == "test" ? task.test : row.split == "val" ? task.val : task.train;
   REPRISE_CHECK(!samples.empty(), "task {}: no images in its split '{}'", task.name, row.split);
   relabel(samples, task, file);
-  data::ImageStore store(samples, file.size, cache_dir);
+  data::ImageStore store(samples, file.size, "");
   REPRISE_CHECK(store.load(stopping(stop_requested)).empty(),
                 "task {}: its images changed while they were read", task.name);
   const auto digest = file.data_digests.find(row.split);
@@ -175,8 +175,8 @@ void run_eval(const EvalOptions& options, Common& common) {
       absent.push_back(name);
       continue;
     }
-    rows.push_back(evaluate_task(backbone, read_task_file(folder.task_file(name)), task->second, options,
-                                 sets, folder.cache_dir()));
+    rows.push_back(
+        evaluate_task(backbone, read_task_file(folder.task_file(name)), task->second, options, sets));
   }
   backbone.verify();
   if (!rows.empty()) {

@@ -7,7 +7,7 @@ namespace {
 
 struct TrainOptions {
   SessionOptions session;
-  std::string backbone, arch = "auto";
+  std::string backbone, arch = "auto", shard;
   bool restart = false, dry_run = false;
 };
 
@@ -26,11 +26,12 @@ void print_plan(const Plan& plan) {
 }
 
 void run_train(const TrainOptions& options, Common& common) {
+  const SignalGuard signals;
   SessionOptions session = options.session;
+  if (!options.shard.empty()) session.shard = shard_of(options.shard);
   session.recipe.method = checked_method(session.recipe.method);
   complete(session.recipe, common);
   common.begin();
-  const SignalGuard signals;
   const Backbone backbone = backbone_for(session.recipe.method, common.weights(options.backbone),
                                          options.arch, common.resolved_device(), common.resolved_dtype());
   if (backbone.is_none() && session.copy_backbone)
@@ -42,7 +43,8 @@ void run_train(const TrainOptions& options, Common& common) {
   Progress progress(Progress::style_for(common.quiet));
   Session work(backbone, session, progress);
   work.prepare();
-  if (!options.dry_run) return print_outcomes(work.run(), common.json);
+  if (!options.dry_run) return print_outcomes(work.run(), common);
+  work.decode_all();
   if (common.json) print_plan(work.plan());
 }
 
@@ -58,6 +60,10 @@ void add_train(Command app, Common& common) {
   c.add_option("--data", s.data, data_help).required();
   c.add_option("--run", s.run, "run folder, made if needed").required();
   add_tasks_option(c, s.tasks);
+  c.add_option(
+      "--shard", options->shard,
+      "I/N: this process takes the I-th of N parts of the tasks, the same parts in every process; auto: "
+      "as Slurm's, Open MPI's or PMI's variables say");
   c.add_option("--arch", options->arch, "architecture of the backbone (auto: the one that fits its file)")
       .shows_default();
   Recipe& r = s.recipe;

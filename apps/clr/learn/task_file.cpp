@@ -67,7 +67,7 @@ bool is_task_file(const data::WeightFile& file) {
 }
 
 void write_task_file(const std::string& path, const TaskFile& t) {
-  const Metadata metadata{
+  Metadata metadata{
       {task_format_key, task_format},
       {"accuracy", canonical(accuracies(t))},
       {"arch", t.arch},
@@ -84,6 +84,9 @@ void write_task_file(const std::string& path, const TaskFile& t) {
       {"seed", std::to_string(t.seed)},
       {"task", t.task},
   };
+  if (!t.images.empty()) metadata["images"] = canonical(Json(t.images));
+  if (!t.files_digest.empty()) metadata["files_digest"] = t.files_digest;
+  if (!t.instruction_set.empty()) metadata["instruction_set"] = t.instruction_set;
   data::write_safetensors(path, t.tensors, metadata);
 }
 
@@ -114,6 +117,9 @@ TaskFile read_task_file(const std::string& path) {
   t.seed = in.number<std::uint64_t>("seed", 0, UINT64_MAX);
   t.best_epoch = in.number<int>("best_epoch", 0, 1'000'000'000);
   t.data_digests = in.json<std::map<std::string, std::string>>("data_digests");
+  if (file.metadata.contains("images")) t.images = in.json<std::map<std::string, std::int64_t>>("images");
+  if (file.metadata.contains("files_digest")) t.files_digest = in.text("files_digest");
+  if (file.metadata.contains("instruction_set")) t.instruction_set = in.text("instruction_set");
   for (const auto& [split, value] : in.json<std::map<std::string, double>>("accuracy")) {
     if (split == "train") t.train_accuracy = value;
     if (split == "val") t.val_accuracy = value;
