@@ -110,7 +110,8 @@ TEST(RunFolder, every_process_writes_its_own_record_and_run_json_never_changes) 
   RunFolder first(dir / "run"), second(dir / "run"), third(dir / "run");
   first.begin({}, "{}", call_of("one", 7));
   const std::string run = read_text(dir / "run/run.json");
-  EXPECT_EQ(second.begin({}, "{}", call_of("two", 7)).host, "one") << "who began the folder";
+  second.begin({}, "{}", call_of("two", 7));
+  EXPECT_EQ(second.check_same({}, "{}").host, "one") << "who began the folder";
   Invocation later = call_of("one", 7);  // another process with the same id
   later.argv = {"clr"};
   third.begin({}, "{}", later);

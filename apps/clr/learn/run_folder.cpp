@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "apps/clr/learn/recipe.h"
+#include "apps/clr/learn/surroundings.h"
 #include "apps/clr/learn/table.h"
 #include "apps/clr/learn/task_log.h"
 #include "data/io/file.h"
@@ -110,28 +111,25 @@ Invocation RunFolder::check_same(const RecordedBackbone& backbone, const std::st
   return record.invocations.empty() ? Invocation() : std::move(record.invocations.front());
 }
 
-Invocation RunFolder::begin(const RecordedBackbone& backbone, const std::string& recipe,
-                            Invocation invocation) {
+void RunFolder::begin(const RecordedBackbone& backbone, const std::string& recipe, Invocation invocation) {
   for (const char* folder : {"", "/tasks", "/state", "/log"}) {
     make_folder(path_ + folder);
     data::remove_abandoned_files(path_ + folder);
   }
   own_ = std::move(invocation);
   own_.started = timestamp();
-  Invocation begun = own_;
   bool published = false;
   if (!exists()) {
     data::AtomicFile file(path_ + "/run.json");
     file.write(text_of(RunRecord{backbone, recipe, {}, {own_}}));
     published = file.commit(/*replace=*/false);
   }
-  if (!published) begun = check_same(backbone, recipe);
+  if (!published) keep_level(path_, check_same(backbone, recipe), own_);
   // An earlier process of this machine may have had the same id.
   const std::string name = fmt::format("{}/log/process-{}-{}", path_, own_.host, own_.pid);
   own_file_ = name + ".json";
   for (int n = 2; is_there(own_file_); ++n) own_file_ = fmt::format("{}-{}.json", name, n);
   write_own();
-  return begun;
 }
 
 void RunFolder::write_own() const {

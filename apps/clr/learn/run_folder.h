@@ -51,9 +51,9 @@ class RunFolder {
   // (JSON text). Returns the call that began it.
   Invocation check_same(const RecordedBackbone& backbone, const std::string& recipe) const;
   // Makes the folders and removes what killed processes left in them. Publishes run.json, which is
-  // never rewritten; if it is there, checks it (check_same). Returns the call that began the folder.
-  // Writes this process's record, log/process-<host>-<pid>.json.
-  Invocation begin(const RecordedBackbone& backbone, const std::string& recipe, Invocation invocation);
+  // never rewritten; if it is there, checks it (check_same, keep_level). Then writes this process's
+  // record, log/process-<host>-<pid>.json.
+  void begin(const RecordedBackbone& backbone, const std::string& recipe, Invocation invocation);
   // Records that this process begins to learn the task.
   void add_task(const std::string& task);
   // Records how this process ended: "done", "interrupted" (and by which signal) or "failed".

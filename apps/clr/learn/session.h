@@ -40,13 +40,19 @@ struct TaskOutcome {
   std::optional<int> best_epoch;
 };
 
+struct PlannedShard {
+  std::vector<std::string> tasks;  // the longest first
+  double images = 0;               // an epoch's work: see work_of
+};
+
 // What a session will do: for --dry-run and for `clr audit verify`.
 struct Plan {
   RecordedBackbone backbone;
   std::string recipe;  // JSON text
   std::vector<RecordedTask> tasks;
-  std::vector<bool> finished;  // of each task: whether it was finished before
-  std::int64_t memory = 0;     // expected, in bytes
+  std::vector<bool> finished;        // of each task: whether it was finished before
+  std::int64_t memory = 0;           // expected, in bytes
+  std::vector<PlannedShard> shards;  // of all processes; empty if this one takes all tasks
 };
 
 class Session {
@@ -62,6 +68,8 @@ class Session {
   void decode_all();
   // Returns what prepare found, and the images' digests if they were decoded.
   Plan plan() const;
+  // Returns the seconds that an image of an epoch's work takes here; 0 if unknown.
+  double seconds_per_image();
   // Trains the tasks that are not finished, and saves each when it is finished; call prepare first.
   // Decodes a task's images when it comes to the task. Where they cannot be decoded, says why and
   // goes on with the next task. If the observer asks for a stop, saves the state of the task in
@@ -90,6 +98,7 @@ class Session {
   RunFolder folder_;
   DataOptions data_;
   std::vector<TaskData> tasks_;
+  std::vector<PlannedShard> shards_;
   std::vector<std::vector<std::int64_t>> order_;
   std::vector<data::NamedTensor> init_;
   std::int64_t memory_ = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,10 @@ Shard shard_of(const std::string& text);
 int local_rank();
 
 // Returns the work of a task in training images: an image that is only evaluated counts 0.35.
-double work_of(const data::Task& task);
+double work_of(std::int64_t train_images, std::int64_t val_images);
+inline double work_of(const data::Task& task) {
+  return work_of(std::ssize(task.train), std::ssize(task.val));
+}
 
 // Returns the places in `work` of each shard's tasks. Takes the tasks from the longest to the
 // shortest and gives each to the shard with the least work so far, the first of several.

@@ -136,7 +136,7 @@ class Trainer {
       state_.step += 1;
       state_.steps += 1;
       if (read_now()) read_steps(batches);
-      if (save_seconds_ > 0 && seconds_between(saved_, Clock::now()) > 30 * save_seconds_) {
+      if (seconds_between(saved_, Clock::now()) > step_save_seconds_) {
         read_steps(batches);
         save_within_epoch();
       }
@@ -256,7 +256,8 @@ class Trainer {
   std::optional<Inputs> val_;
   StepLog steps_log_;
   Clock::time_point epoch_begin_, saved_ = Clock::now(), read_ = Clock::now();
-  const double save_seconds_ = static_cast<double>(env_int("REPRISE_SAVE_SECONDS"));
+  const double save_seconds_ = static_cast<double>(env_int("REPRISE_SAVE_SECONDS")),
+               step_save_seconds_ = static_cast<double>(env_int("REPRISE_SAVE_STEP_SECONDS"));
 };
 
 }  // namespace
