@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/clr/learn/surroundings.h"
+#include "apps/clr/learn/task_file.h"
 #include "data/weights/weight_file.h"
 #include "tests/apps/train_support.h"
 
@@ -75,6 +76,22 @@ TEST_F(Audit, verify_names_the_first_tensor_with_one_flipped_bit) {
   bytes.resize(bytes.size() - 1);
   write_text(path, bytes);
   expect(clr({"audit", "verify", dir / "run", "--quiet"}), 1, {"the run's file cannot be read"});
+}
+
+TEST_F(Audit, verify_takes_a_task_file_of_an_older_clr) {
+  ASSERT_EQ(train({"--tasks", "dots", "--device", "cpu"}).status, 0);
+  const std::string path = dir / "run/tasks/dots.safetensors";
+  reprise::clr::TaskFile old = reprise::clr::read_task_file(path);
+  EXPECT_EQ(old.files_digest.size(), 64u);
+  EXPECT_EQ(old.images["train"], 15);
+  EXPECT_EQ(old.instruction_set, reprise::clr::instruction_set(cpu_device));
+  old.images.clear(), old.files_digest.clear(), old.instruction_set.clear();
+  reprise::clr::write_task_file(path, old);
+  expect(clr({"audit", "verify", dir / "run", "--quiet"}), 0, {"the same bytes"});
+  // Without a digest of its files, the pixels decide whether the data changed.
+  EXPECT_EQ(train({"--tasks", "dots", "--device", "cpu"}).status, 0);
+  write_image(dir / "data/dots/class1/3.ppm", 8, 2, 99);
+  expect(train({"--tasks", "dots", "--device", "cpu"}), 1, {"no longer what it was learned from"});
 }
 
 TEST_F(Audit, verify_says_which_condition_is_not_met) {

@@ -114,6 +114,7 @@ TEST_F(Train, an_unreadable_body_stops_only_its_task) {
   EXPECT_FALSE(exists(dir / "run/tasks/circles.safetensors"));
   EXPECT_TRUE(exists(dir / "run/tasks/dots.safetensors"));
   EXPECT_EQ(process_records(dir / "run").at(0)["how"], "failed");
+  EXPECT_TRUE(fs::is_empty(dir / "run/state"));
   fs::remove_all(dir / "run");
   EXPECT_EQ(train({"--skip-bad"}).status, 0);
   EXPECT_EQ(train({"--skip-bad"}).status, 0) << "a finished task is not read again";

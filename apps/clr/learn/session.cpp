@@ -211,6 +211,7 @@ TaskOutcome Session::learn(TaskData& data) {
     throw;
   } catch (const Error& e) {
     log_line(fmt::format("clr: {}", e.what()));
+    lock->remove();
     return {name, not_readable, {}, {}, {}};
   }
   folder_.add_task(name);

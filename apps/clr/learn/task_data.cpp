@@ -50,15 +50,15 @@ std::string files_digest_of(const data::Task& task) {
   for (const std::string& name : task.classes) hash.update(fmt::format("{}\n", escaped(name)));
   for (const auto& [split, samples] :
        {std::pair("train", &task.train), {"val", &task.val}, {"test", &task.test}}) {
-    std::vector<std::uintmax_t> sizes(samples->size());
-    parallel_for(std::ssize(*samples), 16, [&](std::int64_t begin, std::int64_t end) {
+    const std::vector<data::Sample>& files = *samples;
+    std::vector<std::uintmax_t> sizes(files.size());
+    parallel_for(std::ssize(files), 16, [&](std::int64_t begin, std::int64_t end) {
       std::error_code absent;  // decoding will say so
       for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i)
-        sizes[i] = std::filesystem::file_size((*samples)[i].path, absent);
+        sizes[i] = std::filesystem::file_size(files[i].path, absent);
     });
     for (std::size_t i = 0; i < sizes.size(); ++i)
-      hash.update(fmt::format("{} {} {} {}\n", split, (*samples)[i].label, sizes[i],
-                              escaped((*samples)[i].relative)));
+      hash.update(fmt::format("{} {} {} {}\n", split, files[i].label, sizes[i], escaped(files[i].relative)));
   }
   return hash.hex();
 }
