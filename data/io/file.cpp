@@ -2,7 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/file.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,7 +10,9 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <utility>
 
@@ -90,38 +92,49 @@ std::vector<std::string> names_in(const std::string& folder) {
 namespace {
 
 constexpr std::string_view temporary_begin = ".reprise-", temporary_end = ".tmp";
+constexpr std::time_t abandoned_after = 24 * 60 * 60;  // seconds
 
-// Locks a new temporary file. Returns false where remove_abandoned_files was faster and has removed
-// it. On a file system without locks nothing is removed.
-bool lock_own(int descriptor) {
-  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) return errno != EWOULDBLOCK;
-  struct stat info {};
-  return ::fstat(descriptor, &info) != 0 || info.st_nlink > 0;
+// The first part of the names of this process's temporary files, or of another's.
+std::string temporary_of(long process) {
+  return fmt::format("{}{}-{}-", temporary_begin, host_name(), process);
+}
+
+// Returns true where the name is of a process of this machine that no longer runs.
+bool is_of_dead_process(const std::string& name) {
+  const std::size_t end = name.rfind('-'), begin = name.rfind('-', end - 1) + 1;
+  const long process = std::strtol(name.c_str() + begin, nullptr, 10);
+  return process > 0 && name.starts_with(temporary_of(process)) &&
+         ::kill(static_cast<pid_t>(process), 0) != 0 && errno == ESRCH;
 }
 
 }  // namespace
+
+std::string host_name() {
+  char name[256] = "";
+  ::gethostname(name, sizeof name - 1);
+  std::replace(std::begin(name), std::end(name), '/', '_');
+  return name;
+}
 
 void remove_abandoned_files(const std::string& folder) {
   struct stat info {};
   if (::stat(folder.c_str(), &info) != 0) return;
   for (const std::string& name : names_in(folder)) {
-    if (!name.starts_with(temporary_begin) || !name.ends_with(temporary_end)) continue;
     const std::string path = folder + "/" + name;
-    const Descriptor d{::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
-    if (d.fd >= 0 && ::flock(d.fd, LOCK_EX | LOCK_NB) == 0) ::unlink(path.c_str());
+    if (name.starts_with(temporary_begin) && name.ends_with(temporary_end) &&
+        ::lstat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
+        (is_of_dead_process(name) || info.st_mtime + abandoned_after < std::time(nullptr)))
+      ::unlink(path.c_str());
   }
 }
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   static std::atomic<unsigned> count{0};
-  const std::string folder = folder_of(path_);
-  for (;;) {
-    temporary_ = fmt::format("{}/{}{}-{}{}", folder, temporary_begin, ::getpid(), count++, temporary_end);
+  do {  // an earlier process of this id may have left a file
+    temporary_ = fmt::format("{}/{}{}{}", folder_of(path_), temporary_of(::getpid()), count++, temporary_end);
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (descriptor_ >= 0 && lock_own(descriptor_)) return;
-    if (descriptor_ < 0 && errno != EEXIST) break;
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
+  } while (descriptor_ < 0 && errno == EEXIST);
+  if (descriptor_ >= 0) return;
   temporary_.clear();
   fail("cannot be created");
 }
@@ -145,14 +158,19 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
   }
 }
 
-void AtomicFile::commit() {
+bool AtomicFile::commit(bool replace) {
   REPRISE_INVARIANT(descriptor_ >= 0, "{}: committed twice", path_);
   if (::fsync(descriptor_) != 0) fail("cannot be written");
-  // Closed after the rename: until then the lock says that the file is not abandoned.
-  if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot be put in place");
+  if (!replace && ::link(temporary_.c_str(), path_.c_str()) == 0)
+    ::unlink(temporary_.c_str());
+  else if (!replace && ::access(path_.c_str(), F_OK) == 0)
+    return false;
+  else if (std::rename(temporary_.c_str(), path_.c_str()) != 0)
+    fail("cannot be put in place");
   temporary_.clear();
   ::close(std::exchange(descriptor_, -1));
   if (!sync_folder(folder_of(path_))) fail("its folder cannot be synced");
+  return true;
 }
 
 void write_file_atomically(const std::string& path, std::span<const std::byte> bytes) {

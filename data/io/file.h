@@ -27,8 +27,11 @@ REPRISE_API std::vector<std::string> names_in(const std::string& folder);
 REPRISE_API void write_file_atomically(const std::string& path, std::span<const std::byte> bytes);
 REPRISE_API void write_file_atomically(const std::string& path, std::string_view text);
 
-// Removes the temporary files of processes that were killed while they wrote. Those that are being
-// written are locked and stay.
+// Returns this machine's name, with '_' for '/'. Temporary files carry it, and the process's id.
+REPRISE_API std::string host_name();
+
+// Removes the temporary files of this machine's processes that no longer run, and those that nobody
+// has written to for 24 hours. Needs no locks.
 REPRISE_API void remove_abandoned_files(const std::string& folder);
 
 // A file that is written in parts. Nothing appears at `path` before commit(), and without it
@@ -42,7 +45,9 @@ class REPRISE_API AtomicFile {
 
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
-  void commit();
+  // Without `replace`, returns false and changes nothing where a file is at the path. The file
+  // system decides (link(2)); of several at once on one without links, the last remains.
+  bool commit(bool replace = true);
 
  private:
   [[noreturn]] void fail(std::string_view doing);

@@ -58,7 +58,7 @@ TaskImages check_readable(Task& task, const SetOptions& options, int size, const
   return images;
 }
 
-void check_readable(Task& task, const SetOptions& options, const Progress& progress) {
+void check_readable(Task& task, const SetOptions& options, const Progress& progress, bool headers) {
   std::set<std::string> checked;
   drop_until_readable(task, options, [&] {
     std::vector<std::string> paths;
@@ -72,7 +72,10 @@ void check_readable(Task& task, const SetOptions& options, const Progress& progr
       for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end) && !count.stopped();
            ++i) {
         try {
-          read_image(paths[i]);
+          if (headers)
+            check_header(paths[i]);
+          else
+            read_image(paths[i]);
         } catch (const Error& error) {
           reasons[i] = error.what();
         }

@@ -1,5 +1,5 @@
-// Decodes every image of a task before anything trains: a broken file is found now and not in an
-// hour.
+// Decodes or looks at every image of a task before it trains: a broken file is found now and not in
+// an hour.
 #pragma once
 
 #include <memory>
@@ -25,7 +25,8 @@ struct TaskImages {
 REPRISE_API TaskImages check_readable(Task& task, const SetOptions& options, int size,
                                       const std::string& cache_dir, const Progress& progress = {});
 
-// Does the same and keeps no pixels.
-REPRISE_API void check_readable(Task& task, const SetOptions& options, const Progress& progress = {});
+// Does the same and keeps no pixels. With `headers` it reads only each image's format and size.
+REPRISE_API void check_readable(Task& task, const SetOptions& options, const Progress& progress = {},
+                                bool headers = false);
 
 }  // namespace reprise::data

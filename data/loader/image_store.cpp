@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <unordered_map>
@@ -27,6 +29,15 @@ std::string hex(const Digest& digest) {
   for (const std::uint8_t byte : digest) text += fmt::format("{:02x}", byte);
   return text;
 }
+
+// Removes a folder at the end; none where the path is empty.
+struct OwnFolder {
+  std::string path;
+  ~OwnFolder() {
+    std::error_code ignored;
+    if (!path.empty()) std::filesystem::remove_all(path, ignored);
+  }
+};
 
 }  // namespace
 
@@ -169,16 +180,23 @@ std::vector<Unreadable> ImageStore::load(const Progress& progress) {
 }
 
 std::shared_ptr<PixelRows> ImageStore::load_through_file(Decoding& decoding) const {
-  const std::string set = env_string("REPRISE_CACHE_DIR"), &folder = set.empty() ? cache_dir_ : set;
-  REPRISE_CHECK(
-      !folder.empty(),
-      "data: the decoded images do not fit into REPRISE_CACHE_MB, and there is no folder for a cache "
-      "file; set REPRISE_CACHE_DIR");
+  std::string folder = env_string("REPRISE_CACHE_DIR");
+  if (folder.empty()) folder = cache_dir_;
+  const bool own = folder.empty();
   std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  REPRISE_CHECK(!error, "data: the folder for cache files cannot be made: {}\n  folder  {}", error.message(),
-                folder);
-  const Digest key = decoding.content_key();
+  if (own) {
+    folder = (std::filesystem::temp_directory_path(error) / "reprise-XXXXXX").string();
+    if (::mkdtemp(folder.data()) == nullptr) error.assign(errno, std::generic_category());
+  } else {
+    std::filesystem::create_directories(folder, error);
+  }
+  REPRISE_CHECK(
+      !error,
+      "data: the folder for cache files cannot be made: {}; REPRISE_CACHE_DIR names another\n  folder  {}",
+      error.message(), folder);
+  // Without its name the file lasts as long as it is mapped, even if this process is killed.
+  const OwnFolder removed{own ? folder : ""};
+  const Digest key = own ? no_digest : decoding.content_key();
   const std::string path = folder + "/" + hex(key).substr(0, 32) + ".pixels";
   auto rows = open_rows(path, key, decoding.count(), decoding.row_bytes());
   if (rows && decoding.still_unreadable(*rows)) return rows;

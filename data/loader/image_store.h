@@ -24,7 +24,8 @@ using Progress = std::function<void(std::int64_t done, std::int64_t total)>;
 class REPRISE_API ImageStore {
  public:
   // For RGB images of size x size pixels. Cache files go to REPRISE_CACHE_DIR where it is set, else
-  // to `cache_dir`, which is made when needed.
+  // to `cache_dir`, which is made when needed. If both are empty, to a new folder (mode 0700) in the
+  // system's temporary folder; their space is free again when the store is gone.
   ImageStore(std::vector<Sample> samples, int size, std::string cache_dir, Grey16 grey16 = Grey16::scale);
 
   // Takes over images of the same paths from a store of the same size and Grey16. Called before

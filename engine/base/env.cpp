@@ -47,8 +47,13 @@ constexpr EnvVariable table[] = {
     {"REPRISE_THREADS", "number of threads; 0 follows the affinity mask and the cgroup quota", "0"},
     {"REPRISE_SAVE_SECONDS", "least seconds between two saved states of a training; 0: after every epoch",
      "5"},
-    {"REPRISE_CACHE_MB", "decoded images kept in memory, in MiB, before a cache file is used", "4096"},
-    {"REPRISE_CACHE_DIR", "where the cache files of decoded images go; empty: <run>/cache", ""},
+    {"REPRISE_SAVE_STEP_SECONDS", "the same within an epoch; 0: after every step", "150"},
+    {"REPRISE_CACHE_MB",
+     "decoded images kept in memory, in MiB, before a cache file is used (clr: at most half of what is free)",
+     "4096"},
+    {"REPRISE_CACHE_DIR",
+     "where the cache files of decoded images go and stay; empty: the temporary folder, for this call only",
+     ""},
 };
 
 }  // namespace

@@ -56,7 +56,11 @@ TEST_F(Train, leaves_a_whole_run_folder) {
   EXPECT_TRUE(fs::is_empty(dir / "run/state"));
   const json record = json::parse(read_text(dir / "run/run.json"));
   EXPECT_EQ(record["recipe"]["method"], "clr");
-  EXPECT_EQ(record["invocations"][0]["how"], "done");
+  EXPECT_FALSE(record["invocations"][0].contains("how")) << "run.json is written once, at the start";
+  const auto calls = process_records(dir / "run");
+  ASSERT_EQ(calls.size(), 1u);
+  EXPECT_EQ(calls[0]["how"], "done");
+  EXPECT_EQ(calls[0]["tasks"], json({"circles", "dots"}));
   const std::string log = read_text(dir / "run/log/dots.csv");
   EXPECT_EQ(log.substr(0, log.find('\n')),
             "epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,seconds");
@@ -89,14 +93,31 @@ TEST_F(Train, one_backbone_method_and_recipe_a_run) {
 TEST_F(Train, changed_data_under_a_finished_task_is_an_error) {
   ASSERT_EQ(train({"--tasks", "dots"}).status, 0);
   write_image(dir / "data/dots/class1/3.ppm", 8, 2, 99);
+  EXPECT_EQ(train({"--tasks", "dots"}).status, 0) << "as long as before: only `clr audit verify` reads it";
+  write_image(dir / "data/dots/class1/3.ppm", 9, 2, 99);
   expect_refused(train({"--tasks", "dots"}), 1, "dots");
 }
 
-TEST_F(Train, unreadable_images_stop_it_before_the_first_task) {
-  write_text(dir / "data/dots/class0/broken.ppm", "P6\n8 8\n255\nshort");
+TEST_F(Train, a_damaged_header_stops_it_before_the_first_task) {
+  write_text(dir / "data/dots/class0/broken.ppm", "P6\n8");
   expect_refused(train(), 1, "broken.ppm");
+  EXPECT_FALSE(exists(dir / "run"));
+}
+
+TEST_F(Train, an_unreadable_body_stops_only_its_task) {
+  write_text(dir / "data/circles/class0/broken.ppm", "P6\n8 8\n255\nshort");
+  expect_refused(train({"--dry-run"}), 1, "broken.ppm");
+  EXPECT_FALSE(exists(dir / "run"));
+  const Outcome o = train();
+  expect_refused(o, 1, "broken.ppm");
+  EXPECT_NE(o.out.find("not readable"), std::string::npos) << o.out;
   EXPECT_FALSE(exists(dir / "run/tasks/circles.safetensors"));
+  EXPECT_TRUE(exists(dir / "run/tasks/dots.safetensors"));
+  EXPECT_EQ(process_records(dir / "run").at(0)["how"], "failed");
+  EXPECT_TRUE(fs::is_empty(dir / "run/state"));
+  fs::remove_all(dir / "run");
   EXPECT_EQ(train({"--skip-bad"}).status, 0);
+  EXPECT_EQ(train({"--skip-bad"}).status, 0) << "a finished task is not read again";
 }
 
 TEST_F(Train, wrong_usage) {

@@ -169,27 +169,17 @@ TEST(State, comes_back_as_it_was) {
   EXPECT_NE(error_of([&] { load_state(dir / "s", other); }).find("recipe"), std::string::npos);
   EXPECT_FALSE(load_state(dir / "absent", context));
   const std::string bytes = read_text(dir / "s");
+  StateContext elsewhere = context;
+  context.instruction_set = "avx2";
+  elsewhere.instruction_set = "avx512";
+  save_state(dir / "t", state, {}, context);
+  EXPECT_TRUE(load_state(dir / "t", context));
+  EXPECT_FALSE(load_state(dir / "t", elsewhere)) << "the task starts anew";
+  context.instruction_set.clear();
   for (std::size_t n = 0; n < bytes.size(); n += 7) {
     write_text(dir / "s", bytes.substr(0, n));
     EXPECT_FALSE(error_of([&] { load_state(dir / "s", context); }).empty()) << n << " bytes";
   }
-}
-
-TEST(RunFolder, a_lock_has_one_owner) {
-  const TempDir dir;
-  auto first = FileLock::try_lock(dir / "lock");
-  ASSERT_TRUE(first);
-  EXPECT_FALSE(FileLock::try_lock(dir / "lock"));
-  first->remove();
-  EXPECT_FALSE(exists(dir / "lock"));
-  EXPECT_TRUE(FileLock::try_lock(dir / "lock"));
-}
-
-TEST(RunFolder, names_that_are_no_file_names) {
-  const RunFolder folder("run");
-  EXPECT_EQ(folder.task_file("a b"), "run/tasks/a b.safetensors");
-  EXPECT_EQ(folder.task_file("../x"), "run/tasks/%2E.%2Fx.safetensors");
-  EXPECT_NE(folder.task_file("%2E."), folder.task_file(".."));
 }
 
 TEST(RunFolder, csv_fields_read_back) {
@@ -203,38 +193,6 @@ TEST(RunFolder, csv_fields_read_back) {
   EXPECT_EQ(csv_field("caf\xE9"), "caf\\xE9");
   EXPECT_EQ(csv_field("a\\b"), "a\\\\b");
   EXPECT_EQ(csv_fields("C:\\data,x")[0], "C:\\data");  // a file of an older clr
-}
-
-TEST(RunRecord, paths_of_any_bytes_read_back_and_the_file_is_utf8) {
-  const TempDir dir;
-  const std::string path = dir / "run.json", odd = "/da\xE9ta/a\\b\n\\xE9";
-  RunRecord record;
-  record.recipe = "{}";
-  record.backbone.path = odd;
-  record.tasks.emplace_back().name = "back\\slash";
-  Invocation& call = record.invocations.emplace_back();
-  call.argv = {"clr", "train", "--data=" + odd};
-  call.data = odd;
-  write_run_record(path, record);
-  const auto json = nlohmann::json::parse(read_text(path));  // throws where it is not UTF-8
-  EXPECT_EQ(json["invocations"][0]["data"], "/da\\xE9ta/a\\\\b\n\\\\xE9");
-  EXPECT_TRUE(json["tasks"].contains("back\\\\slash"));
-  for (int i = 0; i < 3; ++i) {
-    const RunRecord read = read_run_record(path);
-    EXPECT_EQ(read.backbone.path, odd);
-    EXPECT_EQ(read.invocations.at(0).data, odd);
-    EXPECT_EQ(read.invocations[0].argv.at(2), "--data=" + odd);
-    ASSERT_EQ(read.tasks.size(), 1u);
-    EXPECT_EQ(read.tasks[0].name, "back\\slash");
-    write_run_record(path, read);
-  }
-  // A record of an older clr, whose names are not escaped.
-  write_text(
-      path,
-      R"({"format": "reprise run 1", "backbone": {}, "recipe": {}, "tasks": {"a\\b": {}}, "invocations": []})");
-  write_run_record(path, read_run_record(path));
-  ASSERT_EQ(read_run_record(path).tasks.size(), 1u);
-  EXPECT_EQ(read_run_record(path).tasks[0].name, "a\\b");
 }
 
 TEST(Recipe, differences_are_named) {
@@ -298,24 +256,6 @@ TEST(Recipe, a_value_out_of_range_is_named_with_the_range) {
             "run: damaged: 'batch' of the recipe is 0: expected 1 or more");
 }
 
-TEST(RunRecord, of_an_older_clr_is_read_from_its_command_lines) {
-  const TempDir dir;
-  write_text(dir / "run.json",
-             R"({"format": "reprise run 1", "backbone": {}, "recipe": {"lr": 1}, "tasks": {},
-    "invocations": [{"argv": ["clr", "reproduce", "--data=images", "--order", "o.txt"]},
-                    {"argv": ["clr", "train", "--data", "old"], "data": "/new", "init": "/i"}]})");
-  write_run_record(dir / "again.json", read_run_record(dir / "run.json"));
-  const RunRecord record = read_run_record(dir / "again.json");
-  EXPECT_EQ(record.recipe, R"({"lr":1})");
-  ASSERT_EQ(record.invocations.size(), 2u);
-  EXPECT_EQ(record.invocations[0].data, "images");
-  EXPECT_EQ(record.invocations[0].order, "o.txt");
-  EXPECT_TRUE(record.invocations[0].clip_grey16);
-  EXPECT_EQ(record.invocations[1].data, "/new");
-  EXPECT_EQ(record.invocations[1].init, "/i");
-  EXPECT_FALSE(record.invocations[1].clip_grey16);
-}
-
 TEST(Estimate, memory_that_control_groups_leave) {
   const TempDir dir;
   const auto write = [&](const std::string& group,
@@ -335,39 +275,6 @@ TEST(Estimate, memory_that_control_groups_leave) {
   EXPECT_EQ(memory_left({dir / "b", dir / "c"}), 120);
   write("d", {{"memory.max", "10\n"}, {"memory.current", "11\n"}});
   EXPECT_EQ(memory_left({dir / "d", dir / "b"}), 0);
-}
-
-TEST(RunRecord, keeps_what_it_does_not_know) {
-  const TempDir dir;
-  const std::string path = dir / "run.json";
-  write_text(path, R"({"format": "reprise run 1", "new": 1, "backbone": {"arch": "tiny", "new": 2},
-    "recipe": {"new": 3}, "tasks": {"dots": {"classes": 3, "new": 4, "digests": {"test": "old"}}},
-    "invocations": [{"argv": ["clr", "train", "--data", "d"], "threads": null, "new": {"deep": 5}}]})");
-  RunRecord record = read_run_record(path);
-  EXPECT_EQ(record.invocations.at(0).threads, 0);
-  record.tasks.at(0).digests = {{"val", "now"}};
-  record.invocations[0].how = "done";
-  record.invocations.emplace_back().version = "9";
-  write_run_record(path, record);
-  const std::string text = read_text(path);
-  const auto json = nlohmann::ordered_json::parse(text);
-  EXPECT_EQ(json["new"], 1);
-  EXPECT_EQ(json["backbone"].dump(), R"({"arch":"tiny","new":2})");
-  EXPECT_EQ(json["recipe"].dump(), R"({"new":3})");
-  EXPECT_EQ(json["tasks"]["dots"].dump(), R"({"classes":3,"new":4,"digests":{"val":"now"}})");
-  EXPECT_EQ(json["invocations"][0].dump(),
-            R"({"argv":["clr","train","--data","d"],"threads":null,"new":{"deep":5},"how":"done"})");
-  EXPECT_EQ(json["invocations"][1].dump(),
-            R"({"argv":[],"version":"9","tf32":false,"threads":0,"clip_grey16":false,"follow_links":false})");
-}
-
-TEST(RunFolder, a_call_ends_though_the_folder_is_another) {
-  const TempDir dir;
-  RunFolder folder(dir / "run");
-  const std::size_t place = folder.begin({}, "{}", {});
-  std::filesystem::remove(dir / "run/run.json");
-  folder.end(place, "done");
-  EXPECT_FALSE(folder.exists());
 }
 
 TEST(TaskLog, lines_read_back) {

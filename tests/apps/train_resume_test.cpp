@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "apps/clr/learn/surroundings.h"
 #include "tests/apps/train_support.h"
 
 namespace reprise::test {
@@ -38,7 +39,7 @@ class Resume : public testing::Test {
   }
   // How the run's first call ended: "interrupted by SIGTERM", "done".
   std::string ending(const std::string& run) const {
-    const auto call = nlohmann::json::parse(read_text(dir / (run + "/run.json")))["invocations"][0];
+    const auto call = process_records(dir / run).at(0);
     const std::string signal = call.value("signal", "");
     return call.value("how", "") + (signal.empty() ? "" : " by " + signal);
   }
@@ -69,6 +70,23 @@ TEST_F(Resume, same_bytes_after_an_interruption) {
   interrupt_and_resume("killed", SIGKILL, 7, 128 + SIGKILL);
 }
 
+TEST_F(Resume, a_killed_process_loses_little_of_a_long_epoch) {
+  ASSERT_EQ(clr(one_task("whole")).status, 0);
+  setenv("REPRISE_SAVE_STEP_SECONDS", "0", 1);
+  {
+    Running first(one_task("killed"));
+    ASSERT_TRUE(wait_for_lines(dir / "killed.csv", 4));
+    first.send(SIGKILL);
+    EXPECT_EQ(first.wait(), 128 + SIGKILL);
+  }
+  unsetenv("REPRISE_SAVE_STEP_SECONDS");
+  const Outcome again = clr(one_task("killed"));
+  ASSERT_EQ(again.status, 0) << again.err;
+  EXPECT_NE(again.err.find("goes on after epoch"), std::string::npos) << again.err;
+  EXPECT_EQ(task_bytes("killed", "one"), task_bytes("whole", "one"));
+  EXPECT_EQ(read_text(dir / "killed.csv"), read_text(dir / "whole.csv"));
+}
+
 // Batch systems warn by these, and a closed terminal hangs up.
 TEST_F(Resume, every_signal_that_may_end_it_saves) {
   ASSERT_EQ(clr(one_task("whole")).status, 0);
@@ -94,6 +112,7 @@ TEST_F(Resume, a_signal_that_comes_again_and_again_does_not_keep_it_from_saving)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     EXPECT_EQ(first.wait(), 128 + signal) << "the first one counts";
+    EXPECT_TRUE(ending(run).starts_with("interrupted by ")) << "a killed process would not have said so";
     EXPECT_TRUE(exists(dir / (run + "/state/one.state")));
   }
 }
@@ -146,6 +165,52 @@ TEST_F(Resume, several_processes_share_a_run_folder) {
   }
   const std::string results = read_text(dir / "shared/results.csv");
   EXPECT_EQ(std::count(results.begin(), results.end(), '\n'), 4);
+}
+
+TEST_F(Resume, shards_learn_every_task_once) {
+  ASSERT_EQ(clr(train("single")).status, 0);
+  const Outcome plan = clr(train("shards", {"--shard", "1/2", "--dry-run", "--json"}));
+  ASSERT_EQ(plan.status, 0) << plan.err;
+  const auto shards = nlohmann::json::parse(plan.out)["shards"];
+  ASSERT_EQ(shards.size(), 2u);
+  EXPECT_EQ(shards[0]["tasks"], nlohmann::json({"one", "two"}));
+  EXPECT_GT(shards[0]["seconds"], shards[1]["seconds"]);
+  EXPECT_FALSE(exists(dir / "shards"));
+  for (const std::string shard : {"1/2", "2/2"})
+    EXPECT_EQ(clr(train("shards", {"--shard", shard})).status, 0);
+  std::size_t learned = 0;
+  for (const auto& record : process_records(dir / "shards")) learned += record["tasks"].size();
+  EXPECT_EQ(learned, 3u);
+  for (const std::string task : {"one", "two", "three"})
+    EXPECT_EQ(task_bytes("shards", task), task_bytes("single", task));
+  const Outcome measured = clr(train("shards", {"--shard", "1/2", "--dry-run"}));
+  EXPECT_NE(measured.out.find("times as fast as one process"), std::string::npos) << measured.out;
+  EXPECT_EQ(clr(train("none", {"--shard", "4/4"})).status, 0) << "a shard without tasks";
+  EXPECT_FALSE(exists(dir / "none"));
+  for (const std::string wrong : {"0/2", "3/2", "auto"})
+    EXPECT_EQ(clr(train("none", {"--shard", wrong})).status, 2) << wrong;
+}
+
+TEST_F(Resume, a_run_keeps_the_instruction_set_that_began_it) {
+  if (reprise::clr::instruction_set(cpu_device) == "portable") GTEST_SKIP() << "there is no higher one here";
+  setenv("REPRISE_CPU_ISA", "portable", 1);
+  ASSERT_EQ(clr(train("portable")).status, 0);
+  ASSERT_EQ(clr(train("mixed", {"--tasks", "one"})).status, 0);
+  unsetenv("REPRISE_CPU_ISA");
+  const Outcome o = clr(train("mixed"));
+  ASSERT_EQ(o.status, 0) << o.err;
+  EXPECT_NE(o.err.find("begun with the instruction set portable, so this process takes it too"),
+            std::string::npos)
+      << o.err;
+  for (const std::string task : {"one", "two", "three"})
+    EXPECT_EQ(task_bytes("mixed", task), task_bytes("portable", task));
+  for (const auto& record : process_records(dir / "mixed")) EXPECT_EQ(record["instruction_set"], "portable");
+  ASSERT_EQ(clr(train("high", {"--tasks", "one"})).status, 0);
+  setenv("REPRISE_CPU_ISA", "portable", 1);
+  const Outcome refused = clr(train("high"));
+  unsetenv("REPRISE_CPU_ISA");
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.err.find("Take machines that have it"), std::string::npos) << refused.err;
 }
 
 TEST_F(Resume, another_recipe_for_a_half_learned_task_is_refused) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <stdexcept>
 #include <thread>
 
@@ -66,6 +67,16 @@ int Running::wait() {
   waitpid(pid_, &status, 0);
   pid_ = 0;
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+std::vector<nlohmann::json> process_records(const std::string& run) {
+  std::map<std::string, nlohmann::json> records;
+  for (const auto& entry : std::filesystem::directory_iterator(run + "/log"))
+    if (entry.path().extension() == ".json")
+      records[entry.path()] = nlohmann::json::parse(read_text(entry.path()));
+  std::vector<nlohmann::json> all;
+  for (auto& [name, record] : records) all.push_back(std::move(record));
+  return all;
 }
 
 bool wait_for_lines(const std::string& path, int lines) {

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ class Running {
   TempDir dir_;
   pid_t pid_ = 0;
 };
+
+// Returns the records of a run's processes, log/process-*.json, sorted by name.
+std::vector<nlohmann::json> process_records(const std::string& run);
 
 // Waits, for a minute at most, until the file has that many lines.
 bool wait_for_lines(const std::string& path, int lines);

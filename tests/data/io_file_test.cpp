@@ -1,6 +1,7 @@
 // Reading and writing whole files; a failure leaves no file.
 #include "data/io/file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <ctime>
 #include <filesystem>
 
 #include "engine/base/error.h"
@@ -140,22 +142,42 @@ TEST(File, NothingAppearsBeforeCommit) {
   EXPECT_THROW(file.write("three"), InternalError);
 }
 
+TEST(File, OnlyTheFirstOfSeveralIsPutInPlace) {
+  const TemporaryFolder folder;
+  AtomicFile first(folder.path("a")), second(folder.path("a"));
+  first.write("first");
+  second.write("second");
+  EXPECT_TRUE(second.commit(false));
+  EXPECT_FALSE(first.commit(false));
+  EXPECT_EQ(content(folder.path("a")), "second");
+}
+
 TEST(File, OnlyAbandonedTemporariesAreRemoved) {
   const TemporaryFolder folder;
-  folder.write(".reprise-1-0.tmp", "of a process that was killed");
+  const auto name = [](const std::string& host, long process) {
+    return ".reprise-" + host + "-" + std::to_string(process) + "-0.tmp";
+  };
+  const std::string dead = name(host_name(), 99999999), elsewhere = name("another-host", 99999999),
+                    old = name("old-host", 1);
+  for (const std::string& file : {dead, elsewhere, old}) folder.write(file, "of a process that was killed");
+  const timespec two_days_ago[2] = {{std::time(nullptr) - 2 * 24 * 3600, 0},
+                                    {std::time(nullptr) - 2 * 24 * 3600, 0}};
+  ASSERT_EQ(utimensat(AT_FDCWD, folder.path(old).c_str(), two_days_ago, 0), 0);
   folder.write(".reprise-notes", "somebody's");
   folder.write("a.tmp", "somebody's");
   folder.folder(".reprise-1-1.tmp");
   {
     AtomicFile file(folder.path("a"));
     file.write("being written");
-    EXPECT_EQ(entries(folder.path()), 5u);
+    EXPECT_EQ(entries(folder.path()), 7u);
     remove_abandoned_files(folder.path());
-    EXPECT_EQ(entries(folder.path()), 4u);
+    EXPECT_EQ(entries(folder.path()), 5u);
     file.commit();
   }
   EXPECT_EQ(content(folder.path("a")), "being written");
-  EXPECT_FALSE(std::filesystem::exists(folder.path(".reprise-1-0.tmp")));
+  EXPECT_FALSE(std::filesystem::exists(folder.path(dead)));
+  EXPECT_FALSE(std::filesystem::exists(folder.path(old)));
+  EXPECT_TRUE(std::filesystem::exists(folder.path(elsewhere))) << "its process may run on that machine";
   remove_abandoned_files(folder.path("absent"));
 }
 

@@ -227,8 +227,18 @@ TEST(ImageStore, SaysWhereACacheFileCannotBe) {
   TemporaryFolder dir;
   const Env env("REPRISE_CACHE_MB", "0");
   const auto samples = make_samples(dir, 3);
-  EXPECT_NE(message_of([&] { ImageStore(samples, 6, "").load(); }).find("REPRISE_CACHE_DIR"),
-            std::string::npos);
+  {
+    const std::string temporary = dir.path("temporary");
+    fs::create_directory(temporary);
+    const Env place("TMPDIR", temporary.c_str());
+    ImageStore store(samples, 6, "");
+    EXPECT_TRUE(store.load().empty() && store.in_cache_file());
+    EXPECT_TRUE(fs::is_empty(temporary)) << "its space is free when the store is gone";
+    EXPECT_EQ(store.batch(std::vector<std::int64_t>{0}).dim(1), 6);
+    const Env absent("TMPDIR", dir.path("absent").c_str());
+    EXPECT_NE(message_of([&] { ImageStore(samples, 6, "").load(); }).find("REPRISE_CACHE_DIR"),
+              std::string::npos);
+  }
   dir.write("file", "x");
   EXPECT_NE(message_of([&] { ImageStore(samples, 6, dir.path("file/cache")).load(); }).find("cannot be made"),
             std::string::npos);

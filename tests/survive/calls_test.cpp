@@ -57,7 +57,8 @@ TEST_F(Calls, killed_in_the_middle_of_a_write) {
 }
 TEST_F(Calls, syncs_and_renames_fail) {
   const int renames = fail_each("rename", "error", 5);
-  EXPECT_EQ(fail_each("fsync", "error", 10), 2 * renames) << "each file is synced, and then its folder";
+  EXPECT_EQ(fail_each("fsync", "error", 10), 2 * (renames + 1))
+      << "each file is synced, and then its folder; run.json is linked and not renamed";
 }
 TEST_F(Calls, killed_at_a_rename) {
   fail_each("rename", "kill", 3);
@@ -69,12 +70,36 @@ TEST_F(Calls, making_folders_fails) {
   fail_each("mkdir", "error", 1);
 }
 
-TEST_F(Calls, a_file_system_without_locks) {
-  const Outcome o = with_failure("flock", "error", 1, "unlocked");
-  EXPECT_EQ(o.status, 1) << o.err;
-  for (const char* words : {"run.lock: cannot be locked: No locks available", "--run on a local disk"})
-    EXPECT_NE(o.err.find(words), std::string::npos) << o.err;
+TEST_F(Calls, killed_while_run_json_is_published) {
+  EXPECT_EQ(fail_each("link", "kill", 1), 1);
+}
+
+TEST_F(Calls, a_file_system_without_links) {
   whole();
+  const Outcome o = with_failure("link", "error", 1, "unlinked");
+  EXPECT_EQ(o.status, 0) << o.err;
+  expect_goes_on("unlinked");
+}
+
+TEST_F(Calls, a_file_system_without_locks) {
+  whole();
+  const Environment what("FAIL_CALL", "flock"), which("FAIL_AT", "0"), way("FAIL_HOW", "error"),
+      where("FAIL_UNDER", dir / "unlocked"), order("ASAN_OPTIONS", "verify_asan_link_order=0");
+  std::vector<std::unique_ptr<Running>> all;
+  Outcome o;
+  {
+    const Environment preload("LD_PRELOAD", FAIL_CALL_LIBRARY);
+    for (int i = 0; i < 2; ++i) all.push_back(std::make_unique<Running>(train("unlocked")));
+    o = clr(train("unlocked"));
+  }
+  EXPECT_EQ(o.status, 0) << o.err;
+  EXPECT_NE(o.err.find("no locks on this file system (No locks available)"), std::string::npos) << o.err;
+  EXPECT_NE(o.err.find("--shard"), std::string::npos) << o.err;
+  for (auto& r : all) EXPECT_EQ(r->wait(), 0);
+  EXPECT_TRUE(task_files("unlocked") == whole());
+  EXPECT_EQ(process_records(dir / "unlocked").size(), 3u);
+  const std::string results = read_text(dir / "unlocked/results.csv");
+  EXPECT_EQ(std::count(results.begin(), results.end(), '\n'), 4) << results;
   expect_goes_on("unlocked");
 }
 

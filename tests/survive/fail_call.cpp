@@ -1,6 +1,6 @@
 // Makes one call of a program fail, or kills the program there. Loaded with LD_PRELOAD; variables:
-//   FAIL_CALL   write, fsync, rename, open (for writing), flock, mkdir, unlink or malloc
-//   FAIL_AT     the number of the call, counted from 1
+//   FAIL_CALL   write, fsync, rename, link, open (for writing), flock, mkdir, unlink or malloc
+//   FAIL_AT     the number of the call, counted from 1; 0: every call
 //   FAIL_HOW    error: the call does nothing and fails; kill: SIGKILL before it, or after half of a write
 //   FAIL_UNDER  counts only calls for files below this folder (not for malloc, which counts from main on)
 #include <dlfcn.h>
@@ -49,7 +49,7 @@ Fate fate_of(const char* name) {
   const char* call = getenv("FAIL_CALL");
   const char* at = getenv("FAIL_AT");
   if (call == nullptr || at == nullptr || strcmp(call, name) != 0) return Fate::goes_on;
-  if (++calls != atol(at)) return Fate::goes_on;
+  if (atol(at) != 0 && ++calls != atol(at)) return Fate::goes_on;
   const char* how = getenv("FAIL_HOW");
   return how != nullptr && strcmp(how, "kill") == 0 ? Fate::dies : Fate::fails;
 }
@@ -94,6 +94,11 @@ int fsync(int fd) {
 int rename(const char* from, const char* to) {
   static const auto call = real<int(const char*, const char*)>("rename");
   return is_under(to) && fails("rename", EIO) ? -1 : call(from, to);
+}
+
+int link(const char* from, const char* to) {
+  static const auto call = real<int(const char*, const char*)>("link");
+  return is_under(to) && fails("link", EPERM) ? -1 : call(from, to);
 }
 
 int unlink(const char* path) {

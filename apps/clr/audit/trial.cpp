@@ -34,9 +34,7 @@ Trial::Trial(TrialOptions options, const Common& common) : options_(std::move(op
   backbone_ = backbone_for(recipe.method, common.weights(options_.backbone), options_.arch,
                            common.resolved_device(), common.resolved_dtype());
   if (recipe.size == 0) recipe.size = backbone_.size;
-  DataOptions data{options_.data, {},
-                   recipe.size,   (std::filesystem::temp_directory_path() / "clr-audit").string(),
-                   common.quiet,  stop_requested};
+  DataOptions data{options_.data, {}, recipe.size, common.quiet, stop_requested};
   data.sets.follow_links = options_.follow_links;
   if (options_.task.empty()) {
     const auto tasks = data::find_tasks(options_.data, data.sets);
@@ -44,7 +42,8 @@ Trial::Trial(TrialOptions options, const Common& common) : options_(std::move(op
     options_.task = tasks.front().name;
   }
   data.sets.tasks = {options_.task};
-  data_ = std::make_unique<TaskData>(std::move(load_tasks(data).at(0)));
+  data_ = std::make_unique<TaskData>(std::move(find_task_data(data).at(0)));
+  decode(*data_, data);
 
   const auto network = backbone_.instantiate(recipe.method, static_cast<int>(data_->task.classes.size()),
                                              recipe.seed, "estimate");

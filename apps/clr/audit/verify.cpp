@@ -84,9 +84,15 @@ class Verification {
     for (const std::string& task : tasks_) {
       Session session(backbone, session_options(task, scratch.path), progress_);
       session.prepare();
+      session.decode_all();
       if (!check_data(task, session.plan())) continue;
       session.run();
       const std::string again = RunFolder(scratch.path).task_file(task);
+      if (learned(task).files_digest.empty()) {  // a file of an older clr lacks these facts
+        TaskFile file = read_task_file(again);
+        file.images.clear(), file.files_digest.clear(), file.instruction_set.clear();
+        write_task_file(again, file);
+      }
       verdicts_.push_back({task, compare(folder_.task_file(task), again), fs::file_size(again)});
     }
   }
@@ -144,13 +150,22 @@ class Verification {
     std::int64_t images = 0;
     for (const std::string& task : tasks_) {
       seconds += read_task_log(folder_.log_file(task)).seconds();
-      images += record_.find(task)->train_images;
+      images += learned(task).images["train"];
     }
     clr::tell_cost(common_,
                    fmt::format("trains {} task{} again in a scratch folder, {} images, at most {} epochs; "
                                "the first training took {} in all",
                                tasks_.size(), tasks_.size() == 1 ? "" : "s", grouped(images), recipe_.epochs,
                                duration_text(seconds)));
+  }
+
+  // Returns the run's task, without facts if its file cannot be read: compare says why.
+  TaskFile learned(const std::string& task) const {
+    try {
+      return folder_.learned(task, record_);
+    } catch (const Error&) {
+      return {};
+    }
   }
 
   void condition(const std::string& name, const std::string& recorded, const std::string& here,
@@ -230,12 +245,14 @@ class Verification {
   // learned from (or --anyway). Notes each difference.
   bool check_data(const std::string& task, const Plan& plan) {
     bool same = true;
+    const TaskFile file = learned(task);
+    if (file.task.empty()) return true;
     for (const char* split : {"train", "val", "test"}) {
-      const auto digest = [&](const RecordedTask& t) {
-        const auto found = t.digests.find(split);
-        return found == t.digests.end() ? "(none)" : found->second;
+      const auto digest = [&](const std::map<std::string, std::string>& digests) {
+        const auto found = digests.find(split);
+        return found == digests.end() ? "(none)" : found->second;
       };
-      const std::string before = digest(*record_.find(task)), now = digest(plan.tasks.at(0));
+      const std::string before = digest(file.data_digests), now = digest(plan.tasks.at(0).digests);
       if (before == now) continue;
       condition(fmt::format("data of {}, {}", task, split), before, now);
       same = false;
@@ -299,6 +316,15 @@ std::string Verification::compare(const std::string& first, const std::string& a
   return "the same tensors in other bytes";
 }
 
+// Continues the line of an instruction set: on which machine the run's bits can be computed.
+std::string machine_needed(const std::string& recorded, const std::string& here) {
+  const std::string_view sets = "portable avx2 avx512";
+  if (sets.find(recorded) == sets.npos) return "";  // several
+  return fmt::format("\n  needed    {}{}",
+                     sets.find(recorded) < sets.find(here) ? "REPRISE_CPU_ISA=" : "a machine with ",
+                     recorded);
+}
+
 void Verification::print_result() const {
   if (common_.json) {
     Json conditions = Json::array(), tasks = Json::array();
@@ -325,7 +351,7 @@ void Verification::print_result() const {
     if (!c.met() && (c.needed || !same()))
       print(fmt::format("{}: {}\n  recorded  {}\n  here      {}\n",
                         c.needed ? "condition not met" : "differs, and may be the reason", c.name, c.recorded,
-                        c.here));
+                        c.here + (c.name == "instruction set" ? machine_needed(c.recorded, c.here) : "")));
   if (refused())
     print("nothing was compared, because a condition is not met; --anyway compares nevertheless\n");
 }

@@ -1,9 +1,11 @@
 #include "apps/clr/commands/common.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "apps/clr/learn/shard.h"
 #include "apps/clr/learn/surroundings.h"
 #include "engine/base/check.h"
 #include "engine/base/gpu.h"
@@ -42,18 +44,22 @@ std::string not_a_seed(const std::string& text) {
   return digits ? "" : fmt::format("expected a whole number from 0, got '{}'", text);
 }
 
+// Returns the GPU of this process: the launcher's processes on one machine take one GPU each.
+Device own_gpu() {
+  return {Device::Kind::cuda, local_rank() % std::max(1, gpu::count())};
+}
+
 }  // namespace
 
 Device Common::resolved_device() const {
   const bool wants_f64 = named_dtype(dtype) == DType::f64;
   if (device.empty()) {
     if (wants_f64) return ref_device;
-    const Device cuda{Device::Kind::cuda, 0};
-    return why_not(cuda).empty() ? cuda : cpu_device;
+    return why_not(own_gpu()).empty() ? own_gpu() : cpu_device;
   }
   Device chosen;
   try {
-    chosen = parse_device(device);
+    chosen = device == "cuda" ? own_gpu() : parse_device(device);
   } catch (const Error& e) {
     throw UsageError(fmt::format("--device: {}", e.what()));
   }

@@ -56,10 +56,10 @@ void convert_to_task(const Common& common, const ConvertOptions& o) {
 Json compare(const Common& common, const ConvertOptions& o, const TaskFile& task) {
   const Backbone backbone =
       backbone_of(task, common.weights(o.backbone), common.resolved_device(), common.resolved_dtype());
-  DataOptions options{o.data, sets_of(partial_recipe(task.recipe, o.in)), task.size, {}, true, {}};
+  DataOptions options{o.data, sets_of(partial_recipe(task.recipe, o.in)), task.size, true, {}};
   options.sets.tasks = {task.task};
-  options.cache_dir = std::filesystem::temp_directory_path().string();
-  const TaskData data = std::move(load_tasks(options).at(0));
+  TaskData data = std::move(find_task_data(options).at(0));
+  decode(data, options);
   const data::ImageStore* val = data.split("val");
   REPRISE_CHECK(val != nullptr && data.task.classes == task.classes,
                 "{}: task {} there has {}, expected the classes that {} learned and validation images",
@@ -98,7 +98,7 @@ void run_pack(const Common& common, const ConvertOptions& o) {
   check_not_packed(task, "clr convert --pack");
   TaskFile made = task;
   made.packed = o.pack, made.original_sha256 = task.file_sha256;
-  made.recipe.clear();
+  made.recipe.clear(), made.images.clear(), made.files_digest.clear();
   write_task_file(o.out, made);
   Json json{{"in", o.in}, {"out", o.out}, {"packed", o.pack}};
   Table table({"", "bytes", "tensors", "header"});

@@ -27,11 +27,11 @@ struct Row {
 };
 
 Row evaluate_task(const Backbone& backbone, const TaskFile& file, data::Task task, const EvalOptions& options,
-                  const data::SetOptions& sets, const std::string& cache_dir, MapEvaluation* map) {
+                  const data::SetOptions& sets, MapEvaluation* map) {
   Row row;
   row.task = file.task;
   row.classes = static_cast<int>(file.classes.size());
-  data::check_readable(task, sets, file.size, cache_dir, stopping(stop_requested));
+  data::check_readable(task, sets, file.size, "", stopping(stop_requested));
   const std::size_t bad = report_task(task, sets.skip_bad, /*quiet=*/true);
   REPRISE_CHECK(bad == 0 || sets.skip_bad, "task {}: {} files cannot be read (listed above)", task.name, bad);
   row.split = !options.split.empty() ? options.split
@@ -43,7 +43,7 @@ Row evaluate_task(const Backbone& backbone, const TaskFile& file, data::Task tas
   const auto labels = learned_labels(file, task.classes);
   for (data::Sample& sample : samples)
     sample.label = static_cast<int>(labels[static_cast<std::size_t>(sample.label)]);
-  data::ImageStore store(samples, file.size, cache_dir);
+  data::ImageStore store(samples, file.size, "");
   REPRISE_CHECK(store.load(stopping(stop_requested)).empty(),
                 "task {}: its images changed while they were read", task.name);
   const auto digest = file.data_digests.find(row.split);
@@ -197,7 +197,7 @@ void run_eval(const EvalOptions& options, Common& common) {
       continue;
     }
     rows.push_back(evaluate_task(backbone, read_task_file(folder.task_file(name)), task->second, options,
-                                 sets, folder.cache_dir(), map ? &*map : nullptr));
+                                 sets, map ? &*map : nullptr));
   }
   if (!options.unknown.empty())
     for_images(images_in(options.unknown), first.size,

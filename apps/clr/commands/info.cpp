@@ -87,8 +87,10 @@ std::string task_text(const TaskFile& t) {
     text += line("packed", t.packed + ", for prediction only; the original's SHA-256: " + t.original_sha256);
   text += line("classes", fmt::format("{}: {}", t.classes.size(), fmt::join(t.classes, ", ")));
   text += line("images", fmt::format("{0}x{0}", t.size));
-  text += line("learned",
-               fmt::format("seed {}, best epoch {}, on {} in {}", t.seed, t.best_epoch, t.device, t.dtype));
+  text += line(
+      "learned",
+      fmt::format("seed {}, best epoch {}, on {} in {}", t.seed, t.best_epoch,
+                  t.device + (t.instruction_set.empty() ? "" : " (" + t.instruction_set + ")"), t.dtype));
   for (const auto& [split, accuracy] : {std::pair("train", t.train_accuracy),
                                         std::pair("val", t.val_accuracy), std::pair("test", t.test_accuracy)})
     if (accuracy) text += line(fmt::format("{} accuracy", split), percent(*accuracy));

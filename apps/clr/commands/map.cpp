@@ -25,14 +25,13 @@ void stop_between_images(std::int64_t, std::int64_t) {
         "interrupted; the map is a whole one, of the tasks that were added so far: clr map adds the rest");
 }
 
-TaskFeatures features_of(const Backbone& backbone, const TaskFile& file, data::Task task,
-                         const data::SetOptions& sets, const RunFolder& folder, const Common& common) {
-  const data::TaskImages images =
-      data::check_readable(task, sets, file.size, folder.cache_dir(), stop_between_images);
-  const std::size_t bad = report_task(task, sets.skip_bad, /*quiet=*/true);
-  REPRISE_CHECK(bad == 0 || sets.skip_bad, "task {}: {} files cannot be read (listed above)", task.name, bad);
+TaskFeatures features_of(const Backbone& backbone, const TaskFile& file, TaskData& data,
+                         const DataOptions& options, const Common& common) {
+  decode(data, options);
+  const data::Task& task = data.task;
+  const data::TaskImages& images = data.images;
   const auto learned = file.data_digests.find("train");
-  if (learned != file.data_digests.end() && learned->second != images.train->digest())
+  if (learned != file.data_digests.end() && learned->second != data.digests["train"])
     log_warning(fmt::format("task {}: other training images than it learned from", file.task));
   TaskFeatures features;
   features.is_halved = task.test.empty();
@@ -80,7 +79,9 @@ void run_map(const MapOptions& o, Common& common) {
       is_new ? empty_map(backbone, first.size) : read_task_map(map_path(folder), /*with_calibration=*/true);
   check_fits(map, folder, backbone, first.size);
 
-  data::SetOptions sets = sets_of(partial_recipe(folder.record().recipe, o.run));
+  DataOptions options{o.data, sets_of(partial_recipe(folder.record().recipe, o.run)), map.size, true,
+                      stop_requested};
+  data::SetOptions& sets = options.sets;
   sets.follow_links = o.follow_links;
   std::vector<std::string> absent;
   if (!o.remove.empty()) {
@@ -92,24 +93,23 @@ void run_map(const MapOptions& o, Common& common) {
     file.task = o.remove;
     file.size = map.size;
     file.classes = map.tasks[map.place(o.remove)].classes;
-    remove_task(
-        map, o.remove,
-        features_of(backbone, file, data::find_tasks(o.data, sets).front(), sets, folder, common).train);
+    std::vector<TaskData> found = find_task_data(options);
+    remove_task(map, o.remove, features_of(backbone, file, found.front(), options, common).train);
   } else {
     sets.absent_allowed = true;
     for (const std::string& name : names)
       if (!map.has(name)) sets.tasks.push_back(name);
-    std::vector<data::Task> found;
-    if (!sets.tasks.empty()) found = data::find_tasks(o.data, sets);
+    std::vector<TaskData> found;
+    if (!sets.tasks.empty()) found = find_task_data(options);
     auto saved = std::chrono::steady_clock::now();
     for (const std::string& name : sets.tasks) {
-      const auto task = std::ranges::find(found, name, &data::Task::name);
+      const auto task = std::ranges::find_if(found, [&](const TaskData& d) { return d.task.name == name; });
       if (task == found.end()) {
         absent.push_back(name);
         continue;
       }
       const TaskFile file = read_task_file(folder.task_file(name));
-      const TaskFeatures features = features_of(backbone, file, std::move(*task), sets, folder, common);
+      const TaskFeatures features = features_of(backbone, file, *task, options, common);
       add_task(map, file, features.train, features.val, features.is_halved);
       if (std::chrono::steady_clock::now() - saved < std::chrono::minutes(1)) continue;
       calibrate(map);  // a map of the tasks so far is a whole one: a call after a stop goes on from it

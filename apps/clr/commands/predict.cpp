@@ -172,15 +172,14 @@ void for_images(const std::vector<std::string>& paths, int size,
     std::vector<data::Sample> samples;
     for (std::size_t i = at; i < std::min(at + at_once, paths.size()); ++i)
       samples.push_back({paths[i], paths[i], 0});
-    const std::string cache = std::filesystem::temp_directory_path().string();
-    data::ImageStore all(samples, size, cache);
+    data::ImageStore all(samples, size, "");
     const auto unreadable = all.load();
     for (const auto& [path, reason] : unreadable) {
       log_line(fmt::format("clr: image {}: {}", escaped(path), reason));
       std::erase_if(samples, [&](const data::Sample& s) { return s.path == path; });
     }
     if (samples.empty()) continue;
-    data::ImageStore readable(std::move(samples), size, cache);
+    data::ImageStore readable(std::move(samples), size, "");
     readable.adopt(all);
     use(readable);
   }

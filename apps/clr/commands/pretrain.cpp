@@ -15,14 +15,14 @@ struct PretrainOptions {
 };
 
 TaskData load_one_task(const PretrainOptions& options, bool quiet) {
-  DataOptions data{options.data, sets_of(options.recipe), options.recipe.size, options.output + ".cache",
-                   quiet,        stop_requested};
+  DataOptions data{options.data, sets_of(options.recipe), options.recipe.size, quiet, stop_requested};
   if (!options.task.empty()) data.sets.tasks = {options.task};
   data.sets.follow_links = options.follow_links;
-  auto tasks = load_tasks(data);
+  auto tasks = find_task_data(data);
   if (tasks.size() != 1)
     throw UsageError(
         fmt::format("--task: {} has {} tasks; name the one to train on", options.data, tasks.size()));
+  decode(tasks[0], data);
   return std::move(tasks[0]);
 }
 

@@ -50,7 +50,7 @@ void run_reproduce(const ReproduceOptions& given, Common& common) {
         "into the files' names",
         task.name, task.name.size());
   const auto outcomes = work.run();
-  print_outcomes(outcomes, common.json);
+  print_outcomes(outcomes, common);
   log_line(fmt::format("accuracies   {} (the logs lie beside it)\nstate dicts  {}\nrun folder   {}",
                        outputs.csv(), given.weight, session.run));
 }

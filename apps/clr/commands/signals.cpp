@@ -34,10 +34,10 @@ void remember(int number) {
     ::signal(SIGPIPE, SIG_IGN);
     return;
   }
-  // Within a second it may be the same wish twice: `timeout` and closed terminals ask the process
-  // and its group. Past its limit of CPU time a process gets SIGXCPU every second, also while it
-  // saves.
-  if ((number == SIGINT || number == SIGTERM) && std::time(nullptr) > pending_since + 1) {
+  // Only a person who asks again means it. A batch system sends SIGTERM several times, and SIGXCPU
+  // comes every second. Within a second even SIGINT may be the same wish twice: `timeout` and closed
+  // terminals ask the process and its group.
+  if (number == SIGINT && std::time(nullptr) > pending_since + 1) {
     ::signal(number, SIG_DFL);
     raise(number);
   }
@@ -58,6 +58,7 @@ SignalGuard::SignalGuard() {
 }
 
 SignalGuard::~SignalGuard() {
+  if (stop_requested()) return;  // a further signal must not end the process before its last line
   for (std::size_t i = 0; i < signals.size(); ++i) sigaction(signals[i].number, &before[i], nullptr);
 }
 

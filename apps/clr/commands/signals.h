@@ -8,7 +8,7 @@
 namespace reprise::clr {
 
 // While it lives, it remembers the first SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 or SIGXCPU.
-// A further SIGINT or SIGTERM more than a second later ends the process at once, even one that hangs.
+// Afterwards no signal but a SIGINT more than a second later ends the process, until it exits.
 // A signal that was ignored before stays ignored, as under nohup.
 class SignalGuard {
  public:

@@ -7,11 +7,36 @@ namespace {
 
 struct TrainOptions {
   SessionOptions session;
-  std::string backbone, arch = "auto";
+  std::string backbone, arch = "auto", shard;
   bool restart = false, dry_run = false;
 };
 
-void print_plan(const Plan& plan) {
+// Returns the shards with the time that each takes at most.
+Json shards_json(const Plan& plan, double seconds_per_epoch_image, int epochs) {
+  Json shards = Json::array();
+  for (const PlannedShard& shard : plan.shards)
+    shards.push_back({{"tasks", shard.tasks},
+                      {"images", shard.images},
+                      {"seconds", shard.images * seconds_per_epoch_image * epochs}});
+  return shards;
+}
+
+void print_shards(const Json& shards) {
+  Table table({"shard", "tasks", "images an epoch", "at most", ""}, {false, false, false, false, true});
+  double sum = 0, most = 0;
+  int number = 0;
+  for (const Json& shard : shards) {
+    const double images = shard["images"], seconds = shard["seconds"];
+    const auto names = shard["tasks"].get<std::vector<std::string>>();
+    table.row({std::to_string(++number), std::to_string(names.size()), grouped(std::llround(images)),
+               duration_text(seconds), fmt::format("{}", fmt::join(names, " "))});
+    sum += images, most = std::max(most, images);
+  }
+  print(table.text());
+  if (most > 0) print(fmt::format("{:.1f} times as fast as one process\n", sum / most));
+}
+
+void print_plan(const Plan& plan, const Json& shards) {
   Json tasks = Json::array();
   for (std::size_t i = 0; i < plan.tasks.size(); ++i) {
     Json task = {{"name", plan.tasks[i].name}};
@@ -22,15 +47,17 @@ void print_plan(const Plan& plan) {
   print_json({{"backbone", to_json(plan.backbone)},
               {"recipe", Json::parse(plan.recipe)},
               {"tasks", tasks},
-              {"memory", plan.memory}});
+              {"memory", plan.memory},
+              {"shards", shards}});
 }
 
 void run_train(const TrainOptions& options, Common& common) {
+  const SignalGuard signals;
   SessionOptions session = options.session;
+  if (!options.shard.empty()) session.shard = shard_of(options.shard);
   session.recipe.method = checked_method(session.recipe.method);
   complete(session.recipe, common);
   common.begin();
-  const SignalGuard signals;
   const Backbone backbone = backbone_for(session.recipe.method, common.weights(options.backbone),
                                          options.arch, common.resolved_device(), common.resolved_dtype());
   if (backbone.is_none() && session.copy_backbone)
@@ -42,8 +69,13 @@ void run_train(const TrainOptions& options, Common& common) {
   Progress progress(Progress::style_for(common.quiet));
   Session work(backbone, session, progress);
   work.prepare();
-  if (!options.dry_run) return print_outcomes(work.run(), common.json);
-  if (common.json) print_plan(work.plan());
+  if (!options.dry_run) return print_outcomes(work.run(), common);
+  work.decode_all();
+  const Plan plan = work.plan();
+  const Json shards =
+      shards_json(plan, plan.shards.empty() ? 0 : work.seconds_per_image(), session.recipe.epochs);
+  if (common.json) return print_plan(plan, shards);
+  if (!shards.empty()) print_shards(shards);
 }
 
 }  // namespace
@@ -58,6 +90,10 @@ void add_train(Command app, Common& common) {
   c.add_option("--data", s.data, data_help).required();
   c.add_option("--run", s.run, "run folder, made if needed").required();
   add_tasks_option(c, s.tasks);
+  c.add_option(
+      "--shard", options->shard,
+      "I/N: this process takes the I-th of N parts of the tasks, the same parts in every process; auto: "
+      "as Slurm's, Open MPI's or PMI's variables say");
   c.add_option("--arch", options->arch, "architecture of the backbone (auto: the one that fits its file)")
       .shows_default();
   Recipe& r = s.recipe;

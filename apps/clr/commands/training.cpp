@@ -64,8 +64,9 @@ void complete(Recipe& recipe, const Common& common) {
   check(recipe);
 }
 
-void print_outcomes(const std::vector<TaskOutcome>& outcomes, bool json) {
-  if (json) {
+void print_outcomes(const std::vector<TaskOutcome>& outcomes, Common& common) {
+  if (std::ranges::count(outcomes, not_readable, &TaskOutcome::status) > 0) common.exit_status = 1;
+  if (common.json) {
     Json tasks = Json::array();
     for (const auto& o : outcomes) {
       Json task = {{"name", o.task}, {"status", o.status}};

@@ -26,7 +26,8 @@ void add_tasks_option(Command command, std::vector<std::string>& tasks);
 // Throws as Common::resolved_device does, and BadValue for a value that is out of range.
 void complete(Recipe& recipe, const Common& common);
 
-// Prints how each task ended: a table, or one JSON object, on standard output.
-void print_outcomes(const std::vector<TaskOutcome>& outcomes, bool json);
+// Prints how each task ended: a table, or one JSON object, on standard
+// output. Sets the exit status 1 if the images of a task could not be read.
+void print_outcomes(const std::vector<TaskOutcome>& outcomes, Common& common);
 
 }  // namespace reprise::clr

@@ -3,11 +3,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
 #include "apps/clr/learn/run_folder.h"
 #include "engine/base/check.h"
+#include "engine/base/log.h"
 
 namespace reprise::clr {
 
@@ -21,12 +23,15 @@ std::optional<FileLock> FileLock::lock(const std::string& path, bool wait) {
       result = ::flock(descriptor, wait ? LOCK_EX : LOCK_EX | LOCK_NB);
     } while (result != 0 && errno == EINTR);
     if (result != 0 && !wait && errno == EWOULDBLOCK) return std::nullopt;
-    REPRISE_CHECK(
-        result == 0,
-        "{}: cannot be locked: {}\nLocks (flock) keep two processes from writing one file, and this "
-        "file system refuses them. Choose a --run on a local disk and copy the folder when it is done, "
-        "or mount the file system with locks (Lustre: the option flock)",
-        path, std::strerror(errno));
+    if (result != 0) {
+      static std::atomic<bool> told{false};
+      if (!told.exchange(true))
+        log_line(
+            fmt::format("clr: {}: no locks on this file system ({}): several processes may learn one task, "
+                        "to the same bytes; --shard gives each its own",
+                        path, std::strerror(errno)));
+      return held;
+    }
     // If the previous owner deleted the file between our open and
     // our lock, this lock is on no file: try again.
     struct stat mine = {}, there = {};

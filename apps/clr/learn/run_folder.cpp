@@ -5,11 +5,12 @@
 #include <filesystem>
 
 #include "apps/clr/learn/recipe.h"
+#include "apps/clr/learn/surroundings.h"
 #include "apps/clr/learn/table.h"
-#include "apps/clr/learn/task_file.h"
 #include "apps/clr/learn/task_log.h"
 #include "data/io/file.h"
 #include "engine/base/check.h"
+#include "engine/base/log.h"
 
 namespace reprise::clr {
 namespace {
@@ -29,6 +30,23 @@ std::string file_name(const std::string& task) {
   return name;
 }
 
+// The opposite of file_name: returns the task's name.
+std::string task_name(std::string name) {
+  for (std::size_t at = 0; (at = name.find('%', at)) != std::string::npos && at + 2 < name.size(); ++at)
+    name.replace(at, 3, 1, static_cast<char>(std::strtol(name.substr(at + 1, 2).c_str(), nullptr, 16)));
+  return name;
+}
+
+// Returns the paths of a folder's files with this ending, sorted; none without the folder.
+std::vector<fs::path> files_in(const fs::path& folder, const std::string& ending) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    if (entry.path().extension() == ending) files.push_back(entry.path());
+  std::ranges::sort(files);
+  return files;
+}
+
 void make_folder(const std::string& path) {
   std::error_code error;
   fs::create_directories(path, error);
@@ -36,17 +54,19 @@ void make_folder(const std::string& path) {
                 error ? error.message() : "something else has its name");
 }
 
-std::string line_of(const TaskFile& file, const RecordedTask& facts, const TaskLog& log,
-                    std::int64_t backbone_parameters) {
+std::string line_of(const TaskFile& file, const TaskLog& log, std::int64_t backbone_parameters) {
   const layers::TaskCost cost = cost_of(file);
   const auto number = [](const std::optional<double>& value) { return value ? exact(*value) : ""; };
   const double seconds = log.seconds();
-  const double images = static_cast<double>(facts.train_images) * static_cast<double>(log.epochs.size());
+  const auto images = [&](const char* split) {
+    const auto found = file.images.find(split);
+    return found == file.images.end() ? 0 : found->second;
+  };
+  const auto seen = static_cast<double>(images("train")) * static_cast<double>(log.epochs.size());
   return fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{:.3f},{:.1f}\n", csv_field(file.task), file.method,
-                     file.classes.size(), facts.train_images, facts.val_images, log.epochs.size(),
-                     file.best_epoch, number(file.val_accuracy), number(file.test_accuracy),
-                     cost.parameters(), cost.bytes(), backbone_parameters, seconds,
-                     seconds > 0 ? images / seconds : 0);
+                     file.classes.size(), images("train"), images("val"), log.epochs.size(), file.best_epoch,
+                     number(file.val_accuracy), number(file.test_accuracy), cost.parameters(), cost.bytes(),
+                     backbone_parameters, seconds, seconds > 0 ? seen / seconds : 0);
 }
 
 }  // namespace
@@ -57,11 +77,30 @@ std::string RunFolder::file_in(const char* folder, const std::string& task, cons
 
 RunRecord RunFolder::record() const {
   REPRISE_CHECK(exists(), "{}: not a run folder of clr (no run.json in it)", path_);
-  return read_run_record(path_ + "/run.json");
+  RunRecord record = read_run_record(path_ + "/run.json");
+  const std::size_t begun = record.invocations.size();
+  for (const fs::path& file : files_in(path_ + "/log", ".json")) {
+    const auto call = read_invocation(file.string());
+    if (!call) {
+      log_warning(fmt::format("{}: damaged, and left out", file.string()));
+      continue;
+    }
+    const auto is_same = [&](const Invocation& i) {
+      return i.host == call->host && i.pid == call->pid && i.started == call->started && i.argv == call->argv;
+    };
+    const auto end = record.invocations.begin() + static_cast<std::ptrdiff_t>(begun);
+    const auto same = std::find_if(record.invocations.begin(), end, is_same);
+    if (same != end)
+      *same = *call;
+    else
+      record.invocations.push_back(*call);
+  }
+  std::ranges::stable_sort(record.invocations, {}, &Invocation::started);
+  return record;
 }
 
-void RunFolder::check_same(const RecordedBackbone& backbone, const std::string& recipe) const {
-  const RunRecord record = this->record();
+Invocation RunFolder::check_same(const RecordedBackbone& backbone, const std::string& recipe) const {
+  RunRecord record = read_run_record(path_ + "/run.json");
   const RecordedBackbone& before = record.backbone;
   REPRISE_CHECK(
       before.identity == backbone.identity,
@@ -69,58 +108,45 @@ void RunFolder::check_same(const RecordedBackbone& backbone, const std::string& 
       "is one backbone, method and recipe: choose another --run, or start anew with --restart",
       path_, before.path, before.identity.substr(0, 12), backbone.path, backbone.identity.substr(0, 12));
   check_same_recipe(record.recipe, recipe, path_);
+  return record.invocations.empty() ? Invocation() : std::move(record.invocations.front());
 }
 
-template <class Change>
-void RunFolder::update(Change change) {
-  const FileLock lock = FileLock::wait(path_ + "/run.lock");
-  RunRecord record = exists() ? this->record() : RunRecord();
-  if (change(record)) write_run_record(path_ + "/run.json", record);
-}
-
-std::size_t RunFolder::begin(const RecordedBackbone& backbone, const std::string& recipe,
-                             Invocation invocation) {
+void RunFolder::begin(const RecordedBackbone& backbone, const std::string& recipe, Invocation invocation) {
   for (const char* folder : {"", "/tasks", "/state", "/log"}) {
     make_folder(path_ + folder);
     data::remove_abandoned_files(path_ + folder);
   }
-  data::remove_abandoned_files(cache_dir());
-  std::size_t place = 0;
-  update([&](RunRecord& record) {
-    if (exists()) {
-      check_same(backbone, recipe);
-      if (!backbone.copy.empty()) record.backbone.copy = backbone.copy;
-    } else {
-      record.backbone = backbone;
-      record.recipe = recipe;
-    }
-    invocation.started = timestamp();
-    place = record.invocations.size();
-    record.invocations.push_back(std::move(invocation));
-    return true;
-  });
-  return place;
+  own_ = std::move(invocation);
+  own_.started = timestamp();
+  bool published = false;
+  if (!exists()) {
+    data::AtomicFile file(path_ + "/run.json");
+    file.write(text_of(RunRecord{backbone, recipe, {}, {own_}}));
+    published = file.commit(/*replace=*/false);
+  }
+  if (!published) keep_level(path_, check_same(backbone, recipe), own_);
+  // An earlier process of this machine may have had the same id.
+  const std::string name = fmt::format("{}/log/process-{}-{}", path_, own_.host, own_.pid);
+  own_file_ = name + ".json";
+  for (int n = 2; is_there(own_file_); ++n) own_file_ = fmt::format("{}-{}.json", name, n);
+  write_own();
 }
 
-void RunFolder::end(std::size_t invocation, const std::string& how, const std::string& signal) {
-  update([&](RunRecord& record) {
-    if (invocation >= record.invocations.size()) return false;  // another process has restarted the folder
-    record.invocations[invocation].ended = timestamp();
-    record.invocations[invocation].how = how;
-    record.invocations[invocation].signal = signal;
-    return true;
-  });
+void RunFolder::write_own() const {
+  data::write_file_atomically(own_file_, text_of(own_));
 }
 
-void RunFolder::add_task(const RecordedTask& task) {
-  update([&](RunRecord& record) {
-    const auto known = std::ranges::find(record.tasks, task.name, &RecordedTask::name);
-    if (known == record.tasks.end())
-      record.tasks.push_back(task);
-    else
-      *known = task;
-    return true;
-  });
+void RunFolder::add_task(const std::string& task) {
+  own_.tasks.push_back(task);
+  write_own();
+}
+
+void RunFolder::end(const std::string& how, const std::string& signal) {
+  if (!is_there(own_file_)) return;  // another process has restarted the folder
+  own_.ended = timestamp();
+  own_.how = how;
+  own_.signal = signal;
+  write_own();
 }
 
 void RunFolder::tidy(const std::string& task) const {
@@ -132,54 +158,73 @@ void RunFolder::tidy(const std::string& task) const {
   }
 }
 
-std::vector<std::string> RunFolder::finished_tasks() const {
+std::vector<std::string> RunFolder::finished_tasks(const RunRecord& record) const {
   std::vector<std::string> names;
-  for (const RecordedTask& task : record().tasks)
-    if (is_finished(task.name)) names.push_back(task.name);
+  const auto add = [&](const std::string& name) {
+    if (is_finished(name) && std::ranges::find(names, name) == names.end()) names.push_back(name);
+  };
+  for (const RecordedTask& task : record.tasks) add(task.name);
+  for (const Invocation& call : record.invocations) std::ranges::for_each(call.tasks, add);
+  for (const fs::path& file : files_in(path_ + "/tasks", ".safetensors")) add(task_name(file.stem()));
   return names;
 }
 
+TaskFile RunFolder::learned(const std::string& task, const RunRecord& record) const {
+  TaskFile file = read_task_file(task_file(task));
+  const auto old = std::ranges::find(record.tasks, task, &RecordedTask::name);
+  if (file.images.empty() && old != record.tasks.end())
+    file.images = {{"train", old->train_images}, {"val", old->val_images}, {"test", old->test_images}};
+  return file;
+}
+
 void RunFolder::rebuild_results() const {
-  const FileLock lock = FileLock::wait(path_ + "/run.lock");
-  const RunRecord record = this->record();
-  std::string text =
-      "task,method,classes,train_images,val_images,epochs,best_epoch,val_accuracy,test_accuracy,"
-      "task_parameters,task_bytes,backbone_parameters,seconds,images_per_second\n";
-  for (const RecordedTask& task : record.tasks)
-    if (is_finished(task.name))
-      text += line_of(read_task_file(task_file(task.name)), task, read_task_log(log_file(task.name)),
-                      record.backbone.parameters);
-  data::write_file_atomically(path_ + "/results.csv", text);
+  std::vector<std::string> names;
+  do {
+    const RunRecord record = this->record();
+    names = finished_tasks(record);
+    std::string text =
+        "task,method,classes,train_images,val_images,epochs,best_epoch,val_accuracy,test_accuracy,"
+        "task_parameters,task_bytes,backbone_parameters,seconds,images_per_second\n";
+    for (const std::string& task : names)
+      text += line_of(learned(task, record), read_task_log(log_file(task)), record.backbone.parameters);
+    data::write_file_atomically(path_ + "/results.csv", text);
+    // Another process may have finished a task meanwhile, and written the table before this one did.
+  } while (names != finished_tasks());
 }
 
 void RunFolder::restart() const {
   std::error_code error;
   if (!is_there(path_) || fs::is_empty(path_, error)) return;
   const RunRecord record = this->record();
-  std::vector<std::string> files;
-  for (const RecordedTask& task : record.tasks) {
-    const std::string& name = task.name;
+  std::vector<std::string> files, names = finished_tasks(record);
+  for (const RecordedTask& task : record.tasks) names.push_back(task.name);
+  bool copied = false;
+  for (const Invocation& call : record.invocations) {
+    names.insert(names.end(), call.tasks.begin(), call.tasks.end());
+    copied = copied || std::ranges::find(call.argv, "--copy-backbone") != call.argv.end();
+  }
+  for (const std::string& name : names) {
     // The lock also finds a task that another process is learning at this moment.
     REPRISE_CHECK(!is_there(path_ + "/state") || claim(name), "{}: another process is learning {} here",
                   path_, name);
     for (const auto& file : {task_file(name), state_file(name), log_file(name)}) files.push_back(file);
     files.push_back(lock_file(name));
   }
-  if (const std::string& copy = record.backbone.copy; !copy.empty())
-    files.push_back(path_ + "/" + fs::path(copy).filename().string());
+  for (const fs::path& file : files_in(path_ + "/log", ".json")) files.push_back(file);
+  if (copied) files.push_back(path_ + "/backbone" + fs::path(record.backbone.path).extension().string());
   for (const char* name : {"/results.csv", "/matrix.csv", "/predictions.csv", "/taskmap.safetensors",
                            "/taskmap-calibration.safetensors", "/taskmap.csv", "/taskmap-confusions.csv",
                            "/run.json", "/run.lock"})
     files.push_back(path_ + name);
-  for (const auto& entry : fs::directory_iterator(cache_dir(), error))
-    if (entry.path().extension() == ".pixels") files.push_back(entry.path().string());
+  const std::string cache = path_ + "/cache";  // of an older clr
+  for (const fs::path& file : files_in(cache, ".pixels")) files.push_back(file);
   for (const auto& file : files) {
     fs::remove(file, error);
     REPRISE_CHECK(!error, "{}: cannot be removed: {}", file, error.message());
   }
   data::remove_abandoned_files(path_);
   // Folders that hold other files stay.
-  for (const auto& folder : {path_ + "/tasks", path_ + "/state", path_ + "/log", cache_dir()}) {
+  for (const auto& folder : {path_ + "/tasks", path_ + "/state", path_ + "/log", cache}) {
     data::remove_abandoned_files(folder);
     fs::remove(folder, error);
   }

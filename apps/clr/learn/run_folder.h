@@ -8,11 +8,13 @@
 #include <vector>
 
 #include "apps/clr/learn/run_record.h"
+#include "apps/clr/learn/task_file.h"
 
 namespace reprise::clr {
 
-// An exclusive lock on a file (flock). The system releases the lock
-// when the process that holds it ends, even if that process is killed.
+// An exclusive lock on a file (flock). The system releases the lock when the process that holds it
+// ends, even if that process is killed. A lock saves work and never decides what is right: where
+// the file system has no locks, a line says so, and the lock is held by everybody who asks.
 class FileLock {
  public:
   // try_lock returns nothing if another process, or another FileLock of this process, holds the
@@ -40,21 +42,22 @@ class RunFolder {
   std::string task_file(const std::string& task) const { return file_in("tasks", task, ".safetensors"); }
   std::string state_file(const std::string& task) const { return file_in("state", task, ".state"); }
   std::string log_file(const std::string& task) const { return file_in("log", task, ".csv"); }
-  std::string cache_dir() const { return path_ + "/cache"; }  // for decoded pixels that memory cannot hold
 
   bool exists() const { return is_there(path_ + "/run.json"); }
-  // Reads run.json. Throws Error if it is missing or damaged.
+  // Reads run.json and the processes' records in log/; the calls are sorted by their start. Throws
+  // Error if run.json is missing or damaged.
   RunRecord record() const;
-  // Throws an Error that names the option if the folder was
-  // begun with another backbone or recipe (JSON text).
-  void check_same(const RecordedBackbone& backbone, const std::string& recipe) const;
-  // Makes the folders and removes what killed processes left in them. Makes run.json or checks it
-  // (check_same), adds the invocation to it and returns its index there.
-  std::size_t begin(const RecordedBackbone& backbone, const std::string& recipe, Invocation invocation);
-  // Records how an invocation ended: "done", "interrupted" (and by which signal) or "failed".
-  void end(std::size_t invocation, const std::string& how, const std::string& signal = {});
-  // Adds the task to run.json, or replaces what is recorded of it.
-  void add_task(const RecordedTask& task);
+  // Throws an Error that names the option if the folder was begun with another backbone or recipe
+  // (JSON text). Returns the call that began it.
+  Invocation check_same(const RecordedBackbone& backbone, const std::string& recipe) const;
+  // Makes the folders and removes what killed processes left in them. Publishes run.json, which is
+  // never rewritten; if it is there, checks it (check_same, keep_level). Then writes this process's
+  // record, log/process-<host>-<pid>.json.
+  void begin(const RecordedBackbone& backbone, const std::string& recipe, Invocation invocation);
+  // Records that this process begins to learn the task.
+  void add_task(const std::string& task);
+  // Records how this process ended: "done", "interrupted" (and by which signal) or "failed".
+  void end(const std::string& how, const std::string& signal = {});
 
   bool is_finished(const std::string& task) const { return is_there(task_file(task)); }
   // Claims the task for this process while the lock lives;
@@ -62,19 +65,21 @@ class RunFolder {
   std::optional<FileLock> claim(const std::string& task) const { return FileLock::try_lock(lock_file(task)); }
   // Removes the state and lock file that a killed owner left beside its finished task.
   void tidy(const std::string& task) const;
-  // Returns the names of the tasks in run.json that have a task file, in the order they were added.
-  std::vector<std::string> finished_tasks() const;
+  // Returns the names of the tasks that have a task file: those that the records name in the order
+  // in which they were begun, then all others by name.
+  std::vector<std::string> finished_tasks() const { return finished_tasks(record()); }
+  std::vector<std::string> finished_tasks(const RunRecord& record) const;
+  // Reads the file of a finished task. Takes from the record what a file of an older clr lacks.
+  TaskFile learned(const std::string& task, const RunRecord& record) const;
 
-  // Writes results.csv from run.json, the task files and the logs.
+  // Writes results.csv from the task files and the logs.
   void rebuild_results() const;
   // Removes what clr wrote, and nothing else. Throws Error if this is no run folder or another
   // process learns a task in it. Does nothing if the folder is absent or empty.
   void restart() const;
 
  private:
-  // Calls change(record) under the lock of run.json, and writes the file if `change` returns true.
-  template <class Change>
-  void update(Change change);
+  void write_own() const;
   // False, too, where the system cannot tell: the path is too long, a folder is closed to us.
   static bool is_there(const std::string& path) {
     std::error_code error;
@@ -83,6 +88,8 @@ class RunFolder {
   std::string lock_file(const std::string& task) const { return file_in("state", task, ".lock"); }
   std::string file_in(const char* folder, const std::string& task, const char* ending) const;
   std::string path_;
+  std::string own_file_;  // this process's record
+  Invocation own_;
 };
 
 // Returns the present time in UTC as "2026-01-31T12:00:00Z".

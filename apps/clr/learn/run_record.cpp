@@ -13,7 +13,8 @@
 namespace reprise::clr {
 namespace {
 
-constexpr const char* run_format = "reprise run 1";
+// Version 1 was rewritten by every call, and held what now lies in the task files and in log/.
+constexpr const char *run_format = "reprise run 2", *older_format = "reprise run 1";
 
 Json parsed(const std::string& path) {
   const auto bytes = data::read_file(path, 256 << 20);
@@ -43,6 +44,7 @@ void for_each_field(RecordedTask& t, F f) {
 }
 template <class F>
 void for_each_field(Invocation& i, F f) {
+  f("host", i.host), f("job", i.job), f("pid", i.pid), f("tasks", i.tasks);
   f("argv", i.argv), f("version", i.version), f("compiler", i.compiler), f("flags", i.flags);
   f("device", i.device), f("instruction_set", i.instruction_set), f("winograd", i.winograd);
   f("bf16_order", i.bf16_order), f("tf32", i.tf32), f("threads", i.threads), f("decoders", i.decoders);
@@ -96,19 +98,12 @@ Json written(Part part) {
   return json;
 }
 
-// Writes the fields that differ from those in `json`. Fields that this clr does not know stay.
-template <class Part>
-void write_into(Json& json, const Part& part) {
-  Part before;
-  const Json old = read(json, before) ? written(before) : Json::object(), now = written(part);
-  for (const auto& [key, value] : now.items())
-    if (!old.contains(key) || old[key] != value) json[key] = escaped_json(value);
-}
-
 // Reads the record. Returns the part that is damaged, or nothing.
-std::string damage_of(const Json& json, RunRecord& record) {
-  if (!json.is_object() || json.value("format", Json()) != run_format)
+std::string damage_of(Json json, RunRecord& record) {
+  const Json format = json.is_object() ? json.value("format", Json()) : Json();
+  if (format != run_format && format != older_format)
     return fmt::format("its format is not '{}'; it may be of another version of clr", run_format);
+  if (format == run_format) json["tasks"] = Json::object();
   for (const char* key : {"backbone", "recipe", "tasks", "invocations"})
     if (!json.contains(key)) return fmt::format("no {}", key);
   if (!read(json["backbone"], record.backbone)) return "its backbone";
@@ -139,11 +134,6 @@ Json to_json(const RecordedTask& task) {
   return written(task);
 }
 
-const RecordedTask* RunRecord::find(const std::string& task) const {
-  const auto found = std::ranges::find(tasks, task, &RecordedTask::name);
-  return found == tasks.end() ? nullptr : &*found;
-}
-
 RunRecord read_run_record(const std::string& path) {
   RunRecord record;
   const std::string damage = damage_of(parsed(path), record);
@@ -151,18 +141,21 @@ RunRecord read_run_record(const std::string& path) {
   return record;
 }
 
-void write_run_record(const std::string& path, const RunRecord& record) {
-  Json json = std::filesystem::exists(path) ? parsed(path) : Json();
-  if (!json.is_object()) json = {{"format", run_format}};
-  write_into(json["backbone"], record.backbone);
+std::string text_of(const RunRecord& record) {
+  Json json = {{"format", run_format}, {"invocations", Json::array()}};
+  json["backbone"] = escaped_json(written(record.backbone));
   json["recipe"] = Json::parse(record.recipe);
-  for (const auto& [key, empty] : {std::pair("tasks", Json::object()), {"invocations", Json::array()}})
-    if (!json.contains(key)) json[key] = empty;
-  for (const RecordedTask& task : record.tasks)  // a file of an older clr has the name as it is
-    write_into(json["tasks"][json["tasks"].contains(task.name) ? task.name : escaped(task.name)], task);
-  for (std::size_t i = 0; i < record.invocations.size(); ++i)
-    write_into(json["invocations"][i], record.invocations[i]);
-  data::write_file_atomically(path, json.dump(2) + "\n");
+  for (const Invocation& i : record.invocations) json["invocations"].push_back(escaped_json(written(i)));
+  return json.dump(2) + "\n";
+}
+
+std::optional<Invocation> read_invocation(const std::string& path) {
+  Invocation invocation;
+  return read(parsed(path), invocation) ? std::optional(std::move(invocation)) : std::nullopt;
+}
+
+std::string text_of(const Invocation& invocation) {
+  return escaped_json(written(invocation)).dump(2) + "\n";
 }
 
 RecordedBackbone read_recorded_backbone(const std::string& path) {

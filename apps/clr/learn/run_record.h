@@ -1,8 +1,10 @@
-// The content of run.json: what was trained, on which backbone, from which data, by which calls.
+// The content of run.json, and of the record that every process leaves: on which backbone and with
+// which recipe was trained, from which data, by which calls.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,9 @@ struct RecordedTask {
 
 // One call of a command that trains. A text that was not recorded is empty.
 struct Invocation {
+  std::string host, job;  // the machine's name; the batch system's number of the job
+  std::int64_t pid = 0;
+  std::vector<std::string> tasks;  // that this call began to learn, in this order
   std::vector<std::string> argv;
   std::string version, compiler, flags, device, instruction_set, winograd, bf16_order, decoders;
   bool tf32 = false;
@@ -38,18 +43,21 @@ struct Invocation {
 struct RunRecord {
   RecordedBackbone backbone;
   std::string recipe;               // JSON text (see recipe.h); an old one may lack fields
-  std::vector<RecordedTask> tasks;  // in the order they were added
+  std::vector<RecordedTask> tasks;  // only of an older clr, whose task files do not hold these facts
+  // The call that began the run, and what an older clr
+  // recorded. RunFolder::record adds the processes' own records.
   std::vector<Invocation> invocations;
-  const RecordedTask* find(const std::string& task) const;
 };
 
 // Reads run.json. Throws an Error that names the part which is damaged or of another version.
 // A call's field of another type counts as absent. Calls by an older clr did not record --data,
 // --init and --order: these are taken from the recorded command line.
 RunRecord read_run_record(const std::string& path);
-// Writes the record. Keeps the fields in the file at `path` that this clr does not know:
-// a newer one may have written them.
-void write_run_record(const std::string& path, const RunRecord& record);
+// Returns the content of run.json.
+std::string text_of(const RunRecord& record);
+// Read and write a process's own record; reading returns nothing if the file is damaged.
+std::optional<Invocation> read_invocation(const std::string& path);
+std::string text_of(const Invocation& invocation);
 // Reads only the backbone, whatever else is damaged;
 // its members stay empty if the file is missing or says nothing.
 RecordedBackbone read_recorded_backbone(const std::string& path);

@@ -1,6 +1,7 @@
 #include "apps/clr/learn/session.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 
 #include "apps/clr/learn/anomaly.h"
@@ -14,6 +15,7 @@
 #include "data/sets/names.h"
 #include "data/weights/weight_file.h"
 #include "engine/base/check.h"
+#include "engine/base/env.h"
 #include "engine/base/log.h"
 #include "engine/base/sha256.h"
 #include "layers/reprogramming/method.h"
@@ -27,12 +29,6 @@ std::string sha256_of_file(const std::string& path) {
   return path.empty() ? "" : sha256_hex(data::read_file(path));
 }
 
-RecordedTask facts_of(const TaskData& data) {
-  const data::Task& t = data.task;
-  return {t.name,      std::ssize(t.classes), std::ssize(t.train), std::ssize(t.val), std::ssize(t.test),
-          data.digests};
-}
-
 }  // namespace
 
 Session::Session(const Backbone& backbone, SessionOptions options, TrainingObserver& observer)
@@ -43,24 +39,33 @@ Session::Session(const Backbone& backbone, SessionOptions options, TrainingObser
 
 void Session::prepare() {
   const Recipe& recipe = options_.recipe;
-  if (folder_.exists()) folder_.check_same(backbone_record(), recipe_text(recipe));
-  DataOptions data{options_.data,       sets_of(recipe), recipe.size,
-                   folder_.cache_dir(), options_.quiet,  [this] { return observer_.wants_stop(); }};
-  data.sets.tasks = options_.tasks;
-  data.sets.clip_grey16 = options_.clip_grey16;
-  data.sets.follow_links = options_.follow_links;
-  tasks_ = load_tasks(data);
-  const std::vector<std::string> finished =
-      folder_.exists() ? folder_.finished_tasks() : std::vector<std::string>();
-  for (const auto& task : tasks_) {
+  const bool begun = folder_.exists();
+  if (begun)
+    keep_level(folder_.path(), folder_.check_same(backbone_record(), recipe_text(recipe)), invocation());
+  data_ = {options_.data, sets_of(recipe), recipe.size, options_.quiet,
+           [this] { return observer_.wants_stop(); }};
+  data_.sets.tasks = options_.tasks;
+  data_.sets.clip_grey16 = options_.clip_grey16;
+  data_.sets.follow_links = options_.follow_links;
+  tasks_ = find_task_data(data_);
+  take_shard();
+  if (tasks_.empty()) return;
+  const std::vector<std::string> finished = begun ? folder_.finished_tasks() : std::vector<std::string>();
+  std::vector<TaskData*> unfinished;
+  for (auto& task : tasks_) {
     const std::string& name = task.task.name;
-    if (folder_.exists() && folder_.is_finished(name))
+    if (folder_.is_finished(name)) {
       check_finished(task);
-    else if (const std::string form = data::other_form(name, finished, "data", "learned"); !form.empty())
+      continue;
+    }
+    unfinished.push_back(&task);
+    if (const std::string form = data::other_form(name, finished, "data", "learned"); !form.empty())
       log_warning(fmt::format("{}: task {} is new here{}", folder_.path(), name, form));
   }
+  check_headers(unfinished, data_);
   check_single_task();
   estimate();
+  limit_cache();
 }
 
 // Checks that there is one task if --init, --order or
@@ -83,7 +88,7 @@ void Session::check_single_task() {
     init_ = file.tensors;
   }
   if (options_.order.empty()) return;
-  order_ = data::read_order_file(options_.order, tasks_[0].images.train->count());
+  order_ = data::read_order_file(options_.order, std::ssize(tasks_[0].task.train));
   std::int64_t steps = 0;
   for (const auto& line : order_)
     steps += (static_cast<std::int64_t>(line.size()) + options_.recipe.batch - 1) / options_.recipe.batch;
@@ -93,60 +98,19 @@ void Session::check_single_task() {
                 order_.size(), options_.recipe.epochs);
 }
 
-void Session::check_finished(const TaskData& data) const {
+void Session::check_finished(TaskData& data) const {
   const TaskFile file = read_task_file(folder_.task_file(data.task.name));
   check_not_packed(file, "training");
+  const bool old = file.files_digest.empty();  // a file of an older clr has only the pixels' digests
+  if (old) decode(data, data_);
   REPRISE_CHECK(
-      file.classes == data.task.classes && file.data_digests == data.digests,
+      old ? file.classes == data.task.classes && file.data_digests == data.digests
+          : file.files_digest == data.files_digest,
       "{}: task {} is finished, and its data in {} is no longer what it was learned from\n  file    {}\nGive "
       "the changed data another name or choose another --run, or start anew with --restart",
       folder_.path(), data.task.name, options_.data, file.path);
-}
-
-std::int64_t Session::images_to_train(const TaskData& data) const {
-  const std::int64_t all = data.images.train->count() * options_.recipe.epochs;
-  return options_.recipe.steps > 0 ? std::min(all, options_.recipe.steps * options_.recipe.batch) : all;
-}
-
-void Session::estimate() {
-  const Recipe& recipe = options_.recipe;
-  std::vector<TaskImages> counts;
-  int classes = 2;
-  std::int64_t images = 0, longest = 1;
-  for (const auto& data : tasks_) {
-    counts.push_back({data.task.name, data.images.train->count()});
-    classes = std::max(classes, static_cast<int>(data.task.classes.size()));
-    longest = std::max(longest, data.images.train->count());
-    images += data.images.train->count();
-  }
-  const auto network = backbone_.instantiate(recipe.method, classes, recipe.seed, "estimate");
-  const MemoryEstimate memory = estimate_memory(*network, recipe.size, backbone_.dtype);
-  const std::int64_t batch = std::min<std::int64_t>(recipe.batch, longest);
-  memory_ = memory.of_batch(batch);
-  if (!options_.quiet) {
-    Table table({"task", "classes", "train", "val", "test"});
-    for (const auto& data : tasks_)
-      table.row({data.task.name, std::to_string(data.task.classes.size()),
-                 std::to_string(data.task.train.size()), std::to_string(data.task.val.size()),
-                 std::to_string(data.task.test.size())});
-    log_line(table.text());
-    log_line(
-        fmt::format("backbone {}{}, method {}, {} tasks, {} training images of {}x{}, expected memory {}",
-                    backbone_.arch, backbone_.place.empty() ? "" : " (" + backbone_.place + ")",
-                    recipe.method, tasks_.size(), images, recipe.size, recipe.size, bytes_text(memory_)));
-  }
-  if (recipe.epochs == 0) return;
-  check_memory(memory, batch, available_memory(backbone_.device));
-  if (order_.empty()) check_last_batch(counts, recipe.batch, least_batch_norm_values(*network, recipe.size));
-}
-
-Plan Session::plan() const {
-  Plan plan{backbone_record(), recipe_text(options_.recipe), {}, {}, memory_};
-  for (const auto& data : tasks_) {
-    plan.tasks.push_back(facts_of(data));
-    plan.finished.push_back(folder_.exists() && folder_.is_finished(data.task.name));
-  }
-  return plan;
+  data.digests = file.data_digests;
+  data.images = {};
 }
 
 RecordedBackbone Session::backbone_record() const {
@@ -161,7 +125,7 @@ RecordedBackbone Session::backbone_record() const {
   return b;
 }
 
-std::vector<TaskOutcome> Session::run() {
+Invocation Session::invocation() const {
   Invocation invocation = invocation_on(backbone_.device, backbone_.dtype);
   const auto absolute = [](const std::string& path) {
     return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string();
@@ -172,8 +136,13 @@ std::vector<TaskOutcome> Session::run() {
   invocation.order = absolute(options_.order);
   invocation.clip_grey16 = options_.clip_grey16;
   invocation.follow_links = options_.follow_links;
+  return invocation;
+}
+
+std::vector<TaskOutcome> Session::run() {
+  if (tasks_.empty()) return {};
   const RecordedBackbone backbone = backbone_record();
-  const std::size_t place = folder_.begin(backbone, recipe_text(options_.recipe), std::move(invocation));
+  folder_.begin(backbone, recipe_text(options_.recipe), invocation());
   if (!backbone.copy.empty())
     data::write_file_atomically(folder_.path() + "/" + backbone.copy, data::read_file(backbone_.path));
   std::int64_t images = 0;
@@ -193,16 +162,16 @@ std::vector<TaskOutcome> Session::run() {
     for (const std::size_t i : waiting) outcomes[i] = learn_and_tell(tasks_[i]);
   } catch (const Interrupted&) {
     observer_.end();
-    folder_.end(place, "interrupted", observer_.stop_reason());
+    folder_.end("interrupted", observer_.stop_reason());
     folder_.rebuild_results();
     throw;
   } catch (const Error&) {
     observer_.end();
-    folder_.end(place, "failed");
+    folder_.end("failed");
     throw;
   }
   observer_.end();
-  folder_.end(place, "done");
+  folder_.end(std::ranges::count(outcomes, not_readable, &TaskOutcome::status) > 0 ? "failed" : "done");
   folder_.rebuild_results();
   return outcomes;
 }
@@ -212,15 +181,16 @@ TaskOutcome Session::finished(const std::string& task, const std::string& status
   return {task, status, file.val_accuracy, file.test_accuracy, file.best_epoch};
 }
 
-TaskOutcome Session::learn_and_tell(const TaskData& data) {
+TaskOutcome Session::learn_and_tell(TaskData& data) {
   TaskOutcome outcome = learn(data);
   const std::string& name = data.task.name;
-  if (options_.on_finished && outcome.status != left_to_another)
+  data.images = {};
+  if (options_.on_finished && outcome.status != left_to_another && outcome.status != not_readable)
     options_.on_finished(data.task, read_task_file(folder_.task_file(name)), folder_.log_file(name));
   return outcome;
 }
 
-TaskOutcome Session::learn(const TaskData& data) {
+TaskOutcome Session::learn(TaskData& data) {
   const std::string& name = data.task.name;
   if (folder_.is_finished(name)) {
     folder_.tidy(name);
@@ -237,7 +207,16 @@ TaskOutcome Session::learn(const TaskData& data) {
     lock->remove();
     return finished(name, finished_before);
   }
-  folder_.add_task(facts_of(data));
+  try {
+    decode(data, data_);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& e) {
+    log_line(fmt::format("clr: {}", e.what()));
+    lock->remove();
+    return {name, not_readable, {}, {}, {}};
+  }
+  folder_.add_task(name);
   const TaskOutcome outcome = learn_claimed(data);
   lock->remove();
   return outcome;
@@ -311,6 +290,11 @@ TaskFile Session::task_file_of(const TaskData& data, layers::Network& network,
   file.recipe = recipe_text(recipe);
   file.seed = recipe.seed;
   file.data_digests = data.digests;
+  file.files_digest = data.files_digest;
+  for (const auto& [split, samples] :
+       {std::pair("train", &data.task.train), {"val", &data.task.val}, {"test", &data.task.test}})
+    file.images[split] = std::ssize(*samples);
+  if (const std::string set = instruction_set(backbone_.device); set != "-") file.instruction_set = set;
   file.best_epoch = result.best_epoch;
   file.train_accuracy = result.best_train;
   file.val_accuracy = result.best_val;

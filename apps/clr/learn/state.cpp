@@ -6,6 +6,7 @@
 #include "apps/clr/learn/json.h"
 #include "data/weights/weight_file.h"
 #include "engine/base/check.h"
+#include "engine/base/log.h"
 
 namespace reprise::clr {
 namespace {
@@ -118,7 +119,16 @@ std::optional<std::pair<TrainState, Training>> load_state(const std::string& pat
   REPRISE_CHECK(text("format") == state_format, "{}: a training state of another version: {}", path,
                 text("format"));
   try {
-    check_context(path, Json::parse(text("context")), to_json(context));
+    const Json saved = Json::parse(text("context"));
+    const std::string set = saved.value("instruction set", "");
+    if (!set.empty() && set != context.instruction_set) {
+      log_line(
+          fmt::format("clr: {}: half learned with the instruction set {}, and here it is {}: this task "
+                      "starts anew",
+                      path, set, context.instruction_set));
+      return std::nullopt;
+    }
+    check_context(path, saved, to_json(context));
     TrainState state = state_of(Json::parse(text("state")));
     state.best = take(file, "best/");
     return std::pair{std::move(state), Training{take(file, "now/"), take(file, "optimizer/")}};

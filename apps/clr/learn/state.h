@@ -53,8 +53,9 @@ struct StateContext {
 // Writes the state file, whole or not at all.
 void save_state(const std::string& path, const TrainState& state, const Training& training,
                 const StateContext& context);
-// Reads the state file; returns nothing if there is none. Throws Error if the file is damaged, or
-// if the context differs: the message shows both values.
+// Reads the state file; returns nothing if there is none, and with a line if it was written with
+// another instruction set. Throws Error if the file is damaged, or if the context differs in
+// anything else: the message shows both values.
 std::optional<std::pair<TrainState, Training>> load_state(const std::string& path,
                                                           const StateContext& context);
 

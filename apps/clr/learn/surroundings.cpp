@@ -1,9 +1,16 @@
 #include "apps/clr/learn/surroundings.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdlib>
+#include <tuple>
 
 #include "data/image/image.h"
+#include "data/io/file.h"
+#include "engine/base/check.h"
 #include "engine/base/gpu.h"
+#include "engine/base/log.h"
 #include "engine/base/parallel.h"
 #include "engine/kernels/cpu/base/isa.h"
 #include "engine/kernels/cpu/conv/bf16_order.h"
@@ -20,6 +27,19 @@ constexpr const char* compiler = "GCC " __VERSION__;
 #else
 constexpr const char* compiler = "unknown";
 #endif
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string batch_job() {
+  if (const std::string array = variable("SLURM_ARRAY_JOB_ID"); !array.empty())
+    return array + "_" + variable("SLURM_ARRAY_TASK_ID");
+  for (const char* name : {"SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"})
+    if (const std::string job = variable(name); !job.empty()) return job;
+  return {};
+}
 
 }  // namespace
 
@@ -38,8 +58,36 @@ std::string instruction_set(Device device) {
   return std::string(name_of(std::min(kernels::cpu::cpu_isa(), kernels::cpu::Isa::avx512)));
 }
 
+void keep_level(const std::string& run, const Invocation& begun, const Invocation& here) {
+  for (const auto& [name, fact, setting, remedy] :
+       {std::tuple("instruction set", &Invocation::instruction_set, "REPRISE_CPU_ISA",
+                   "machines that have it"),
+        {"bf16 order", &Invocation::bf16_order, "REPRISE_BF16_ORDER", "the same --bf16-order"},
+        {"winograd", &Invocation::winograd, "", "the same --winograd"}}) {
+    const std::string &then = begun.*fact, &now = here.*fact;
+    if (then.empty() || then == now) continue;
+    const std::string_view sets = "portable avx2 avx512";
+    const bool higher = fact == &Invocation::instruction_set && sets.find(then) > sets.find(now);
+    if (*setting != 0 && !higher && variable(setting) != then && !here.argv.empty()) {
+      log_line(fmt::format("clr: {}: begun with the {} {}, so this process takes it too", run, name, then));
+      ::setenv(setting, then.c_str(), 1);
+      std::vector<char*> arguments;
+      for (const std::string& a : here.argv) arguments.push_back(const_cast<char*>(a.c_str()));
+      arguments.push_back(nullptr);
+      ::execv("/proc/self/exe", arguments.data());
+    }
+    throw_error(
+        "{}: begun with another {}, which gives other bits\n  run     {}\n  now     {}\nTake {}, or "
+        "another --run, or start anew with --restart",
+        run, name, then, now, remedy);
+  }
+}
+
 Invocation invocation_on(Device device, DType dtype) {
   Invocation i;
+  i.host = data::host_name();
+  i.job = batch_job();
+  i.pid = ::getpid();
   i.version = REPRISE_VERSION;
   i.compiler = compiler;
   i.flags = REPRISE_BUILD_FLAGS;

@@ -21,7 +21,13 @@ std::string bf16_order_state(Device device, DType dtype);
 // "avx512", because they give its bits if the order of sums (bf16_order_state) is the same.
 std::string instruction_set(Device device);
 
-// Returns all these facts, with version, compiler, threads, TF32 and image decoders, for run.json.
+// Checks that this process gives the bits of the call that began the run folder. Where it can by a
+// lower instruction set or another bf16 order, says so and starts the program anew with these: a
+// kernel of this process may have run already. Throws Error where it cannot.
+void keep_level(const std::string& run, const Invocation& begun, const Invocation& here);
+
+// Returns all these facts, with version, compiler, threads, TF32, image
+// decoders, and who computes: machine, batch job and process.
 Invocation invocation_on(Device device, DType dtype);
 
 }  // namespace reprise::clr

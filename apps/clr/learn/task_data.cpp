@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "apps/clr/learn/observer.h"
 #include "engine/base/check.h"
 #include "engine/base/log.h"
+#include "engine/base/parallel.h"
+#include "engine/base/sha256.h"
 #include "engine/base/utf8.h"
 
 namespace reprise::clr {
@@ -31,24 +35,67 @@ std::size_t report_task(const data::Task& task, bool skip_bad, bool quiet) {
   return task.unreadable.size();
 }
 
-std::vector<TaskData> load_tasks(const DataOptions& options) {
-  std::vector<TaskData> all;
-  std::size_t unreadable = 0;
-  for (auto& task : data::find_tasks(options.dir, options.sets)) {
-    TaskData data;
-    data.task = std::move(task);
-    data.images = data::check_readable(data.task, options.sets, options.size, options.cache_dir,
-                                       stopping(options.wants_stop));
-    unreadable += report_task(data.task, options.sets.skip_bad, options.quiet);
-    all.push_back(std::move(data));
-  }
+namespace {
+
+void check_unreadable(std::size_t unreadable, const DataOptions& options) {
   REPRISE_CHECK(unreadable == 0 || options.sets.skip_bad,
                 "{}: {} files cannot be read (listed above); --skip-bad leaves them out", options.dir,
                 unreadable);
-  for (auto& data : all)
-    for (const char* split : {"train", "val", "test"})
-      if (const auto* store = data.split(split)) data.digests[split] = store->digest();
+}
+
+}  // namespace
+
+std::string files_digest_of(const data::Task& task) {
+  Sha256 hash;
+  for (const std::string& name : task.classes) hash.update(fmt::format("{}\n", escaped(name)));
+  for (const auto& [split, samples] :
+       {std::pair("train", &task.train), {"val", &task.val}, {"test", &task.test}}) {
+    const std::vector<data::Sample>& files = *samples;
+    std::vector<std::uintmax_t> sizes(files.size());
+    parallel_for(std::ssize(files), 16, [&](std::int64_t begin, std::int64_t end) {
+      std::error_code absent;  // decoding will say so
+      for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i)
+        sizes[i] = std::filesystem::file_size(files[i].path, absent);
+    });
+    for (std::size_t i = 0; i < sizes.size(); ++i)
+      hash.update(fmt::format("{} {} {} {}\n", split, files[i].label, sizes[i], escaped(files[i].relative)));
+  }
+  return hash.hex();
+}
+
+std::vector<TaskData> find_task_data(const DataOptions& options) {
+  std::vector<TaskData> all;
+  for (auto& task : data::find_tasks(options.dir, options.sets)) {
+    TaskData& data = all.emplace_back();
+    data.task = std::move(task);
+    data.files_digest = files_digest_of(data.task);
+  }
   return all;
+}
+
+void check_headers(const std::vector<TaskData*>& tasks, const DataOptions& options) {
+  std::size_t unreadable = 0;
+  for (TaskData* data : tasks) {
+    data::check_readable(data->task, options.sets, stopping(options.wants_stop), /*headers=*/true);
+    unreadable += report_task(data->task, options.sets.skip_bad, options.quiet);
+  }
+  check_unreadable(unreadable, options);
+}
+
+void decode(TaskData& data, const DataOptions& options) {
+  if (data.decoded()) return;
+  REPRISE_CHECK(options.sets.skip_bad || files_digest_of(data.task) == data.files_digest,
+                "task {}: its files in {} have changed since this call began", data.task.name, options.dir);
+  data::Task task = data.task;
+  task.unreadable.clear();  // those of the headers are told already
+  task.notes.clear();
+  data::TaskImages images =
+      data::check_readable(task, options.sets, options.size, "", stopping(options.wants_stop));
+  check_unreadable(report_task(task, options.sets.skip_bad, options.quiet), options);
+  data.task = std::move(task);
+  data.images = std::move(images);
+  for (const char* split : {"train", "val", "test"})
+    if (const auto* store = data.split(split)) data.digests[split] = store->digest();
 }
 
 }  // namespace reprise::clr

@@ -1,4 +1,4 @@
-// Finds, checks and decodes the images of all tasks before the first task trains.
+// Finds and checks the images of the tasks, and decodes those of one task when it is to be trained.
 #pragma once
 
 #include <functional>
@@ -12,17 +12,18 @@ namespace reprise::clr {
 
 struct TaskData {
   data::Task task;
-  data::TaskImages images;
+  std::string files_digest;                    // SHA-256 of what was found: see files_digest_of
+  data::TaskImages images;                     // empty until decoded
   std::map<std::string, std::string> digests;  // SHA-256 of labels and pixels, by split with images
   // Returns the images of "train", "val" or "test"; null if the split has none.
   const data::ImageStore* split(const std::string& name) const;
+  bool decoded() const { return images.train != nullptr; }
 };
 
 struct DataOptions {
   std::string dir;  // the data folder
   data::SetOptions sets;
-  int size = 0;           // image height and width in pixels
-  std::string cache_dir;  // for decoded pixels that memory cannot hold
+  int size = 0;  // image height and width in pixels
   bool quiet = false;
   std::function<bool()> wants_stop;  // called before every image; empty: never stop
 };
@@ -30,10 +31,19 @@ struct DataOptions {
 // images: it throws Interrupted if wants_stop() is true.
 data::Progress stopping(std::function<bool()> wants_stop);
 
-// Finds all tasks and decodes every image once. Lists each unreadable file with its reason on
+// Returns the SHA-256 of the classes, and of split, label, path in the class and size of each file.
+// It tells changed data without reading them.
+std::string files_digest_of(const data::Task& task);
+
+// Finds all tasks and computes their files_digest.
+std::vector<TaskData> find_task_data(const DataOptions& options);
+// Reads the header of every image of these tasks. Lists each unreadable file with its reason on
 // standard error; then throws Error, or with skip_bad leaves these files out. Throws Interrupted
 // between two images if a stop is wanted.
-std::vector<TaskData> load_tasks(const DataOptions& options);
+void check_headers(const std::vector<TaskData*>& tasks, const DataOptions& options);
+// Decodes the images of one task, unless they are decoded already, and computes their digests.
+// Fails as check_headers does, and throws Error where the files are no longer those that were found.
+void decode(TaskData& data, const DataOptions& options);
 
 // Prints the task's unreadable files and (unless quiet) its notes on standard error.
 // Returns the number of these files.

@@ -102,6 +102,9 @@ std::vector<std::byte> bytes_of(const TaskFile& t) {
                                    {"seed", std::to_string(t.seed)},
                                    {"size", std::to_string(t.size)}})
     if (text_of(recipe, key) != value) metadata[key] = value;
+  if (!t.images.empty()) metadata["images"] = canonical(Json(t.images));
+  if (!t.files_digest.empty()) metadata["files_digest"] = t.files_digest;
+  if (!t.instruction_set.empty()) metadata["instruction_set"] = t.instruction_set;
   if (t.packed.empty()) return data::to_safetensors(t.tensors, metadata);
   metadata["original"] = t.original_sha256;
   metadata["packed"] = t.packed;
@@ -140,6 +143,9 @@ TaskFile read_task_file(const std::string& path) {
   t.seed = in.number<std::uint64_t>("seed", 0, UINT64_MAX);
   t.best_epoch = in.number<int>("best_epoch", 0, 1'000'000'000);
   t.data_digests = in.json<std::map<std::string, std::string>>("data_digests");
+  if (file.metadata.contains("images")) t.images = in.json<std::map<std::string, std::int64_t>>("images");
+  if (file.metadata.contains("files_digest")) t.files_digest = in.text("files_digest");
+  if (file.metadata.contains("instruction_set")) t.instruction_set = in.text("instruction_set");
   for (const auto& [split, value] : in.json<std::map<std::string, double>>("accuracy")) {
     if (split == "train") t.train_accuracy = value;
     if (split == "val") t.val_accuracy = value;

@@ -29,6 +29,10 @@ struct TaskFile {
   std::string recipe;                // JSON text (see recipe.h); empty or "{}": unknown
   std::uint64_t seed = 0;
   std::map<std::string, std::string> data_digests;  // "train", "val", "test"
+  // The next three are empty in files of an older clr.
+  std::map<std::string, std::int64_t> images;  // how many, by split
+  std::string files_digest;                    // see task_data.h
+  std::string instruction_set;                 // the level that decides the bits: see surroundings.h
   int best_epoch = 0;
   std::optional<double> train_accuracy, val_accuracy, test_accuracy;  // in [0,1]
   std::string packed, original_sha256;     // a packed file's form (see pack.h), and the file it was made from

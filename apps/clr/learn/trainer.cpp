@@ -136,6 +136,10 @@ class Trainer {
       state_.step += 1;
       state_.steps += 1;
       if (read_now()) read_steps(batches);
+      if (seconds_between(saved_, Clock::now()) > step_save_seconds_) {
+        read_steps(batches);
+        save_within_epoch();
+      }
     }
     read_steps(batches);
   }
@@ -210,9 +214,14 @@ class Trainer {
     if (seconds_between(saved_, Clock::now()) > save_seconds_) save();
   }
 
-  [[noreturn]] void interrupt() {
+  void save_within_epoch() {
     state_.seconds += seconds_between(epoch_begin_, Clock::now());
+    epoch_begin_ = Clock::now();
     save();
+  }
+
+  [[noreturn]] void interrupt() {
+    save_within_epoch();
     throw Interrupted(
         fmt::format("{}: interrupted in epoch {} and saved; the same command goes on from there", job_.task,
                     state_.epoch + 1));
@@ -247,7 +256,8 @@ class Trainer {
   std::optional<Inputs> val_;
   StepLog steps_log_;
   Clock::time_point epoch_begin_, saved_ = Clock::now(), read_ = Clock::now();
-  const double save_seconds_ = static_cast<double>(env_int("REPRISE_SAVE_SECONDS"));
+  const double save_seconds_ = static_cast<double>(env_int("REPRISE_SAVE_SECONDS")),
+               step_save_seconds_ = static_cast<double>(env_int("REPRISE_SAVE_STEP_SECONDS"));
 };
 
 }  // namespace

@@ -17,9 +17,9 @@ double number(const std::string& text) {
   return std::strtod(text.c_str(), nullptr);
 }
 
-ReportedTask read_task(const RunFolder& folder, const std::string& name) {
+ReportedTask read_task(const RunFolder& folder, const std::string& name, const RunRecord& record) {
   ReportedTask task;
-  task.file = read_task_file(folder.task_file(name));
+  task.file = folder.learned(name, record);
   task.cost = cost_of(task.file);
   if (task.file.packed.empty()) task.filters = learned_filters(task.file.tensors);
   task.file.tensors.clear();
@@ -133,7 +133,8 @@ std::vector<ReportedRun> read_reported_runs(const std::vector<std::string>& path
     run.path = path;
     run.record = folder.record();
     run.method = Json::parse(run.record.recipe).value("method", "?");
-    for (const auto& name : folder.finished_tasks()) run.tasks.push_back(read_task(folder, name));
+    for (const auto& name : folder.finished_tasks(run.record))
+      run.tasks.push_back(read_task(folder, name, run.record));
     REPRISE_CHECK(!run.tasks.empty(), "{}: no task has been learned here yet", path);
     read_evaluation(run);
     if (const std::string file = path + "/margins.json"; std::filesystem::exists(file)) {

@@ -187,11 +187,10 @@ void write_task_section(Html& html, const std::string& name, const std::vector<R
         line += fmt::format(" · {} {}", run.label, shown(task->accuracy));
     html.leaf("span", {{"class", "quiet"}}, line);
   }
-  const RecordedTask* recorded = first->record.find(name);
-  const RecordedTask facts = recorded != nullptr ? *recorded : RecordedTask();
+  auto images = some.file.images;
   html.leaf("p", {},
-            fmt::format("{} images to learn from, {} to choose the epoch, {} to test.", facts.train_images,
-                        facts.val_images, facts.test_images));
+            fmt::format("{} images to learn from, {} to choose the epoch, {} to test.", images["train"],
+                        images["val"], images["test"]));
   write_curves(html, name, runs, some.chance);
   for (const auto& run : runs) {
     const ReportedTask* task = run.find(name);

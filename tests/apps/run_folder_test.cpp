@@ -1,0 +1,198 @@
+// What a run folder knows: run.json, the processes' records, locks; and which tasks a process takes.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "apps/clr/learn/errors.h"
+#include "apps/clr/learn/run_folder.h"
+#include "apps/clr/learn/run_record.h"
+#include "apps/clr/learn/shard.h"
+#include "tests/apps/train_support.h"
+
+namespace reprise::test {
+namespace {
+
+using namespace reprise::clr;
+
+std::string error_of(const auto& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return {};
+}
+
+TEST(RunFolder, a_lock_has_one_owner) {
+  const TempDir dir;
+  auto first = FileLock::try_lock(dir / "lock");
+  ASSERT_TRUE(first);
+  EXPECT_FALSE(FileLock::try_lock(dir / "lock"));
+  first->remove();
+  EXPECT_FALSE(exists(dir / "lock"));
+  EXPECT_TRUE(FileLock::try_lock(dir / "lock"));
+}
+
+TEST(RunFolder, names_that_are_no_file_names) {
+  const RunFolder folder("run");
+  EXPECT_EQ(folder.task_file("a b"), "run/tasks/a b.safetensors");
+  EXPECT_EQ(folder.task_file("../x"), "run/tasks/%2E.%2Fx.safetensors");
+  EXPECT_NE(folder.task_file("%2E."), folder.task_file(".."));
+}
+
+TEST(RunRecord, paths_of_any_bytes_read_back_and_the_file_is_utf8) {
+  const TempDir dir;
+  const std::string path = dir / "run.json", odd = "/da\xE9ta/a\\b\n\\xE9";
+  RunRecord record;
+  record.recipe = "{}";
+  record.backbone.path = odd;
+  Invocation& call = record.invocations.emplace_back();
+  call.argv = {"clr", "train", "--data=" + odd};
+  call.data = odd;
+  call.tasks = {"back\\slash"};
+  write_text(path, text_of(record));
+  const auto json = nlohmann::json::parse(read_text(path));  // throws where it is not UTF-8
+  EXPECT_EQ(json["invocations"][0]["data"], "/da\\xE9ta/a\\\\b\n\\\\xE9");
+  const RunRecord read = read_run_record(path);
+  EXPECT_EQ(read.backbone.path, odd);
+  EXPECT_EQ(read.invocations.at(0).data, odd);
+  EXPECT_EQ(read.invocations[0].argv.at(2), "--data=" + odd);
+  EXPECT_EQ(read.invocations[0].tasks, call.tasks);
+  EXPECT_EQ(text_of(read), text_of(record));
+  write_text(path, text_of(call));
+  EXPECT_EQ(read_invocation(path)->data, odd);
+  // A record of an older clr, whose names are not escaped.
+  write_text(
+      path,
+      R"({"format": "reprise run 1", "backbone": {}, "recipe": {}, "tasks": {"a\\b": {}}, "invocations": []})");
+  ASSERT_EQ(read_run_record(path).tasks.size(), 1u);
+  EXPECT_EQ(read_run_record(path).tasks[0].name, "a\\b");
+}
+
+TEST(RunRecord, of_an_older_clr_is_read_from_its_command_lines) {
+  const TempDir dir;
+  write_text(dir / "run.json",
+             R"({"format": "reprise run 1", "backbone": {}, "recipe": {"lr": 1}, "tasks": {},
+    "invocations": [{"argv": ["clr", "reproduce", "--data=images", "--order", "o.txt"]},
+                    {"argv": ["clr", "train", "--data", "old"], "data": "/new", "init": "/i"}]})");
+  const RunRecord record = read_run_record(dir / "run.json");
+  EXPECT_EQ(record.recipe, R"({"lr":1})");
+  ASSERT_EQ(record.invocations.size(), 2u);
+  EXPECT_EQ(record.invocations[0].data, "images");
+  EXPECT_EQ(record.invocations[0].order, "o.txt");
+  EXPECT_TRUE(record.invocations[0].clip_grey16);
+  EXPECT_EQ(record.invocations[1].data, "/new");
+  EXPECT_EQ(record.invocations[1].init, "/i");
+  EXPECT_FALSE(record.invocations[1].clip_grey16);
+}
+
+Invocation call_of(const std::string& host, int pid) {
+  Invocation call;
+  call.host = host;
+  call.pid = pid;
+  return call;
+}
+
+TEST(RunFolder, a_call_ends_though_the_folder_is_another) {
+  const TempDir dir;
+  RunFolder folder(dir / "run");
+  folder.begin({}, "{}", call_of("here", 7));
+  std::filesystem::remove_all(dir / "run");
+  folder.end("done");
+  EXPECT_FALSE(folder.exists());
+}
+
+TEST(RunFolder, every_process_writes_its_own_record_and_run_json_never_changes) {
+  const TempDir dir;
+  RunFolder first(dir / "run"), second(dir / "run"), third(dir / "run");
+  first.begin({}, "{}", call_of("one", 7));
+  const std::string run = read_text(dir / "run/run.json");
+  second.begin({}, "{}", call_of("two", 7));
+  EXPECT_EQ(second.check_same({}, "{}").host, "one") << "who began the folder";
+  Invocation later = call_of("one", 7);  // another process with the same id
+  later.argv = {"clr"};
+  third.begin({}, "{}", later);
+  second.add_task("a");
+  first.add_task("b/c");
+  first.end("interrupted", "SIGTERM");
+  second.end("done");
+  EXPECT_EQ(read_text(dir / "run/run.json"), run);
+  for (const std::string name : {"one-7", "two-7", "one-7-2"})
+    EXPECT_TRUE(exists(dir / ("run/log/process-" + name + ".json"))) << name;
+  const RunRecord record = first.record();
+  ASSERT_EQ(record.invocations.size(), 3u) << "the first stands in run.json and in log/";
+  int interrupted = 0;
+  for (const Invocation& call : record.invocations) interrupted += call.signal == "SIGTERM";
+  EXPECT_EQ(interrupted, 1);
+  EXPECT_TRUE(first.finished_tasks().empty());
+  for (const std::string task : {"b/c", "a", "50%", ".x"}) write_text(first.task_file(task), "");
+  std::vector<std::string> names = first.finished_tasks();
+  ASSERT_EQ(names.size(), 4u) << "also those that no record names";
+  EXPECT_EQ((std::vector<std::string>{names[2], names[3]}), (std::vector<std::string>{".x", "50%"}));
+  write_text(dir / "run/log/process-two-7.json", "{");
+  EXPECT_EQ(first.record().invocations.size(), 2u);
+}
+
+TEST(Shard, parts_are_balanced_and_every_process_has_the_same_plan) {
+  const auto shards = plan_shards({3, 9, 4, 4, 10, 1}, 3);
+  EXPECT_EQ(shards, (std::vector<std::vector<std::size_t>>{{4}, {1, 5}, {2, 3, 0}}));
+  EXPECT_EQ(plan_shards({1, 1}, 4)[3].size(), 0u);
+  data::Task task;
+  task.train.resize(100);
+  task.val.resize(20);
+  EXPECT_DOUBLE_EQ(work_of(task), 107);
+}
+
+// Sets variables, and removes them at the end.
+class Variables {
+ public:
+  explicit Variables(std::map<std::string, std::string> values) : values_(std::move(values)) {
+    for (const auto& [name, value] : values_) setenv(name.c_str(), value.c_str(), 1);
+  }
+  ~Variables() {
+    for (const auto& [name, value] : values_) unsetenv(name.c_str());
+  }
+  Variables(const Variables&) = delete;
+  Variables& operator=(const Variables&) = delete;
+
+ private:
+  std::map<std::string, std::string> values_;
+};
+
+TEST(Shard, auto_takes_the_place_from_the_launcher) {
+  const auto place = [](std::map<std::string, std::string> values) {
+    const Variables set(std::move(values));
+    const Shard shard = shard_of("auto");
+    return std::pair(static_cast<int>(shard.index), shard.count);
+  };
+  const std::map<std::string, std::string> array{{"SLURM_ARRAY_TASK_ID", "7"},
+                                                 {"SLURM_ARRAY_TASK_MIN", "1"},
+                                                 {"SLURM_ARRAY_TASK_MAX", "9"},
+                                                 {"SLURM_ARRAY_TASK_STEP", "2"},
+                                                 {"SLURM_ARRAY_TASK_COUNT", "5"}};
+  EXPECT_EQ(place(array), std::pair(3, 5));
+  auto both = array;
+  both["SLURM_PROCID"] = "1";
+  EXPECT_EQ(place(both), std::pair(3, 5)) << "a batch script has a rank but is in no step";
+  both["SLURM_STEP_NUM_TASKS"] = "4";
+  EXPECT_EQ(place(both), std::pair(13, 20));
+  both["OMPI_COMM_WORLD_RANK"] = "0";
+  both["OMPI_COMM_WORLD_SIZE"] = "2";
+  EXPECT_EQ(place(both), std::pair(6, 10)) << "mpirun's helpers run in a step of their own";
+  EXPECT_EQ(place({{"PMI_RANK", "2"}, {"PMI_SIZE", "3"}}), std::pair(2, 3));
+  auto gaps = array;
+  gaps["SLURM_ARRAY_TASK_COUNT"] = "3";
+  EXPECT_NE(error_of([&] { place(gaps); }).find("gaps"), std::string::npos);
+  EXPECT_NE(error_of([&] { place({}); }).find("Slurm"), std::string::npos);
+  EXPECT_EQ(shard_of("3/8").index, 2u);
+  for (const std::string text : {"", "3", "0/8", "9/8", "3/8x", "/", "-1/2", "1/2/3"})
+    EXPECT_FALSE(error_of([&] { shard_of(text); }).empty()) << text;
+  const Variables local(std::map<std::string, std::string>{{"SLURM_LOCALID", "3"}});
+  EXPECT_EQ(local_rank(), 3);
+}
+
+}  // namespace
+}  // namespace reprise::test
