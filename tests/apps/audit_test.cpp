@@ -121,7 +121,8 @@ TEST_F(Audit, verify_says_which_condition_is_not_met) {
     const Outcome o = clr({"audit", "verify", dir / "run", "--quiet"});
     unsetenv("REPRISE_CPU_ISA");
     expect(o, 1,
-           {"condition not met: instruction set", "portable", "needed    a machine with avx", "--anyway"});
+           {"condition not met: instruction set", "portable", "needed    REPRISE_CPU_ISA=avx",
+            "on a machine that has it", "--anyway"});
   }
   write_image(dir / "data/dots/class1/3.ppm", 8, 2, 99);
   expect(clr({"audit", "verify", dir / "run", "--quiet"}), 1, {"condition not met: data of dots, "});

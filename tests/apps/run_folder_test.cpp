@@ -112,9 +112,7 @@ TEST(RunFolder, every_process_writes_its_own_record_and_run_json_never_changes) 
   const std::string run = read_text(dir / "run/run.json");
   second.begin({}, "{}", call_of("two", 7));
   EXPECT_EQ(second.check_same({}, "{}").host, "one") << "who began the folder";
-  Invocation later = call_of("one", 7);  // another process with the same id
-  later.argv = {"clr"};
-  third.begin({}, "{}", later);
+  third.begin({}, "{}", call_of("one", 7));  // another process with the same id
   second.add_task("a");
   first.add_task("b/c");
   first.end("interrupted", "SIGTERM");

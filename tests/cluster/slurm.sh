@@ -74,7 +74,7 @@ drain() {
   for _ in $(seq 300); do
     jobs=$(squeue -h -o %A)
     [ -z "$jobs" ] && return
-    for job in $(squeue -h -t PENDING -o %A); do
+    for job in $(squeue -h -t PENDING -o '%A %r' | grep -E 'BeginTime|held' | cut -d' ' -f1); do
       scontrol update JobId="$job" TimeLimit=10 StartTime=now 2>/dev/null
       scontrol release "$job" 2>/dev/null # Slurm holds what it could not start
     done
@@ -99,7 +99,7 @@ same_bytes undisturbed
 
 # Slurm looks at time limits every half minute: this training takes longer.
 short=$options
-options="$options --tasks 01-shapes --epochs 60 --patience 60 --batch 2"
+options="$options --tasks 01-shapes --epochs 90 --patience 90 --batch 4"
 options=${options/--epochs 12/}
 learn long
 submit limited --array=0-0 --time=1 --signal=TERM@55 >/dev/null

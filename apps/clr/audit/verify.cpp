@@ -316,15 +316,6 @@ std::string Verification::compare(const std::string& first, const std::string& a
   return "the same tensors in other bytes";
 }
 
-// Continues the line of an instruction set: on which machine the run's bits can be computed.
-std::string machine_needed(const std::string& recorded, const std::string& here) {
-  const std::string_view sets = "portable avx2 avx512";
-  if (sets.find(recorded) == sets.npos) return "";  // several
-  return fmt::format("\n  needed    {}{}",
-                     sets.find(recorded) < sets.find(here) ? "REPRISE_CPU_ISA=" : "a machine with ",
-                     recorded);
-}
-
 void Verification::print_result() const {
   if (common_.json) {
     Json conditions = Json::array(), tasks = Json::array();
@@ -351,7 +342,9 @@ void Verification::print_result() const {
     if (!c.met() && (c.needed || !same()))
       print(fmt::format("{}: {}\n  recorded  {}\n  here      {}\n",
                         c.needed ? "condition not met" : "differs, and may be the reason", c.name, c.recorded,
-                        c.here + (c.name == "instruction set" ? machine_needed(c.recorded, c.here) : "")));
+                        c.here + (c.name == "instruction set" ? "\n  needed    REPRISE_CPU_ISA=" +
+                                                                    c.recorded + ", on a machine that has it"
+                                                              : "")));
   if (refused())
     print("nothing was compared, because a condition is not met; --anyway compares nevertheless\n");
 }

@@ -11,33 +11,20 @@ struct TrainOptions {
   bool restart = false, dry_run = false;
 };
 
-// Returns the shards with the time that each takes at most.
-Json shards_json(const Plan& plan, double seconds_per_epoch_image, int epochs) {
-  Json shards = Json::array();
-  for (const PlannedShard& shard : plan.shards)
-    shards.push_back({{"tasks", shard.tasks},
-                      {"images", shard.images},
-                      {"seconds", shard.images * seconds_per_epoch_image * epochs}});
-  return shards;
-}
-
-void print_shards(const Json& shards) {
-  Table table({"shard", "tasks", "images an epoch", "at most", ""}, {false, false, false, false, true});
-  double sum = 0, most = 0;
-  int number = 0;
-  for (const Json& shard : shards) {
-    const double images = shard["images"], seconds = shard["seconds"];
-    const auto names = shard["tasks"].get<std::vector<std::string>>();
-    table.row({std::to_string(++number), std::to_string(names.size()), grouped(std::llround(images)),
-               duration_text(seconds), fmt::format("{}", fmt::join(names, " "))});
-    sum += images, most = std::max(most, images);
-  }
+void print_shards(const Plan& plan, double seconds) {
+  Table table({"shard", "images an epoch", "at most", "tasks"}, {false, false, false, true});
+  for (std::size_t i = 0; i < plan.shards.size(); ++i)
+    table.row({std::to_string(i + 1), grouped(std::llround(plan.shards[i].images)),
+               duration_text(plan.shards[i].images * seconds),
+               fmt::format("{}", fmt::join(plan.shards[i].tasks, " "))});
   print(table.text());
-  if (most > 0) print(fmt::format("{:.1f} times as fast as one process\n", sum / most));
 }
 
-void print_plan(const Plan& plan, const Json& shards) {
-  Json tasks = Json::array();
+// `seconds`: what an image of an epoch's work takes in all epochs.
+void print_plan(const Plan& plan, double seconds) {
+  Json tasks = Json::array(), shards = Json::array();
+  for (const auto& [names, images] : plan.shards)
+    shards.push_back({{"tasks", names}, {"images", images}, {"seconds", images * seconds}});
   for (std::size_t i = 0; i < plan.tasks.size(); ++i) {
     Json task = {{"name", plan.tasks[i].name}};
     task.update(to_json(plan.tasks[i]));
@@ -72,10 +59,9 @@ void run_train(const TrainOptions& options, Common& common) {
   if (!options.dry_run) return print_outcomes(work.run(), common);
   work.decode_all();
   const Plan plan = work.plan();
-  const Json shards =
-      shards_json(plan, plan.shards.empty() ? 0 : work.seconds_per_image(), session.recipe.epochs);
-  if (common.json) return print_plan(plan, shards);
-  if (!shards.empty()) print_shards(shards);
+  const double seconds = plan.shards.empty() ? 0 : work.seconds_per_image() * session.recipe.epochs;
+  if (common.json) return print_plan(plan, seconds);
+  if (!plan.shards.empty()) print_shards(plan, seconds);
 }
 
 }  // namespace

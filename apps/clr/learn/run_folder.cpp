@@ -78,23 +78,15 @@ std::string RunFolder::file_in(const char* folder, const std::string& task, cons
 RunRecord RunFolder::record() const {
   REPRISE_CHECK(exists(), "{}: not a run folder of clr (no run.json in it)", path_);
   RunRecord record = read_run_record(path_ + "/run.json");
-  const std::size_t begun = record.invocations.size();
+  // The call that began the run stands in run.json and in its own record. An older clr had no records.
+  const bool twice = !record.invocations.empty() && !record.invocations.front().host.empty();
   for (const fs::path& file : files_in(path_ + "/log", ".json")) {
-    const auto call = read_invocation(file.string());
-    if (!call) {
-      log_warning(fmt::format("{}: damaged, and left out", file.string()));
-      continue;
-    }
-    const auto is_same = [&](const Invocation& i) {
-      return i.host == call->host && i.pid == call->pid && i.started == call->started && i.argv == call->argv;
-    };
-    const auto end = record.invocations.begin() + static_cast<std::ptrdiff_t>(begun);
-    const auto same = std::find_if(record.invocations.begin(), end, is_same);
-    if (same != end)
-      *same = *call;
-    else
+    if (const auto call = read_invocation(file.string()))
       record.invocations.push_back(*call);
+    else
+      log_warning(fmt::format("{}: damaged, and left out", file.string()));
   }
+  if (twice && record.invocations.size() > 1) record.invocations.erase(record.invocations.begin());
   std::ranges::stable_sort(record.invocations, {}, &Invocation::started);
   return record;
 }
@@ -150,12 +142,8 @@ void RunFolder::end(const std::string& how, const std::string& signal) {
 }
 
 void RunFolder::tidy(const std::string& task) const {
-  if (!is_there(state_file(task)) && !is_there(lock_file(task))) return;
-  if (auto lock = claim(task)) {
-    std::error_code ignored;  // it is in nobody's way
-    fs::remove(state_file(task), ignored);
-    lock->remove();
-  }
+  std::error_code ignored;  // they are in nobody's way
+  for (const std::string& file : {state_file(task), lock_file(task)}) fs::remove(file, ignored);
 }
 
 std::vector<std::string> RunFolder::finished_tasks(const RunRecord& record) const {

@@ -7,7 +7,6 @@
 #include "apps/clr/learn/session.h"
 #include "apps/clr/learn/step.h"
 #include "apps/clr/learn/table.h"
-#include "apps/clr/learn/task_log.h"
 #include "data/loader/order.h"
 #include "engine/base/env.h"
 #include "engine/base/log.h"
@@ -106,19 +105,9 @@ Plan Session::plan() const {
   return plan;
 }
 
-// From the logs of the run's finished tasks if there are any, else from a few steps of this
-// process's first task.
 double Session::seconds_per_image() {
+  if (tasks_.empty()) return 0;
   const Recipe& recipe = options_.recipe;
-  double seconds = 0, images = 0;
-  const RunRecord record = folder_.exists() ? folder_.record() : RunRecord();
-  for (const std::string& name : folder_.finished_tasks(record)) {
-    auto counts = folder_.learned(name, record).images;
-    const TaskLog log = read_task_log(folder_.log_file(name));
-    seconds += log.seconds();
-    images += static_cast<double>(log.epochs.size()) * work_of(counts["train"], counts["val"]);
-  }
-  if (images > 0 || tasks_.empty()) return images > 0 ? seconds / images : 0;
   TaskData& data = tasks_.front();
   decode(data, data_);
   const auto network = backbone_.instantiate(recipe.method, static_cast<int>(data.task.classes.size()),
@@ -128,6 +117,7 @@ double Session::seconds_per_image() {
   constexpr std::size_t first = 2, last = 8;  // the first steps also pack filters
   const auto batches =
       data::epoch_batches(inputs.count(), recipe.batch, recipe.seed, data.task.name, 0, true);
+  double images = 0;
   auto begin = std::chrono::steady_clock::now();
   for (std::size_t i = 0; i < last; ++i) {
     if (i == first) begin = std::chrono::steady_clock::now();

@@ -34,11 +34,7 @@ std::string variable(const char* name) {
 }
 
 std::string batch_job() {
-  if (const std::string array = variable("SLURM_ARRAY_JOB_ID"); !array.empty())
-    return array + "_" + variable("SLURM_ARRAY_TASK_ID");
-  for (const char* name : {"SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"})
-    if (const std::string job = variable(name); !job.empty()) return job;
-  return {};
+  return variable("SLURM_JOB_ID") + variable("PBS_JOBID") + variable("LSB_JOBID");
 }
 
 }  // namespace
