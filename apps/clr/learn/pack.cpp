@@ -93,20 +93,20 @@ void scale_rows(Tensor& tensor, const std::vector<double>& factors) {
   const std::int64_t taps = tensor.numel() / std::ssize(factors);
   float* w = tensor.mutable_data<float>();
   for (std::int64_t i = 0; i < tensor.numel(); ++i)
-    w[i] = static_cast<float>(double{w[i]} * factors[static_cast<std::size_t>(i / taps)]);
+    w[i] = static_cast<float>(static_cast<double>(w[i]) * factors[static_cast<std::size_t>(i / taps)]);
 }
 
 void fold(const layers::Network& network, Tensors& tensors) {
   for (const Norm& norm : norms_of(network)) {
     const std::string& bn = norm.layer->path();
+    const auto row = [&](const char* name) { return tensors.at(bn + name).to(DType::f64); };
+    const Tensor g = row(".weight"), b = row(".bias"), m = row(".running_mean"), v = row(".running_var");
     Tensor &beta = tensors.at(bn + ".bias"), &gamma = tensors.at(bn + ".weight");
-    const auto mean = tensors.at(bn + ".running_mean").values<float>(),
-               var = tensors.at(bn + ".running_var").values<float>();
     std::vector<double> scale;
-    for (std::size_t c = 0; c < var.size(); ++c) {
-      scale.push_back(double{gamma.data<float>()[c]} / std::sqrt(double{var[c]} + norm.layer->args.eps));
-      float& bias = beta.mutable_data<float>()[c];
-      bias = static_cast<float>(double{bias} - double{mean[c]} * scale.back());
+    for (std::int64_t c = 0; c < v.numel(); ++c) {
+      scale.push_back(g.data<double>()[c] / std::sqrt(v.data<double>()[c] + norm.layer->args.eps));
+      beta.mutable_data<float>()[c] =
+          static_cast<float>(b.data<double>()[c] - m.data<double>()[c] * scale.back());
     }
     if (norm.scaled == bn + ".weight") gamma = ones(gamma.shape());
     scale_rows(tensors.at(norm.scaled), scale);

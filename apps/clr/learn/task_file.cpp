@@ -18,12 +18,11 @@ namespace {
 
 using Metadata = std::map<std::string, std::string>;
 
-const std::string task_format_key = "reprise.format", task_format = "task ";
+const std::string task_format_key = "reprise.format", task_format = "task ";  // and the version
 
-// Returns a recipe's value as text; "" without one.
+// Returns a value of the recipe as text.
 std::string text_of(const Json& recipe, const std::string& key) {
-  const auto found = recipe.find(key);
-  return found == recipe.end() ? "" : found->is_string() ? found->get<std::string>() : found->dump();
+  return recipe[key].is_string() ? recipe[key].get<std::string>() : recipe[key].dump();
 }
 
 Json accuracies(const TaskFile& t) {
@@ -101,7 +100,7 @@ std::vector<std::byte> bytes_of(const TaskFile& t) {
                                    {"method", t.method},
                                    {"seed", std::to_string(t.seed)},
                                    {"size", std::to_string(t.size)}})
-    if (text_of(recipe, key) != value) metadata[key] = value;
+    if (!recipe.contains(key) || text_of(recipe, key) != value) metadata[key] = value;
   if (!t.images.empty()) metadata["images"] = canonical(Json(t.images));
   if (!t.files_digest.empty()) metadata["files_digest"] = t.files_digest;
   if (!t.instruction_set.empty()) metadata["instruction_set"] = t.instruction_set;
