@@ -226,11 +226,13 @@ void run_margin(MarginCommand o, Common& common) {
   for (Examined& e : all) {
     const auto network = network_of(e, o, common);
     const double flops = flops_of_image(*network, e.task.size) * static_cast<double>(e.images.dim(0));
-    tell_cost(common,
-              fmt::format("{}: {} images of {}x{} take 5 forwards{}, and 2 for each further class that the "
-                          "runner-up does not settle",
-                          e.task.task, e.images.dim(0), e.task.size, e.task.size,
-                          o.bounds.exact ? ", about " + duration_text(seconds_on_ref(5 * flops)) : ""));
+    const int forwards = o.bounds.exact ? 8 : 13;  // MARGIN.md
+    tell_cost(
+        common,
+        fmt::format("{}: {} images of {}x{} take about {} forwards{}, and 2 for each further class that the "
+                    "runner-up does not settle",
+                    e.task.task, e.images.dim(0), e.task.size, e.task.size, forwards,
+                    o.bounds.exact ? ", " + duration_text(seconds_on_ref(forwards * flops)) : ""));
     std::map<std::string, double> layers;
     e.rows = bound_margins(*network, e.images, o.bounds, layers);
     json["tasks"].push_back(to_json(e, layers, o.bounds.second));
