@@ -83,14 +83,12 @@ std::string task_text(const TaskFile& t) {
   const layers::TaskCost cost = cost_of(t);
   std::string text = line("task", t.task) + line("method", t.method) + line("architecture", t.arch);
   text += line("backbone", t.backbone_identity);
-  if (!t.packed.empty())
-    text += line("packed", t.packed + ", for prediction only; the original's SHA-256: " + t.original_sha256);
+  if (!t.packed.empty()) text += line("packed", t.packed + ", made of SHA-256 " + t.original_sha256);
   text += line("classes", fmt::format("{}: {}", t.classes.size(), fmt::join(t.classes, ", ")));
   text += line("images", fmt::format("{0}x{0}", t.size));
-  text += line(
-      "learned",
-      fmt::format("seed {}, best epoch {}, on {} in {}", t.seed, t.best_epoch,
-                  t.device + (t.instruction_set.empty() ? "" : " (" + t.instruction_set + ")"), t.dtype));
+  text += line("learned",
+               fmt::format("seed {}, best epoch {}, on {} in {}", t.seed, t.best_epoch, t.device, t.dtype));
+  if (!t.instruction_set.empty()) text += line("level", t.instruction_set);
   for (const auto& [split, accuracy] : {std::pair("train", t.train_accuracy),
                                         std::pair("val", t.val_accuracy), std::pair("test", t.test_accuracy)})
     if (accuracy) text += line(fmt::format("{} accuracy", split), percent(*accuracy));
@@ -109,9 +107,7 @@ std::string task_text(const TaskFile& t) {
 }
 
 std::string network_text(const Facts& f) {
-  if (const auto form = f.file.metadata.find("reprise.format");
-      form != f.file.metadata.end() && form->second == map_format)
-    return line("holds", "a task map") + table_of_map(read_task_map(f.file.path));
+  if (is_task_map(f.file)) return line("holds", "a task map") + table_of_map(read_task_map(f.file.path));
   if (!f.match) return line("architecture", "not one that clr knows");
   const LoadReport& report = f.match->report;
   const bool complete = report.missing.empty() && report.shape_differs.empty();

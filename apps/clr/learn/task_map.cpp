@@ -17,7 +17,7 @@
 namespace reprise::clr {
 namespace {
 
-constexpr const char* calibration_format = "taskmap calibration 1";
+constexpr const char *map_format = "taskmap 1", *calibration_format = "taskmap calibration 1";
 
 // Sorts, then keeps at most `most` rows, evenly spaced.
 std::vector<std::int64_t> spaced(const std::vector<std::int64_t>& rows, std::size_t most) {
@@ -176,6 +176,10 @@ std::int64_t bytes_of_run(const TaskMap& map) {
   return 8 * (std::ssize(map.features.scatter) + std::ssize(map.colours.scatter));
 }
 
+bool is_task_map(const data::WeightFile& file) {
+  const auto form = file.metadata.find("reprise.format");
+  return form != file.metadata.end() && form->second == map_format;
+}
 std::string map_path(const RunFolder& folder) {
   return folder.path() + "/taskmap.safetensors";
 }

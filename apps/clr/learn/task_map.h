@@ -78,7 +78,7 @@ std::vector<double> calibrate(TaskMap& map);
 std::int64_t bytes_of_task(const TaskMap& map, std::size_t task);
 std::int64_t bytes_of_run(const TaskMap& map);
 
-inline constexpr const char* map_format = "taskmap 1";  // "reprise.format" in the file's metadata
+bool is_task_map(const data::WeightFile& file);
 // Return RUN/taskmap.safetensors, and the path of the calibrating features beside a map.
 std::string map_path(const RunFolder& folder);
 std::string calibration_path(const std::string& map_path);
