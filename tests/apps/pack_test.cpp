@@ -167,7 +167,7 @@ TEST_F(Pack, a_packed_file_names_its_original_and_reads_like_any_other) {
   ASSERT_EQ(pack("int8").status, 0);
   EXPECT_EQ(read_text(packed_path), first) << "equal tasks give equal bytes";
   const Outcome info = test::clr({"info", packed_path});
-  EXPECT_SAYS(info.out, "int8, for prediction only; the original's SHA-256: " + t.original_sha256);
+  EXPECT_SAYS(info.out, "int8, made of SHA-256 " + t.original_sha256);
   EXPECT_EQ(json::parse(test::clr({"info", packed_path, "--json"}).out)["files"][0]["task"]["packed"],
             "int8");
   write_image(dir / "one.ppm", 32, 1, 3);

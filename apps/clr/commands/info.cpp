@@ -155,13 +155,17 @@ std::string text_of(const Facts& f) {
 
 Json task_json(const TaskFile& t) {
   const layers::TaskCost cost = cost_of(t);
-  Json json{{"task", t.task},       {"method", t.method},
-            {"arch", t.arch},       {"backbone_identity", t.backbone_identity},
-            {"classes", t.classes}, {"size", t.size},
-            {"seed", t.seed},       {"best_epoch", t.best_epoch}};
-  json["recipe"] = Json::parse(t.recipe);
+  Json json{{"task", t.task},
+            {"method", t.method},
+            {"arch", t.arch},
+            {"backbone_identity", t.backbone_identity},
+            {"classes", t.classes},
+            {"size", t.size},
+            {"seed", t.seed},
+            {"best_epoch", t.best_epoch},
+            {"recipe", Json::parse(t.recipe)},
+            {"packed", t.packed}};
   json["data_digests"] = t.data_digests;
-  json["packed"] = t.packed;
   json["train_accuracy"] = number_or_null(t.train_accuracy);
   json["val_accuracy"] = number_or_null(t.val_accuracy);
   json["test_accuracy"] = number_or_null(t.test_accuracy);
