@@ -20,9 +20,8 @@ struct InfoOptions {
 struct Facts {
   data::WeightFile file;
   std::optional<TaskFile> task;
-  std::string prefix;                      // of the network's names
+  std::string prefix, identity;  // of the network's names; of the body, if its architecture is known
   std::optional<ArchitectureMatch> match;  // only for a file that is not a task
-  std::string identity;                    // of the body, if the architecture is known
   int classes = 0, size = 0;
   std::int64_t body_parameters = 0, head_parameters = 0;
   std::vector<layers::LayerRow> layers;
@@ -155,17 +154,13 @@ std::string text_of(const Facts& f) {
 
 Json task_json(const TaskFile& t) {
   const layers::TaskCost cost = cost_of(t);
-  Json json{{"task", t.task},
-            {"method", t.method},
-            {"arch", t.arch},
-            {"backbone_identity", t.backbone_identity},
-            {"classes", t.classes},
-            {"size", t.size},
-            {"seed", t.seed},
-            {"best_epoch", t.best_epoch},
-            {"recipe", Json::parse(t.recipe)},
-            {"packed", t.packed}};
+  Json json{{"task", t.task},       {"method", t.method},
+            {"arch", t.arch},       {"backbone_identity", t.backbone_identity},
+            {"classes", t.classes}, {"size", t.size},
+            {"seed", t.seed},       {"best_epoch", t.best_epoch}};
+  json["recipe"] = Json::parse(t.recipe);
   json["data_digests"] = t.data_digests;
+  json["packed"] = t.packed;
   json["train_accuracy"] = number_or_null(t.train_accuracy);
   json["val_accuracy"] = number_or_null(t.val_accuracy);
   json["test_accuracy"] = number_or_null(t.test_accuracy);
