@@ -31,7 +31,8 @@ struct Axis {
 // Returns F(4, taps) of Toom and Cook. With two taps: F(4, 2) over the even pixels and the outer
 // taps, and beside it the odd pixels, which only meet the middle tap (leaf/winograd.h).
 Axis toom_cook(std::size_t taps) {
-  constexpr double p = kernels::cpu::winograd_p, q = kernels::cpu::winograd_q;
+  constexpr auto p = static_cast<double>(kernels::cpu::winograd_p),
+                 q = static_cast<double>(kernels::cpu::winograd_q);
   const bool strided = taps == 2;
   std::vector<double> points{p, -p, q, -q};
   if (!strided) points.insert(points.begin(), 0);

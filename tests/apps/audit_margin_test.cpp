@@ -57,8 +57,9 @@ std::unique_ptr<Small> small(bool gelu = false) {
 
 TEST(MarginBounds, AWholeNetworkByHand) {
   const Tensor image = tensor<std::uint8_t>({1, 1, 1, 3}, {200, 100, 250});
-  const double mean[3] = {0.485F, 0.456F, 0.406F}, std[3] = {0.229F, 0.224F, 0.225F},
-               pixel[3] = {200, 100, 250};
+  const auto f32 = [](float value) { return static_cast<double>(value); };
+  const double mean[3] = {f32(0.485F), f32(0.456F), f32(0.406F)},
+               std[3] = {f32(0.229F), f32(0.224F), f32(0.225F)}, pixel[3] = {200, 100, 250};
   const double w[2][3] = {{1, -2, 3}, {2, 1, 1}},
                scale[2] = {2 / std::sqrt(4 + 1e-5), 1 / std::sqrt(1 + 1e-5)}, beta[2] = {1, 3},
                centre[2] = {0.5, -1}, head[2][2] = {{3, -1}, {1, 1}}, bias[2] = {0.25, -0.5};

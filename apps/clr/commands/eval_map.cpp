@@ -139,7 +139,7 @@ MapEvaluation::Separation MapEvaluation::separation() const {
   std::ranges::sort(known);
   double wins = 0;
   for (const double x : unknown_) {
-    const auto [below, above] = std::ranges::equal_range(known, x);
+    const auto below = std::ranges::lower_bound(known, x), above = std::ranges::upper_bound(known, x);
     wins += static_cast<double>(below - known.begin()) + 0.5 * static_cast<double>(above - below);
   }
   const double limit = known[(known.size() * 95 + 99) / 100 - 1];

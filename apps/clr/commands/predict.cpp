@@ -174,9 +174,9 @@ void for_images(const std::vector<std::string>& paths, int size,
       samples.push_back({paths[i], paths[i], 0});
     data::ImageStore all(samples, size, "");
     const auto unreadable = all.load();
-    for (const auto& [path, reason] : unreadable) {
-      log_line(fmt::format("clr: image {}: {}", escaped(path), reason));
-      std::erase_if(samples, [&](const data::Sample& s) { return s.path == path; });
+    for (const data::Unreadable& file : unreadable) {
+      log_line(fmt::format("clr: image {}: {}", escaped(file.path), file.reason));
+      std::erase_if(samples, [&](const data::Sample& s) { return s.path == file.path; });
     }
     if (samples.empty()) continue;
     data::ImageStore readable(std::move(samples), size, "");
