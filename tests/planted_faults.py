@@ -44,7 +44,7 @@ FAULTS = [
     # The task map.
     ("apps/clr/learn/class_distances.cpp", "(i == j ? 1 : 2) * s * s", "s * s", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
     ("apps/clr/learn/class_distances.cpp", "(2 * std::abs(rest) + n) / (2 * n)", "std::abs(rest) / n", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
-    ("apps/clr/learn/class_distances.cpp", "out[j] += sign * (", "out[j] += (", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
+    ("apps/clr/learn/class_distances.cpp", "out[j] += sign * (", "out[j] += sign * sign * (", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
     ("apps/clr/learn/class_distances.cpp", "least = std::min(least, d);", "least = d;", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
     ("apps/clr/learn/class_distances.cpp", "freedom += c.count - 1;", "freedom += c.count;", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
     ("apps/clr/learn/task_map.cpp", "(i % 2 == 0 ? halves", "(i % 2 != 0 ? halves", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),

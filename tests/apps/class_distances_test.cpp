@@ -73,6 +73,31 @@ TEST(ClassDistances, agree_with_the_formulas_in_two_dimensions) {
   }
 }
 
+TEST(ClassDistances, shrink_by_oas) {
+  std::vector<std::int64_t> labels;
+  FeatureRows rows = random_rows(60, 3, 1, 5, labels);
+  for (std::size_t i = 0; i < rows.values.size(); i += 3)  // features that vary together
+    rows.values[i + 1] = rows.values[i] + rows.values[i + 1] / 4;
+  FeatureSums sums;
+  sums.insert(0, rows, labels, 1);
+  double mean[3]{}, s[3][3]{}, trace = 0, squares = 0;
+  const auto x = [&](std::int64_t i, int k) {
+    return rows.row(i)[static_cast<std::size_t>(k)] * clr::feature_unit;
+  };
+  for (std::int64_t i = 0; i < 60; ++i)
+    for (int k = 0; k < 3; ++k) mean[k] += x(i, k) / 60;
+  for (int a = 0; a < 3; ++a)
+    for (int b = 0; b < 3; ++b) {
+      for (std::int64_t i = 0; i < 60; ++i) s[a][b] += (x(i, a) - mean[a]) * (x(i, b) - mean[b]) / 59;
+      trace += a == b ? s[a][b] : 0;
+      squares += s[a][b] * s[a][b];
+    }
+  const double n = 59, p = 3;
+  EXPECT_NEAR(ClassDistances(sums).shrinkage(),
+              ((1 - 2 / p) * squares + trace * trace) / ((n + 1 - 2 / p) * (squares - trace * trace / p)),
+              1e-7);
+}
+
 TEST(FeatureSums, are_the_same_in_any_order_and_after_a_task_has_come_and_gone) {
   std::vector<std::int64_t> one, two;
   const FeatureRows first = random_rows(60, 9, 3, 1, one), second = random_rows(50, 9, 2, 2, two);
