@@ -230,7 +230,7 @@ TEST_F(Pack, eval_and_report_read_packed_runs_and_training_refuses_them) {
   refused(test::clr(train), "packed as int8 is for prediction only; training needs the original");
   const Outcome verify = test::clr({"audit", "verify", dir / "run", "--quiet"});
   EXPECT_EQ(verify.status, 1);
-  EXPECT_SAYS(verify.out, "packed as int8 is for prediction only; clr audit verify needs the original file");
+  EXPECT_SAYS(verify.err, "packed as int8 is for prediction only; clr audit verify needs the original file");
   Words other = train;
   *std::ranges::find(other, run[1]) = dir / "other";
   refused(test::clr(with(other, {"--init", file})), "--init needs the original");
@@ -265,6 +265,9 @@ TEST_F(Pack, wrong_usage_is_named) {
   make("resnet20", "linear");
   refused(test::clr({"convert", path, dir / "x.pth", "--pack", "fold"}), "OUT ends with .safetensors", 2);
   refused(test::clr({"convert", path, packed_path, "--pack", "int4"}), "int4", 2);
+  std::filesystem::copy_file(path, packed_path, std::filesystem::copy_options::overwrite_existing);
+  refused(test::clr({"convert", path, packed_path, "--pack", "f16", "--data", dir / "absent"}), "absent");
+  EXPECT_EQ(read_text(path), read_text(packed_path)) << "what lay there stays";
   refused(test::clr({"convert", path, packed_path, "--data", "x"}), "--data needs --pack", 2);
   refused(test::clr({"convert", path, packed_path, "--full", "--pack", "fold"}), "--full", 2);
   refused(test::clr({"convert", path, packed_path, "--full", "--classes", "a"}), "no --classes", 2);

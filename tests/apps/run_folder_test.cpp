@@ -185,6 +185,25 @@ TEST(Shard, auto_takes_the_place_from_the_launcher) {
   gaps["SLURM_ARRAY_TASK_COUNT"] = "3";
   EXPECT_NE(error_of([&] { place(gaps); }).find("gaps"), std::string::npos);
   EXPECT_NE(error_of([&] { place({}); }).find("Slurm"), std::string::npos);
+  for (const auto& [name, value] : {std::pair("SLURM_ARRAY_TASK_ID", "11"),
+                                    {"SLURM_ARRAY_TASK_ID", "-5"},
+                                    {"SLURM_ARRAY_TASK_ID", "2"},
+                                    {"SLURM_ARRAY_TASK_ID", "abc"},
+                                    {"SLURM_ARRAY_TASK_MAX", "0"},
+                                    {"SLURM_ARRAY_TASK_MAX", "2147483647"},
+                                    {"SLURM_ARRAY_TASK_MAX", "99999999999999999999"},
+                                    {"SLURM_ARRAY_TASK_MIN", "8"}}) {
+    auto wrong = array;
+    wrong[name] = value;
+    EXPECT_FALSE(error_of([&] { place(wrong); }).empty()) << name << " " << value;
+  }
+  auto half = array;
+  half.erase("SLURM_ARRAY_TASK_MIN");
+  EXPECT_FALSE(error_of([&] { place(half); }).empty());
+  auto many = array;
+  many["PMI_RANK"] = "1";
+  many["PMI_SIZE"] = "2000000000";
+  EXPECT_NE(error_of([&] { place(many); }).find("too many"), std::string::npos);
   EXPECT_EQ(shard_of("3/8").index, 2u);
   for (const std::string text : {"", "3", "0/8", "9/8", "3/8x", "/", "-1/2", "1/2/3"})
     EXPECT_FALSE(error_of([&] { shard_of(text); }).empty()) << text;

@@ -162,6 +162,13 @@ TEST_F(TaskMapCommands, predict_refuses_what_no_task_is_near_to) {
   write_text(*dir / "list.txt", "# two images\nchecks.png\ndata/reds/class0/1.png\r\n\n");
   const words plain{"predict", "--device", "cpu", "--run", mapped_run(), "--list", *dir / "list.txt"};
   EXPECT_SAYS(test::clr(plain).out, "none of the learned tasks");
+  // What lies in a folder under an image's name and is none is named.
+  fs::create_directories(*dir / "mixed");
+  fs::copy_file(path, *dir / "mixed/a.png", fs::copy_options::overwrite_existing);
+  write_text(*dir / "mixed/b.jpg", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n");
+  const Outcome mixed = test::clr({"predict", "--device", "cpu", "--run", mapped_run(), *dir / "mixed"});
+  EXPECT_EQ(mixed.status, 1);
+  EXPECT_SAYS(mixed.err, "b.jpg");
   words csv = plain;
   csv.emplace_back("--csv");
   const std::string text = test::clr(csv).out;
@@ -240,7 +247,7 @@ TEST_F(TaskMapCommands, say_what_to_do) {
   ASSERT_EQ(map(copy_of_run("later"), {"--data", *dir / "first"}).status, 1);
   refused(test::clr({"predict", "--run", *dir / "later", "--device", "cpu", image}), 1,
           "not in the map: blues, reds");
-  // Classes that changed, in a map whose other parts are whole.
+  // Tasks that were learned anew from other images or classes, in a map whose other parts are whole.
   data::WeightFile file = data::parse_weights(std::as_bytes(std::span(whole)), "map");
   const auto with = [&](const std::string& key, const std::string& from, const std::string& to) {
     auto metadata = file.metadata;
@@ -250,8 +257,15 @@ TEST_F(TaskMapCommands, say_what_to_do) {
     text.replace(at, from.size(), to);
     data::write_safetensors(run + "/taskmap.safetensors", file.tensors, metadata);
   };
-  with("tasks", "class0", "class9");
-  refused(predict(), 1, "its classes are not those");
+  for (const char* part : {"class0", "learned_from\":\""}) {
+    with("tasks", part, std::string(part) + "9");
+    refused(predict(), 1, "it was learned anew");
+    refused(map(run), 1, "it was learned anew");
+  }
+  data::write_safetensors(run + "/taskmap.safetensors", file.tensors, file.metadata);
+  write_text(run + "/taskmap-calibration.safetensors", "nothing");
+  refused(map(run, {"--remove", "reds"}), 1, "Remove the taskmap files");
+  refused(map(run, {"--remove", "yellows"}), 1, "Remove the taskmap files");
   with("conditions", "\"instruction_set\":\"", "\"instruction_set\":\"other-");
   refused(predict(), 1, "instruction_set  map other-");
   with("tasks", "halved", "half");

@@ -152,6 +152,8 @@ TEST_F(Train, restart_removes_what_clr_wrote_and_no_more) {
   write_text(dir / "run/notes.txt", "mine");
   write_text(dir / "run/tasks/mine.txt", "mine");
   ASSERT_EQ(train({"--restart", "--lr", "0.01", "--tasks", "dots"}).status, 0);
+  expect_refused(train({"--restart", "--shard", "1/2"}), 2, "--shard");
+  expect_refused(train({"--shard", ""}), 2, "shard");
   EXPECT_TRUE(exists(dir / "run/notes.txt") && exists(dir / "run/tasks/mine.txt"));
   EXPECT_TRUE(exists(dir / "run/tasks/dots.safetensors"));
   EXPECT_FALSE(exists(dir / "run/tasks/circles.safetensors") || exists(dir / "run/backbone.safetensors"));

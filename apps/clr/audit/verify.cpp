@@ -124,10 +124,17 @@ class Verification {
     const auto finished = folder_.finished_tasks();
     tasks_ = options_.tasks.empty() ? finished : options_.tasks;
     REPRISE_CHECK(!tasks_.empty(), "{}: no task has been learned here yet", options_.run);
-    for (const std::string& task : tasks_)
+    for (const std::string& task : tasks_) {
       REPRISE_CHECK(std::find(finished.begin(), finished.end(), task) != finished.end(),
                     "{}: has no finished task '{}'; it has {}", options_.run, task,
                     finished.empty() ? "none" : fmt::format("{}", fmt::join(finished, ", ")));
+      std::optional<TaskFile> file;
+      try {
+        file = read_task_file(folder_.task_file(task));
+      } catch (const Error&) {  // compare() says why, beside the verdicts on the others
+      }
+      if (file) check_not_packed(*file, "clr audit verify");
+    }
   }
 
   // Takes the run's own device and dtype. --device may only choose another GPU.
@@ -282,7 +289,6 @@ std::string Verification::compare(const std::string& first, const std::string& a
   try {
     before = data::read_weights(first);
     const TaskFile old = read_task_file(first);
-    check_not_packed(old, "clr audit verify");
     if (old.version < task_version) before = data::parse_weights(bytes_of(old), first);
     if (before.file_sha256 == sha256_hex(data::read_file(again))) return {};
   } catch (const Error& e) {

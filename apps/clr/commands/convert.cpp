@@ -52,8 +52,20 @@ void convert_to_task(const Common& common, const ConvertOptions& o) {
                       task.classes.size(), task.tensors.size(), file.tensors.size()));
 }
 
-// Compares a packed task with the original on the validation images.
-Json compare(const Common& common, const ConvertOptions& o, const TaskFile& task) {
+// The task's validation images, and what its network answers to them.
+struct Validation {
+  Backbone backbone;
+  TaskData data;
+  Tensor logits;  // f64 on cpu
+};
+
+Tensor logits_of(const Backbone& backbone, const TaskFile& task, const data::ImageStore& images) {
+  std::vector<std::int64_t> all(static_cast<std::size_t>(images.count()));
+  std::iota(all.begin(), all.end(), 0);
+  return outputs_of(*restore_network(backbone, task), images.batch(all)).logits.to(cpu_device).to(DType::f64);
+}
+
+Validation validate(const Common& common, const ConvertOptions& o, const TaskFile& task) {
   const Backbone backbone =
       backbone_of(task, common.weights(o.backbone), common.resolved_device(), common.resolved_dtype());
   DataOptions options{o.data, sets_of(partial_recipe(task.recipe, o.in)), task.size, true, {}};
@@ -64,13 +76,15 @@ Json compare(const Common& common, const ConvertOptions& o, const TaskFile& task
   REPRISE_CHECK(val != nullptr && data.task.classes == task.classes,
                 "{}: task {} there has {}, expected the classes that {} learned and validation images",
                 o.data, task.task, val == nullptr ? "no validation images" : "other classes", o.in);
-  const std::vector<std::int64_t> labels = val->labels();
-  std::vector<std::int64_t> all(labels.size());
-  std::iota(all.begin(), all.end(), 0);
-  const auto logits = [&](const TaskFile& t) {
-    return outputs_of(*restore_network(backbone, t), val->batch(all)).logits.to(cpu_device).to(DType::f64);
-  };
-  const Tensor before = logits(task), after = logits(read_task_file(o.out));
+  const Tensor logits = logits_of(backbone, task, *val);
+  return {backbone, std::move(data), logits};
+}
+
+// Compares a packed task with the original on the validation images.
+Json compare(const Validation& v, const TaskFile& task, const TaskFile& packed) {
+  const data::ImageStore& val = *v.data.split("val");
+  const std::vector<std::int64_t> labels = val.labels();
+  const Tensor before = v.logits, after = logits_of(v.backbone, packed, val);
   const auto a = before.values<double>(), b = after.values<double>();
   double change = 0, right = 0, right_packed = 0;
   for (std::size_t i = 0; i < a.size(); ++i) change = std::max(change, std::abs(a[i] - b[i]));
@@ -89,7 +103,7 @@ Json compare(const Common& common, const ConvertOptions& o, const TaskFile& task
           {"packed_accuracy", right_packed / n},
           {"flipped", flipped},
           {"largest_change", change},
-          {"same_data", digest != task.data_digests.end() && digest->second == data.digests.at("val")}};
+          {"same_data", digest != task.data_digests.end() && digest->second == v.data.digests.at("val")}};
 }
 
 void run_pack(const Common& common, const ConvertOptions& o) {
@@ -99,6 +113,8 @@ void run_pack(const Common& common, const ConvertOptions& o) {
   TaskFile made = task;
   made.packed = o.pack, made.original_sha256 = task.file_sha256;
   made.recipe.clear(), made.images.clear(), made.files_digest.clear();
+  std::optional<Validation> validation;  // before anything is written
+  if (!o.data.empty()) validation = validate(common, o, task);
   write_task_file(o.out, made);
   Json json{{"in", o.in}, {"out", o.out}, {"packed", o.pack}};
   Table table({"", "bytes", "tensors", "header"});
@@ -107,7 +123,7 @@ void run_pack(const Common& common, const ConvertOptions& o) {
     json[fmt::format("bytes_{}", end)] = bytes, json[fmt::format("tensor_bytes_{}", end)] = own;
     table.row({path, grouped(bytes), grouped(own), grouped(bytes - own)});
   }
-  if (!o.data.empty()) json["val"] = compare(common, o, task);
+  if (validation) json["val"] = compare(*validation, task, read_task_file(o.out));
   if (common.json) return print_json(json);
   print(table.text());
   if (o.data.empty()) return;

@@ -69,7 +69,7 @@ std::string text_of(const MethodCost& m) {
 
 std::string text_of(const std::vector<MethodCost>& all) {
   Table table({"method", "kernels", "convolutions", "bn affine", "bn statistics", "head", "bytes", "fold",
-               "bf16", "int8", "of body", "of network", "of bytes", "int8 of bytes", "multiply-adds"});
+               "f16", "int8", "of body", "of network", "of bytes", "int8 of bytes", "multiply-adds"});
   std::string notes;
   for (const MethodCost& m : all) {
     const layers::TaskCost& c = m.cost;

@@ -85,8 +85,10 @@ void run_map(const MapOptions& o, Common& common) {
   sets.follow_links = o.follow_links;
   std::vector<std::string> absent;
   if (!o.remove.empty()) {
+    std::vector<std::string> mapped;
+    for (const MappedTask& task : map.tasks) mapped.push_back(task.name);
     REPRISE_CHECK(map.has(o.remove), "{}: no task '{}'; it has: {}", map_path(folder), o.remove,
-                  fmt::join(names, ", "));
+                  fmt::join(mapped, ", "));
     sets.tasks = {o.remove};
     // A task that was removed from the run is known by the map's own list of classes.
     TaskFile file;
@@ -96,6 +98,7 @@ void run_map(const MapOptions& o, Common& common) {
     std::vector<TaskData> found = find_task_data(options);
     remove_task(map, o.remove, features_of(backbone, file, found.front(), options, common).train);
   } else {
+    task_files_of(map, folder, /*may_lack=*/true);  // an Error for a task that was learned anew
     sets.absent_allowed = true;
     for (const std::string& name : names)
       if (!map.has(name)) sets.tasks.push_back(name);
@@ -119,7 +122,7 @@ void run_map(const MapOptions& o, Common& common) {
   }
   const std::vector<double> nearest = calibrate(map);
   backbone.verify();
-  write_task_map(folder, map);
+  write_task_map(folder, map, !o.remove.empty());
   if (common.json) {
     Json json = json_of(map, nearest);
     json["absent"] = absent;

@@ -135,6 +135,7 @@ std::vector<std::string> image_paths(const PredictOptions& o) {
   std::istringstream lines(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
   for (std::string line; std::getline(lines, line);) {
     if (line.ends_with('\r')) line.pop_back();
+    if (line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);  // the byte order mark of a first line
     if (!line.empty() && line[0] != '#')
       paths.push_back((std::filesystem::path(o.list).parent_path() / line).string());
   }
@@ -159,8 +160,11 @@ void run_predict(Common& common, const PredictOptions& o) {
 
 std::vector<std::string> images_in(const std::string& folder) {
   std::vector<std::string> paths;
-  for (const std::string& name : data::Walker(data::limits::task_files).walk(folder).images)
+  const data::ClassFiles files = data::Walker(data::limits::task_files).walk(folder);
+  for (const std::string& name : files.images)
     paths.push_back((std::filesystem::path(folder) / name).string());
+  for (const data::Unreadable& file : files.unreadable)
+    paths.push_back(file.path);  // to be named with the reason
   REPRISE_CHECK(!paths.empty(), "{}: no image in this folder", folder);
   return paths;
 }

@@ -7,7 +7,8 @@ namespace {
 
 struct TrainOptions {
   SessionOptions session;
-  std::string backbone, arch = "auto", shard;
+  std::string backbone, arch = "auto";
+  std::optional<std::string> shard;
   bool restart = false, dry_run = false;
 };
 
@@ -41,7 +42,7 @@ void print_plan(const Plan& plan, double seconds) {
 void run_train(const TrainOptions& options, Common& common) {
   const SignalGuard signals;
   SessionOptions session = options.session;
-  if (!options.shard.empty()) session.shard = shard_of(options.shard);
+  if (options.shard) session.shard = shard_of(*options.shard);
   session.recipe.method = checked_method(session.recipe.method);
   complete(session.recipe, common);
   common.begin();
@@ -76,7 +77,7 @@ void add_train(Command app, Common& common) {
   c.add_option("--data", s.data, data_help).required();
   c.add_option("--run", s.run, "run folder, made if needed").required();
   add_tasks_option(c, s.tasks);
-  c.add_option(
+  const Option shard = c.add_option(
       "--shard", options->shard,
       "I/N: this process takes the I-th of N parts of the tasks, the same parts in every process; auto: "
       "as Slurm's, Open MPI's or PMI's variables say");
@@ -110,7 +111,8 @@ void add_train(Command app, Common& common) {
       "ranges (slower, with the same results)");
   c.add_flag("--dry-run", options->dry_run, "check everything, train nothing, write nothing");
   c.add_flag("--copy-backbone", s.copy_backbone, "put a copy of the backbone into the run folder");
-  c.add_flag("--restart", options->restart, "first remove what clr wrote into the run folder");
+  c.add_flag("--restart", options->restart, "first remove what clr wrote into the run folder")
+      .excludes(shard);
   c.callback([options, &common] { run_train(*options, common); });
 }
 

@@ -200,9 +200,9 @@ void RunFolder::restart() const {
   }
   for (const fs::path& file : files_in(path_ + "/log", ".json")) files.push_back(file);
   if (copied) files.push_back(path_ + "/backbone" + fs::path(record.backbone.path).extension().string());
-  for (const char* name : {"/results.csv", "/matrix.csv", "/predictions.csv", "/taskmap.safetensors",
-                           "/taskmap-calibration.safetensors", "/taskmap.csv", "/taskmap-confusions.csv",
-                           "/run.json", "/run.lock"})
+  for (const char* name : {"/results.csv", "/matrix.csv", "/predictions.csv", "/margins.json",
+                           "/taskmap.safetensors", "/taskmap-calibration.safetensors", "/taskmap.csv",
+                           "/taskmap-confusions.csv", "/run.json", "/run.lock"})
     files.push_back(path_ + name);
   const std::string cache = path_ + "/cache";  // of an older clr
   for (const fs::path& file : files_in(cache, ".pixels")) files.push_back(file);

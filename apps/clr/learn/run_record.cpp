@@ -151,7 +151,11 @@ std::string text_of(const RunRecord& record) {
 
 std::optional<Invocation> read_invocation(const std::string& path) {
   Invocation invocation;
-  return read(parsed(path), invocation) ? std::optional(std::move(invocation)) : std::nullopt;
+  try {
+    if (read(parsed(path), invocation) && !invocation.started.empty()) return invocation;
+  } catch (const Error&) {  // it cannot be opened
+  }
+  return std::nullopt;
 }
 
 std::string text_of(const Invocation& invocation) {

@@ -103,7 +103,9 @@ void add_task(TaskMap& map, const TaskFile& file, const MappedImages& train, con
   const std::size_t at = map.place(file.task);
   map.features.insert(at, train.features, train.labels, file.classes.size());
   map.colours.insert(at, train.colours, train.labels, file.classes.size());
-  MappedTask task{file.task, file.classes, is_halved, {}, {map.features.width, {}}};
+  const auto digest = file.data_digests.find("train");
+  MappedTask task{file.task, file.classes, digest == file.data_digests.end() ? "" : digest->second,
+                  is_halved, {},           {map.features.width, {}}};
   for (const std::int64_t i : halves_of(val.features, is_halved).calibrating)
     for (const std::int32_t x : val.features.row(i))
       task.calibrating.values.push_back(static_cast<std::int32_t>(std::nearbyint(
@@ -187,7 +189,7 @@ std::string calibration_path(const std::string& map_path) {
   return (std::filesystem::path(map_path).parent_path() / "taskmap-calibration.safetensors").string();
 }
 
-void write_task_map(const RunFolder& folder, const TaskMap& map) {
+void write_task_map(const RunFolder& folder, const TaskMap& map, bool fewer) {
   if (map.tasks.empty()) {
     for (const std::string& path : {map_path(folder), calibration_path(map_path(folder))})
       std::filesystem::remove(path);
@@ -202,7 +204,10 @@ void write_task_map(const RunFolder& folder, const TaskMap& map) {
   Json tasks = Json::array(), names = Json::array();
   for (std::size_t t = 0; t < map.tasks.size(); ++t) {
     const MappedTask& task = map.tasks[t];
-    tasks.push_back({{"name", task.name}, {"classes", task.classes}, {"halved", task.is_halved}});
+    tasks.push_back({{"name", task.name},
+                     {"classes", task.classes},
+                     {"halved", task.is_halved},
+                     {"learned_from", task.learned_from}});
     names.push_back(task.name);
     for (const auto& [what, sums] : {std::pair("features", &map.features), {"colours", &map.colours}}) {
       std::vector<std::int64_t> counts, all;
@@ -220,9 +225,12 @@ void write_task_map(const RunFolder& folder, const TaskMap& map) {
                                                               std::span<const float>(rows))
                                                            .to(DType::bf16)});
   }
-  // The calibrating features first: they may hold more tasks than a map beside them, not fewer.
-  data::write_safetensors(calibration_path(map_path(folder)), calibrating,
-                          {{"reprise.format", calibration_format}, {"tasks", canonical(names)}});
+  const auto write_calibration = [&] {
+    data::write_safetensors(calibration_path(map_path(folder)), calibrating,
+                            {{"reprise.format", calibration_format}, {"tasks", canonical(names)}});
+  };
+  // At any moment the calibrating features are of all tasks of the map, or of more.
+  if (!fewer) write_calibration();
   data::write_safetensors(map_path(folder), tensors,
                           {{"reprise.format", map_format},
                            {"arch", map.arch},
@@ -231,6 +239,7 @@ void write_task_map(const RunFolder& folder, const TaskMap& map) {
                            {"size", std::to_string(map.size)},
                            {"tasks", canonical(tasks)},
                            {"temperature", exact(map.temperature)}});
+  if (fewer) write_calibration();
 }
 
 namespace {
@@ -238,8 +247,14 @@ namespace {
 // Reads the parts of a map's file. An Error says that it is damaged.
 class MapReader {
  public:
-  explicit MapReader(const std::string& path, const char* format) : file_(data::read_weights(path)) {
-    REPRISE_CHECK(text("reprise.format") == format, "{}: not a file of the form '{}'", path, format);
+  MapReader(const std::string& path, const char* format) {
+    file_.path = path;
+    try {
+      file_ = data::read_weights(path);
+    } catch (const Error& e) {
+      damaged(e.what());
+    }
+    if (text("reprise.format") != format) damaged(fmt::format("not of the form '{}'", format));
   }
   std::string text(const std::string& key) const {
     const auto found = file_.metadata.find(key);
@@ -247,7 +262,8 @@ class MapReader {
   }
   Json json(const std::string& key) const { return Json::parse(text(key), nullptr, false); }
   [[noreturn]] void damaged(const std::string& what) const {
-    throw_error("{}: damaged: {}\nRemove it, then make it anew with clr map", file_.path, what);
+    throw_error("{}: damaged: {}\nRemove the taskmap files in its folder, then make them anew with clr map",
+                file_.path, what);
   }
   const Tensor& get(const std::string& name, const Shape& shape, DType dtype) const {
     const Tensor* found = file_.find(name);
@@ -316,7 +332,8 @@ TaskMap read_task_map(const std::string& path, bool with_calibration) {
     map.temperature = std::stod(in.text("temperature"));
     map.conditions = conditions.get<std::map<std::string, std::string>>();
     for (const Json& task : tasks)
-      map.tasks.push_back({task.at("name"), task.at("classes"), task.at("halved"), {}, {}});
+      map.tasks.push_back(
+          {task.at("name"), task.at("classes"), task.at("learned_from"), task.at("halved"), {}, {}});
   } catch (const std::exception&) {
     in.damaged("its metadata");
   }
@@ -365,7 +382,7 @@ void check_fits(const TaskMap& map, const RunFolder& folder, const Backbone& bac
       map_path(folder), differences, again);
 }
 
-std::vector<TaskFile> task_files_of(const TaskMap& map, const RunFolder& folder) {
+std::vector<TaskFile> task_files_of(const TaskMap& map, const RunFolder& folder, bool may_lack) {
   std::vector<TaskFile> files;
   std::vector<std::string> unmapped, unlearned;
   for (const std::string& name : folder.finished_tasks())
@@ -376,17 +393,20 @@ std::vector<TaskFile> task_files_of(const TaskMap& map, const RunFolder& folder)
       continue;
     }
     files.push_back(read_task_file(folder.task_file(task.name)));
-    REPRISE_CHECK(
-        files.back().classes == task.classes,
-        "task {}: its classes are not those that the map was made with\n  map     {}\n  learned {}\n"
-        "Remove {} and call clr map again",
-        task.name, fmt::join(task.classes, ", "), fmt::join(files.back().classes, ", "), map_path(folder));
+    const auto digest = files.back().data_digests.find("train");
+    REPRISE_CHECK(files.back().classes == task.classes &&
+                      (digest == files.back().data_digests.end() || task.learned_from.empty() ||
+                       digest->second == task.learned_from),
+                  "task {}: it was learned anew from other images or classes since the map was made\nRemove "
+                  "{} and call clr "
+                  "map again",
+                  task.name, map_path(folder));
   }
-  REPRISE_CHECK(unmapped.empty(),
+  REPRISE_CHECK(unmapped.empty() || may_lack,
                 "{}: learned, but not in the map: {}\nAdd them with: clr map --run {} --data DIR",
                 map_path(folder), fmt::join(unmapped, ", "), folder.path());
   REPRISE_CHECK(
-      unlearned.empty(),
+      unlearned.empty() || may_lack,
       "{}: in the map, but not learned in this run: {}\nTake them out with: clr map --run {} --remove "
       "TASK --data DIR",
       map_path(folder), fmt::join(unlearned, ", "), folder.path());

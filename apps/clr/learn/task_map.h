@@ -22,6 +22,7 @@ inline constexpr std::size_t most_calibrating = 256;   // validation images of a
 struct MappedTask {
   std::string name;
   std::vector<std::string> classes;
+  std::string learned_from;  // the digest of the training images in the task's file; may be empty
   // Without a test split one half of the validation images calibrates, and eval reports the other.
   bool is_halved = false;
   std::vector<double> distances;  // squared, of the calibrating images to their own task, ascending
@@ -85,15 +86,16 @@ std::string calibration_path(const std::string& map_path);
 // Reads the map. Throws Error, with what to do, where there is none or it is damaged.
 TaskMap read_task_map(const std::string& path, bool with_calibration = false);
 // Writes both files, or removes them if the map has no task. A process killed meanwhile leaves the
-// old map or the new one.
-void write_task_map(const RunFolder& folder, const TaskMap& map);
+// old map or the new one. `fewer`: a task was removed.
+void write_task_map(const RunFolder& folder, const TaskMap& map, bool fewer = false);
 
 // Throws Error, with what to do, where the map was made with another backbone, size, or conditions
-// than these, or a class list of a task has changed.
+// than these.
 void check_fits(const TaskMap& map, const RunFolder& folder, const Backbone& backbone, int size);
-// Returns the files of the map's tasks, in its order. Throws Error, with what to do, where the run
-// has learned other tasks than the map holds, or a task's classes have changed.
-std::vector<TaskFile> task_files_of(const TaskMap& map, const RunFolder& folder);
+// Returns the files of the map's tasks, in its order. Throws Error, with what to do, where a task was
+// learned anew from other images or classes, or the map holds tasks that the run has not learned or,
+// unless `may_lack`, the other way round.
+std::vector<TaskFile> task_files_of(const TaskMap& map, const RunFolder& folder, bool may_lack = false);
 
 // A task as the map sees it from an image.
 struct RankedTask {
