@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <numeric>
 #include <type_traits>
 #include <vector>
@@ -37,6 +38,7 @@ struct Form {
   bool transposed;  // the sum runs over the filter's O channels, with the taps reversed
   std::array<std::int64_t, 2> origin;
   bool adds = false;  // adds to the output
+  float weight = 0;   // of winograd_sizes
 
   std::int64_t elements() const { return std::int64_t{axis.elements} * axis.elements; }
   std::int64_t panel(int row, int column) const {
@@ -188,6 +190,7 @@ void transform_inputs(View in, const Form<T>& form, const TilePlan& p, const Til
     tile.channels = channels;
     tile.v = v + n * channels;
     tile.element_stride = element_stride;
+    tile.weight = form.weight;
     form.transforms.input(tile);
   }
 }
@@ -235,8 +238,12 @@ void winograd_conv(const Form<T>& form, View in, View filter, MutView out) {
   const TilePlan p = make_plan(out, inputs, form.axis.outputs);
   const auto* packed = reinterpret_cast<const float*>(filter.sealed->derived(
       fmt::format("winograd4x4/{}/{}{}", form.name, p.block, std::is_same_v<T, float> ? "" : "/bf16"),
-      static_cast<std::size_t>(p.blocks * panels * inputs * p.block) * sizeof(float),
-      [&](std::byte* to) { transform_filter<T>(filter, form, p.block, reinterpret_cast<float*>(to)); }));
+      static_cast<std::size_t>(p.blocks * panels * inputs * p.block) * sizeof(float), [&](std::byte* to) {
+        auto* u = reinterpret_cast<float*>(to);
+        transform_filter<T>(filter, form, p.block, u);
+        for (std::int64_t i = 0; form.weight > 0 && i < p.blocks * panels * inputs * p.block; ++i)
+          u[i] = std::abs(u[i]);
+      }));
   // A job's products M hold its blocks of outputs side by side.
   const std::int64_t job_outputs = p.blocks_each * p.block;
   const std::int64_t v_stride = p.chunk * inputs + gap, m_stride = p.chunk * job_outputs + gap;
@@ -335,6 +342,21 @@ void winograd_dgrad(const Conv2dArgs& args, bool accumulate, View dy, View filte
   const std::array<std::int64_t, 2> origin{2 - args.padding[0], 2 - args.padding[1]};
   winograd_conv<T>({"dgrad", winograd_unit, winograd_unit_leaf<T>(), true, origin, accumulate}, dy, filter,
                    dx);
+}
+
+double winograd_sizes(const Conv2dArgs& args, View x, View filter, MutView y) {
+  const bool strided = is_strided(args);
+  const double n = static_cast<double>(filter.dim(3)) + (strided ? 11 : 9);
+  const WinogradSizesLeaf& leaf = winograd_sizes_leaf();
+  winograd_conv<float>({strided ? "strided sizes" : "sizes",
+                        strided ? winograd_strided : winograd_unit,
+                        strided ? leaf.strided : leaf.unit,
+                        false,
+                        {args.padding[0], args.padding[1]},
+                        false,
+                        static_cast<float>(std::sqrt(8 / n))},
+                       x, filter, y);
+  return n;
 }
 
 template bool winograd_applies<float>(const Conv2dArgs&, View, const MutView&);

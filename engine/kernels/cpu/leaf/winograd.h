@@ -35,6 +35,7 @@ struct WinogradInput {
   std::int64_t channels;
   float* v;  // element e begins at v + e * element_stride
   std::int64_t element_stride;
+  float weight = 0;  // of winograd_sizes_leaf
 };
 
 // The output's transform, A^T m A. Its first rows x columns values go to y, or are added if `adds`.
@@ -70,5 +71,11 @@ struct WinogradStridedLeaf {
   WinogradTransforms<float> fwd, grad;
 };
 REPRISE_LEAF(WinogradStridedLeaf, winograd_strided_leaf)
+
+// The sizes of a bound: v = |B^T d B| + weight |B^T| |d| |B| and |A^T| m |A|. Only in f32.
+struct WinogradSizesLeaf {
+  WinogradTransforms<float> unit, strided;
+};
+REPRISE_LEAF(WinogradSizesLeaf, winograd_sizes_leaf)
 
 }  // namespace reprise::kernels::cpu
