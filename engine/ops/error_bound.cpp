@@ -58,13 +58,21 @@ ErrorTerms stored_error(std::int64_t roundings, const Tensor& magnitude, const T
   return {{ErrorTerm::Kind::f32, static_cast<double>(roundings), magnitude}, {ErrorTerm::Kind::bf16, 1, y}};
 }
 
+// |error| <= u |A^T| (|U| ((C + 1 + 8) |V| + 8 |B^T| |d| |B|)) |A|, summed over the channels: U is rounded
+// once; a chain of M has C products; without FMA each axis takes at most 4 roundings from d to V, and 4
+// from M to y (5 with stride 2).
 ErrorTerms winograd_error(const Conv2dArgs& args, const Tensor& x, const Tensor& w, const Shape& shape) {
   if (!kernels::cpu::winograd_applies<float>(args, w.view(), MutView{nullptr, shape, x.dtype()})) return {};
   const Tensor image = x.to(cpu_device).to(DType::f32),
                filter = w.dtype() == DType::f32 ? w : w.to(cpu_device).to(DType::f32).sealed_copy();
-  Tensor y = empty(shape);
-  const double n = kernels::cpu::winograd_sizes(args, image.view(), filter.view(), y.mut_view());
-  return {{ErrorTerm::Kind::winograd, n, y.to(x.dtype()).to(x.device())}};
+  const auto sizes = [&](bool absolutes, const Tensor& of) {
+    Tensor y = empty(shape);
+    kernels::cpu::winograd_sizes(args, absolutes, of.view(), filter.view(), y.mut_view());
+    return y.to(x.dtype()).to(x.device());
+  };
+  return {{ErrorTerm::Kind::winograd, static_cast<double>(w.dim(3)) + (args.stride[0] == 2 ? 11 : 9),
+           sizes(false, image)},
+          {ErrorTerm::Kind::winograd, 8, sizes(true, absolute(image))}};
 }
 
 }  // namespace reprise::ops

@@ -57,7 +57,7 @@ REPRISE_API Tensor absolute(const Tensor& t);
 // Returns |w|. That of a sealed filter is sealed, too, and kept as long as the filter.
 Tensor absolute_filter(const Tensor& w);
 
-// Returns conv2d's term in Winograd's form F(4x4, 3x3): none where no backend uses that form.
+// Returns conv2d's terms in Winograd's form F(4x4, 3x3): none where no backend uses that form.
 ErrorTerms winograd_error(const Conv2dArgs& args, const Tensor& x, const Tensor& w, const Shape& y);
 
 }  // namespace reprise::ops

@@ -37,8 +37,8 @@ struct Form {
   const WinogradTransforms<T>& transforms;
   bool transposed;  // the sum runs over the filter's O channels, with the taps reversed
   std::array<std::int64_t, 2> origin;
-  bool adds = false;  // adds to the output
-  float weight = 0;   // of winograd_sizes
+  bool adds = false;   // adds to the output
+  bool sizes = false;  // of |U| and |V|
 
   std::int64_t elements() const { return std::int64_t{axis.elements} * axis.elements; }
   std::int64_t panel(int row, int column) const {
@@ -190,7 +190,6 @@ void transform_inputs(View in, const Form<T>& form, const TilePlan& p, const Til
     tile.channels = channels;
     tile.v = v + n * channels;
     tile.element_stride = element_stride;
-    tile.weight = form.weight;
     form.transforms.input(tile);
   }
 }
@@ -232,6 +231,10 @@ void transform_outputs(const float* m, std::int64_t element_stride, std::int64_t
   }
 }
 
+void make_absolute(float* values, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) values[i] = std::abs(values[i]);
+}
+
 template <class T>
 void winograd_conv(const Form<T>& form, View in, View filter, MutView out) {
   const std::int64_t inputs = in.dim(3), elements = form.elements();
@@ -241,8 +244,7 @@ void winograd_conv(const Form<T>& form, View in, View filter, MutView out) {
       static_cast<std::size_t>(p.blocks * panels * inputs * p.block) * sizeof(float), [&](std::byte* to) {
         auto* u = reinterpret_cast<float*>(to);
         transform_filter<T>(filter, form, p.block, u);
-        for (std::int64_t i = 0; form.weight > 0 && i < p.blocks * panels * inputs * p.block; ++i)
-          u[i] = std::abs(u[i]);
+        if (form.sizes) make_absolute(u, p.blocks * panels * inputs * p.block);
       }));
   // A job's products M hold its blocks of outputs side by side.
   const std::int64_t job_outputs = p.blocks_each * p.block;
@@ -258,6 +260,8 @@ void winograd_conv(const Form<T>& form, View in, View filter, MutView out) {
     float* m = scratch(Scratch::pixels, static_cast<std::size_t>(elements * m_stride));
     const Tiles tiles = sort_tiles(out, form.axis.outputs, p, begin, end);
     transform_inputs<T>(in, form, p, tiles, v, v_stride);
+    for (std::int64_t e = 0; form.sizes && e < elements; ++e)
+      make_absolute(v + e * v_stride, tiles.count * inputs);
     // Element by element, so that its rows of V come from beyond the second-level cache only once.
     ProductCall call{};
     call.inputs = inputs;
@@ -344,19 +348,17 @@ void winograd_dgrad(const Conv2dArgs& args, bool accumulate, View dy, View filte
                    dx);
 }
 
-double winograd_sizes(const Conv2dArgs& args, View x, View filter, MutView y) {
+void winograd_sizes(const Conv2dArgs& args, bool absolute, View x, View filter, MutView y) {
   const bool strided = is_strided(args);
-  const double n = static_cast<double>(filter.dim(3)) + (strided ? 11 : 9);
   const WinogradSizesLeaf& leaf = winograd_sizes_leaf();
   winograd_conv<float>({strided ? "strided sizes" : "sizes",
                         strided ? winograd_strided : winograd_unit,
-                        strided ? leaf.strided : leaf.unit,
+                        (absolute ? leaf.sizes : leaf.values)[strided],
                         false,
                         {args.padding[0], args.padding[1]},
                         false,
-                        static_cast<float>(std::sqrt(8 / n))},
+                        true},
                        x, filter, y);
-  return n;
 }
 
 template bool winograd_applies<float>(const Conv2dArgs&, View, const MutView&);

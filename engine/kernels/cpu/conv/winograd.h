@@ -29,11 +29,8 @@ void winograd_fwd(const Conv2dArgs& args, View x, View filter, MutView y);
 template <class T>
 void winograd_dgrad(const Conv2dArgs& args, bool accumulate, View dy, View filter, MutView dx);
 
-// Computes |A^T| (|U| (|V| + sqrt(8 / n) |B^T| |d| |B|)) |A| by the kernels of winograd_fwd in f32, and
-// returns n. Rounding moves no output by more than n u of it, in any order of the sums:
-//   |error| <= u |A^T| (|U| (n |V| + 8 |B^T| |d| |B|)) |A|,   n = C + 9, with stride 2 C + 11,
-// because U is rounded once, a chain of M has C products, and without FMA each axis takes at most 4
-// roundings from d to V, and 4 from M to y (5 with stride 2).
-REPRISE_API double winograd_sizes(const Conv2dArgs& args, View x, View filter, MutView y);
+// Computes |A^T| (|U| |V|) |A| by the kernels of winograd_fwd in f32, summed over the channels. V is
+// B^T x B, or with `absolute` |B^T| x |B|.
+REPRISE_API void winograd_sizes(const Conv2dArgs& args, bool absolute, View x, View filter, MutView y);
 
 }  // namespace reprise::kernels::cpu

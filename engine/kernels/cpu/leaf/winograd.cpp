@@ -125,8 +125,7 @@ struct StridedGrad {
   }
 };
 
-// With `sizes` adds `weight` times the transform of |d| to the absolute elements that are there.
-template <class Form, class T, bool sizes = false>
+template <class Form, class T>
 void input(const WinogradInput<T>& tile) {
   constexpr WinogradAxis axis = Form::axis;
   for_vectors(tile.channels, [&](std::int64_t c, auto part) {
@@ -135,10 +134,7 @@ void input(const WinogradInput<T>& tile) {
     for (int j = 0; j < axis.patch; ++j) {
       Vec d[axis.patch], t[axis.elements];
 #pragma GCC unroll 9
-      for (int i = 0; i < axis.patch; ++i) {
-        d[i] = load(tile.pixel[axis.patch * i + j] + c, part);
-        if constexpr (sizes) d[i] = absolute(d[i]);
-      }
+      for (int i = 0; i < axis.patch; ++i) d[i] = load(tile.pixel[axis.patch * i + j] + c, part);
       Form::input(d, t);
 #pragma GCC unroll 9
       for (int i = 0; i < axis.elements; ++i) columns[i][j] = t[i];
@@ -149,19 +145,10 @@ void input(const WinogradInput<T>& tile) {
       Vec t[axis.elements];
       Form::input(columns[i], t);
 #pragma GCC unroll 9
-      for (int j = 0; j < axis.elements; ++j) {
-        float* to = v + (axis.elements * i + j) * tile.element_stride;
-        if constexpr (sizes) t[j] = fma(broadcast(tile.weight), t[j], absolute(load(to, part)));
-        store(to, t[j], part);
-      }
+      for (int j = 0; j < axis.elements; ++j)
+        store(v + (axis.elements * i + j) * tile.element_stride, t[j], part);
     }
   });
-}
-
-template <template <int> class Form>
-void input_sizes(const WinogradInput<float>& tile) {
-  input<Form<-1>>(tile);
-  input<Form<1>, float, true>(tile);
 }
 
 template <class Form, class T>
@@ -226,9 +213,10 @@ extern const WinogradStridedLeaf winograd_strided_leaf;
 const WinogradStridedLeaf winograd_strided_leaf{{input<Strided<>>, output<Strided<>>, filter<Strided<>>},
                                                 {input<StridedGrad>, output<StridedGrad>, filter<Strided<>>}};
 extern const WinogradSizesLeaf winograd_sizes_leaf;
-const WinogradSizesLeaf winograd_sizes_leaf{
-    {input_sizes<Unit>, output<Unit<1>, float>, filter<Unit<>>},
-    {input_sizes<Strided>, output<Strided<1>, float>, filter<Strided<>>}};
+const WinogradSizesLeaf winograd_sizes_leaf{{{input<Unit<>>, output<Unit<1>>, filter<Unit<>>},
+                                             {input<Strided<>>, output<Strided<1>>, filter<Strided<>>}},
+                                            {{input<Unit<1>>, output<Unit<1>>, filter<Unit<>>},
+                                             {input<Strided<1>>, output<Strided<1>>, filter<Strided<>>}}};
 #endif
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

@@ -35,7 +35,6 @@ struct WinogradInput {
   std::int64_t channels;
   float* v;  // element e begins at v + e * element_stride
   std::int64_t element_stride;
-  float weight = 0;  // of winograd_sizes_leaf
 };
 
 // The output's transform, A^T m A. Its first rows x columns values go to y, or are added if `adds`.
@@ -72,9 +71,10 @@ struct WinogradStridedLeaf {
 };
 REPRISE_LEAF(WinogradStridedLeaf, winograd_strided_leaf)
 
-// The sizes of a bound: v = |B^T d B| + weight |B^T| |d| |B| and |A^T| m |A|. Only in f32.
+// For the sizes of a bound: the output's transform is |A^T| m |A|, and that of the input
+// B^T d B in `values` and |B^T| d |B| in `sizes`, for both strides. Only in f32.
 struct WinogradSizesLeaf {
-  WinogradTransforms<float> unit, strided;
+  WinogradTransforms<float> values[2], sizes[2];
 };
 REPRISE_LEAF(WinogradSizesLeaf, winograd_sizes_leaf)
 
