@@ -41,7 +41,8 @@ inline double worst_of(const Told& told, std::int64_t i, bool bf16 = false) {
   using Kind = reprise::ops::ErrorTerm::Kind;
   double all = 0, direct = 0, winograd = 0;
   for (const reprise::ops::ErrorTerm& t : told.terms) {
-    const double part = t.roundings * (t.kind == Kind::bf16 ? 0x1p-8 : u) * t.magnitude.data<double>()[i];
+    const double part =
+        t.roundings * (t.kind == Kind::bf16 ? 0x1p-8 : u) * std::abs(t.magnitude.data<double>()[i]);
     if (t.kind == Kind::f32 || (bf16 && t.kind == Kind::bf16)) all += part;
     if (t.kind == Kind::direct) direct += part;
     if (t.kind == Kind::winograd) winograd += part;

@@ -39,7 +39,7 @@ Tensor scaled(const Tensor& x, double scale, double shift) {
 
 // Each rounds once, in bf16 when it stores too.
 void tell_bound(const char* op, const Tensor& y) {
-  ErrorBounds::tell(op, y, [&] { return stored_error(1, absolute(y), y); });
+  ErrorBounds::tell(op, y, [&] { return stored_error(1, y, y); });
 }
 
 // Returns the gradient of a broadcast b: g, summed over all elements that used the same value of b.

@@ -83,8 +83,8 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& b
     run(kernels::batch_norm_stats, x.device(), x.dtype(), absolute(x).view(), size.mut_view(),
         spread.mut_view());
     const auto count = static_cast<double>(x.numel() / gamma.numel());
-    ErrorTerms terms = stored_error(1, absolute(y), y);
-    terms.push_back({ErrorTerm::Kind::f32, 6 + (count + 3) / 2, absolute(sub(y, beta))});
+    ErrorTerms terms = stored_error(1, y, y);
+    terms.push_back({ErrorTerm::Kind::f32, 6 + (count + 3) / 2, sub(y, beta)});
     terms.push_back({ErrorTerm::Kind::f32, count,
                      normalized(args, zeros(x.shape(), x.dtype(), x.device()), affine(size, -1, 0), var,
                                 absolute(gamma), zeros(gamma.shape(), gamma.dtype(), x.device()))});
@@ -121,8 +121,8 @@ Tensor batch_norm_eval(const Tensor& x, const Tensor& mean, const Tensor& var, c
     });
   }
   ErrorBounds::tell("batch_norm_eval", y, [&] {
-    ErrorTerms terms = stored_error(1, absolute(y), y);
-    terms.push_back({ErrorTerm::Kind::f32, 6, absolute(sub(y, beta))});
+    ErrorTerms terms = stored_error(1, y, y);
+    terms.push_back({ErrorTerm::Kind::f32, 6, sub(y, beta)});
     return terms;
   });
   return y;

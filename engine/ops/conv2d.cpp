@@ -72,11 +72,11 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args, const Te
   run(kernels::conv2d_fwd, y.device(), y.dtype(), args, x.view(), w.view(), y.mut_view());
   record_conv2d(x, w, args, y);
   ErrorBounds::tell("conv2d", y, [&] {
-    const Tensor size = conv2d(absolute(x), absolute(w), args);
+    const Tensor size = conv2d(absolute(x), absolute_filter(w), args);
     ErrorTerms terms = winograd_error(args, x, w, y.shape());
     terms.push_back({ErrorTerm::Kind::direct, static_cast<double>(w.numel() / w.dim(0)), size});
     terms.push_back({ErrorTerm::Kind::bf16, 1, size});  // the filter
-    terms.push_back({ErrorTerm::Kind::bf16, 1, absolute(y)});
+    terms.push_back({ErrorTerm::Kind::bf16, 1, y});
     return terms;
   });
   return bias.defined() ? add(y, bias) : y;
@@ -118,7 +118,7 @@ Tensor depthwise_conv2d(const Tensor& x, const Tensor& w, const Conv2dArgs& args
            });
   }
   ErrorBounds::tell("depthwise_conv2d", y, [&] {
-    return stored_error(w.dim(0) * w.dim(1), depthwise_conv2d(absolute(x), absolute(w), args), y);
+    return stored_error(w.dim(0) * w.dim(1), depthwise_conv2d(absolute(x), absolute_filter(w), args), y);
   });
   return y;
 }

@@ -11,13 +11,13 @@
 namespace reprise::ops {
 
 // One term of an op's local error: element i of the output may err by at most
-//   roundings * u * magnitude[i],   u = 2^-24, for Kind::bf16 2^-8
+//   roundings * u * |magnitude[i]|,   u = 2^-24, for Kind::bf16 2^-8
 // on any backend and in any order of the sums, if the op's inputs are exact. Terms add up. But a
 // convolution runs in its direct or in Winograd's form: then only the terms of one kind count.
 struct ErrorTerm {
   enum class Kind : std::uint8_t { f32, direct, winograd, bf16 } kind;  // bf16: only in networks in bf16
   double roundings;
-  Tensor magnitude;  // of y's shape, not negative
+  Tensor magnitude;  // of y's shape
 };
 using ErrorTerms = std::vector<ErrorTerm>;
 
@@ -54,6 +54,8 @@ class REPRISE_API ErrorBounds {
 ErrorTerms stored_error(std::int64_t roundings, const Tensor& magnitude, const Tensor& y);
 // Returns |t|, in new memory, without a gradient. t is f32 or f64 on the host.
 REPRISE_API Tensor absolute(const Tensor& t);
+// Returns |w|. That of a sealed filter is sealed, too, and kept as long as the filter.
+Tensor absolute_filter(const Tensor& w);
 
 // Returns conv2d's terms in Winograd's form F(4x4, 3x3): none where no backend uses that form.
 ErrorTerms winograd_error(const Conv2dArgs& args, const Tensor& x, const Tensor& w, const Shape& y);

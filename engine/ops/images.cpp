@@ -28,7 +28,7 @@ Tensor normalize_images(const Tensor& images, DType dtype, const NormalizeArgs& 
       empty(rows.defined() ? images.shape().with(0, rows.dim(0)) : images.shape(), dtype, images.device());
   run(kernels::normalize_images, y.device(), dtype, args, images.view(), view_of(rows), y.mut_view());
   ErrorBounds::tell("normalize_images", y, [&] {
-    ErrorTerms terms = stored_error(2, absolute(y), y);
+    ErrorTerms terms = stored_error(2, y, y);
     terms.push_back(
         {ErrorTerm::Kind::f32, 1, normalize_images(images, dtype, {.mean = {}, .std = args.std}, rows)});
     return terms;

@@ -226,7 +226,7 @@ void run_margin(MarginCommand o, Common& common) {
   for (Examined& e : all) {
     const auto network = network_of(e, o, common);
     const double flops = flops_of_image(*network, e.task.size) * static_cast<double>(e.images.dim(0));
-    const int forwards = o.bounds.exact ? 8 : 13;  // MARGIN.md
+    const int forwards = o.bounds.exact ? 8 : 4;  // MARGIN.md
     tell_cost(
         common,
         fmt::format("{}: {} images of {}x{} take about {} forwards{}, and 2 for each further class that the "

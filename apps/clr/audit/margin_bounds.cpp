@@ -230,8 +230,7 @@ std::vector<ImageMargin> bound_margins(layers::Network& network, const Tensor& i
                                        const MarginOptions& options, std::map<std::string, double>& layers) {
   network.set_requires_grad(false);
   network.train(false);
-  const std::int64_t batch =
-      std::clamp<std::int64_t>((options.exact ? 1 << 18 : 1 << 19) / (images.dim(1) * images.dim(2)), 2, 32);
+  const std::int64_t batch = std::clamp<std::int64_t>((1 << 18) / (images.dim(1) * images.dim(2)), 2, 32);
   std::vector<ImageMargin> all;
   for (std::int64_t at = 0; at < images.dim(0); at += batch) {
     stop_if_requested();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <numeric>
 #include <type_traits>
 #include <vector>
@@ -36,7 +37,8 @@ struct Form {
   const WinogradTransforms<T>& transforms;
   bool transposed;  // the sum runs over the filter's O channels, with the taps reversed
   std::array<std::int64_t, 2> origin;
-  bool adds = false;  // adds to the output
+  bool adds = false;   // adds to the output
+  bool sizes = false;  // of |U| and |V|
 
   std::int64_t elements() const { return std::int64_t{axis.elements} * axis.elements; }
   std::int64_t panel(int row, int column) const {
@@ -229,14 +231,21 @@ void transform_outputs(const float* m, std::int64_t element_stride, std::int64_t
   }
 }
 
+void make_absolute(float* values, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) values[i] = std::abs(values[i]);
+}
+
 template <class T>
 void winograd_conv(const Form<T>& form, View in, View filter, MutView out) {
   const std::int64_t inputs = in.dim(3), elements = form.elements();
   const TilePlan p = make_plan(out, inputs, form.axis.outputs);
   const auto* packed = reinterpret_cast<const float*>(filter.sealed->derived(
       fmt::format("winograd4x4/{}/{}{}", form.name, p.block, std::is_same_v<T, float> ? "" : "/bf16"),
-      static_cast<std::size_t>(p.blocks * panels * inputs * p.block) * sizeof(float),
-      [&](std::byte* to) { transform_filter<T>(filter, form, p.block, reinterpret_cast<float*>(to)); }));
+      static_cast<std::size_t>(p.blocks * panels * inputs * p.block) * sizeof(float), [&](std::byte* to) {
+        auto* u = reinterpret_cast<float*>(to);
+        transform_filter<T>(filter, form, p.block, u);
+        if (form.sizes) make_absolute(u, p.blocks * panels * inputs * p.block);
+      }));
   // A job's products M hold its blocks of outputs side by side.
   const std::int64_t job_outputs = p.blocks_each * p.block;
   const std::int64_t v_stride = p.chunk * inputs + gap, m_stride = p.chunk * job_outputs + gap;
@@ -251,6 +260,8 @@ void winograd_conv(const Form<T>& form, View in, View filter, MutView out) {
     float* m = scratch(Scratch::pixels, static_cast<std::size_t>(elements * m_stride));
     const Tiles tiles = sort_tiles(out, form.axis.outputs, p, begin, end);
     transform_inputs<T>(in, form, p, tiles, v, v_stride);
+    for (std::int64_t e = 0; form.sizes && e < elements; ++e)
+      make_absolute(v + e * v_stride, tiles.count * inputs);
     // Element by element, so that its rows of V come from beyond the second-level cache only once.
     ProductCall call{};
     call.inputs = inputs;
@@ -335,6 +346,19 @@ void winograd_dgrad(const Conv2dArgs& args, bool accumulate, View dy, View filte
   const std::array<std::int64_t, 2> origin{2 - args.padding[0], 2 - args.padding[1]};
   winograd_conv<T>({"dgrad", winograd_unit, winograd_unit_leaf<T>(), true, origin, accumulate}, dy, filter,
                    dx);
+}
+
+void winograd_sizes(const Conv2dArgs& args, bool absolute, View x, View filter, MutView y) {
+  const bool strided = is_strided(args);
+  const WinogradSizesLeaf& leaf = winograd_sizes_leaf();
+  winograd_conv<float>({strided ? "strided sizes" : "sizes",
+                        strided ? winograd_strided : winograd_unit,
+                        (absolute ? leaf.sizes : leaf.values)[strided],
+                        false,
+                        {args.padding[0], args.padding[1]},
+                        false,
+                        true},
+                       x, filter, y);
 }
 
 template bool winograd_applies<float>(const Conv2dArgs&, View, const MutView&);

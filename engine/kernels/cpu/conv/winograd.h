@@ -29,4 +29,8 @@ void winograd_fwd(const Conv2dArgs& args, View x, View filter, MutView y);
 template <class T>
 void winograd_dgrad(const Conv2dArgs& args, bool accumulate, View dy, View filter, MutView dx);
 
+// Computes |A^T| (|U| |V|) |A| by the kernels of winograd_fwd in f32, summed over the channels. V is
+// B^T x B, or with `absolute` |B^T| x |B|.
+REPRISE_API void winograd_sizes(const Conv2dArgs& args, bool absolute, View x, View filter, MutView y);
+
 }  // namespace reprise::kernels::cpu

@@ -13,18 +13,23 @@ namespace {
 //          0   qp2       -p2       -q  1  0
 //          0  p2q2         0 -(p2+q2)  0  1      where p2 = p * p, and so on
 // F(4, 2) lacks the point 0: its rows are the middle four, one column to the left, and the first.
+// With a `minus` of 1 instead of -1 all elements of the matrices are absolute.
+template <int minus = -1>
 REPRISE_INLINE void four_points(Vec d0, Vec d1, Vec d2, Vec d3, Vec* t) {
   const Vec p = broadcast(winograd_p), q = broadcast(winograd_q),
-            minus_p2 = broadcast(-winograd_p * winograd_p), minus_q2 = broadcast(-winograd_q * winograd_q);
+            minus_p2 = broadcast(minus * winograd_p * winograd_p),
+            minus_q2 = broadcast(minus * winograd_q * winograd_q);
   const Vec a = fma(minus_q2, d1, d3), b = fma(minus_q2, d0, d2);
   t[0] = fma(p, b, a);
-  t[1] = fma(-p, b, a);
+  t[1] = fma(minus < 0 ? -p : p, b, a);
   const Vec e = fma(minus_p2, d1, d3), f = fma(minus_p2, d0, d2);
   t[2] = fma(q, f, e);
-  t[3] = fma(-q, f, e);
+  t[3] = fma(minus < 0 ? -q : q, f, e);
 }
+template <int minus = -1>
 REPRISE_INLINE Vec outer_row(Vec d0, Vec d2, Vec d4) {
-  const Vec minus_p2 = broadcast(-winograd_p * winograd_p), minus_q2 = broadcast(-winograd_q * winograd_q);
+  const Vec minus_p2 = broadcast(minus * winograd_p * winograd_p),
+            minus_q2 = broadcast(minus * winograd_q * winograd_q);
   return fma(minus_p2 * minus_q2, d0, fma(minus_p2 + minus_q2, d2, d4));
 }
 
@@ -33,9 +38,10 @@ REPRISE_INLINE Vec outer_row(Vec d0, Vec d2, Vec d4) {
 //       0   p   -p   q   -q  0
 //       0  p2   p2  q2   q2  0
 //       0  p3  -p3  q3  -q3  1
+template <int minus = -1>
 REPRISE_INLINE void four_outputs(const Vec* m, Vec infinity, Vec (&sums)[2], Vec* y) {
   const Vec p = broadcast(winograd_p), q = broadcast(winograd_q), p2 = p * p, q2 = q * q;
-  const Vec d1 = m[0] - m[1], d2 = m[2] - m[3];
+  const Vec d1 = minus < 0 ? m[0] - m[1] : m[0] + m[1], d2 = minus < 0 ? m[2] - m[3] : m[2] + m[3];
   sums[0] = m[0] + m[1], sums[1] = m[2] + m[3];
   y[1] = fma(q, d2, p * d1);
   y[2] = fma(q2, sums[1], p2 * sums[0]);
@@ -48,16 +54,17 @@ REPRISE_INLINE void four_outputs(const Vec* m, Vec infinity, Vec (&sums)[2], Vec
 // The transform is computed in double, so that only its result is rounded.
 constexpr double p_exact = static_cast<double>(winograd_p), q_exact = static_cast<double>(winograd_q);
 
+template <int minus = -1>
 struct Unit {
   [[maybe_unused]] static constexpr WinogradAxis axis = winograd_unit;
   REPRISE_INLINE void input(const Vec (&d)[6], Vec (&t)[6]) {
-    t[0] = outer_row(d[0], d[2], d[4]);
-    four_points(d[1], d[2], d[3], d[4], t + 1);
-    t[5] = outer_row(d[1], d[3], d[5]);
+    t[0] = outer_row<minus>(d[0], d[2], d[4]);
+    four_points<minus>(d[1], d[2], d[3], d[4], t + 1);
+    t[5] = outer_row<minus>(d[1], d[3], d[5]);
   }
   REPRISE_INLINE void output(const Vec (&m)[6], Vec (&y)[4]) {
     Vec sums[2];
-    four_outputs(m + 1, m[5], sums, y);
+    four_outputs<minus>(m + 1, m[5], sums, y);
     y[0] = m[0] + sums[0] + sums[1];
   }
   REPRISE_INLINE void taps(VecDouble a, VecDouble b, VecDouble c, VecDouble (&t)[6]) {
@@ -73,17 +80,18 @@ struct Unit {
   }
 };
 
+template <int minus = -1>
 struct Strided {
   [[maybe_unused]] static constexpr WinogradAxis axis = winograd_strided;
   REPRISE_INLINE void input(const Vec (&d)[9], Vec (&t)[9]) {
-    four_points(d[0], d[2], d[4], d[6], t);
-    t[4] = outer_row(d[0], d[4], d[8]);
+    four_points<minus>(d[0], d[2], d[4], d[6], t);
+    t[4] = outer_row<minus>(d[0], d[4], d[8]);
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) t[5 + i] = d[2 * i + 1];
   }
   REPRISE_INLINE void output(const Vec (&m)[9], Vec (&y)[4]) {
     Vec sums[2];
-    four_outputs(m, m[4], sums, y);
+    four_outputs<minus>(m, m[4], sums, y);
     y[0] = sums[0] + sums[1];
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) y[i] = y[i] + m[5 + i];
@@ -198,12 +206,17 @@ void filter(const WinogradFilter& f) {
 
 }  // namespace
 
-REPRISE_LEAF_TABLES(WinogradTransforms, winograd_unit_leaf, input<Unit>, output<Unit>, filter<Unit>);
+REPRISE_LEAF_TABLES(WinogradTransforms, winograd_unit_leaf, input<Unit<>>, output<Unit<>>, filter<Unit<>>);
 
 #if !defined(__AVX512BF16__)
 extern const WinogradStridedLeaf winograd_strided_leaf;
-const WinogradStridedLeaf winograd_strided_leaf{{input<Strided>, output<Strided>, filter<Strided>},
-                                                {input<StridedGrad>, output<StridedGrad>, filter<Strided>}};
+const WinogradStridedLeaf winograd_strided_leaf{{input<Strided<>>, output<Strided<>>, filter<Strided<>>},
+                                                {input<StridedGrad>, output<StridedGrad>, filter<Strided<>>}};
+extern const WinogradSizesLeaf winograd_sizes_leaf;
+const WinogradSizesLeaf winograd_sizes_leaf{{{input<Unit<>>, output<Unit<1>>, filter<Unit<>>},
+                                             {input<Strided<>>, output<Strided<1>>, filter<Strided<>>}},
+                                            {{input<Unit<1>>, output<Unit<1>>, filter<Unit<>>},
+                                             {input<Strided<1>>, output<Strided<1>>, filter<Strided<>>}}};
 #endif
 
 }  // namespace reprise::kernels::cpu::REPRISE_ISA

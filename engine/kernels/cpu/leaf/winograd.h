@@ -71,4 +71,11 @@ struct WinogradStridedLeaf {
 };
 REPRISE_LEAF(WinogradStridedLeaf, winograd_strided_leaf)
 
+// For the sizes of a bound: the output's transform is |A^T| m |A|, and that of the input
+// B^T d B in `values` and |B^T| d |B| in `sizes`, for both strides. Only in f32.
+struct WinogradSizesLeaf {
+  WinogradTransforms<float> values[2], sizes[2];
+};
+REPRISE_LEAF(WinogradSizesLeaf, winograd_sizes_leaf)
+
 }  // namespace reprise::kernels::cpu
