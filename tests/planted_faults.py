@@ -47,7 +47,7 @@ FAULTS = [
     ("apps/clr/learn/class_distances.cpp", "out[j] += sign * (", "out[j] += sign * sign * (", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
     ("apps/clr/learn/class_distances.cpp", "least = std::min(least, d);", "least = d;", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
     ("apps/clr/learn/class_distances.cpp", "freedom += c.count - 1;", "freedom += c.count;", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
-    ("apps/clr/learn/task_map.cpp", "(i % 2 == 0 ? halves", "(i % 2 != 0 ? halves", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
+    ("apps/clr/learn/map_images.cpp", "(i % 2 == 0 ? halves", "(i % 2 != 0 ? halves", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
     ("apps/clr/learn/task_map.cpp", "image[t] - expected / weights", "image[0] - expected / weights", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
     ("apps/clr/learn/task_map.cpp", "task.distances.push_back(image[t]);", "task.distances.push_back(image[0]);", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),
     ("apps/clr/learn/task_inference.cpp", "std::max<std::size_t>(at, 1) - 1", "std::min(at, own.size() - 1)", "apps", "--gtest_filter=*TaskMap*:*TaskRanking*:Feature*:ClassDist*:Halves*"),

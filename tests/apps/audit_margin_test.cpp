@@ -177,6 +177,12 @@ TEST_F(Margin, VariantsStayBelowTheirBounds) {
   for (const char* part :
        {"Could rounding change an answer?", "what rounding in bf16 can", "cpu blocks", ", 0 changed"})
     EXPECT_SAYS(page, part);
+  // A task that was learned anew is not the one that was examined.
+  json margins = json::parse(read_text(dir / "run/margins.json"));
+  margins["tasks"][0]["sha256"] = "another";
+  write_text(dir / "run/margins.json", margins.dump());
+  ASSERT_EQ(clr({"report", dir / "run", "--html", dir / "report.html"}).status, 0);
+  EXPECT_SAYS(read_text(dir / "report.html"), "1 tasks are left out");
   write_text(dir / "run/margins.json", R"({"tasks": 3})");
   EXPECT_SAYS(clr({"report", dir / "run", "--html", dir / "report.html"}).err, "margins.json is damaged");
 }

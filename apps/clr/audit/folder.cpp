@@ -14,6 +14,7 @@ namespace reprise::clr {
 Tensor read_folder(const std::string& folder, int count, int size, std::vector<std::string>& paths) {
   const data::ClassFiles files = data::Walker(data::SetOptions{}.max_files).walk(folder);
   REPRISE_CHECK(!files.images.empty(), "--images {}: no image lies in this folder", folder);
+  data::check_all_readable(files.unreadable);
   const auto found = static_cast<std::int64_t>(files.images.size()),
              n = count == 0 ? found : std::min<std::int64_t>(count, found);
   Tensor images = empty({n, size, size, 3}, DType::u8);

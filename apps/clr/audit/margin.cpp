@@ -105,11 +105,9 @@ Json to_json(const Examined& e, const std::map<std::string, double>& layers, boo
   for (const auto& [name, bound] : layers) sorted.emplace_back(bound, name), sum += bound;
   std::sort(sorted.rbegin(), sorted.rend());
   for (const auto& [bound, name] : sorted) shares.push_back({{"layer", name}, {"share", bound / sum}});
-  Json json{{"task", e.task.task},
-            {"certified", all},
-            {"certified_correct", correct},
-            {"median_margin", median(margins)},
-            {"median_worst", median(bounds)}};
+  Json json{
+      {"task", e.task.task},          {"sha256", e.task.file_sha256},     {"certified", all},
+      {"certified_correct", correct}, {"median_margin", median(margins)}, {"median_worst", median(bounds)}};
   if (second)
     json.update({{"median_fall", median(falls)},
                  {"largest_fall", *std::max_element(falls.begin(), falls.end())},
@@ -260,6 +258,10 @@ void add_audit_margin(Command audit, Common& common) {
       .range(1, 1 << 30);
   c.add_option("--lambda", o->bounds.lambda,
                "the probable bound fails with a probability of 2 exp(-lambda^2 / 2)")
+      .check([](const std::string& text) {
+        const double lambda = std::strtod(text.c_str(), nullptr);
+        return lambda > 0 && lambda < 1e6 ? "" : fmt::format("expected a number above 0, got '{}'", text);
+      })
       .shows_default();
   c.add_flag("--every-class", o->bounds.every,
              "examine every other class, also where the margin is 8 times the largest bound before");

@@ -10,7 +10,8 @@
 namespace reprise::clr {
 namespace {
 
-void write_margins(Html& html, const Json& margins) {
+void write_margins(Html& html, const Json& margins, const ReportedRun& run) {
+  int others = 0;  // tasks that were learned anew since
   html.leaf(
       "p", {},
       fmt::format("An answer is certified if its lead over every other class exceeds what rounding in {} can "
@@ -22,6 +23,11 @@ void write_margins(Html& html, const Json& margins) {
     html.open("tr").heads({"task"}, {"images", "certified", "probably", "median margin", "median bound"});
     html.heads({"most of the bound from"}).close();
     for (const Json& task : margins.at("tasks")) {
+      const ReportedTask* now = run.find(task.at("task"));
+      if (now == nullptr || now->file.file_sha256 != task.at("sha256")) {
+        ++others;
+        continue;
+      }
       const Opened row(html, "tr");
       const Json& c = task.at("certified");
       const double images = c.at("images");
@@ -37,7 +43,10 @@ void write_margins(Html& html, const Json& margins) {
                             percent(first.at("share").get<double>())));
     }
   }
-  if (!margins.contains("variants")) return;
+  if (others > 0)
+    html.leaf("p", {{"class", "quiet"}},
+              fmt::format("{} tasks are left out: their files have changed since clr audit margin.", others));
+  if (!margins.contains("variants") || others > 0) return;
   std::vector<Bar> bars;
   for (const Json& v : margins.at("variants"))
     bars.push_back({v.at("variant"),
@@ -60,7 +69,7 @@ void write_margin_section(Html& html, const std::vector<ReportedRun>& runs) {
     if (run.margins.empty()) continue;
     if (runs.size() > 1) html.leaf("h3", {}, run.label);
     try {
-      write_margins(html, Json::parse(run.margins));
+      write_margins(html, Json::parse(run.margins), run);
     } catch (const Json::exception& e) {
       throw_error("{}/margins.json is damaged; run clr audit margin again\n  {}", run.path, e.what());
     }
