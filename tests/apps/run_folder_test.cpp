@@ -52,6 +52,7 @@ TEST(RunRecord, paths_of_any_bytes_read_back_and_the_file_is_utf8) {
   Invocation& call = record.invocations.emplace_back();
   call.argv = {"clr", "train", "--data=" + odd};
   call.data = odd;
+  call.started = "2026-01-31T12:00:00Z";
   call.tasks = {"back\\slash"};
   write_text(path, text_of(record));
   const auto json = nlohmann::json::parse(read_text(path));  // throws where it is not UTF-8
@@ -64,6 +65,10 @@ TEST(RunRecord, paths_of_any_bytes_read_back_and_the_file_is_utf8) {
   EXPECT_EQ(text_of(read), text_of(record));
   write_text(path, text_of(call));
   EXPECT_EQ(read_invocation(path)->data, odd);
+  for (const char* none : {"{", "[]", R"({"host": 3})", R"({"tasks": "x", "how": []})"}) {
+    write_text(path, none);
+    EXPECT_FALSE(read_invocation(path)) << none;
+  }
   // A record of an older clr, whose names are not escaped.
   write_text(
       path,

@@ -83,7 +83,8 @@ Shard shard_of(const std::string& text) {
 
 int local_rank() {
   for (const char* name : {"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"})
-    if (const auto rank = variable(name); rank && *rank >= 0) return static_cast<int>(*rank);
+    if (const char* text = std::getenv(name))
+      if (const auto rank = number(text); rank && *rank >= 0) return static_cast<int>(*rank % INT32_MAX);
   return 0;
 }
 
