@@ -17,15 +17,6 @@ namespace {
 
 using namespace reprise::clr;
 
-std::string error_of(const auto& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return {};
-}
-
 TEST(RunFolder, a_lock_has_one_owner) {
   const TempDir dir;
   auto first = FileLock::try_lock(dir / "lock");

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/weights/state_dict.h"
+#include "engine/base/error.h"
 #include "engine/core/tensor.h"
 
 namespace reprise::test {
@@ -48,6 +49,16 @@ void write_text(const std::string& path, const std::string& text);
 bool exists(const std::string& path);
 // Returns the largest absolute difference, divided by the largest absolute value of `expected`.
 double relative_difference(const Tensor& got, const Tensor& expected);
+// Returns the text of the Error that f throws; nothing if it throws none.
+std::string error_of(const auto& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return {};
+}
+
 // Returns the path "../shared/real/<name>", or "" if it does not exist.
 std::string real_input(const std::string& name);
 

@@ -31,15 +31,6 @@ namespace {
 
 using namespace reprise::clr;
 
-std::string error_of(const auto& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return {};
-}
-
 struct Setting {
   Setting() {
     write_task(dir / "data", "dots");
