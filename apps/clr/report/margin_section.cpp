@@ -45,7 +45,7 @@ void write_margins(Html& html, const Json& margins, const ReportedRun& run) {
   }
   if (others > 0)
     html.leaf("p", {{"class", "quiet"}},
-              fmt::format("{} tasks are left out: their files have changed since clr audit margin.", others));
+              fmt::format("Left out, because their files have changed since clr audit margin: {}.", others));
   if (!margins.contains("variants") || others > 0) return;
   std::vector<Bar> bars;
   for (const Json& v : margins.at("variants"))
