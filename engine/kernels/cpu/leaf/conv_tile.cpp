@@ -308,9 +308,8 @@ extern const ConvLeaf conv_leaf;
 // 32 registers: 28 sums, 2 weights, 1 input. Widths 7·2^k fit the first form, others the second.
 const ConvLeaf conv_leaf{lanes,
                          has_pairs,
-                         {variant<7, 2, 2>(), variant<4, 3, 2>(), variant<4, 1, 2>(), variant<7, 3, 1>(),
-                          variant<4, 6, 1>(), variant<4, 2, 1>()},
-                         6,
+                         {variant<7, 2, 2>(), variant<4, 3, 2>(), variant<7, 3, 1>(), variant<4, 6, 1>()},
+                         4,
                          14,
                          2,
                          wgrad<14, 2>,

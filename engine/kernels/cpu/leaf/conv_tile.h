@@ -72,7 +72,7 @@ struct WgradCall {
 struct ConvLeaf {
   int lanes;                // floats in a vector
   bool pairs;               // whether run_bf16 reads pairs of bf16, else floats
-  TileVariant variants[6];  // among those with the same `vectors` the preferred one comes first
+  TileVariant variants[4];  // among those with the same `vectors` the preferred one comes first
   int variant_count;
   int wgrad_outputs, wgrad_vectors;  // the block of wgrad: outputs, vectors of inputs
   void (*wgrad)(const WgradCall& call);
