@@ -63,5 +63,6 @@ function(reprise_test name)
   # Tests are compiled more often than they run, and -O1 compiles a third faster.
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
   reprise_precompile(${target} <gtest/gtest.h>)
-  add_test(NAME ${name} COMMAND ${target})
+  # mutate.py reads how long each test took.
+  add_test(NAME ${name} COMMAND ${target} --gtest_output=json:${CMAKE_CURRENT_BINARY_DIR}/times.json)
 endfunction()

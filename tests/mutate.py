@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""Breaks the code at random, one place at a time, and prints the share of the faults that the tests notice.
+
+    python3 tests/mutate.py BUILD [--seed 7] [--count 20] [--in layers data] [--minutes 2]
+
+A fault turns a comparison, moves a boundary by one, changes a sign, and/or, true/false or min/max, negates a condition,
+drops a statement, or swaps two arguments. A file's chance grows with its lines. Faults that do not compile are drawn
+again. Those that match a line of mutate_harmless.txt are counted apart: their results cannot differ in what a user sees.
+For each fault the test programs of its folder run, quick tests first; a program that fails, crashes or hangs notices it.
+
+BUILD is a configured build folder of this tree. A tree with uncommitted changes is refused; every source is restored.
+Use a worktree of its own (`git worktree add`) and a compiler cache. The same tree, seed and folders give the same faults.
+"""
+import argparse
+import json
+import os
+import random
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from planted_faults import ROOT, first_failure
+
+# The programs that should notice a fault, the nearest first.
+PROGRAMS = {
+    "engine/kernels/": ["ops", "cpu", "layers", "optim"],
+    "engine/": ["engine", "ops", "optim", "layers", "data", "apps"],
+    "layers/": ["layers", "apps"],
+    "optim/": ["optim", "apps"],
+    "data/": ["data", "apps", "survive"],
+    "apps/clr/": ["apps", "survive"],
+}
+FOLDERS = ["engine", "layers", "optim", "data", "apps/clr"]
+# Test cases are no product code. A GPU's kernels run only in an emulated build.
+LEFT_OUT = ["engine/cases/", "engine/kernels/cuda/"]
+QUICK_SECONDS = 0.25
+STEPS = 60  # a fault in a file that more compilations depend on is drawn again
+MEMORY = 16 << 30
+
+TURNED = {"==": "!=", "!=": "==", "<": ">=", ">": "<=", "<=": ">", ">=": "<"}
+MOVED = {"<": "<=", ">": ">=", "<=": "<", ">=": ">"}
+ARGUMENT = r"([\w.]+(?:->\w+)?(?:\(\))?)"
+STATEMENT = re.compile(r"(?<=[;{}])\s*\n\s+(?!return|const|auto|static|using|case|break|continue|else|if|for|while|throw|do\b)"
+                       r"([A-Za-z_+*(][^;{}]*[=(+][^;{}]*;)")
+
+
+def code_only(text):
+    """Blanks comments, literals and preprocessor lines; positions stay."""
+    blank = lambda m: re.sub(r"[^\n]", " ", m.group())
+    text = re.sub(r'//[^\n]*|/\*.*?\*/|R"\((?:.|\n)*?\)"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])\'', blank, text, flags=re.S)
+    return re.sub(r"^\s*#(?:[^\n]*\\\n)*[^\n]*", blank, text, flags=re.M)
+
+
+def faults_of(text, header):
+    """Lists the faults of a source by kind: (begin, end, replacement)."""
+    code = code_only(text)
+    kinds = {}
+
+    def add(kind, begin, end, replacement):
+        kinds.setdefault(kind, []).append((begin, end, replacement))
+
+    def each(kind, pattern, replacement, group=0):
+        for m in re.finditer(pattern, code):
+            add(kind, m.start(group), m.end(group), replacement(m))
+
+    each("comparison", r" (==|!=|<=|>=|<|>) ", lambda m: f" {TURNED[m[1]]} ")
+    each("boundary", r" (<=|>=|<|>) ", lambda m: f" {MOVED[m[1]]} ")
+    each("boundary", r" [+-] 1\b(?!\.)", lambda m: "")
+    each("sign", r" ([+-])(=?) ", lambda m: f" {'-' if m[1] == '+' else '+'}{m[2]} ")
+    each("and/or", r" (&&|\|\|) ", lambda m: " || " if m[1] == "&&" else " && ")
+    each("boolean", r"\b(true|false)\b", lambda m: "false" if m[1] == "true" else "true")
+    each("min/max", r"\bstd::(min|max)\b", lambda m: "std::max" if m[1] == "min" else "std::min")
+    each("condition", r"\bif \((?!constexpr)([^;{}()]*(?:\([^()]*\)[^;{}()]*)*)\)", lambda m: f"!({text[m.start(1):m.end(1)]})", 1)
+    if not header:  # there it would be a declaration
+        each("statement", STATEMENT, lambda m: ";", 1)
+    each("arguments", rf"\w\({ARGUMENT}, {ARGUMENT}(?=[,)])", lambda m: f"{m[0][:2]}{m[2]}, {m[1]}")
+    return kinds
+
+
+def lines_of(text, begin, end):
+    return " ".join(text[text.rfind("\n", 0, begin) + 1:(text.find("\n", end) + 1 or len(text)) - 1].split())
+
+
+class Programs:
+    """Builds and runs the test programs of a build folder."""
+
+    def __init__(self, build):
+        self.build, self.log, self.tests = build, os.path.join(build, "mutate.log"), {}
+
+    def call(self, command, limit, flags={}):
+        def prepare():
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        with open(self.log, "w") as out, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+            process = subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT, start_new_session=True, preexec_fn=prepare,
+                                       env={**os.environ, "TMPDIR": scratch, "GTEST_FAIL_FAST": "1", **flags})
+            try:
+                return process.wait(limit)
+            except subprocess.TimeoutExpired:
+                return 124
+            finally:
+                try:
+                    os.killpg(process.pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+
+    def make(self, name, limit=900):
+        return self.call(["ninja", "-C", self.build, f"test_{name}"], limit) == 0
+
+    def path(self, name):
+        return os.path.join(self.build, "tests", name, f"test_{name}")
+
+    def times(self, name):
+        """Returns the seconds of each test, from the last run by ctest or from one now."""
+        if name not in self.tests:
+            kept = os.path.join(self.build, "tests", name, "times.json")
+            if not os.path.exists(kept):
+                if not self.make(name) or self.call([self.path(name), f"--gtest_output=json:{kept}"], 900) != 0:
+                    sys.exit(f"mutate: test_{name} fails without any fault: {first_failure(self.log)}")
+            with open(kept) as file:
+                suites = json.load(file)["testsuites"]
+            self.tests[name] = {f"{s['name']}.{t['name']}": float(t["time"][:-1]) for s in suites for t in s["testsuite"]}
+        return self.tests[name]
+
+    def notices(self, name, quick):
+        """Returns how the program's quick or slow tests fail, or None if they pass."""
+        chosen = {t: s for t, s in self.times(name).items() if (s < QUICK_SECONDS) == quick}
+        if not chosen:
+            return None
+        with tempfile.NamedTemporaryFile("w") as flags:
+            flags.write("--gtest_filter=" + ":".join(chosen))
+            flags.flush()
+            status = self.call([self.path(name), f"--gtest_flagfile={flags.name}"], 30 + 4 * sum(chosen.values()))
+        return None if status == 0 else f"{name}: " + ("it hangs" if status == 124 else first_failure(self.log))
+
+
+def try_fault(programs, names):
+    """Returns 'caught', 'SURVIVED' or '' (does not compile, or too much to compile), and how."""
+    plan = subprocess.run(["ninja", "-C", programs.build, "-n", f"test_{names[0]}"], capture_output=True, text=True)
+    if len(plan.stdout.splitlines()) > STEPS:
+        return "", ""
+    for quick in (True, False):
+        for name in names:
+            if quick and not programs.make(name):
+                return "", ""
+            how = programs.notices(name, quick)
+            if how:
+                return "caught", how
+    return "SURVIVED", ""
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def write(path, text):
+    with open(os.path.join(ROOT, path), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build", help="a configured build folder of this tree")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=20, help="faults that compile and are not known as harmless")
+    parser.add_argument("--in", nargs="+", dest="folders", default=FOLDERS, metavar="FOLDER", help="by default all but the kernels")
+    parser.add_argument("--minutes", type=float, default=1e9, help="begins no fault after this time")
+    parser.add_argument("--list", action="store_true", help="prints the faults that would be tried, without building")
+    args = parser.parse_args()
+    build = os.path.abspath(args.build)
+    ninja = os.path.join(build, "build.ninja")
+    if not os.path.exists(ninja):
+        sys.exit(f"mutate: {build} is not a configured build folder (no build.ninja)")
+    if subprocess.run(["git", "diff", "--quiet", "HEAD", "--", *FOLDERS], cwd=ROOT).returncode != 0:
+        sys.exit("mutate: the tree has changes of its own; commit them or use another worktree")
+    with open(ninja) as file:
+        built = file.read()
+    left_out = [f for f in LEFT_OUT if not (f == "engine/kernels/cuda/" and "tests/emulation" in built)]
+    if args.folders == FOLDERS:
+        left_out.append("engine/kernels/")
+    names = subprocess.run(["git", "ls-files", *args.folders], cwd=ROOT, capture_output=True, text=True).stdout.split("\n")
+    files = [f for f in names if f.endswith((".h", ".cpp", ".cu")) and not f.startswith(tuple(left_out))
+             and (f.endswith(".h") or f in built)]
+    texts = {f: read(f) for f in files}
+    weights = [texts[f].count("\n") for f in files]
+    harmless = [line.split("\t") for line in read("tests/mutate_harmless.txt").splitlines() if line and line[0] != "#"]
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    chance, programs, start, seen = random.Random(args.seed), Programs(build), time.time(), set()
+    counts = dict.fromkeys(["caught", "SURVIVED", "harmless", "listed"], 0)
+    while sum(counts.values()) - counts["harmless"] < args.count and time.time() - start < 60 * args.minutes:
+        file = chance.choices(files, weights)[0]
+        text, kinds = texts[file], faults_of(texts[file], file.endswith(".h"))
+        if not kinds:
+            continue
+        kind = chance.choice(sorted(kinds))
+        begin, end, replacement = chance.choice(kinds[kind])
+        broken = text[:begin] + replacement + text[end:]
+        change = f"{lines_of(text, begin, end)} -> {lines_of(broken, begin, begin + len(replacement))}"
+        if (file, begin, replacement) in seen or broken == text:
+            continue
+        seen.add((file, begin, replacement))
+        line, began = 1 + text.count("\n", 0, begin), time.time()
+        if any(re.fullmatch(h[0], file) and re.search(h[1], change) for h in harmless):
+            result, how = "harmless", ""
+        elif args.list:
+            result, how = "listed", ""
+        else:
+            own = next(p for folder, p in PROGRAMS.items() if file.startswith(folder))
+            try:
+                write(file, broken)
+                result, how = try_fault(programs, own)
+            finally:
+                write(file, text)
+        if result:
+            counts[result] += 1
+            print(f"{sum(counts.values()):3} {result:8} {time.time() - began:4.0f}s {file}:{line}: {kind}: {change}\n      {how}", flush=True)
+    tried = counts["caught"] + counts["SURVIVED"]
+    if args.list:
+        return
+    print(f"seed {args.seed}: {counts['caught']} of {tried} faults were noticed"
+          + (f" ({100 * counts['caught'] / tried:.1f} %)" if tried else "") + f"; {counts['harmless']} more are known as harmless")
+    sys.exit(1 if counts["SURVIVED"] else 0)
+
+
+if __name__ == "__main__":
+    main()
