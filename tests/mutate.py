@@ -31,12 +31,14 @@ PROGRAMS = {
     "engine/": ["engine", "ops", "optim", "layers", "data", "apps"],
     "layers/": ["layers", "apps"],
     "optim/": ["optim", "apps"],
-    "data/": ["data", "apps", "survive"],
-    "apps/clr/": ["apps", "survive"],
+    "data/io/": ["data", "survive", "apps"],
+    "data/": ["data", "apps"],
+    "apps/clr/learn/": ["apps", "survive"],
+    "apps/clr/": ["apps"],
 }
 FOLDERS = ["engine", "layers", "optim", "data", "apps/clr"]
-# Test cases are no product code. A GPU's kernels run only in an emulated build.
-LEFT_OUT = ["engine/cases/", "engine/kernels/cuda/"]
+CASES = "engine/cases/"  # the tests of ops
+FOR_A_GPU = ("engine/kernels/cuda/", "engine/base/gpu.")  # run only in an emulated build
 QUICK_SECONDS = 0.25
 STEPS = 60  # a fault in a file that more compilations depend on is drawn again
 MEMORY = 16 << 30
@@ -179,11 +181,9 @@ def main():
         sys.exit("mutate: the tree has changes of its own; commit them or use another worktree")
     with open(ninja) as file:
         built = file.read()
-    left_out = [f for f in LEFT_OUT if not (f == "engine/kernels/cuda/" and "tests/emulation" in built)]
-    if args.folders == FOLDERS:
-        left_out.append("engine/kernels/")
+    left_out = (CASES, *(() if "tests/emulation" in built else FOR_A_GPU), *(["engine/kernels/"] if args.folders == FOLDERS else []))
     names = subprocess.run(["git", "ls-files", *args.folders], cwd=ROOT, capture_output=True, text=True).stdout.split("\n")
-    files = [f for f in names if f.endswith((".h", ".cpp", ".cu")) and not f.startswith(tuple(left_out))
+    files = [f for f in names if f.endswith((".h", ".cpp", ".cu")) and not f.startswith(left_out)
              and (f.endswith(".h") or f in built)]
     texts = {f: read(f) for f in files}
     weights = [texts[f].count("\n") for f in files]

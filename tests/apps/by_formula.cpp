@@ -16,8 +16,7 @@ std::uint64_t mix(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
-double value(const std::string& name, const Shape& shape, std::int64_t i) {
-  const double u = noise(name, i);
+double value(const std::string& name, const Shape& shape, std::int64_t i, double u) {
   if (name.ends_with("reprogram.weight")) return u / 8 + (i % 9 == 4 ? 1 : 0);
   const bool norm = name.find("bn") != std::string::npos;
   if (name.ends_with("running_var") || (norm && name.ends_with("weight"))) return 1 + u / 4;
@@ -27,16 +26,20 @@ double value(const std::string& name, const Shape& shape, std::int64_t i) {
 
 }  // namespace
 
-double noise(const std::string& name, std::int64_t i) {
-  std::uint64_t h = 0xCBF29CE484222325u;
-  for (const char c : name) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
-  return static_cast<double>(mix(h ^ static_cast<std::uint64_t>(i)) >> 43) / 0x1p20 - 1;
+Noise::Noise(const std::string& name) : hash_(0xCBF29CE484222325u) {
+  for (const char c : name) hash_ = (hash_ ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
+}
+
+double Noise::operator()(std::int64_t i) const {
+  return static_cast<double>(mix(hash_ ^ static_cast<std::uint64_t>(i)) >> 43) / 0x1p20 - 1;
 }
 
 data::NamedTensor by_formula(const std::string& name, const Shape& file_shape) {
+  const Noise noise(name);
   Tensor t = empty(file_shape);
+  float* to = t.mutable_data<float>();
   for (std::int64_t i = 0; i < t.numel(); ++i)
-    t.mutable_data<float>()[i] = static_cast<float>(value(name, file_shape, i));
+    to[i] = static_cast<float>(value(name, file_shape, i, noise(i)));
   return {name, t};
 }
 
@@ -50,8 +53,9 @@ std::vector<data::NamedTensor> resnet20_by_formula(int classes) {
 
 std::string image_by_formula(int index, int size) {
   std::string pixels = "P6\n" + std::to_string(size) + " " + std::to_string(size) + "\n255\n";
+  const Noise noise("image" + std::to_string(index));
   for (std::int64_t p = 0; p < std::int64_t{size} * size * 3; ++p)
-    pixels += static_cast<char>(std::floor((noise("image" + std::to_string(index), p) + 1) * 128));
+    pixels += static_cast<char>(std::floor((noise(p) + 1) * 128));
   return pixels;
 }
 

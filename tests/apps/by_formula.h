@@ -9,8 +9,15 @@
 
 namespace reprise::test {
 
-// Returns the i-th value of the noise called `name`: a multiple of 2^-20 in [-1,1).
-double noise(const std::string& name, std::int64_t i);
+// Noise of a name: its i-th value is a multiple of 2^-20 in [-1,1).
+class Noise {
+ public:
+  explicit Noise(const std::string& name);
+  double operator()(std::int64_t i) const;
+
+ private:
+  std::uint64_t hash_;
+};
 // Returns a tensor of a ResNet-20 or of its reprogramming layers, in the file's layout.
 data::NamedTensor by_formula(const std::string& name, const Shape& file_shape);
 // Returns all tensors of a ResNet-20.

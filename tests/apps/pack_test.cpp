@@ -36,14 +36,16 @@ Tensor sensible(const std::string& name, const Tensor& like, FileLayout layout) 
   const std::int64_t fan = t.rank() > 1 ? t.numel() / t.dim(0) : 1;
   double gain = 2;
   for (std::int64_t n = 1; n < fan; n *= 4) gain /= 2;
+  const Noise noise(name);
+  const bool near_1 = t.rank() == 1 && (name.ends_with("var") || name.ends_with("weight")),
+             centred = name.ends_with("reprogram.weight");
+  float* to = t.mutable_data<float>();
   for (std::int64_t i = 0; i < t.numel(); ++i) {
-    const double u = noise(name, i);
-    const bool near_1 = t.rank() == 1 && (name.ends_with("var") || name.ends_with("weight"));
-    const double v = name.ends_with("reprogram.weight") ? (i % fan == fan / 2) + u / 8
-                     : near_1                           ? 1 + u / 4
-                     : t.rank() == 1                    ? u / 8
-                                                        : u * gain;
-    t.mutable_data<float>()[i] = static_cast<float>(v);
+    const double u = noise(i);
+    to[i] = static_cast<float>(centred         ? (i % fan == fan / 2) + u / 8
+                               : near_1        ? 1 + u / 4
+                               : t.rank() == 1 ? u / 8
+                                               : u * gain);
   }
   return t;
 }
