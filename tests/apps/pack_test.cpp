@@ -118,7 +118,7 @@ TEST_F(Pack, folding_changes_no_more_than_rounding_does) {
                                            {"resnet20", "finetune", 32},
                                            {"resnet20", "scratch", 32},
                                            {"resnet18", "clr", 64},
-                                           {"xception", "finetune", 96},
+                                           {"xception", "bn-only", 96},
                                            {"mobilenet_v2", "finetune", 64}}) {
     make(arch, method, size);
     const Tensor expected = logits(task);
