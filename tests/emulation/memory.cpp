@@ -16,7 +16,8 @@
 namespace reprise::emulation {
 namespace {
 
-constexpr std::size_t page = 4096, arena_bytes = std::size_t{8} << 30, sealed_unit = std::size_t{2} << 20;
+constexpr std::size_t page = 4096, huge_page = std::size_t{2} << 20, arena_bytes = std::size_t{8} << 30,
+                      sealed_unit = huge_page;
 
 struct Memory {
   std::mutex mutex;
@@ -37,7 +38,10 @@ Memory& memory() {
 }
 
 void protect(Memory& m, bool open) {
-  if (m.used != 0) mprotect(m.arena, m.used, open ? PROT_READ | PROT_WRITE : PROT_NONE);
+  // Whole huge pages: each page costs time.
+  if (m.used != 0)
+    mprotect(m.arena, (m.used + huge_page - 1) / huge_page * huge_page,
+             open ? PROT_READ | PROT_WRITE : PROT_NONE);
   for (auto& [at, mapping] : m.mappings) mprotect(at, mapping.bytes, open ? mapping.protection : PROT_NONE);
 }
 
@@ -184,13 +188,16 @@ cudaError_t cudaMalloc(void** p, std::size_t bytes) {
     block = found->second;
     m.free.erase(found);
   } else {
-    if (m.arena == nullptr)
-      m.arena = static_cast<char*>(
-          mmap(nullptr, arena_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    if (m.arena == nullptr) {
+      char* mapped = static_cast<char*>(mmap(nullptr, arena_bytes + huge_page, PROT_NONE,
+                                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+      m.arena = mapped + (huge_page - reinterpret_cast<std::uintptr_t>(mapped) % huge_page) % huge_page;
+      madvise(m.arena, arena_bytes, MADV_HUGEPAGE);
+    }
     if (size > arena_bytes - m.used) return result(cudaErrorMemoryAllocation);
     block = m.arena + m.used;
     m.used += size;
-    if (m.open != 0) mprotect(block, size, PROT_READ | PROT_WRITE);
+    if (m.open != 0) protect(m, true);
   }
   m.taken[block] = size;
   m.in_use += size;
