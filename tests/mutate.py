@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Breaks the code at random, one place at a time, and prints the share of the faults that the tests notice.
 
-    python3 tests/mutate.py BUILD [--seed 7] [--count 20] [--in layers data] [--minutes 2]
+    python3 tests/mutate.py BUILD [--seed 7] [--count 20] [--in layers data] [--minutes 2] [--quick]
 
 A fault turns a comparison, moves a boundary by one, changes a sign, and/or, true/false or min/max, negates a condition,
 drops a statement, or swaps two arguments. A file's chance grows with its lines. Faults that do not compile are drawn
@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 
-from planted_faults import ROOT, first_failure
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # The programs that should notice a fault, the nearest first.
 PROGRAMS = {
@@ -39,7 +39,7 @@ PROGRAMS = {
 FOLDERS = ["engine", "layers", "optim", "data", "apps/clr"]
 CASES = "engine/cases/"  # the tests of ops
 FOR_A_GPU = ("engine/kernels/cuda/", "engine/base/gpu.")  # run only in an emulated build
-QUICK_SECONDS = 0.25
+QUICK_SECONDS = 0.5
 STEPS = 60  # a fault in a file that more compilations depend on is drawn again
 MEMORY = 16 << 30
 
@@ -85,6 +85,14 @@ def faults_of(text, header):
 
 def lines_of(text, begin, end):
     return " ".join(text[text.rfind("\n", 0, begin) + 1:(text.find("\n", end) + 1 or len(text)) - 1].split())
+
+
+def first_failure(log):
+    with open(log, errors="replace") as file:
+        text = file.read()
+    found = re.search(r"^\[  FAILED  \] (\S+)", text, re.M) or re.search(r"^.*(?:SUMMARY|terminate called).*", text, re.M)
+    started = re.findall(r"^\[ RUN      \] (\S+)", text, re.M)
+    return found[found.lastindex or 0] if found else f"{started[-1]} ended early" if started else "it ended early"
 
 
 class Programs:
@@ -139,12 +147,12 @@ class Programs:
         return None if status == 0 else f"{name}: " + ("it hangs" if status == 124 else first_failure(self.log))
 
 
-def try_fault(programs, names):
+def try_fault(programs, names, only_quick):
     """Returns 'caught', 'SURVIVED' or '' (does not compile, or too much to compile), and how."""
     plan = subprocess.run(["ninja", "-C", programs.build, "-n", f"test_{names[0]}"], capture_output=True, text=True)
     if len(plan.stdout.splitlines()) > STEPS:
         return "", ""
-    for quick in (True, False):
+    for quick in (True,) if only_quick else (True, False):
         for name in names:
             if quick and not programs.make(name):
                 return "", ""
@@ -171,6 +179,7 @@ def main():
     parser.add_argument("--count", type=int, default=20, help="faults that compile and are not known as harmless")
     parser.add_argument("--in", nargs="+", dest="folders", default=FOLDERS, metavar="FOLDER", help="by default all but the kernels")
     parser.add_argument("--minutes", type=float, default=1e9, help="begins no fault after this time")
+    parser.add_argument("--quick", action="store_true", help=f"only the tests that take less than {QUICK_SECONDS} s")
     parser.add_argument("--list", action="store_true", help="prints the faults that would be tried, without building")
     args = parser.parse_args()
     build = os.path.abspath(args.build)
@@ -213,7 +222,7 @@ def main():
             own = next(p for folder, p in PROGRAMS.items() if file.startswith(folder))
             try:
                 write(file, broken)
-                result, how = try_fault(programs, own)
+                result, how = try_fault(programs, own, args.quick)
             finally:
                 write(file, text)
         if result:
