@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Breaks the code at random, one place at a time, and prints the share of the faults that the tests notice.
 
-    python3 tests/mutate.py BUILD [--seed 7] [--count 20] [--in layers data] [--minutes 2] [--quick]
+    python3 tests/mutate.py BUILD [--seed 7] [--count 20] [--in layers data] [--minutes 2] [--quick] [--only FILE:LINE]
 
 A fault turns a comparison, moves a boundary by one, changes a sign, and/or, true/false or min/max, negates a condition,
 drops a statement, or swaps two arguments. A file's chance grows with its lines. Faults that do not compile are drawn
@@ -180,6 +180,7 @@ def main():
     parser.add_argument("--in", nargs="+", dest="folders", default=FOLDERS, metavar="FOLDER", help="by default all but the kernels")
     parser.add_argument("--minutes", type=float, default=1e9, help="begins no fault after this time")
     parser.add_argument("--quick", action="store_true", help=f"only the tests that take less than {QUICK_SECONDS} s")
+    parser.add_argument("--only", nargs="+", metavar="FILE:LINE", help="of the same faults, those at these places")
     parser.add_argument("--list", action="store_true", help="prints the faults that would be tried, without building")
     args = parser.parse_args()
     build = os.path.abspath(args.build)
@@ -201,7 +202,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chance, programs, start, seen = random.Random(args.seed), Programs(build), time.time(), set()
     counts = dict.fromkeys(["caught", "SURVIVED", "harmless", "listed"], 0)
-    while sum(counts.values()) - counts["harmless"] < args.count and time.time() - start < 60 * args.minutes:
+    wanted = len(args.only) if args.only else args.count
+    while sum(counts.values()) - (0 if args.only else counts["harmless"]) < wanted and time.time() - start < 60 * args.minutes:
         file = chance.choices(files, weights)[0]
         text, kinds = texts[file], faults_of(texts[file], file.endswith(".h"))
         if not kinds:
@@ -214,6 +216,8 @@ def main():
             continue
         seen.add((file, begin, replacement))
         line, began = 1 + text.count("\n", 0, begin), time.time()
+        if args.only and f"{file}:{line}" not in args.only:
+            continue
         if any(re.fullmatch(h[0], file) and re.search(h[1], change) for h in harmless):
             result, how = "harmless", ""
         elif args.list:
