@@ -40,7 +40,7 @@ FOLDERS = ["engine", "layers", "optim", "data", "apps/clr"]
 CASES = "engine/cases/"  # the tests of ops
 FOR_A_GPU = ("engine/kernels/cuda/", "engine/base/gpu.")  # run only in an emulated build
 QUICK_SECONDS = 0.5
-STEPS = 60  # a fault in a file that more compilations depend on is drawn again
+STEPS = 30  # a fault in a file that more compilations depend on is drawn again
 MEMORY = 16 << 30
 
 TURNED = {"==": "!=", "!=": "==", "<": ">=", ">": "<=", "<=": ">", ">=": "<"}
@@ -203,40 +203,40 @@ def main():
     chance, programs, start, seen = random.Random(args.seed), Programs(build), time.time(), set()
     counts = dict.fromkeys(["caught", "SURVIVED", "harmless", "listed"], 0)
     wanted = len(args.only) if args.only else args.count
-    while sum(counts.values()) - (0 if args.only else counts["harmless"]) < wanted and time.time() - start < 60 * args.minutes:
-        file = chance.choices(files, weights)[0]
-        text, kinds = texts[file], faults_of(texts[file], file.endswith(".h"))
-        if not kinds:
-            continue
-        kind = chance.choice(sorted(kinds))
-        begin, end, replacement = chance.choice(kinds[kind])
-        broken = text[:begin] + replacement + text[end:]
-        change = f"{lines_of(text, begin, end)} -> {lines_of(broken, begin, begin + len(replacement))}"
-        if (file, begin, replacement) in seen or broken == text:
-            continue
-        seen.add((file, begin, replacement))
-        line, began = 1 + text.count("\n", 0, begin), time.time()
-        if args.only and f"{file}:{line}" not in args.only:
-            continue
-        if any(re.fullmatch(h[0], file) and re.search(h[1], change) for h in harmless):
-            result, how = "harmless", ""
-        elif args.list:
-            result, how = "listed", ""
-        else:
-            own = next(p for folder, p in PROGRAMS.items() if file.startswith(folder))
-            try:
-                write(file, broken)
-                result, how = try_fault(programs, own, args.quick)
-            finally:
-                write(file, text)
-        if result:
-            counts[result] += 1
-            print(f"{sum(counts.values()):3} {result:8} {time.time() - began:4.0f}s {file}:{line}: {kind}: {change}\n      {how}", flush=True)
-    tried = counts["caught"] + counts["SURVIVED"]
-    if args.list:
-        return
-    print(f"seed {args.seed}: {counts['caught']} of {tried} faults were noticed"
-          + (f" ({100 * counts['caught'] / tried:.1f} %)" if tried else "") + f"; {counts['harmless']} more are known as harmless")
+    try:
+        while sum(counts.values()) - (0 if args.only else counts["harmless"]) < wanted and time.time() - start < 60 * args.minutes:
+            file = chance.choices(files, weights)[0]
+            text, kinds = texts[file], faults_of(texts[file], file.endswith(".h"))
+            if not kinds:
+                continue
+            kind = chance.choice(sorted(kinds))
+            begin, end, replacement = chance.choice(kinds[kind])
+            broken = text[:begin] + replacement + text[end:]
+            change = f"{lines_of(text, begin, end)} -> {lines_of(broken, begin, begin + len(replacement))}"
+            if (file, begin, replacement) in seen or broken == text:
+                continue
+            seen.add((file, begin, replacement))
+            line, began = 1 + text.count("\n", 0, begin), time.time()
+            if args.only and f"{file}:{line}" not in args.only:
+                continue
+            if any(re.fullmatch(h[0], file) and re.search(h[1], change) for h in harmless):
+                result, how = "harmless", ""
+            elif args.list:
+                result, how = "listed", ""
+            else:
+                own = next(p for folder, p in PROGRAMS.items() if file.startswith(folder))
+                try:
+                    write(file, broken)
+                    result, how = try_fault(programs, own, args.quick)
+                finally:
+                    write(file, text)
+            if result:
+                counts[result] += 1
+                print(f"{sum(counts.values()):3} {result:8} {time.time() - began:4.0f}s {file}:{line}: {kind}: {change}\n      {how}", flush=True)
+    finally:
+        tried = counts["caught"] + counts["SURVIVED"]
+        print(f"seed {args.seed}: {counts['caught']} of {tried} faults were noticed"
+              + (f" ({100 * counts['caught'] / tried:.1f} %)" if tried else "") + f"; {counts['harmless']} more are known as harmless")
     sys.exit(1 if counts["SURVIVED"] else 0)
 
 
