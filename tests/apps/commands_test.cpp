@@ -1,8 +1,12 @@
 // info, convert, predict, demo-data and the program's own options, run as a user runs them.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <regex>
+#include <sstream>
 
 #include "apps/clr/demo/demo_data.h"
 #include "apps/clr/learn/task_file.h"
@@ -77,6 +81,34 @@ TEST_F(Commands, every_command_has_help_with_the_common_options) {
       EXPECT_SAYS(o.out, option);
     EXPECT_EQ(clr({command, "--no-such-option"}).status, 2) << command;
   }
+}
+
+// Returns a command's options, one in a line, with their default values: "--epochs=60".
+std::string options_of(std::vector<std::string> command) {
+  command.push_back("--help");
+  std::istringstream help(clr(command).out);
+  std::string options;
+  for (std::string line; std::getline(help, line);) {
+    std::smatch m;
+    static const std::regex option(R"(^  (?:-\w,)?(--[\w-]+)(?: [A-Z]+(?::[^=]*?)?(=\S+)?)?(?: .*)?$)");
+    if (std::regex_match(line, m, option)) options += "  " + m[1].str() + m[2].str() + "\n";
+  }
+  return options;
+}
+
+// A lost option or another default is found here. REPRISE_OPTIONS=FILE writes the list anew.
+TEST_F(Commands, have_the_options_and_defaults_that_the_list_says) {
+  std::string all;
+  for (const std::string command :
+       {"train",        "eval",      "map",         "predict",   "forward",    "pretrain",     "tasks",
+        "info",         "convert",   "report",      "reproduce", "demo-data",  "audit verify", "audit repeat",
+        "audit layers", "audit nan", "audit drift", "audit ops", "audit grad", "audit margin"}) {
+    std::istringstream in(command);
+    const std::vector<std::string> words{std::istream_iterator<std::string>(in), {}};
+    all += command + "\n" + options_of(words);
+  }
+  if (const char* to = std::getenv("REPRISE_OPTIONS")) write_text(to, all);
+  EXPECT_EQ(all, read_text(REPRISE_SOURCE_DIR "/tests/golden/options.txt"));
 }
 
 TEST_F(Commands, a_result_that_cannot_be_written_is_an_error) {
