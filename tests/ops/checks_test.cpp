@@ -11,6 +11,7 @@
 #include "engine/base/error.h"
 #include "engine/base/gpu.h"
 #include "engine/ops/ops.h"
+#include "engine/ops/optimizer_steps.h"
 #include "tests/ops/runner.h"
 
 #ifdef REPRISE_CUDA_EMULATED
@@ -173,6 +174,32 @@ TEST(Messages, ElementsAndShapes) {
   expect_refusal([&] { ops::concat({x, zeros({2, 5, 4})}, 1); }, {"differ in more than dimension 1"});
   expect_refusal([&] { ops::concat({x, x}, 3); }, {"no dimension 3"});
   expect_refusal([&] { ops::concat({}, 0); }, {"at least one"});
+}
+
+TEST(Messages, OptimizerSteps) {
+  using ops::Update;
+  const Tensor w = zeros({2, 3}), other = zeros({3, 2}), rates = ops::sgd_rates(0.1, true);
+  const auto sgd = [](Update update, const Tensor& rates_) {
+    std::vector<Update> updates{std::move(update)};
+    ops::sgd_step(updates, rates_, {.momentum = 0.5});
+  };
+  expect_refusal(
+      [&] {
+        sgd({w, other, {zeros({2, 3})}}, rates);
+      },
+      {"sgd_step: the grad does not have the parameter's shape", "[2, 3]", "[3, 2]"});
+  expect_refusal([&] { sgd({w, zeros({2, 3}, DType::f64), {zeros({2, 3})}}, rates); }, {"sgd_step", "f64"});
+  expect_refusal([&] { sgd({w, zeros({2, 3}), {other}}, rates); }, {"sgd_step: the momentum does not"});
+  expect_refusal([&] { sgd({w, zeros({2, 3}), {}}, rates); }, {"sgd_step: expected 1 buffers, got 0"});
+  expect_refusal(
+      [&] {
+        sgd({w, zeros({2, 3}), {zeros({2, 3})}}, ops::adam_rates(0.1, 1, {}));
+      },
+      {"sgd_step: expected 2 rates"});
+  std::vector<Update> adam{{w, zeros({2, 3}), {zeros({2, 3}), other}}};
+  expect_refusal([&] { ops::adam_step(adam, ops::adam_rates(0.1, 1, {}), {}); },
+                 {"adam_step: the v does not"});
+  expect_refusal([&] { ops::adam_rates(0.1, 0, {}); }, {"adam_step: steps count from 1, got 0"});
 }
 
 TEST(Messages, PoolingAndLoss) {
