@@ -144,6 +144,37 @@ TEST(BatchNorm, RunningStatisticsMoveInTrainingOnly) {
   EXPECT_NEAR(y.data<float>()[0], (1 - 0.3) / std::sqrt(0.9 + 1.4 / 3 + 1e-5), 1e-6);
 }
 
+TEST(Conv2d, AddsItsBias) {
+  const Tensor x = golden_images({2, 4, 5, 4}, DType::f32, cpu_device);
+  for (const int groups : {1, 2, 4}) {  // four groups: depthwise
+    Conv2d plain(4, 4, 3, {.padding = 1, .groups = groups, .bias = false}),
+        layer(4, 4, 3, {.padding = 1, .groups = groups});
+    layer.initialize(3);
+    copy_into(plain.weight, layer.weight);
+    copy_into(layer.bias, tensor({4}, {1, -2, 0.5, 4}));
+    const Tensor y = layer(x), without = plain(x);
+    for (std::int64_t i = 0; i < y.numel(); ++i)
+      ASSERT_NEAR(y.data<float>()[i] - without.data<float>()[i], layer.bias.data<float>()[i % 4], 1e-6)
+          << groups;
+  }
+}
+
+TEST(Observer, SeesTheOutputThatAReprogrammingLayerReplaces) {
+  const auto network = make_network("resnet20", 3);
+  apply_method(*network, "clr");
+  network->initialize(1);
+  Tensor replaced, made, convolved;
+  const ForwardObserver observer([&](const Module& m, const Tensor& x, const Tensor& y) {
+    if (m.path() == "conv1.reprogram") replaced = x, made = y;
+    if (m.path() == "conv1") convolved = y;
+  });
+  network->train(false);
+  (*network)(golden_images({1, 3, 8, 12}, DType::f32, cpu_device));
+  EXPECT_EQ(made.data<float>(), convolved.data<float>());
+  EXPECT_NE(replaced.data<float>(), made.data<float>());
+  EXPECT_EQ(replaced.shape(), made.shape());
+}
+
 TEST(Observer, SeesChildrenBeforeParentsAndStops) {
   const auto network = make_network("resnet20", 3);
   network->initialize(1);

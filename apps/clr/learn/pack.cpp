@@ -55,7 +55,7 @@ struct Piece {
   Shape shape;
   std::int64_t taps() const { return shape.numel() / shape[0]; }
   // Return whether int8 rounds its rows, and whether their centres stay apart.
-  bool has_integers() const { return shape.rank() > 1 && taps() > 1; }
+  bool has_integers() const { return taps() > 1; }
   bool has_centres() const { return has_integers() && shape.rank() == 4 && shape[1] == 1; }
 };
 
