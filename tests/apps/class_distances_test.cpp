@@ -204,6 +204,9 @@ TEST(TaskRanking, has_probabilities_of_the_temperature_that_fits_the_calibrating
     sum += ranked[i].probability;
   }
   EXPECT_NEAR(sum, 1, 1e-12);
+  clr::TaskMap cold = map;
+  cold.temperature = 1e-9;  // every exponential of a distance alone would be 0
+  EXPECT_EQ(clr::TaskRanking(cold).rank(row)[0].probability, 1);
   const auto cross_entropy = [&](double temperature) {
     map.temperature = temperature;
     const clr::TaskRanking ranking(map);
