@@ -167,8 +167,27 @@ TEST_F(Margin, VariantsStayBelowTheirBounds) {
       EXPECT_NEAR(sum, 1, 1e-9);
       // 19 convolutions with filter and batch norm, 9 sums, the image, the mean and the head
       EXPECT_EQ(task["layers"].size(), 3 * 19 + 9 + 3u);
-      for (const json& image : task["images"])
+      std::map<std::string, int> counted;
+      std::vector<double> margins;
+      for (const json& image : task["images"]) {
         EXPECT_EQ(image["classes_examined"], image["certified"] == "no" ? 1 : 2) << image;
+        const std::string path = image["path"], verdict = image["certified"];
+        const double margin = image["margin"], worst = image["worst"], probable = image["probable"];
+        EXPECT_EQ(verdict, margin > worst ? "yes" : margin > probable ? "probably" : "no") << image;
+        margins.push_back(margin);
+        for (const std::string kind : {"certified", "certified_correct"}) {
+          if (kind == "certified_correct" &&
+              path.find("/" + image["class"].get<std::string>() + "/") == path.npos)
+            continue;
+          ++counted[kind + " images"];
+          counted[kind + " worst"] += verdict == "yes", counted[kind + " probable"] += verdict != "no";
+        }
+      }
+      for (const std::string kind : {"certified", "certified_correct"})
+        for (const std::string what : {"images", "worst", "probable"})
+          EXPECT_EQ(task[kind][what], counted[kind + " " + what]) << kind << " " << what;
+      std::sort(margins.begin(), margins.end());
+      EXPECT_EQ(task["median_margin"], margins[margins.size() / 2]);
     }
   }
   EXPECT_EQ(json::parse(read_text(dir / "run/margins.json"))["tasks"][0]["certified"]["images"], 9);

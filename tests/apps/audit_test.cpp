@@ -150,8 +150,15 @@ TEST_F(Audit, repeat_finds_the_same_bits_for_any_number_of_threads) {
   const json j = json::parse(o.out);
   EXPECT_TRUE(j["same"]);
   ASSERT_EQ(j["runs"].size(), 4u);
-  EXPECT_GT(j["runs"][3]["kernels"], 200);
-  EXPECT_EQ(j["runs"][3]["values"], j["runs"][0]["values"]);
+  const char* names[] = {"2 threads", "2 threads, again", "1 thread", "3 threads"};
+  for (std::size_t i = 0; i < 4; ++i) {
+    const json& run = j["runs"][i];
+    EXPECT_EQ(run["name"], names[i]);
+    EXPECT_EQ(run["steps"], 2);
+    EXPECT_EQ(run["same"], true);
+    EXPECT_GT(run["kernels"], 200);
+    for (const char* key : {"kernels", "values"}) EXPECT_EQ(run[key], j["runs"][0][key]);
+  }
 }
 
 TEST_F(Audit, layers_agree_with_the_reference_and_with_forward) {
@@ -166,6 +173,7 @@ TEST_F(Audit, layers_agree_with_the_reference_and_with_forward) {
     EXPECT_EQ(row["activation"]["not_finite"], 0) << row;
   }
   EXPECT_GT(j["layers"][0]["error"], 0);
+  EXPECT_NEAR(j["loss"].get<double>() / j["reference_loss"].get<double>(), 1, 1e-5);
   // The same step by `clr forward`, on the images of the dump, whose labels are 0, 1, 2, 3.
   const data::WeightFile dump = data::read_weights(dir / "dump.safetensors");
   const Tensor* images = dump.find("images");
@@ -190,6 +198,27 @@ TEST_F(Audit, layers_agree_with_the_reference_and_with_forward) {
   EXPECT_GT(compared, 50);
   ASSERT_NE(dump.find("ref_f64.activation.layer1.0"), nullptr);
   EXPECT_EQ(dump.find("ref_f64.gradient.layer1.0")->dtype(), DType::f64);
+  // The figures of each row, from the dumped tensors.
+  for (const json& row : j["layers"])
+    for (const auto& [kind, error] : {std::pair("activation", "error"), {"gradient", "gradient_error"}}) {
+      if (!row.contains(kind)) continue;
+      const std::string name = std::string(".") + kind + "." + row["layer"].get<std::string>();
+      const Tensor *got = dump.find(column + name), *want = dump.find("ref_f64" + name);
+      ASSERT_TRUE(got != nullptr && want != nullptr) << name;
+      double difference = 0, size = 0, sum = 0, zeros = 0, least = HUGE_VAL, largest = -HUGE_VAL;
+      for (std::int64_t i = 0; i < got->numel(); ++i) {
+        const double a = got->view().value(i), b = want->view().value(i);
+        difference += (a - b) * (a - b), size += b * b, sum += a, zeros += a == 0;
+        least = std::min(least, a), largest = std::max(largest, a);
+      }
+      const auto n = static_cast<double>(got->numel());
+      EXPECT_NEAR(row[error].get<double>(), std::sqrt(difference / size), 1e-12) << name;
+      EXPECT_EQ(row[kind]["values"], got->numel()) << name;
+      EXPECT_EQ(row[kind]["min"], least) << name;
+      EXPECT_EQ(row[kind]["max"], largest) << name;
+      EXPECT_EQ(row[kind]["zero_share"], zeros / n) << name;
+      EXPECT_NEAR(row[kind]["mean"].get<double>(), sum / n, 1e-9 * (largest - least)) << name;
+    }
 }
 
 TEST_F(Audit, layers_shows_where_values_stop_being_finite) {
@@ -224,6 +253,20 @@ TEST_F(Audit, layers_of_a_task) {
 
 TEST_F(Audit, nan_names_kernel_layer_element_and_ranges) {
   expect(trial("nan", {"--steps", "3"}), 0, {"adam_step", "3 steps: every value is finite"});
+  const json fine = json::parse(trial("nan", {"--steps", "1", "--json"}).out);
+  EXPECT_EQ(fine["finite"], true);
+  EXPECT_EQ(fine["steps"], 1);
+  EXPECT_EQ(fine["anomaly"], "");
+  for (const json& kernel : fine["kernels"]) {
+    if (kernel["name"] != "normalize_images") continue;
+    EXPECT_EQ(kernel["calls"], 1);
+    EXPECT_EQ(kernel["values"], 5 * 8 * 8 * 3) << "five images, and nothing but what the kernel wrote";
+    EXPECT_LT(kernel["min"], kernel["max"]);
+  }
+  const json broken = json::parse(trial("nan", {"--steps", "3", "--lr", "1e30", "--json"}).out);
+  EXPECT_EQ(broken["finite"], false);
+  EXPECT_EQ(broken["steps"], 1) << "steps before it";
+  EXPECT_TRUE(broken["anomaly"].get<std::string>().starts_with("anomaly: "));
   expect(trial("nan", {"--steps", "3", "--lr", "1e30"}), 1,
          {"anomaly: ", "not finite: element [", "layer   ", "task    dots, step 2", "\n  input   [", " to "});
 }
@@ -252,6 +295,13 @@ TEST_F(Audit, drift_has_the_losses_of_train) {
   for (const json& column : j["columns"]) {
     const bool in_bf16 = column["name"].get<std::string>().find("bf16") != std::string::npos;
     EXPECT_LT(column["largest_relative_difference"], in_bf16 ? 0.1 : 1e-3) << column;
+    double largest = 0;
+    for (std::size_t s = 0; s < 3; ++s) {
+      const double loss = column["losses"][s], truth = j["columns"][0]["losses"][s];
+      largest = std::max(largest, std::abs(loss - truth) / std::abs(truth));
+    }
+    EXPECT_EQ(column["largest_relative_difference"], largest);
+    EXPECT_EQ(column["losses"].size(), 3u);
     if (column["name"] != here) continue;
     found = true;
     for (const double loss : column["losses"])
@@ -297,6 +347,16 @@ TEST_F(Audit, grad_checks_every_op_and_a_network) {
   for (const json& c : checks) EXPECT_TRUE(c["passed"]) << c;
   EXPECT_EQ(checks.back()["name"], "resnet20 with clr, 8x8");
   EXPECT_EQ(checks.back()["tensors"], 9);
+  EXPECT_EQ(checks.back()["elements"], 9);
+  for (const json& c : checks) {
+    EXPECT_LE(c["share_of_allowance"], 1) << c;
+    EXPECT_GT(c["share_of_allowance"], 0) << c;
+    EXPECT_GE(c["elements"], c["tensors"]) << c;
+    EXPECT_LE(c["elements"].get<int>(), 16 * c["tensors"].get<int>()) << c;
+  }
+  // The first, the last, and those between: 9 of all trained tensors.
+  const std::string report = checks.back()["report"];
+  for (const char* tensor : {"conv1.reprogram.weight", "linear.bias"}) EXPECT_SAYS(report, tensor);
   expect(clr({"audit", "grad", "--arch", "resnet18", "--size", "12"}), 1,
          {"images of 12x12 pixels", "a batch norm of resnet18", "expected --size 33 or more"});
   expect(clr({"audit", "grad", "--device", "cpu"}), 2, {"only on ref"});
