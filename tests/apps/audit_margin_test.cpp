@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "apps/clr/audit/margin_bounds.h"
@@ -224,6 +225,18 @@ TEST_F(Margin, TablesAndPredictions) {
   for (const char* part :
        {"cost: dots: 3 images of 16x16", "rival", "dots: of 3 images certified ", "of the worst bounds: "})
     EXPECT_SAYS(o.out + o.err, part);
+  std::size_t layers = 0;
+  for (std::size_t at = 0; (at = o.out.find(" of the worst bounds: ", at)) != std::string::npos; ++at)
+    ++layers;
+  EXPECT_EQ(layers, 5u) << "the largest ones";
+  // Of images outside their classes' folders, none can be said to be right.
+  std::filesystem::create_directories(dir / "flat");
+  std::filesystem::copy_file(images + "/class0/0.ppm", dir / "flat/0.ppm");
+  const Outcome flat =
+      clr({"audit", "margin", "--task", task, "--images", dir / "flat", "--device", "ref", "--quiet"});
+  EXPECT_EQ(flat.status, 0) << flat.err;
+  EXPECT_SAYS(flat.out, "dots: of 1 images certified ");
+  EXPECT_EQ(flat.out.find("class's folder"), std::string::npos) << flat.out;
   const Outcome p = clr(
       {"predict", "--task", task, "--certify", "--json", images + "/class0/0.ppm", images + "/class1/0.ppm"});
   EXPECT_EQ(p.status, 0) << p.err;
@@ -236,6 +249,10 @@ TEST_F(Margin, WrongUsage) {
   EXPECT_EQ(clr({"audit", "margin", "--images", dir / "data"}).status, 2);
   const std::string task = dir / "run/tasks/dots.safetensors";
   EXPECT_EQ(clr({"audit", "margin", "--task", task, "--images", dir / "data", "--dtype", "f64"}).status, 2);
+  for (const auto& [option, value] :
+       {std::pair("--device", "cuda"), {"--lambda", "0"}, {"--lambda", "1000000"}, {"--lambda", "x"}})
+    EXPECT_EQ(clr({"audit", "margin", "--task", task, "--images", dir / "data", option, value}).status, 2)
+        << option << value;
   const Outcome o = clr({"audit", "margin", "--task", task, "--images", dir / "run/tasks"});
   EXPECT_EQ(o.status, 1);
   EXPECT_SAYS(o.err, "no image lies in this folder");

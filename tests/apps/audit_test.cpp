@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "apps/clr/learn/surroundings.h"
 #include "apps/clr/learn/task_file.h"
@@ -59,7 +60,7 @@ class Audit : public testing::Test {
 TEST_F(Audit, verify_trains_a_run_again_to_the_same_bytes) {
   ASSERT_EQ(train({"--device", "cpu"}).status, 0);
   const Outcome o = clr({"audit", "verify", dir / "run", "--json", "--scratch", dir.path()});
-  expect(o, 0, {"cost: trains 2 tasks again"});
+  expect(o, 0, {"cost: trains 2 tasks again in a scratch folder, 30 images, at most 2 epochs; the first"});
   const json j = json::parse(o.out);
   EXPECT_TRUE(j["same"]);
   EXPECT_EQ(j["tasks"].size(), 2u);
@@ -161,6 +162,37 @@ TEST_F(Audit, repeat_finds_the_same_bits_for_any_number_of_threads) {
   }
 }
 
+TEST_F(Audit, repeat_and_drift_print_tables) {
+  const Outcome o = trial("repeat", {"--steps", "1", "--thread-counts", "1", "--threads", "2"});
+  expect(o, 0, {"cost: 1 step of 5 images of 8x8", "; 3 times, reading what every kernel writes"});
+  EXPECT_EQ(o.err.find("about 0 B"), std::string::npos) << o.err;
+  std::istringstream runs(o.out);
+  std::string line;
+  for (const char* ending :
+       {"result", "(what the others are compared with)", "the same bits", "the same bits"}) {
+    ASSERT_TRUE(std::getline(runs, line));
+    EXPECT_TRUE(line.ends_with(ending)) << o.out;
+    EXPECT_EQ(line.find(" - ") != line.npos, ending[0] == '(') << "nothing was compared with the first run";
+  }
+  setenv("REPRISE_CPU_ISA", "portable", 1);
+  const Outcome drift = trial("drift", {"--steps", "2"});
+  unsetenv("REPRISE_CPU_ISA");
+  expect(drift, 0,
+         {"cpu f32 avx2: left out: this machine, or REPRISE_CPU_ISA, stops at portable",
+          "cpu f32 portable: 2 steps", "off, to step 1", "off, to step 2"});
+  const json truth = json::parse(
+      trial("drift", {"--steps", "2", "--json", "--only", "--device", "ref", "--dtype", "f64"}).out);
+  std::istringstream curves(drift.out);
+  std::getline(curves, line);
+  for (std::size_t step = 1; step <= 2; ++step) {
+    std::string number, loss;
+    curves >> number >> loss;
+    EXPECT_EQ(number, std::to_string(step)) << drift.out;
+    EXPECT_EQ(loss, fmt::format("{:.9f}", truth["losses"][step - 1].get<double>())) << drift.out;
+    std::getline(curves, line);
+  }
+}
+
 TEST_F(Audit, layers_agree_with_the_reference_and_with_forward) {
   const Outcome o = layers({"--json", "--dump", dir / "dump.safetensors"});
   expect(o, 0, {"cost: 4 images of 8x8"});
@@ -234,6 +266,27 @@ TEST_F(Audit, layers_shows_where_values_stop_being_finite) {
     EXPECT_EQ(row["activation"]["not_finite"], 0) << row;
   }
   EXPECT_NE(o.out.find("\"not finite\""), std::string::npos);
+  // The table has a row of cells for each layer; the last two are the count and the largest gradient.
+  std::istringstream table(layers({"--device", "cpu", "--quiet"}).out);
+  std::size_t rows = 0;
+  for (std::string line; std::getline(table, line) && rows < printed["layers"].size();) {
+    std::istringstream cells(line);
+    std::vector<std::string> row;
+    for (std::string cell; cells >> cell;) row.push_back(cell);
+    if (row.empty() || row[0] != printed["layers"][rows]["layer"]) continue;
+    const json& expected = printed["layers"][rows++];
+    std::int64_t not_finite = expected["activation"]["not_finite"];
+    std::string largest = "-";
+    if (expected.contains("gradient")) {
+      const double min = expected["gradient"]["min"], max = expected["gradient"]["max"];
+      not_finite += expected["gradient"]["not_finite"].get<std::int64_t>();
+      largest = fmt::format("{:.2g}", std::max(-min, max));
+    }
+    std::erase(row[row.size() - 2], ',');
+    EXPECT_EQ(row[row.size() - 2], std::to_string(not_finite)) << line;
+    EXPECT_EQ(row.back(), largest) << line;
+  }
+  EXPECT_EQ(rows, printed["layers"].size());
 }
 
 TEST_F(Audit, layers_of_a_task) {
@@ -328,7 +381,11 @@ TEST_F(Audit, ops_reaches_every_kernel) {
   expect(o, 0, {"cost: "});
   const json j = json::parse(o.out);
   EXPECT_EQ(j["not_called"].size(), 0u) << j["not_called"];
-  for (const json& k : j["kernels"]) EXPECT_LE(k["share_of_allowance"], 1) << k;
+  for (const json& k : j["kernels"]) {
+    EXPECT_LE(k["share_of_allowance"], 1) << k;
+    EXPECT_GT(k["calls"], 0) << k;
+    EXPECT_LE(k["mean_ulps"], k["largest_ulps"]) << k;
+  }
   const json exact = json::parse(clr({"audit", "ops", "--dtype", "f64", "--quiet", "--json"}).out);
   for (const json& k : exact["kernels"])
     EXPECT_LE(k["largest_ulps"], k["kernel"] == "cast" ? 0.5 : 0) << k;  // cast rounds to f32
@@ -341,7 +398,7 @@ TEST_F(Audit, ops_reaches_every_kernel) {
 
 TEST_F(Audit, grad_checks_every_op_and_a_network) {
   const Outcome o = clr({"audit", "grad", "--elements", "1", "--tensors", "9", "--json"});
-  expect(o, 0, {"cost: "});
+  expect(o, 0, {"then resnet20 with clr: 9 elements of 9 tensors, two passes each: about "});
   const json checks = json::parse(o.out)["checks"];
   EXPECT_GT(checks.size(), 30u);
   for (const json& c : checks) EXPECT_TRUE(c["passed"]) << c;

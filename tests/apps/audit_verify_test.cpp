@@ -298,7 +298,9 @@ TEST_F(Verify, says_in_which_way_a_task_file_differs) {
     EXPECT_EQ(task["difference"].get<std::string>().empty(), says.empty()) << name;
     EXPECT_SAYS(task["difference"].get<std::string>(), says);
   }
-  EXPECT_EQ(verified(0, {"--tasks", "same"})["tasks"].size(), 1u);
+  fs::create_directory(dir / "scratch");
+  EXPECT_EQ(verified(0, {"--tasks", "same", "--scratch", dir / "scratch"})["tasks"].size(), 1u);
+  EXPECT_TRUE(fs::is_empty(dir / "scratch"));
 }
 
 }  // namespace

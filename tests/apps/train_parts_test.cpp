@@ -1,5 +1,6 @@
 // The parts of training, called one by one.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -15,8 +16,10 @@
 #include "apps/clr/learn/run_record.h"
 #include "apps/clr/learn/state.h"
 #include "apps/clr/learn/step.h"
+#include "apps/clr/learn/surroundings.h"
 #include "apps/clr/learn/task_log.h"
 #include "apps/clr/learn/trainer.h"
+#include "data/image/image.h"
 #include "data/loader/check_readable.h"
 #include "data/sets/find_tasks.h"
 #include "engine/autograd/autograd.h"
@@ -359,6 +362,25 @@ TEST(Estimate, memory_of_a_step_is_about_what_was_said) {
   const auto expected = static_cast<double>(15 * said.per_image);
   EXPECT_GT(expected, 0.7 * took);
   EXPECT_LT(expected, 2.5 * took);
+}
+
+TEST(Surroundings, say_only_what_decides_the_bits) {
+  EXPECT_EQ(winograd_state(ref_device), "-");
+  EXPECT_EQ(winograd_state(cpu_device), "on");
+  EXPECT_EQ(instruction_set(ref_device), "-");
+  EXPECT_NE(instruction_set(cpu_device), "-");
+  EXPECT_EQ(bf16_order_state(ref_device, DType::bf16), "-");
+  EXPECT_EQ(bf16_order_state(cpu_device, DType::f32), "-");
+  EXPECT_NE(bf16_order_state(cpu_device, DType::bf16), "-");
+  setenv("SLURM_JOB_ID", "17", 1);
+  const Invocation here = invocation_on(ref_device, DType::f64);
+  unsetenv("SLURM_JOB_ID");
+  EXPECT_EQ(here.job, "17");
+  EXPECT_EQ(here.device, "ref");
+  EXPECT_EQ(here.instruction_set, "-");
+  EXPECT_EQ(here.pid, getpid());
+  EXPECT_EQ(here.decoders, data::decoder_versions());
+  EXPECT_FALSE(here.flags.ends_with(' '));
 }
 
 TEST(Progress, durations_read_well) {

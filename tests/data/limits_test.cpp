@@ -47,6 +47,11 @@ TEST(Limits, SidesPixelsAndBytesOfImages) {
     ImageLimits exact{side, std::int64_t{1} * info.width * info.height, std::ssize(bytes)}, less = exact;
     EXPECT_EQ(reason(bytes, exact), "");
     EXPECT_NO_THROW(probe_image(bytes, exact));
+    const auto begin = std::span(bytes).first(bytes.size() - 20);
+    EXPECT_NE(reason(begin), "");
+    // stb_image's JPEG is checked up to its end before.
+    if (info.format != ImageFormat::jpeg || decoder_versions().find("libjpeg") != std::string::npos)
+      EXPECT_EQ(probe_image(begin).width, info.width) << "it reads the header only";
     less.max_side -= 1;
     expect_says(reason(bytes, less), "too large: at most " + std::to_string(side - 1) + " a side");
     less = exact, less.max_pixels -= 1;
@@ -60,6 +65,18 @@ TEST(Limits, SidesPixelsAndBytesOfImages) {
   expect_says(reason(high, {2, 3, 100}), "1 x 3 pixels is too large");
   for (const std::string size : {"0 1", "1 0"})
     expect_says(reason(bytes_of("P2 " + size + " 9 1 ")), "the header says");
+}
+
+TEST(Limits, ThePresentDecodersAreNamed) {
+  const std::string text = decoder_versions();
+  EXPECT_TRUE(text.starts_with("stb_image "));
+  EXPECT_NE(text.find("libwebp ") == text.npos, text.find("no WebP") == text.npos) << text;
+  expect_says(decoder_id(), "(" + text + ")");
+}
+
+TEST(Limits, TheShortestPnm) {
+  EXPECT_EQ(detect_format(bytes_of("P5\n")), ImageFormat::pnm);
+  EXPECT_EQ(detect_format(bytes_of("P5")), ImageFormat::text);
 }
 
 TEST(Limits, NumbersOfPnm) {
@@ -183,6 +200,23 @@ TEST(Limits, ChunksOfPng) {
   bytes = png({header(8, 3), palette(3), pixels(1), end});
   bytes[8 + 12 + 13 + 8] ^= std::byte{1};
   expect_says(reason(bytes), "the checksum of chunk PLTE is wrong");
+}
+
+TEST(Limits, ScansOfJpeg) {
+  if (decoder_versions().find("libjpeg") == std::string::npos) GTEST_SKIP() << "no libjpeg";
+  const auto file = testing::read(golden + "progressive.jpg");
+  const std::string text(reinterpret_cast<const char*>(file.data()), file.size()), scan = "\xFF\xDA",
+                                                                                   end = "\xFF\xD9";
+  int scans = 0;
+  for (std::size_t at = 0; (at = text.find(scan, at)) != text.npos; ++at) ++scans;
+  const std::size_t last = text.rfind(scan), finish = text.rfind(end);
+  const auto says = [&](int n) {
+    std::string repeated = text.substr(0, finish);
+    for (int i = scans; i < n; ++i) repeated += text.substr(last, finish - last);
+    return reason(bytes_of(repeated + end));
+  };
+  EXPECT_EQ(says(limits::jpeg_scans), "");
+  expect_says(says(limits::jpeg_scans + 1), "too many scans");
 }
 
 TEST(Limits, HeadersOfBmp) {
@@ -415,6 +449,7 @@ TEST(Limits, ValuesOfPickles) {
   expect_says(says("N" + std::string(most, '\x94') + "."), "None");
   expect_says(says("N" + std::string(most + 1, '\x94') + "."), beyond);
   expect_says(says(std::string(most, 'N') + "."), "1999999 values are left over");
+  expect_says(says(testing_weights::text("x") + "Q."), "the persistent id x at byte 6 is unknown");
   // A name of a global.
   const std::string name(limits::pickle_name_bytes, 'n');
   expect_says(says(testing_weights::global("m", name) + "."), "m.nnn");
