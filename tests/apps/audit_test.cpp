@@ -193,6 +193,31 @@ TEST_F(Audit, repeat_and_drift_print_tables) {
   }
 }
 
+// Expects in the table of audit layers, for each layer, the count of values that are not finite and the
+// largest gradient, its last two columns.
+void expect_same_rows(const json& printed, const std::string& text) {
+  std::istringstream table(text);
+  std::size_t rows = 0;
+  for (std::string line; std::getline(table, line) && rows < printed["layers"].size();) {
+    std::istringstream cells(line);
+    std::vector<std::string> row;
+    for (std::string cell; cells >> cell;) row.push_back(cell);
+    if (row.empty() || row[0] != printed["layers"][rows]["layer"]) continue;
+    const json& expected = printed["layers"][rows++];
+    std::int64_t not_finite = expected["activation"]["not_finite"];
+    std::string largest = "-";
+    if (expected.contains("gradient")) {
+      const double min = expected["gradient"]["min"], max = expected["gradient"]["max"];
+      not_finite += expected["gradient"]["not_finite"].get<std::int64_t>();
+      largest = fmt::format("{:.2g}", std::max(-min, max));
+    }
+    std::erase(row[row.size() - 2], ',');
+    EXPECT_EQ(row[row.size() - 2], std::to_string(not_finite)) << line;
+    EXPECT_EQ(row.back(), largest) << line;
+  }
+  EXPECT_EQ(rows, printed["layers"].size());
+}
+
 TEST_F(Audit, layers_agree_with_the_reference_and_with_forward) {
   const Outcome o = layers({"--json", "--dump", dir / "dump.safetensors"});
   expect(o, 0, {"cost: 4 images of 8x8"});
@@ -230,6 +255,7 @@ TEST_F(Audit, layers_agree_with_the_reference_and_with_forward) {
   EXPECT_GT(compared, 50);
   ASSERT_NE(dump.find("ref_f64.activation.layer1.0"), nullptr);
   EXPECT_EQ(dump.find("ref_f64.gradient.layer1.0")->dtype(), DType::f64);
+  expect_same_rows(j, layers({"--quiet"}).out);
   // The figures of each row, from the dumped tensors.
   for (const json& row : j["layers"])
     for (const auto& [kind, error] : {std::pair("activation", "error"), {"gradient", "gradient_error"}}) {
@@ -266,27 +292,7 @@ TEST_F(Audit, layers_shows_where_values_stop_being_finite) {
     EXPECT_EQ(row["activation"]["not_finite"], 0) << row;
   }
   EXPECT_NE(o.out.find("\"not finite\""), std::string::npos);
-  // The table has a row of cells for each layer; the last two are the count and the largest gradient.
-  std::istringstream table(layers({"--device", "cpu", "--quiet"}).out);
-  std::size_t rows = 0;
-  for (std::string line; std::getline(table, line) && rows < printed["layers"].size();) {
-    std::istringstream cells(line);
-    std::vector<std::string> row;
-    for (std::string cell; cells >> cell;) row.push_back(cell);
-    if (row.empty() || row[0] != printed["layers"][rows]["layer"]) continue;
-    const json& expected = printed["layers"][rows++];
-    std::int64_t not_finite = expected["activation"]["not_finite"];
-    std::string largest = "-";
-    if (expected.contains("gradient")) {
-      const double min = expected["gradient"]["min"], max = expected["gradient"]["max"];
-      not_finite += expected["gradient"]["not_finite"].get<std::int64_t>();
-      largest = fmt::format("{:.2g}", std::max(-min, max));
-    }
-    std::erase(row[row.size() - 2], ',');
-    EXPECT_EQ(row[row.size() - 2], std::to_string(not_finite)) << line;
-    EXPECT_EQ(row.back(), largest) << line;
-  }
-  EXPECT_EQ(rows, printed["layers"].size());
+  expect_same_rows(printed, layers({"--device", "cpu", "--quiet"}).out);
 }
 
 TEST_F(Audit, layers_of_a_task) {

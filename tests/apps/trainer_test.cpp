@@ -211,12 +211,12 @@ TEST_P(Loop, leaves_and_reports_what_the_steps_by_hand_do) {
   Trained got;
   int calls = 0;
   // So long in one kind that the times of steps stand out.
-  const std::chrono::milliseconds step(kind().name == "linear" && disturbance == Disturbance::stops ? 10 : 0);
+  const std::chrono::milliseconds step(kind().name == "linear" && disturbance == Disturbance::stops ? 20 : 0);
   std::chrono::duration<double> elapsed{};
   for (bool ended = false; !ended; ++calls) {
     ASSERT_LT(calls, 50);
     // Stops before the first step of all, then after every step. Is killed at every second step, or
-    // at the fifth one, which lies behind the end of an epoch.
+    // at the fifth one, after an epoch has ended.
     Disturber observer(got, disturbance == Disturbance::stops ? std::min(calls, 1) : -1,
                        kills                                             ? 2
                        : disturbance == Disturbance::kills_between_saves ? 5
