@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "apps/clr/audit/margin_bounds.h"
@@ -167,8 +168,27 @@ TEST_F(Margin, VariantsStayBelowTheirBounds) {
       EXPECT_NEAR(sum, 1, 1e-9);
       // 19 convolutions with filter and batch norm, 9 sums, the image, the mean and the head
       EXPECT_EQ(task["layers"].size(), 3 * 19 + 9 + 3u);
-      for (const json& image : task["images"])
+      std::map<std::string, int> counted;
+      std::vector<double> margins;
+      for (const json& image : task["images"]) {
         EXPECT_EQ(image["classes_examined"], image["certified"] == "no" ? 1 : 2) << image;
+        const std::string path = image["path"], verdict = image["certified"];
+        const double margin = image["margin"], worst = image["worst"], probable = image["probable"];
+        EXPECT_EQ(verdict, margin > worst ? "yes" : margin > probable ? "probably" : "no") << image;
+        margins.push_back(margin);
+        for (const std::string kind : {"certified", "certified_correct"}) {
+          if (kind == "certified_correct" &&
+              path.find("/" + image["class"].get<std::string>() + "/") == path.npos)
+            continue;
+          ++counted[kind + " images"];
+          counted[kind + " worst"] += verdict == "yes", counted[kind + " probable"] += verdict != "no";
+        }
+      }
+      for (const std::string kind : {"certified", "certified_correct"})
+        for (const std::string what : {"images", "worst", "probable"})
+          EXPECT_EQ(task[kind][what], counted[kind + " " + what]) << kind << " " << what;
+      std::sort(margins.begin(), margins.end());
+      EXPECT_EQ(task["median_margin"], margins[margins.size() / 2]);
     }
   }
   EXPECT_EQ(json::parse(read_text(dir / "run/margins.json"))["tasks"][0]["certified"]["images"], 9);
@@ -205,6 +225,18 @@ TEST_F(Margin, TablesAndPredictions) {
   for (const char* part :
        {"cost: dots: 3 images of 16x16", "rival", "dots: of 3 images certified ", "of the worst bounds: "})
     EXPECT_SAYS(o.out + o.err, part);
+  std::size_t layers = 0;
+  for (std::size_t at = 0; (at = o.out.find(" of the worst bounds: ", at)) != std::string::npos; ++at)
+    ++layers;
+  EXPECT_EQ(layers, 5u) << "the largest ones";
+  // Of images outside their classes' folders, none can be said to be right.
+  std::filesystem::create_directories(dir / "flat");
+  std::filesystem::copy_file(images + "/class0/0.ppm", dir / "flat/0.ppm");
+  const Outcome flat =
+      clr({"audit", "margin", "--task", task, "--images", dir / "flat", "--device", "ref", "--quiet"});
+  EXPECT_EQ(flat.status, 0) << flat.err;
+  EXPECT_SAYS(flat.out, "dots: of 1 images certified ");
+  EXPECT_EQ(flat.out.find("class's folder"), std::string::npos) << flat.out;
   const Outcome p = clr(
       {"predict", "--task", task, "--certify", "--json", images + "/class0/0.ppm", images + "/class1/0.ppm"});
   EXPECT_EQ(p.status, 0) << p.err;
@@ -217,6 +249,10 @@ TEST_F(Margin, WrongUsage) {
   EXPECT_EQ(clr({"audit", "margin", "--images", dir / "data"}).status, 2);
   const std::string task = dir / "run/tasks/dots.safetensors";
   EXPECT_EQ(clr({"audit", "margin", "--task", task, "--images", dir / "data", "--dtype", "f64"}).status, 2);
+  for (const auto& [option, value] :
+       {std::pair("--device", "cuda"), {"--lambda", "0"}, {"--lambda", "1000000"}, {"--lambda", "x"}})
+    EXPECT_EQ(clr({"audit", "margin", "--task", task, "--images", dir / "data", option, value}).status, 2)
+        << option << value;
   const Outcome o = clr({"audit", "margin", "--task", task, "--images", dir / "run/tasks"});
   EXPECT_EQ(o.status, 1);
   EXPECT_SAYS(o.err, "no image lies in this folder");

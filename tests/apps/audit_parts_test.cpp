@@ -12,6 +12,7 @@
 #include "engine/base/error.h"
 #include "engine/ops/ops.h"
 #include "layers/network.h"
+#include "tests/apps/support.h"
 
 namespace reprise::test {
 namespace {
@@ -62,6 +63,7 @@ TEST(Trace, OneFlippedBitIsFoundWhereItFirstShows) {
   EXPECT_EQ(results[1].finding->kernel, "affine");
   EXPECT_EQ(results[1].finding->difference->element, 5);
   EXPECT_EQ(results[1].finding->difference->count, 1);
+  EXPECT_SAYS(results[1].finding->text(), "step 2, kernel 1 of that step: affine, output 0 [2, 4]: ");
   EXPECT_NE(results[1].finding->text().find("element [1, 1] was 4 and is 4.000000"), std::string::npos)
       << results[1].finding->text();
 }
@@ -104,6 +106,7 @@ TEST(Trace, ATensorIsNamed) {
                                     {{other.view().ptr, "bn1.running_mean"}});
   ASSERT_TRUE(results[1].finding);
   EXPECT_EQ(results[1].finding->tensor, "bn1.running_mean");
+  EXPECT_SAYS(results[1].finding->text(), ", tensor bn1.running_mean [2]: element [0] was ");
 }
 
 TEST(KernelErrors, AWrongValueUsesUpTheAllowance) {

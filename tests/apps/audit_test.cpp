@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "apps/clr/learn/surroundings.h"
 #include "apps/clr/learn/task_file.h"
@@ -59,7 +60,7 @@ class Audit : public testing::Test {
 TEST_F(Audit, verify_trains_a_run_again_to_the_same_bytes) {
   ASSERT_EQ(train({"--device", "cpu"}).status, 0);
   const Outcome o = clr({"audit", "verify", dir / "run", "--json", "--scratch", dir.path()});
-  expect(o, 0, {"cost: trains 2 tasks again"});
+  expect(o, 0, {"cost: trains 2 tasks again in a scratch folder, 30 images, at most 2 epochs; the first"});
   const json j = json::parse(o.out);
   EXPECT_TRUE(j["same"]);
   EXPECT_EQ(j["tasks"].size(), 2u);
@@ -150,8 +151,71 @@ TEST_F(Audit, repeat_finds_the_same_bits_for_any_number_of_threads) {
   const json j = json::parse(o.out);
   EXPECT_TRUE(j["same"]);
   ASSERT_EQ(j["runs"].size(), 4u);
-  EXPECT_GT(j["runs"][3]["kernels"], 200);
-  EXPECT_EQ(j["runs"][3]["values"], j["runs"][0]["values"]);
+  const char* names[] = {"2 threads", "2 threads, again", "1 thread", "3 threads"};
+  for (std::size_t i = 0; i < 4; ++i) {
+    const json& run = j["runs"][i];
+    EXPECT_EQ(run["name"], names[i]);
+    EXPECT_EQ(run["steps"], 2);
+    EXPECT_EQ(run["same"], true);
+    EXPECT_GT(run["kernels"], 200);
+    for (const char* key : {"kernels", "values"}) EXPECT_EQ(run[key], j["runs"][0][key]);
+  }
+}
+
+TEST_F(Audit, repeat_and_drift_print_tables) {
+  const Outcome o = trial("repeat", {"--steps", "1", "--thread-counts", "1", "--threads", "2"});
+  expect(o, 0, {"cost: 1 step of 5 images of 8x8", "; 3 times, reading what every kernel writes"});
+  EXPECT_EQ(o.err.find("about 0 B"), std::string::npos) << o.err;
+  std::istringstream runs(o.out);
+  std::string line;
+  for (const char* ending :
+       {"result", "(what the others are compared with)", "the same bits", "the same bits"}) {
+    ASSERT_TRUE(std::getline(runs, line));
+    EXPECT_TRUE(line.ends_with(ending)) << o.out;
+    EXPECT_EQ(line.find(" - ") != line.npos, ending[0] == '(') << "nothing was compared with the first run";
+  }
+  setenv("REPRISE_CPU_ISA", "portable", 1);
+  const Outcome drift = trial("drift", {"--steps", "2"});
+  unsetenv("REPRISE_CPU_ISA");
+  expect(drift, 0,
+         {"cpu f32 avx2: left out: this machine, or REPRISE_CPU_ISA, stops at portable",
+          "cpu f32 portable: 2 steps", "off, to step 1", "off, to step 2"});
+  const json truth = json::parse(
+      trial("drift", {"--steps", "2", "--json", "--only", "--device", "ref", "--dtype", "f64"}).out);
+  std::istringstream curves(drift.out);
+  std::getline(curves, line);
+  for (std::size_t step = 1; step <= 2; ++step) {
+    std::string number, loss;
+    curves >> number >> loss;
+    EXPECT_EQ(number, std::to_string(step)) << drift.out;
+    EXPECT_EQ(loss, fmt::format("{:.9f}", truth["losses"][step - 1].get<double>())) << drift.out;
+    std::getline(curves, line);
+  }
+}
+
+// Expects in the table of audit layers, for each layer, the count of values that are not finite and the
+// largest gradient, its last two columns.
+void expect_same_rows(const json& printed, const std::string& text) {
+  std::istringstream table(text);
+  std::size_t rows = 0;
+  for (std::string line; std::getline(table, line) && rows < printed["layers"].size();) {
+    std::istringstream cells(line);
+    std::vector<std::string> row;
+    for (std::string cell; cells >> cell;) row.push_back(cell);
+    if (row.empty() || row[0] != printed["layers"][rows]["layer"]) continue;
+    const json& expected = printed["layers"][rows++];
+    std::int64_t not_finite = expected["activation"]["not_finite"];
+    std::string largest = "-";
+    if (expected.contains("gradient")) {
+      const double min = expected["gradient"]["min"], max = expected["gradient"]["max"];
+      not_finite += expected["gradient"]["not_finite"].get<std::int64_t>();
+      largest = fmt::format("{:.2g}", std::max(-min, max));
+    }
+    std::erase(row[row.size() - 2], ',');
+    EXPECT_EQ(row[row.size() - 2], std::to_string(not_finite)) << line;
+    EXPECT_EQ(row.back(), largest) << line;
+  }
+  EXPECT_EQ(rows, printed["layers"].size());
 }
 
 TEST_F(Audit, layers_agree_with_the_reference_and_with_forward) {
@@ -166,6 +230,7 @@ TEST_F(Audit, layers_agree_with_the_reference_and_with_forward) {
     EXPECT_EQ(row["activation"]["not_finite"], 0) << row;
   }
   EXPECT_GT(j["layers"][0]["error"], 0);
+  EXPECT_NEAR(j["loss"].get<double>() / j["reference_loss"].get<double>(), 1, 1e-5);
   // The same step by `clr forward`, on the images of the dump, whose labels are 0, 1, 2, 3.
   const data::WeightFile dump = data::read_weights(dir / "dump.safetensors");
   const Tensor* images = dump.find("images");
@@ -190,6 +255,28 @@ TEST_F(Audit, layers_agree_with_the_reference_and_with_forward) {
   EXPECT_GT(compared, 50);
   ASSERT_NE(dump.find("ref_f64.activation.layer1.0"), nullptr);
   EXPECT_EQ(dump.find("ref_f64.gradient.layer1.0")->dtype(), DType::f64);
+  expect_same_rows(j, layers({"--quiet"}).out);
+  // The figures of each row, from the dumped tensors.
+  for (const json& row : j["layers"])
+    for (const auto& [kind, error] : {std::pair("activation", "error"), {"gradient", "gradient_error"}}) {
+      if (!row.contains(kind)) continue;
+      const std::string name = std::string(".") + kind + "." + row["layer"].get<std::string>();
+      const Tensor *got = dump.find(column + name), *want = dump.find("ref_f64" + name);
+      ASSERT_TRUE(got != nullptr && want != nullptr) << name;
+      double difference = 0, size = 0, sum = 0, zeros = 0, least = HUGE_VAL, largest = -HUGE_VAL;
+      for (std::int64_t i = 0; i < got->numel(); ++i) {
+        const double a = got->view().value(i), b = want->view().value(i);
+        difference += (a - b) * (a - b), size += b * b, sum += a, zeros += a == 0;
+        least = std::min(least, a), largest = std::max(largest, a);
+      }
+      const auto n = static_cast<double>(got->numel());
+      EXPECT_NEAR(row[error].get<double>(), std::sqrt(difference / size), 1e-12) << name;
+      EXPECT_EQ(row[kind]["values"], got->numel()) << name;
+      EXPECT_EQ(row[kind]["min"], least) << name;
+      EXPECT_EQ(row[kind]["max"], largest) << name;
+      EXPECT_EQ(row[kind]["zero_share"], zeros / n) << name;
+      EXPECT_NEAR(row[kind]["mean"].get<double>(), sum / n, 1e-9 * (largest - least)) << name;
+    }
 }
 
 TEST_F(Audit, layers_shows_where_values_stop_being_finite) {
@@ -205,6 +292,7 @@ TEST_F(Audit, layers_shows_where_values_stop_being_finite) {
     EXPECT_EQ(row["activation"]["not_finite"], 0) << row;
   }
   EXPECT_NE(o.out.find("\"not finite\""), std::string::npos);
+  expect_same_rows(printed, layers({"--device", "cpu", "--quiet"}).out);
 }
 
 TEST_F(Audit, layers_of_a_task) {
@@ -224,6 +312,20 @@ TEST_F(Audit, layers_of_a_task) {
 
 TEST_F(Audit, nan_names_kernel_layer_element_and_ranges) {
   expect(trial("nan", {"--steps", "3"}), 0, {"adam_step", "3 steps: every value is finite"});
+  const json fine = json::parse(trial("nan", {"--steps", "1", "--json"}).out);
+  EXPECT_EQ(fine["finite"], true);
+  EXPECT_EQ(fine["steps"], 1);
+  EXPECT_EQ(fine["anomaly"], "");
+  for (const json& kernel : fine["kernels"]) {
+    if (kernel["name"] != "normalize_images") continue;
+    EXPECT_EQ(kernel["calls"], 1);
+    EXPECT_EQ(kernel["values"], 5 * 8 * 8 * 3) << "five images, and nothing but what the kernel wrote";
+    EXPECT_LT(kernel["min"], kernel["max"]);
+  }
+  const json broken = json::parse(trial("nan", {"--steps", "3", "--lr", "1e30", "--json"}).out);
+  EXPECT_EQ(broken["finite"], false);
+  EXPECT_EQ(broken["steps"], 1) << "steps before it";
+  EXPECT_TRUE(broken["anomaly"].get<std::string>().starts_with("anomaly: "));
   expect(trial("nan", {"--steps", "3", "--lr", "1e30"}), 1,
          {"anomaly: ", "not finite: element [", "layer   ", "task    dots, step 2", "\n  input   [", " to "});
 }
@@ -252,6 +354,13 @@ TEST_F(Audit, drift_has_the_losses_of_train) {
   for (const json& column : j["columns"]) {
     const bool in_bf16 = column["name"].get<std::string>().find("bf16") != std::string::npos;
     EXPECT_LT(column["largest_relative_difference"], in_bf16 ? 0.1 : 1e-3) << column;
+    double largest = 0;
+    for (std::size_t s = 0; s < 3; ++s) {
+      const double loss = column["losses"][s], truth = j["columns"][0]["losses"][s];
+      largest = std::max(largest, std::abs(loss - truth) / std::abs(truth));
+    }
+    EXPECT_EQ(column["largest_relative_difference"], largest);
+    EXPECT_EQ(column["losses"].size(), 3u);
     if (column["name"] != here) continue;
     found = true;
     for (const double loss : column["losses"])
@@ -278,7 +387,11 @@ TEST_F(Audit, ops_reaches_every_kernel) {
   expect(o, 0, {"cost: "});
   const json j = json::parse(o.out);
   EXPECT_EQ(j["not_called"].size(), 0u) << j["not_called"];
-  for (const json& k : j["kernels"]) EXPECT_LE(k["share_of_allowance"], 1) << k;
+  for (const json& k : j["kernels"]) {
+    EXPECT_LE(k["share_of_allowance"], 1) << k;
+    EXPECT_GT(k["calls"], 0) << k;
+    EXPECT_LE(k["mean_ulps"], k["largest_ulps"]) << k;
+  }
   const json exact = json::parse(clr({"audit", "ops", "--dtype", "f64", "--quiet", "--json"}).out);
   for (const json& k : exact["kernels"])
     EXPECT_LE(k["largest_ulps"], k["kernel"] == "cast" ? 0.5 : 0) << k;  // cast rounds to f32
@@ -291,12 +404,22 @@ TEST_F(Audit, ops_reaches_every_kernel) {
 
 TEST_F(Audit, grad_checks_every_op_and_a_network) {
   const Outcome o = clr({"audit", "grad", "--elements", "1", "--tensors", "9", "--json"});
-  expect(o, 0, {"cost: "});
+  expect(o, 0, {"then resnet20 with clr: 9 elements of 9 tensors, two passes each: about "});
   const json checks = json::parse(o.out)["checks"];
   EXPECT_GT(checks.size(), 30u);
   for (const json& c : checks) EXPECT_TRUE(c["passed"]) << c;
   EXPECT_EQ(checks.back()["name"], "resnet20 with clr, 8x8");
   EXPECT_EQ(checks.back()["tensors"], 9);
+  EXPECT_EQ(checks.back()["elements"], 9);
+  for (const json& c : checks) {
+    EXPECT_LE(c["share_of_allowance"], 1) << c;
+    EXPECT_GT(c["share_of_allowance"], 0) << c;
+    EXPECT_GE(c["elements"], c["tensors"]) << c;
+    EXPECT_LE(c["elements"].get<int>(), 16 * c["tensors"].get<int>()) << c;
+  }
+  // The first, the last, and those between: 9 of all trained tensors.
+  const std::string report = checks.back()["report"];
+  for (const char* tensor : {"conv1.reprogram.weight", "linear.bias"}) EXPECT_SAYS(report, tensor);
   expect(clr({"audit", "grad", "--arch", "resnet18", "--size", "12"}), 1,
          {"images of 12x12 pixels", "a batch norm of resnet18", "expected --size 33 or more"});
   expect(clr({"audit", "grad", "--device", "cpu"}), 2, {"only on ref"});

@@ -128,7 +128,32 @@ TEST_F(Train, wrong_usage) {
   expect_refused(train({"--no-such-option"}), 2, "no-such-option");
   expect_refused(train({"--log-steps", dir / "steps.csv"}), 2, "--log-steps");
   expect_refused(train({"--tasks", "absent"}), 1, "absent");
+  for (const auto& [option, value] : {std::pair("--size", "0"),
+                                      {"--size", "8193"},
+                                      {"--lr-step", "0"},
+                                      {"--lr-step", "1000001"},
+                                      {"--steps", "0"},
+                                      {"--val-fraction", "1"},
+                                      {"--val-fraction", "0.5x"},
+                                      {"--max-images", "0"}})
+    expect_refused(train({option, value}), 2, option);
   EXPECT_FALSE(exists(dir / "run"));
+}
+
+TEST_F(Train, a_run_keeps_the_form_of_convolution_and_the_order_of_sums_that_began_it) {
+  ASSERT_EQ(train({"--epochs", "0", "--winograd", "off"}).status, 0);
+  expect_refused(train({"--epochs", "0"}), 1,
+                 "begun with another winograd, which gives other bits\n  run     off\n  now     on\nTake the "
+                 "same --winograd");
+  for (const auto& [order, other] : {std::pair("blocks", "pairs"), {"pairs", "blocks"}}) {
+    std::vector<std::string> first{"--epochs", "0", "--dtype", "bf16", "--tasks", "dots"}, second = first;
+    first.insert(first.end(), {"--bf16-order", order});
+    ASSERT_EQ(train(first, order).status, 0);
+    ASSERT_EQ(train(second, order).status, 0);
+    for (const auto& record : process_records(dir / order)) EXPECT_EQ(record["bf16_order"], order);
+    second.insert(second.end(), {"--bf16-order", other});
+    expect_refused(train(second, order), 1, "Take the same --bf16-order");
+  }
 }
 
 TEST_F(Train, a_last_batch_that_batch_norm_cannot_use_is_refused) {

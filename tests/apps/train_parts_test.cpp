@@ -1,5 +1,6 @@
 // The parts of training, called one by one.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -15,8 +16,10 @@
 #include "apps/clr/learn/run_record.h"
 #include "apps/clr/learn/state.h"
 #include "apps/clr/learn/step.h"
+#include "apps/clr/learn/surroundings.h"
 #include "apps/clr/learn/task_log.h"
 #include "apps/clr/learn/trainer.h"
+#include "data/image/image.h"
 #include "data/loader/check_readable.h"
 #include "data/sets/find_tasks.h"
 #include "engine/autograd/autograd.h"
@@ -233,6 +236,37 @@ TEST(Recipe, a_value_out_of_range_is_named_with_the_range) {
   EXPECT_EQ(said([](Recipe& r) { r.val_fraction = 0; }), "val-fraction 0: expected a number between 0 and 1");
   EXPECT_EQ(said([](Recipe& r) { r.penalty = "l3"; }), "penalty l3: expected one of l2, l1, l12, none");
   EXPECT_EQ(said([](Recipe& r) { r.schedule = ""; }), "schedule is missing: expected one of step, cosine");
+  // The ends of every range, and just beyond them.
+  const std::pair<void (*)(Recipe&), const char*> cases[] = {
+      {[](Recipe& r) { r.size = 8192; }, ""},
+      {[](Recipe& r) { r.size = 8193; }, "size"},
+      {[](Recipe& r) { r.size = -1; }, "size"},
+      {[](Recipe& r) { r.epochs = 0; }, ""},
+      {[](Recipe& r) { r.epochs = -1; }, "epochs"},
+      {[](Recipe& r) { r.batch = 1; }, ""},
+      {[](Recipe& r) { r.lr = 5e-324; }, ""},
+      {[](Recipe& r) { r.lr_step = -1; }, "lr-step"},
+      {[](Recipe& r) { r.lambda = 0; }, ""},
+      {[](Recipe& r) { r.lambda = -1; }, "lambda"},
+      {[](Recipe& r) { r.patience = 0; }, ""},
+      {[](Recipe& r) { r.patience = -1; }, "patience"},
+      {[](Recipe& r) { r.val_fraction = 1; }, "val-fraction"},
+      {[](Recipe& r) { r.val_fraction = std::nextafter(1, 0); }, ""},
+      {[](Recipe& r) { r.max_images = -1; }, "max-images"},
+      {[](Recipe& r) { r.steps = -1; }, "steps"},
+      {[](Recipe& r) { r.momentum = 0; }, ""},
+      {[](Recipe& r) { r.momentum = std::nextafter(1, 0); }, ""},
+      {[](Recipe& r) { r.momentum = -0.1; }, "momentum"},
+      {[](Recipe& r) { r.weight_decay = -1; }, "weight-decay"},
+      {[](Recipe& r) { r.lr = HUGE_VAL; }, "lr"},
+      {[](Recipe& r) { r.schedule = "cosine"; }, ""},
+      {[](Recipe& r) { r.rng = "torch"; }, ""},
+      {[](Recipe& r) { r.rng = "streams, torch"; }, "rng"},
+  };
+  for (const auto& [change, field] : cases) {
+    const std::string message = said(change);
+    EXPECT_EQ(message.substr(0, message.find(' ')), field) << message;
+  }
   Recipe r;
   r.batch = 0;
   try {
@@ -288,6 +322,10 @@ TEST(Estimate, a_batch_that_does_not_fit_names_one_that_does) {
   EXPECT_NO_THROW(check_memory(m, 10, 2000));
   EXPECT_NE(error_of([&] { check_memory(m, 32, 2050); }).find("--batch 10 fits"), std::string::npos);
   EXPECT_NE(error_of([&] { check_memory(m, 32, 1050); }).find("even with --batch 2"), std::string::npos);
+  EXPECT_NO_THROW(check_memory(m, 32, 4200));
+  EXPECT_SAYS(error_of([&] { check_memory(m, 32, 4199); }), "--batch 31 fits");
+  EXPECT_SAYS(error_of([&] { check_memory(m, 32, 1200); }), "--batch 2 fits");
+  EXPECT_SAYS(error_of([&] { check_memory(m, 32, 1199); }), "even with --batch 2");
 }
 
 TEST(Estimate, a_last_batch_of_one_value) {
@@ -324,6 +362,25 @@ TEST(Estimate, memory_of_a_step_is_about_what_was_said) {
   const auto expected = static_cast<double>(15 * said.per_image);
   EXPECT_GT(expected, 0.7 * took);
   EXPECT_LT(expected, 2.5 * took);
+}
+
+TEST(Surroundings, say_only_what_decides_the_bits) {
+  EXPECT_EQ(winograd_state(ref_device), "-");
+  EXPECT_EQ(winograd_state(cpu_device), "on");
+  EXPECT_EQ(instruction_set(ref_device), "-");
+  EXPECT_NE(instruction_set(cpu_device), "-");
+  EXPECT_EQ(bf16_order_state(ref_device, DType::bf16), "-");
+  EXPECT_EQ(bf16_order_state(cpu_device, DType::f32), "-");
+  EXPECT_NE(bf16_order_state(cpu_device, DType::bf16), "-");
+  setenv("SLURM_JOB_ID", "17", 1);
+  const Invocation here = invocation_on(ref_device, DType::f64);
+  unsetenv("SLURM_JOB_ID");
+  EXPECT_EQ(here.job, "17");
+  EXPECT_EQ(here.device, "ref");
+  EXPECT_EQ(here.instruction_set, "-");
+  EXPECT_EQ(here.pid, getpid());
+  EXPECT_EQ(here.decoders, data::decoder_versions());
+  EXPECT_FALSE(here.flags.ends_with(' '));
 }
 
 TEST(Progress, durations_read_well) {

@@ -213,6 +213,41 @@ TEST_F(Resume, a_run_keeps_the_instruction_set_that_began_it) {
   EXPECT_NE(refused.err.find("Take machines that have it"), std::string::npos) << refused.err;
 }
 
+TEST_F(Resume, a_half_trained_backbone_goes_on_to_the_same_bytes) {
+  const auto pretrain = [&](const std::string& name, std::vector<std::string> more = {}) {
+    std::vector<std::string> arguments{"pretrain", "--data",  dir / "data", "--task",   "one", "--output",
+                                       dir / name, "--size",  "8",          "--epochs", "5",   "--batch",
+                                       "4",        "--dtype", "bf16",       "--device", "cpu"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  const std::vector<std::string> pairs{"--bf16-order", "pairs"};
+  ASSERT_EQ(clr(pretrain("whole", pairs)).status, 0);
+  setenv("REPRISE_SAVE_STEP_SECONDS", "0", 1);
+  for (const int signal : {SIGINT, SIGKILL}) {
+    Running first(pretrain("half", pairs));
+    for (int tries = 0; tries < 30000 && !exists(dir / "half.state"); ++tries)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    first.send(signal);
+    EXPECT_EQ(first.wait(), 128 + signal) << "it was too fast to be interrupted";
+  }
+  unsetenv("REPRISE_SAVE_STEP_SECONDS");
+  EXPECT_FALSE(exists(dir / "half"));
+  for (const auto& [option, value, says] :
+       {std::tuple("--bf16-order", "blocks", R"(its bf16 order differs)"),
+        {"--arch", "resnet32", "its architecture differs\n  then    \"resnet20\"\n  now     \"resnet32\""},
+        {"--lr", "0.5", "its recipe differs"}}) {
+    auto other = option == pairs[0] ? std::vector<std::string>() : pairs;
+    other.insert(other.end(), {option, value});
+    const Outcome o = clr(pretrain("half", other));
+    EXPECT_EQ(o.status, 1);
+    EXPECT_SAYS(o.err, says);
+  }
+  ASSERT_EQ(clr(pretrain("half", pairs)).status, 0);
+  EXPECT_EQ(read_text(dir / "half"), read_text(dir / "whole"));
+  EXPECT_FALSE(exists(dir / "half.state"));
+}
+
 TEST_F(Resume, another_recipe_for_a_half_learned_task_is_refused) {
   {
     Running first(one_task("half"));

@@ -183,6 +183,19 @@ TEST(ImageStore, ReusesACacheFileOfTheSameContents) {
   EXPECT_EQ(first.digest(), second.digest());  // a mapped file stays readable
 }
 
+TEST(ImageStore, ACacheFileIsOfOneKindOf16BitGrey) {
+  TemporaryFolder dir;
+  const Env env("REPRISE_CACHE_MB", "0");
+  dir.write("grey.pgm", "P5 1 1 65535\n00");
+  for (const auto& [grey16, pixel] :
+       {std::pair(Grey16::scale, 48), {Grey16::clip, 255}, {Grey16::scale, 48}}) {
+    ImageStore store({{dir.path("grey.pgm"), "", 0}}, 1, dir.path("cache"), grey16);
+    EXPECT_TRUE(store.load().empty());
+    EXPECT_EQ(int{pixels(store, {0})[0]}, pixel);
+  }
+  EXPECT_EQ(files_in(dir.path("cache")).size(), 2u);
+}
+
 TEST(ImageStore, ADamagedCacheFileIsBuiltAnew) {
   TemporaryFolder dir;
   const Env env("REPRISE_CACHE_MB", "0");

@@ -84,6 +84,14 @@ TEST(Split, AClassOfOneImageTrains) {
   EXPECT_NE(task.notes[0].find("class 'single' has one image"), std::string::npos);
 }
 
+TEST(Split, OnlyAClassOfOneTrainingImageIsNoted) {
+  TemporaryFolder dir;
+  for (const auto& [folder, images] :
+       {std::pair("train/one", 1), {"train/two", 2}, {"val/one", 1}, {"val/two", 1}})
+    fill(dir, folder, images);
+  EXPECT_EQ(read(dir).notes, (std::vector<std::string>{"class 'one' has one training image"}));
+}
+
 TEST(Split, MaxImagesTakesEquallyOfEachClass) {
   TemporaryFolder dir;
   fill(dir, "a", 30);

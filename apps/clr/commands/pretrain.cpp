@@ -72,6 +72,7 @@ void run_pretrain(const PretrainOptions& given, Common& common) {
   job.context.architecture = options.arch;
   job.context.recipe = recipe_text(options.recipe);
   job.context.data = data.digests;
+  job.context.bf16_order = bf16_order_state(job.device, job.dtype);
   job.context.instruction_set = instruction_set(job.device);
   TrainingResult result;
   {
