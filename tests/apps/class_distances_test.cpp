@@ -205,7 +205,7 @@ TEST(TaskRanking, has_probabilities_of_the_temperature_that_fits_the_calibrating
   }
   EXPECT_NEAR(sum, 1, 1e-12);
   clr::TaskMap cold = map;
-  cold.temperature = 1e-9;  // every exponential of a distance alone would be 0
+  cold.temperature = 1e-9;  // without the nearest one's distance every exponential is 0
   EXPECT_EQ(clr::TaskRanking(cold).rank(row)[0].probability, 1);
   const auto cross_entropy = [&](double temperature) {
     map.temperature = temperature;
