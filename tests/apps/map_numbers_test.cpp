@@ -66,6 +66,46 @@ TEST_P(MapNumbers, say_the_same_everywhere) {
         if (x > 0) entropy[image["path"]][task] -= x * std::log(x) / std::log(classes);
       }
   }
+  std::map<std::string, json> classes_of;
+  for (const std::string task : {"colours", "stones"})
+    classes_of[task] = parsed(test::clr(
+        {"info", run + "/tasks/" + task + ".safetensors", "--json"}))["files"][0]["task"]["classes"];
+  // predict: the same in three forms. With two tasks both answer, and their probabilities add up.
+  const words infer{"predict",  "--run", run,           "--device", "cpu",         "--quiet",
+                    "--refuse", "0.05",  "--shortlist", "2",        *dir / "known"};
+  const Rows as_csv = csv_cells(run_clr(infer, {"--csv"}).out),
+             as_table = printed_rows(run_clr(infer, {}).out);
+  EXPECT_EQ(as_csv.at(0), (Cells{"image", "task", "task_probability", "class", "class_probability"}));
+  EXPECT_EQ(as_table.at(0), (Cells{"image", "task", "probability", "class", "probability"}));
+  ASSERT_EQ(as_csv.size(), 21u);
+  ASSERT_EQ(as_table.size(), 21u);
+  for (std::size_t i = 0; i < 20; ++i) {
+    const json &all = images[i], &some = kept[i], &first = all["answers"][0], &second = all["answers"][1];
+    const std::string path = all["path"];
+    EXPECT_EQ(some["path"], path);
+    EXPECT_NEAR(first["task_probability"].get<double>() + second["task_probability"].get<double>(), 1, 1e-12);
+    EXPECT_EQ(all["distance"], std::min(first["distance"], second["distance"]));
+    EXPECT_EQ(all["nearest"], first["distance"] <= second["distance"] ? first["task"] : second["task"]);
+    EXPECT_EQ(first["distance"]<second["distance"], first["task_probability"]> second["task_probability"]);
+    for (const json* a : {&first, &second}) {
+      const json& classes = classes_of[(*a)["task"]];
+      EXPECT_EQ((*a)["class"], classes[(*a)["label"].get<std::size_t>()]);
+      EXPECT_GT((*a)["class_probability"], 0.5 / static_cast<double>(classes.size()));
+    }
+    EXPECT_EQ(some["known"], !some["answers"].empty());
+    if (some["answers"].empty()) {
+      EXPECT_EQ(as_csv[1 + i], (Cells{path, "", "", "", ""}));
+      EXPECT_EQ(as_table[1 + i], (Cells{path, "none of the learned tasks"}));
+      continue;
+    }
+    const json& a = some["answers"][0];
+    EXPECT_EQ(as_table[1 + i], (Cells{path, a["task"], shown_share(a["task_probability"]), a["class"],
+                                      shown_share(a["class_probability"])}));
+    const Cells& line = as_csv[1 + i];
+    EXPECT_EQ((Cells{line.at(0), line.at(1), line.at(3)}), (Cells{path, a["task"], a["class"]}));
+    EXPECT_EQ(std::stod(line[2]), a["task_probability"].get<double>());
+    EXPECT_EQ(std::stod(line.at(4)), a["class_probability"].get<double>());
+  }
   const words columns{"told",      "untold",  "task_right", "in_first_three",
                       "same_name", "refused", "colour",     "entropy"};
   const Rows csv = csv_cells(text("taskmap.csv"));
