@@ -30,6 +30,7 @@ std::vector<Element> only(const std::vector<Element>& all, const std::string& ta
 TEST(Charts, a_strip_has_every_value_at_its_share_of_the_width) {
   const auto all = drawn([](Html& h) { draw_strip(h, "S", 0.25, {{"a", 0.5}, {"b", {}}, {"c", 0.75}}); });
   const auto lines = only(all, "line", "grid");
+  EXPECT_EQ(all[0].at("viewBox"), "0 0 240 22");
   ASSERT_EQ(lines.size(), 6u);
   EXPECT_EQ(lines[0].number("x1"), 6);
   EXPECT_EQ(lines[0].number("x2"), 234);
@@ -190,6 +191,7 @@ TEST(Charts, bars_are_as_long_as_their_values) {
   });
   const auto bars = only(all, "rect"), words = only(all, "text");
   ASSERT_EQ(bars.size(), 3u);
+  EXPECT_EQ(all[0].at("viewBox"), "0 0 440 58");
   EXPECT_EQ(bars[0].number("width"), 55);
   EXPECT_EQ(bars[1].number("width"), 0.5) << "still to be seen";
   EXPECT_EQ(bars[2].number("width"), 220);
@@ -241,7 +243,10 @@ TEST(Charts, filters_are_scaled_to_their_largest_tap) {
     EXPECT_EQ(words[static_cast<std::size_t>(word)].number("x"), 41 * word + 16.5);
     EXPECT_GT(words[static_cast<std::size_t>(word)].number("y"), 33);
   }
-  EXPECT_TRUE(only(drawn([&](Html& h) { draw_filters(h, "F", filters, {1}, false); }), "text").empty());
+  EXPECT_EQ(all[0].at("viewBox"), "0 0 123 49");
+  const auto plain = drawn([&](Html& h) { draw_filters(h, "F", filters, {1}, false); });
+  EXPECT_TRUE(only(plain, "text").empty());
+  EXPECT_EQ(plain[0].at("viewBox"), "0 0 41 35");
 }
 
 }  // namespace

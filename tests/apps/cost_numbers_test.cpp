@@ -160,6 +160,11 @@ TEST_F(CostNumbers, info_of_a_task_and_of_a_backbone_adds_up) {
   for (const auto& [split, said] :
        {std::pair("train", "train accuracy "), {"val", "val accuracy  "}, {"test", "test accuracy "}})
     EXPECT_SAYS(o.out, said + shown_share(t[std::string(split) + "_accuracy"]) + "\n");
+  EXPECT_EQ(o.out.find("metadata"), std::string::npos) << "a task's stands in its own lines";
+  EXPECT_EQ(clr({"info", task, backbone, "--table"}).out,
+            o.out + "\n" + clr({"info", backbone, "--table"}).out);
+  EXPECT_SAYS(clr({"info", task, "--method", "linear", "--table"}).out,
+              "resnet20, 10 classes, images of 32x32, method linear");
   // Tensors: as many bytes as numbers have, in all rows and together.
   const Rows rows = printed_rows(o.out);
   std::int64_t numbers = 0;
@@ -255,6 +260,19 @@ TEST_F(CostNumbers, what_is_written_is_told) {
     EXPECT_EQ(rows[static_cast<std::size_t>(row)],
               (Cells{pack[end], shown_count(bytes), shown_count(own), shown_count(bytes - own)}));
   }
+  const json& val = pack["val"];
+  EXPECT_SAYS(
+      clr({"convert", "--pack", "fold", task, packed, "--data", *dir / "data", "--device", "cpu"}).out,
+      "6 validation images: accuracy " + shown_share(val["accuracy"]) + " -> " +
+          shown_share(val["packed_accuracy"]) + ", " + val["flipped"].dump() +
+          " predictions flipped, largest change of a logit ");
+  fs::create_directories(*dir / "renamed");
+  fs::copy(*dir / "data/dots", *dir / "renamed/dots", fs::copy_options::recursive);
+  for (const std::string split : {"train", "val", "test"})
+    fs::rename(*dir / "renamed/dots/" + split + "/class1", *dir / "renamed/dots/" + split + "/classA");
+  const Outcome renamed = clr({"convert", "--pack", "fold", task, packed, "--data", *dir / "renamed"});
+  EXPECT_EQ(renamed.status, 1);
+  EXPECT_SAYS(renamed.err, "task dots there has other classes");
   const words pretrain{
       "pretrain", "--data", *dir / "data", "--task", "dots",     "--output", *dir / "own.safetensors",
       "--size",   "8",      "--epochs",    "2",      "--device", "cpu",      "--batch",
@@ -290,6 +308,17 @@ TEST_F(CostNumbers, every_command_ends_with_its_status) {
       {1, {"train", "--backbone", nothing, "--data", data, "--run", nothing}},
       {2, {"train", "--backbone", backbone, "--data", data}},
       {2, {"train", "--backbone", backbone, "--data", data, "--run", nothing, "--epochs", "-1"}},
+      {2, {"train", "--backbone", backbone, "--data", data, "--run", nothing, "--val-fraction", "0"}},
+      {2, {"train", "--backbone", backbone, "--data", data, "--run", nothing, "--val-fraction", "1"}},
+      {2, {"train", "--backbone", backbone, "--data", data, "--run", nothing, "--val-fraction", "0.5x"}},
+      {2, {"train", "--backbone", backbone, "--data", data, "--run", nothing, "--size", "0"}},
+      {2, {"train", "--backbone", backbone, "--data", data, "--run", nothing, "--size", "8193"}},
+      {2, {"train", "--backbone", backbone, "--data", data, "--run", nothing, "--lr-step", "0"}},
+      {2, {"train", "--backbone", backbone, "--data", data, "--run", nothing, "--steps", "0"}},
+      {2, {"train", "--backbone", backbone, "--data", data, "--run", nothing, "--max-images", "0"}},
+      {2,
+       {"train", "--method", "scratch", "--arch", "resnet20", "--copy-backbone", "--data", data, "--run",
+        nothing}},
       {0, {"eval", "--run", run, "--data", data}},
       {1, {"eval", "--run", nothing, "--data", data}},
       {1, {"eval", "--run", run, "--data", nothing}},
@@ -306,6 +335,9 @@ TEST_F(CostNumbers, every_command_ends_with_its_status) {
       {2, {"predict", "--task", task, "--run", run, image}},
       {2, {"predict", "--task", task, image, "--top", "-1"}},
       {2, {"predict", "--task", task, image, "--csv", "--json"}},
+      {2, {"predict", "--task", task, image, "--shortlist", "2"}},
+      {2, {"predict", "--run", run, image, "--refuse", "1.5"}},
+      {2, {"predict", "--run", run, image, "--certify"}},
       {1, {"forward", "--backbone", backbone, "--input", nothing, "--output", out}},
       {2, {"forward", "--backbone", backbone, "--input", nothing}},
       {1, {"pretrain", "--data", nothing, "--output", out}},

@@ -17,6 +17,18 @@ TEST_P(MapNumbers, say_the_same_everywhere) {
                  other_data({{"train/blue", "blue", 2}, {"train/red", "red", 2}, {"val/red", "red", 20}})});
   EXPECT_EQ(none.status, 1);
   EXPECT_SAYS(none.err, "task colours: class 'green' has no training image");
+  const Outcome others = test::clr({"map", "--run", run, "--device", "cpu", "--data",
+                                    other_data({{"train/blue", "blue", 2},
+                                                {"train/green", "green", 2},
+                                                {"train/red", "red", 3},
+                                                {"val/red", "red", 20}})});
+  EXPECT_EQ(others.status, 0);
+  EXPECT_SAYS(others.err, "task colours: other training images than it learned from");
+  // The map's digest has the labels of the data, whose classes are sorted.
+  EXPECT_EQ(others.err.find("task stones: other") != std::string::npos, GetParam());
+  EXPECT_SAYS(others.err, "colours: 7 training and 20 validation images");
+  for (const char* file : {"/taskmap.safetensors", "/taskmap-calibration.safetensors"})
+    fs::remove(run + file);
   const Outcome made = run_clr(map_command, {});
   ASSERT_EQ(made.status, 0) << made.err;
   const json map = parsed(run_clr(map_command, {"--json"}));

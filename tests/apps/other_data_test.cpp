@@ -144,6 +144,34 @@ TEST_P(OtherData, the_report_counts_as_eval_does) {
   EXPECT_SAYS(test::clr({"report", run, "--require-no-forgetting"}).err, "forgot up to 12.500 % of a task");
 }
 
+TEST_P(OtherData, the_report_lays_two_runs_beside_each_other) {
+  const std::string worse = *dir / "worse";
+  fs::remove_all(worse);
+  fs::copy(run, worse, fs::copy_options::recursive);
+  fs::remove(worse + "/matrix.csv");
+  clr::TaskFile file = clr::read_task_file(worse + "/tasks/stones.safetensors");
+  file.val_accuracy = 0.25;
+  clr::write_task_file(worse + "/tasks/stones.safetensors", file);
+  const json j = parsed(test::clr({"report", run, worse, "--json", "--require-better"}));
+  EXPECT_EQ(j["tasks"][0]["accuracies"], json({0.75, 0.75}));
+  EXPECT_EQ(j["tasks"][1]["accuracies"], json({0.5, 0.25}));
+  EXPECT_EQ(j["runs"][0]["average"], 0.625);
+  EXPECT_EQ(j["runs"][1]["average"], 0.5);
+  EXPECT_TRUE(j["runs"][1]["forgetting"].is_null());
+  const std::string better = "linear (" + run + ")", less = "linear (" + worse + ")";
+  const Rows rows = printed_rows(test::clr({"report", run, worse}).out);
+  EXPECT_EQ(rows.at(0), (Cells{"task", "classes", "split", "chance", better, less}));
+  EXPECT_EQ(rows.at(2), (Cells{"stones", "2", "val", "50.0 %", "50.0 %", "25.0 %"}));
+  EXPECT_EQ(rows.at(4), (Cells{"average of 2", "41.7 %", "62.5 %", "50.0 %"}));
+  for (const auto& [second, said] :
+       {std::pair(run, less + " with 50.0 % is not above " + better + " with 62.5 %"),
+        {worse, less + " with 50.0 % is not above " + less + " with 50.0 %"}}) {
+    const Outcome refused = test::clr({"report", worse, second, "--require-better"});
+    EXPECT_EQ(refused.status, 1);
+    EXPECT_SAYS(refused.err, said);
+  }
+}
+
 TEST_P(OtherData, the_report_compares_the_split_that_eval_evaluated) {
   for (const auto& [split, forgetting] :
        {std::pair("val", json((0.125 - 0.125) / 2)), {"train", json(nullptr)}}) {
@@ -151,6 +179,7 @@ TEST_P(OtherData, the_report_compares_the_split_that_eval_evaluated) {
     EXPECT_EQ(evaluated["forgetting"], forgetting) << split;
     EXPECT_EQ(parsed(test::clr({"report", run, "--json"}))["runs"][0]["forgetting"], forgetting) << split;
   }
+  EXPECT_EQ(eval(*dir / "data", {"--split", "train"}).out.find("optimistic"), std::string::npos);
   EXPECT_SAYS(test::clr({"report", run}).out, "(no eval)");
   EXPECT_SAYS(test::clr({"report", run, "--require-no-forgetting"}).err, "run clr eval");
 }
@@ -234,6 +263,34 @@ TEST_P(OtherData, what_was_never_learned_is_refused_and_nothing_is_written) {
   refused({{"blue", "blue", 2}, {"red", "red", 2}}, {"--split", "test"}, "no images in its split 'test'");
 }
 
+TEST_P(OtherData, eval_leaves_out_only_what_it_may) {
+  const std::string data = other_data({{"train/blue", "blue", 1},
+                                       {"train/red", "red", 1},
+                                       {"test/blue", "blue", 2},
+                                       {"test/red", "blue", 1}});
+  write_text(data + "/colours/test/red/broken.ppm", "P6\n8 8\n255\nshort");
+  const Outcome broken = eval(data);
+  EXPECT_EQ(broken.status, 1);
+  EXPECT_SAYS(broken.err, "broken.ppm");
+  EXPECT_SAYS(broken.err, "task colours: 1 files cannot be read");
+  // A run that leaves out what cannot be read.
+  const std::string record = text("run.json"), no = "\"skip-bad\": false";
+  ASSERT_NE(record.find(no), std::string::npos);
+  write_text(run + "/run.json",
+             std::string(record).replace(record.find(no), no.size(), "\"skip-bad\": true"));
+  const json j = parsed(eval(data, {"--json"}));
+  write_text(run + "/run.json", record);
+  EXPECT_NEAR(j["tasks"][0]["now"].get<double>(), 2.0 / 3, 1e-15);
+  // A task that is absent is named; the others are evaluated.
+  fs::remove_all(data + "/colours");
+  const json rest = parsed(eval(data, {"--json"}), 1);
+  EXPECT_EQ(rest["absent"], json({"colours"}));
+  ASSERT_EQ(rest["tasks"].size(), 1u);
+  EXPECT_EQ(rest["tasks"][0]["name"], "stones");
+  EXPECT_EQ(rest["acc"], 0.625);
+  EXPECT_TRUE(rest["bwt"].is_null());
+}
+
 TEST_P(OtherData, predict_says_the_same_as_table_csv_and_json) {
   const std::string folder = *dir / "data/colours/test", task = run + "/tasks/colours.safetensors";
   const words command{"predict", "--device", "cpu", "--quiet", "--task", task, folder};
@@ -274,6 +331,17 @@ TEST_P(OtherData, predict_says_the_same_as_table_csv_and_json) {
   EXPECT_EQ(printed.at(0), (Cells{"image", "class", "probability"}));
   printed.erase(printed.begin());
   EXPECT_EQ(printed, table);
+  // A list names the images relative to its folder; it may begin with a byte order mark.
+  std::string list = "\xEF\xBB\xBF";
+  for (const json& image : j["images"])
+    list += fs::relative(image["path"].get<std::string>(), dir->path()).string() + "\r\n# nothing\n\n";
+  write_text(*dir / "list.txt", list);
+  const words by_list{"predict", "--device", "cpu", "--task", task, "--csv", "--list", *dir / "list.txt"};
+  EXPECT_EQ(csv_cells(test::clr(by_list).out), got);
+  write_text(*dir / "list.txt", "# nothing\n");
+  const Outcome nothing = test::clr(by_list);
+  EXPECT_EQ(nothing.status, 1);
+  EXPECT_SAYS(nothing.err, "no image on this list");
   const Rows one = csv_cells(run_clr(command, {"--csv", "--top", "1"}).out);
   ASSERT_EQ(one.size(), 9u);
   for (std::size_t i = 1; i < one.size(); ++i) EXPECT_EQ(one[i], got[3 * i - 2]);
