@@ -109,6 +109,25 @@ TEST_F(Numbers, the_page_draws_the_log) {
     }
   }
   EXPECT_EQ(drawn, (Cells{points[0], points[1]}));
+  // The small picture of validation only, and the strip beside the accuracy.
+  std::string small;
+  for (std::size_t e = 0; e < 5; ++e) add(small, 34 + 39.5 * static_cast<double>(e), 100 - 92 * log[e][5]);
+  for (const Element& e : elements_of(picture_called(page, "Validation accuracy of dots</title>"))) {
+    if (e.name == "polyline") {
+      EXPECT_EQ(e.at("points"), small);
+    }
+    if (e.name == "circle") {
+      EXPECT_EQ(e.number("cx"), 34 + 39.5 * (task["best_epoch"].get<double>() - 1));
+    }
+  }
+  for (const char* title : {"Accuracy of dots</title>", "Mean accuracy</title>"}) {
+    const auto strip = elements_of(picture_called(page, title));
+    ASSERT_GE(strip.size(), 8u);
+    EXPECT_EQ(strip.back().name, "circle");
+    EXPECT_NEAR(strip.back().number("cx"), 6 + 228 * task["test_accuracy"].get<double>(), 0.051);
+    EXPECT_EQ(strip[strip.size() - 2].at("class"), "chance");
+    EXPECT_EQ(strip[strip.size() - 2].number("x1"), 82);
+  }
   // How far the filters moved from the identity, from the task's file.
   const auto file = clr::read_task_file(*dir / "run/tasks/dots.safetensors");
   std::map<std::string, std::string> moved;
@@ -144,6 +163,14 @@ TEST_F(Numbers, the_page_draws_the_log) {
   const json record = json::parse(text("run/run.json"));
   EXPECT_SAYS(page, "resnet20, 269,722 parameters");
   EXPECT_SAYS(page, record["backbone"]["identity"].get<std::string>());
+  std::vector<json> calls = process_records(*dir / "run");
+  std::ranges::stable_sort(calls, {}, [](const json& call) { return call["started"].get<std::string>(); });
+  EXPECT_SAYS(page,
+              calls.front()["started"].get<std::string>() + ", " + calls.back()["ended"].get<std::string>());
+  Rows digests{{"task", "split", "SHA-256 of labels and pixels"}};
+  for (const auto& [split, digest] : file.data_digests) digests.push_back({"dots", split, digest});
+  EXPECT_EQ(html_rows(between(page, "Digests of the data", "</table>")), digests);
+  EXPECT_EQ(digests.size(), 4u);
   EXPECT_SAYS(page, sha256_of(*dir / "backbone.safetensors"));
   for (const char* part : {"batch 5", "epochs 5", "lr 0.01", "gamma 0.5", "lr-step 2", "device cpu"})
     EXPECT_SAYS(page, part);
