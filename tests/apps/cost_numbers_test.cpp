@@ -261,6 +261,8 @@ TEST_F(CostNumbers, what_is_written_is_told) {
               (Cells{pack[end], shown_count(bytes), shown_count(own), shown_count(bytes - own)}));
   }
   const json& val = pack["val"];
+  EXPECT_GT(val["largest_change"], 0);
+  EXPECT_LT(val["largest_change"], 1e-3);
   EXPECT_SAYS(
       clr({"convert", "--pack", "fold", task, packed, "--data", *dir / "data", "--device", "cpu"}).out,
       "6 validation images: accuracy " + shown_share(val["accuracy"]) + " -> " +
