@@ -240,7 +240,9 @@ TEST_F(Margin, TablesAndPredictions) {
   const Outcome p = clr(
       {"predict", "--task", task, "--certify", "--json", images + "/class0/0.ppm", images + "/class1/0.ppm"});
   EXPECT_EQ(p.status, 0) << p.err;
-  for (const json& image : json::parse(p.out)["images"]) EXPECT_EQ(image["certified"], "yes") << image;
+  const json predicted = json::parse(p.out);
+  ASSERT_EQ(predicted["images"].size(), 2u);
+  for (const json& image : predicted["images"]) EXPECT_EQ(image["certified"], "yes") << image;
   EXPECT_SAYS(clr({"predict", "--task", task, "--certify", "--dtype", "bf16", images + "/class0/0.ppm"}).out,
               "certified");
 }

@@ -10,6 +10,7 @@
 #include "apps/clr/report/page.h"
 #include "apps/clr/report/thumbnails.h"
 #include "engine/base/check.h"
+#include "tests/apps/figures.h"
 #include "tests/apps/train_support.h"
 
 namespace reprise::test {
@@ -180,6 +181,117 @@ TEST(ReportPage, says_what_is_missing) {
   EXPECT_EQ(faults_of(page), "");
   EXPECT_NE(page.find("Not measured: clr eval"), std::string::npos);
   EXPECT_NE(page.find("No predictions: clr eval"), std::string::npos);
+}
+
+TEST(ReportPage, a_task_s_section_puts_the_most_frequent_and_the_surest_first) {
+  ReportedTask task = task_called("wide", {});
+  for (int i = 0; i < 21; ++i) task.file.classes.push_back("c" + std::to_string(i));
+  task.guesses.clear();
+  const auto guess = [&](const char* truth, const char* taken, double probability, int times) {
+    for (int i = 0; i < times; ++i) task.guesses.push_back({truth, taken, "/nowhere", probability});
+  };
+  guess("c1", "c1", 0.99, 1);
+  guess("c2", "c3", 0.25, 1);
+  guess("c1", "c5", 0.75, 3);
+  guess("c20", "c0", 0.5, 2);
+  const auto channels_of = [](const std::string& shown) {
+    Cells channels;
+    for (const Element& e : elements_of(picture_called(shown, "Filters of layer1.0.conv1</title>")))
+      if (e.name == "text") channels.push_back(e.text);
+    return channels;
+  };
+  EXPECT_EQ(channels_of(report_page({run_of("clr", {task})})), (Cells{"0", "1", "2"})) << "two are as far";
+  task.filters[0].weight.mutable_data<float>()[9 + 4] = 3;  // of the second channel, 2 from the identity
+  const std::string page = report_page({run_of("clr", {task})});
+  EXPECT_SAYS(page, "21 classes are too many for a matrix");
+  EXPECT_EQ(html_rows(between(page, "21 classes are too many", "</table>")),
+            (Rows{{"is", "was taken for", "images"},
+                  {"c1", "c5", "3 of 4"},
+                  {"c20", "c0", "2 of 2"},
+                  {"c2", "c3", "1 of 1"}}));
+  const auto pictures = [&](const std::string& heading) {
+    Cells said;
+    for (const Element& e : elements_of(between(page, heading, "</ul>")))
+      if (e.name == "span" && e.at("class") != "absent") said.push_back(e.text);
+    return said;
+  };
+  EXPECT_EQ(pictures("The surest of 6 mistakes"),
+            (Cells{"✗ c5", "75 %, is c1", "✗ c5", "75 %, is c1", "✗ c5", "75 %, is c1", "✗ c0",
+                   "50 %, is c20", "✗ c0", "50 %, is c20", "✗ c3", "25 %, is c2"}));
+  EXPECT_EQ(pictures("Some images, and what they were taken for"),
+            (Cells{"✓ c1", "99 %", "✗ c3", "25 %, is c2", "✗ c5", "75 %, is c1", "✗ c5", "75 %, is c1",
+                   "✗ c5", "75 %, is c1", "✗ c0", "50 %, is c20"}));
+  // The channels' taps are -0.5, 3 and 1.5: 1.5, 2 and 0.5 from the identity.
+  EXPECT_EQ(channels_of(page), (Cells{"1", "0", "2"}));
+  EXPECT_SAYS(page, "layer1.0.conv1: the 3 of 3 filters that moved most");
+  std::vector<std::string> fills;
+  for (const Element& e : elements_of(picture_called(page, "Filters of layer1.0.conv1, less the identity")))
+    if (e.name == "rect" && e.at("fill-opacity") == "1.00") fills.push_back(e.at("fill"));
+  EXPECT_EQ(fills, (Cells{"var(--positive)", "var(--negative)", "var(--positive)"}));
+  // One class less fits into a matrix, and no mistake is told.
+  task.file.classes.pop_back();
+  std::erase_if(task.guesses, [](const Guess& g) { return g.truth != g.guess; });
+  const std::string fits = report_page({run_of("clr", {task})});
+  EXPECT_SAYS(fits, "Confusion matrix of wide");
+  EXPECT_SAYS(fits, "No mistake in 1 images.");
+}
+
+TEST(ReportPage, remembering_in_a_matrix_or_in_a_sentence) {
+  const auto page_of = [](int tasks, double now) {
+    std::vector<ReportedTask> all;
+    for (int i = 0; i < tasks; ++i) {
+      all.push_back(task_called("t" + std::to_string(i), {"x", "y"}));
+      all.back().now = i == 0 ? now : 0.75;
+    }
+    return report_page({run_of("clr", all)});
+  };
+  EXPECT_SAYS(page_of(1, 0.75), "After the last of 1 task every one is as accurate as when it was learned.");
+  EXPECT_SAYS(page_of(1, 0.5), "ACC 50.0 %, BWT –.");
+  EXPECT_SAYS(page_of(2, 0.75), "Accuracy matrix of clr");
+  const std::string few = page_of(14, 0.75), many = page_of(15, 0.75);
+  EXPECT_SAYS(few, "Accuracy matrix of clr");
+  EXPECT_EQ(few.find("After the last"), std::string::npos);
+  EXPECT_EQ(many.find("Accuracy matrix"), std::string::npos);
+  EXPECT_SAYS(many, "After the last of 15 tasks every one is as accurate as when it was learned.");
+  EXPECT_SAYS(page_of(15, 0.9),
+              "After the last of 15 tasks the accuracy is lower by -1.0 % on average; no task changed by "
+              "more than 15.0 %.");
+  EXPECT_SAYS(page_of(3, 0.25), "ACC 58.3 %, BWT -25.0 %.");
+}
+
+TEST(ReportPage, margins_as_audit_margin_found_them) {
+  ReportedRun run = run_of("clr", {task_called("a", {"x", "y"}), task_called("b", {"x", "y"})});
+  run.tasks[0].file.file_sha256 = run.tasks[1].file.file_sha256 = "12";
+  const std::string task =
+      R"({"task": "a", "sha256": "12", "certified": {"images": 8, "worst": 2, "probable": 6},
+    "median_margin": 0.5, "median_worst": 0.25, "layers": [{"layer": "conv1", "share": 0.75}, {"layer": "z", "share": 0.25}]})";
+  const std::string variants =
+      R"("variants": [{"variant": "slow", "largest_of_probable": 0.125, "though_certified": 3},
+    {"variant": "fast", "largest_of_probable": 0.25, "though_certified": 0}])";
+  run.margins = R"({"bounds": "f32", "lambda": 4.5, "tasks": [)" + task + "], " + variants + "}";
+  const std::string page = report_page({run});
+  EXPECT_EQ(faults_of(page), "");
+  EXPECT_SAYS(page, "what rounding in f32 can move it by");
+  EXPECT_SAYS(page, "(lambda 4.5)");
+  EXPECT_EQ(html_rows(between(page, "Could rounding change an answer?", "</table>")),
+            (Rows{{"task", "images", "certified", "probably", "median margin", "median bound",
+                   "most of the bound from"},
+                  {"a", "8", "25.0 %", "75.0 %", "0.5", "0.25", "conv1 (75.0 %)"}}));
+  EXPECT_EQ(page.find("Left out"), std::string::npos);
+  Cells said;
+  std::vector<double> widths;
+  for (const Element& e : elements_of(picture_called(page, "Changes of margins"))) {
+    if (e.name == "text") said.push_back(e.text);
+    if (e.name == "rect") widths.push_back(e.number("width"));
+  }
+  EXPECT_EQ(said, (Cells{"slow", "1.2e-01, 3 changed", "fast", "2.5e-01, 0 changed"}));
+  ASSERT_EQ(widths.size(), 2u);
+  EXPECT_EQ(widths[1], 2 * widths[0]);
+  run.tasks[0].file.file_sha256 = "other";
+  const std::string anew = report_page({run});
+  EXPECT_SAYS(anew, "have changed since clr audit margin: 1.");
+  EXPECT_EQ(html_rows(between(anew, "Could rounding change an answer?", "</table>")).size(), 1u);
+  EXPECT_EQ(anew.find("Changes of margins"), std::string::npos);
 }
 
 TEST(ReportPage, of_a_real_run_passes_the_validator) {

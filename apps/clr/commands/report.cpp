@@ -112,7 +112,8 @@ void check_requirements(const ReportOptions& options, const Runs& runs, const Me
   if (options.require_no_forgetting)
     for (const auto& run : runs) {
       REPRISE_CHECK(run.forgetting().has_value(),
-                    "--require-no-forgetting: {} has no matrix.csv; run clr eval", run.path);
+                    "--require-no-forgetting: {} has no matrix.csv of a test or val split; run clr eval",
+                    run.path);
       REPRISE_CHECK(run.worst_forgetting() == 0, "--require-no-forgetting: {} forgot up to {} of a task",
                     run.path, percent(run.worst_forgetting(), 3));
     }

@@ -62,11 +62,13 @@ std::string line_of(const TaskFile& file, const TaskLog& log, std::int64_t backb
     const auto found = file.images.find(split);
     return found == file.images.end() ? 0 : found->second;
   };
-  const auto seen = static_cast<double>(images("train")) * static_cast<double>(log.epochs.size());
+  const Recipe recipe = partial_recipe(file.recipe, file.path);
+  std::int64_t seen = images("train") * std::ssize(log.epochs);
+  if (recipe.steps > 0) seen = std::min(seen, recipe.steps * recipe.batch);
   return fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{:.3f},{:.1f}\n", csv_field(file.task), file.method,
                      file.classes.size(), images("train"), images("val"), log.epochs.size(), file.best_epoch,
                      number(file.val_accuracy), number(file.test_accuracy), cost.parameters(), cost.bytes(),
-                     backbone_parameters, seconds, seconds > 0 ? seen / seconds : 0);
+                     backbone_parameters, seconds, seconds > 0 ? static_cast<double>(seen) / seconds : 0);
 }
 
 }  // namespace

@@ -38,7 +38,9 @@ void read_evaluation(ReportedRun& run) {
   };
   for (const auto& row : csv_rows(run.path + "/matrix.csv", 4))
     if (ReportedTask* task = task_of(row[1])) {
-      if (row[0] == row[1] && !task->learned) task->learned = number(row[3]);
+      task->learned = row[2] == "test"  ? task->file.test_accuracy
+                      : row[2] == "val" ? task->file.val_accuracy
+                                        : std::nullopt;
       task->now = number(row[3]);  // a task's last line is its accuracy after the last task
     }
   for (const auto& row : csv_rows(run.path + "/predictions.csv", 6))
@@ -82,14 +84,14 @@ std::optional<double> ReportedRun::forgetting() const {
   double sum = 0;
   int n = 0;
   for (const auto& task : tasks)
-    if (task.accuracy && task.now) sum += *task.accuracy - *task.now, ++n;
+    if (task.learned && task.now) sum += *task.learned - *task.now, ++n;
   return n > 0 ? std::optional(sum / n) : std::nullopt;
 }
 
 double ReportedRun::worst_forgetting() const {
   double worst = 0;
   for (const auto& task : tasks)
-    if (task.accuracy && task.now) worst = std::max(worst, std::abs(*task.accuracy - *task.now));
+    if (task.learned && task.now) worst = std::max(worst, std::abs(*task.learned - *task.now));
   return worst;
 }
 

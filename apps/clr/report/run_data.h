@@ -32,7 +32,7 @@ struct ReportedTask {
   std::string split;               // of `accuracy`
   double chance = 0;
   std::vector<LoggedEpoch> log;
-  std::optional<double> learned, now;  // accuracies in matrix.csv: when learned, and after the last task
+  std::optional<double> learned, now;  // on the split of matrix.csv: when learned, after the last task
   std::vector<Guess> guesses;
   std::string guessed_split;  // of `guesses`
   std::vector<LearnedFilter> filters;
