@@ -172,6 +172,34 @@ def write(path, text):
         file.write(text)
 
 
+def sources(folders, built):
+    """Returns the texts of the sources that a build folder compiles, by path."""
+    left_out = (CASES, *(() if "tests/emulation" in built else FOR_A_GPU), *(["engine/kernels/"] if folders == FOLDERS else []))
+    names = subprocess.run(["git", "ls-files", *folders], cwd=ROOT, capture_output=True, text=True).stdout.split("\n")
+    return {f: read(f) for f in names if f.endswith((".h", ".cpp", ".cu")) and not f.startswith(left_out)
+            and (f.endswith(".h") or f in built)}
+
+
+def draw(texts, seed):
+    """Draws faults for ever: file, line, kind, what is changed, and the whole broken text."""
+    chance, seen = random.Random(seed), set()
+    files = list(texts)
+    weights = [texts[f].count("\n") for f in files]
+    while True:
+        file = chance.choices(files, weights)[0]
+        text, kinds = texts[file], faults_of(texts[file], file.endswith(".h"))
+        if not kinds:
+            continue
+        kind = chance.choice(sorted(kinds))
+        begin, end, replacement = chance.choice(kinds[kind])
+        broken = text[:begin] + replacement + text[end:]
+        if (file, begin, replacement) in seen or broken == text:
+            continue
+        seen.add((file, begin, replacement))
+        change = f"{lines_of(text, begin, end)} -> {lines_of(broken, begin, begin + len(replacement))}"
+        yield file, 1 + text.count("\n", 0, begin), kind, change, broken
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", help="a configured build folder of this tree")
@@ -190,49 +218,35 @@ def main():
     if subprocess.run(["git", "diff", "--quiet", "HEAD", "--", *FOLDERS], cwd=ROOT).returncode != 0:
         sys.exit("mutate: the tree has changes of its own; commit them or use another worktree")
     with open(ninja) as file:
-        built = file.read()
-    left_out = (CASES, *(() if "tests/emulation" in built else FOR_A_GPU), *(["engine/kernels/"] if args.folders == FOLDERS else []))
-    names = subprocess.run(["git", "ls-files", *args.folders], cwd=ROOT, capture_output=True, text=True).stdout.split("\n")
-    files = [f for f in names if f.endswith((".h", ".cpp", ".cu")) and not f.startswith(left_out)
-             and (f.endswith(".h") or f in built)]
-    texts = {f: read(f) for f in files}
-    weights = [texts[f].count("\n") for f in files]
+        texts = sources(args.folders, file.read())
     harmless = [line.split("\t") for line in read("tests/mutate_harmless.txt").splitlines() if line and line[0] != "#"]
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    chance, programs, start, seen = random.Random(args.seed), Programs(build), time.time(), set()
+    programs, start = Programs(build), time.time()
     counts = dict.fromkeys(["caught", "SURVIVED", "harmless", "listed"], 0)
     wanted = len(args.only) if args.only else args.count
     try:
-        while sum(counts.values()) - (0 if args.only else counts["harmless"]) < wanted and time.time() - start < 60 * args.minutes:
-            file = chance.choices(files, weights)[0]
-            text, kinds = texts[file], faults_of(texts[file], file.endswith(".h"))
-            if not kinds:
-                continue
-            kind = chance.choice(sorted(kinds))
-            begin, end, replacement = chance.choice(kinds[kind])
-            broken = text[:begin] + replacement + text[end:]
-            change = f"{lines_of(text, begin, end)} -> {lines_of(broken, begin, begin + len(replacement))}"
-            if (file, begin, replacement) in seen or broken == text:
-                continue
-            seen.add((file, begin, replacement))
-            line, began = 1 + text.count("\n", 0, begin), time.time()
+        for file, line, kind, change, broken in draw(texts, args.seed):
             if args.only and f"{file}:{line}" not in args.only:
                 continue
+            began = time.time()
             if any(re.fullmatch(h[0], file) and re.search(h[1], change) for h in harmless):
                 result, how = "harmless", ""
             elif args.list:
                 result, how = "listed", ""
             else:
-                own = next(p for folder, p in PROGRAMS.items() if file.startswith(folder))
                 try:
                     write(file, broken)
-                    result, how = try_fault(programs, own, args.quick)
+                    result, how = try_fault(programs, next(p for f, p in PROGRAMS.items() if file.startswith(f)), args.quick)
                 finally:
-                    write(file, text)
+                    write(file, texts[file])
             if result:
                 counts[result] += 1
-                print(f"{sum(counts.values()):3} {result:8} {time.time() - began:4.0f}s {file}:{line}: {kind}: {change}\n      {how}", flush=True)
+                print(f"{sum(counts.values()):3} {result:8} {time.time() - began:4.0f}s {file}:{line}: {kind}: {change}"
+                      + (f"\n      {how}" if how else ""), flush=True)
+            done = sum(counts.values()) - (0 if args.only else counts["harmless"])
+            if done >= wanted or time.time() - start >= 60 * args.minutes:
+                break
     finally:
         tried = counts["caught"] + counts["SURVIVED"]
         print(f"seed {args.seed}: {counts['caught']} of {tried} faults were noticed"
