@@ -39,7 +39,7 @@ PROGRAMS = {
 FOLDERS = ["engine", "layers", "optim", "data", "apps/clr"]
 CASES = "engine/cases/"  # the tests of ops
 FOR_A_GPU = ("engine/kernels/cuda/", "engine/base/gpu.")  # run only in an emulated build
-QUICK_SECONDS = 0.5
+TIERS = [0, 0.1, 0.5, 1e9]  # tests of so many seconds run one group after the other
 STEPS = 30  # a fault in a file that more compilations depend on is drawn again
 MEMORY = 16 << 30
 
@@ -135,9 +135,9 @@ class Programs:
             self.tests[name] = {f"{s['name']}.{t['name']}": float(t["time"][:-1]) for s in suites for t in s["testsuite"]}
         return self.tests[name]
 
-    def notices(self, name, quick):
-        """Returns how the program's quick or slow tests fail, or None if they pass."""
-        chosen = {t: s for t, s in self.times(name).items() if (s < QUICK_SECONDS) == quick}
+    def notices(self, name, least, below):
+        """Returns how the program's tests of so many seconds fail, or None if they pass."""
+        chosen = {t: s for t, s in self.times(name).items() if least <= s < below}
         if not chosen:
             return None
         with tempfile.NamedTemporaryFile("w") as flags:
@@ -152,11 +152,11 @@ def try_fault(programs, names, only_quick):
     plan = subprocess.run(["ninja", "-C", programs.build, "-n", f"test_{names[0]}"], capture_output=True, text=True)
     if len(plan.stdout.splitlines()) > STEPS:
         return "", ""
-    for quick in (True,) if only_quick else (True, False):
+    for tier, (least, below) in enumerate(zip(TIERS, TIERS[1:-1] if only_quick else TIERS[1:])):
         for name in names:
-            if quick and not programs.make(name):
+            if tier == 0 and not programs.make(name):
                 return "", ""
-            how = programs.notices(name, quick)
+            how = programs.notices(name, least, below)
             if how:
                 return "caught", how
     return "SURVIVED", ""
@@ -207,7 +207,7 @@ def main():
     parser.add_argument("--count", type=int, default=20, help="faults that compile and are not known as harmless")
     parser.add_argument("--in", nargs="+", dest="folders", default=FOLDERS, metavar="FOLDER", help="by default all but the kernels")
     parser.add_argument("--minutes", type=float, default=1e9, help="begins no fault after this time")
-    parser.add_argument("--quick", action="store_true", help=f"only the tests that take less than {QUICK_SECONDS} s")
+    parser.add_argument("--quick", action="store_true", help=f"only the tests that take less than {TIERS[-2]} s")
     parser.add_argument("--only", nargs="+", metavar="FILE:LINE", help="of the same faults, those at these places")
     parser.add_argument("--list", action="store_true", help="prints the faults that would be tried, without building")
     args = parser.parse_args()
