@@ -127,11 +127,13 @@ TEST(WeightsObjects, TheNegativeBitIsObeyed) {
                                                          {"neg", bits({{"neg", "\x88"}})},
                                                          {"not", bits({{"neg", "\x89"}, {"conj", "\x89"}})},
                                                          {"conj", bits({{"conj", "\x88"}})},
+                                                         {"both", bits({{"conj", "\x88"}, {"neg", "\x88"}})},
                                                          {"other", bits({{"scaled", "\x88"}})},
                                                          {"odd", bits({{"neg", "K\x01"}})},
                                                          {"list", f.tensor({1}, {1}, "]")}})));
   EXPECT_EQ(values_of(file, "plain"), (std::vector<float>{1.5F, -2}));
   EXPECT_EQ(values_of(file, "neg"), (std::vector<float>{-1.5F, 2}));
+  EXPECT_EQ(values_of(file, "both"), (std::vector<float>{-1.5F, 2}));
   EXPECT_EQ(values_of(file, "not"), (std::vector<float>{1.5F, -2}));
   EXPECT_EQ(values_of(file, "conj"), (std::vector<float>{1.5F, -2}));
   for (const char* name : {"other", "odd", "list"})
