@@ -148,7 +148,10 @@ TEST(ReportPage, several_runs_that_learned_different_tasks) {
   EXPECT_NE(page.find("mean of 1"), std::string::npos);  // only b is in both
   std::size_t curves = 0;
   for (const Element& e : elements_of(picture_called(page, "Validation accuracy of b")))
-    if (e.is("polyline")) ++curves, EXPECT_EQ(e.number("stroke-width"), 2) << "drawn as if it mattered less";
+    if (e.is("polyline")) {
+      ++curves;
+      EXPECT_EQ(e.number("stroke-width"), 2) << "drawn as if it mattered less";
+    }
   EXPECT_EQ(curves, 2u);
   // More runs than styles.
   std::vector<ReportedRun> many;
