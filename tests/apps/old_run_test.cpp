@@ -47,8 +47,8 @@ class OldRun : public testing::TestWithParam<std::string> {
         const Noise noise(path);
         std::string bytes = "P6\n8 8\n255\n";
         for (int i = 0; i < 8 * 8 * 3; ++i)
-          bytes += static_cast<char>(static_cast<int>(60 * (noise(i) + 1)) +
-                                     (i % 3 == 2 - label ? brighter : 0));
+          bytes +=
+              static_cast<char>(static_cast<int>(60 * (noise(i) + 1)) + (i % 3 == 2 - label ? brighter : 0));
         fs::create_directories(fs::path(dir / path).parent_path());
         write_text(dir / (path + ".ppm"), bytes);
       }
