@@ -2,10 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <numbers>
 #include <set>
 
+#include "apps/clr/demo/demo_canvas.h"
 #include "apps/clr/demo/demo_data.h"
 #include "apps/clr/demo/demo_tasks.h"
 #include "data/io/file.h"
@@ -27,6 +30,28 @@ class DemoData : public ::testing::Test {
   ~DemoData() override { fs::remove_all(dir_); }
   const fs::path dir_ = fs::path(::testing::TempDir()) / "reprise_demo_data";
 };
+
+TEST(DemoCanvas, DrawsWhatDistancesSay) {
+  EXPECT_DOUBLE_EQ(distance_to_segment({1, 1}, {0, 0}, {2, 0}), 1);
+  EXPECT_DOUBLE_EQ(distance_to_segment({3, 0}, {0, 0}, {2, 0}), 1);  // beyond its end
+  EXPECT_DOUBLE_EQ(distance_to_segment({1, 0}, {0, 0}, {1, 1}), std::sqrt(0.5));
+  EXPECT_DOUBLE_EQ(distance_to_segment({3, 4}, {0, 0}, {0, 0}), 5);
+  const Point turned = rotated({2, 1}, std::numbers::pi / 2);
+  EXPECT_NEAR(turned.x, -1, 1e-12);
+  EXPECT_NEAR(turned.y, 2, 1e-12);
+  EXPECT_EQ(mix({0, 0, 1}, {1, 0.5, 0}, 0.25), (Color{0.25, 0.125, 0.75}));
+  EXPECT_EQ(hsv(0, 1, 1), (Color{1, 0, 0}));
+  EXPECT_EQ(hsv(0.5, 0.5, 0.5), (Color{0.25, 0.5, 0.5}));
+  // The left part of a white square in black; the edge runs through the middle of the second column.
+  Canvas canvas(4, {1, 1, 1});
+  canvas.fill([](Point p) { return p.x - 0.375; }, Color{0, 0, 0});
+  RandomStream random(1, "canvas");
+  const data::Image image = canvas.image(random, 0, 0);
+  for (std::size_t i = 0; i < 16; ++i) {
+    const int expected[] = {0, 128, 255, 255};
+    EXPECT_EQ(image.rgb[3 * i + 1], expected[i % 4]) << i;
+  }
+}
 
 TEST_F(DemoData, FillsClassFolders) {
   write_demo_data(dir_.string(), {.count = 3, .images = 4, .size = 20, .seed = 7});
