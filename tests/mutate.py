@@ -27,7 +27,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # The programs that should notice a fault, the nearest first.
 PROGRAMS = {
-    "engine/kernels/": ["ops", "cpu", "layers", "optim"],
+    "engine/kernels/": ["ops", "cpu", "engine", "layers", "optim"],
     "engine/": ["engine", "ops", "optim", "layers", "data", "apps"],
     "layers/": ["layers", "apps"],
     "optim/": ["optim", "apps"],
