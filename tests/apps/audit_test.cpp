@@ -423,6 +423,7 @@ TEST_F(Audit, grad_checks_every_op_and_a_network) {
   expect(clr({"audit", "grad", "--arch", "resnet18", "--size", "12"}), 1,
          {"images of 12x12 pixels", "a batch norm of resnet18", "expected --size 33 or more"});
   expect(clr({"audit", "grad", "--device", "cpu"}), 2, {"only on ref"});
+  for (const char* size : {"7", "513"}) expect(clr({"audit", "grad", "--size", size}), 2, {"--size", "8"});
   expect(clr({"audit", "grad", "--method", "none"}), 2, {"none"});
 }
 

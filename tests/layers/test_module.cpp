@@ -159,6 +159,16 @@ TEST(Conv2d, AddsItsBias) {
   }
 }
 
+TEST(Conv2d, RefusesSizesThatMakeNoFilter) {
+  const struct {
+    int in, out, kernel, groups;
+  } wrong[] = {{0, 4, 3, 1}, {4, 0, 3, 1}, {4, 4, 0, 1}, {4, 4, 3, 0}, {4, 6, 3, 4}, {6, 4, 3, 4}};
+  for (const auto& w : wrong)
+    expect_error([&] { Conv2d(w.in, w.out, w.kernel, {.groups = w.groups}); },
+                 std::to_string(w.in) + " channels to " + std::to_string(w.out));
+  EXPECT_EQ(Conv2d(1, 1, 1).weight.numel(), 1);
+}
+
 TEST(Observer, SeesTheOutputThatAReprogrammingLayerReplaces) {
   const auto network = make_network("resnet20", 3);
   apply_method(*network, "clr");
