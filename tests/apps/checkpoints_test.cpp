@@ -232,6 +232,7 @@ TEST_F(Checkpoints, a_loss_that_is_not_finite_stops_with_the_remedy_that_fits) {
   EXPECT_SAYS(at_once, "the loss is ");
   EXPECT_SAYS(at_once, "the backbone's numbers are too large");
   EXPECT_SAYS(later, "the validation loss is ");
+  EXPECT_SAYS(later, ", epoch 1");
   EXPECT_SAYS(later, "the backbone's numbers are too large");
   EXPECT_SAYS(diverged, " loss is ");
   EXPECT_SAYS(diverged, "a smaller --lr may help");
