@@ -90,7 +90,7 @@ def lines_of(text, begin, end):
 def first_failure(log):
     with open(log, errors="replace") as file:
         text = file.read()
-    found = re.search(r"^\[  FAILED  \] (\S+)", text, re.M) or re.search(r"^.*(?:SUMMARY|terminate called).*", text, re.M)
+    found = re.search(r"^\[  FAILED  \] (\S+\.\S+)", text, re.M) or re.search(r"^.*(?:SUMMARY|terminate called|Failure in).*", text, re.M)
     started = re.findall(r"^\[ RUN      \] (\S+)", text, re.M)
     return found[found.lastindex or 0] if found else f"{started[-1]} ended early" if started else "it ended early"
 
