@@ -72,16 +72,16 @@ class Pool {
  public:
   // `may_poll` is false where threads share a core: polling would keep the others from working.
   Pool(int workers, bool may_poll) : polls_(may_poll ? 1000 : 0) {
-    for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { loop(); });
-  }
-  ~Pool() {
-    {
-      const std::lock_guard lock(mutex_);
-      stop_ = true;
+    try {
+      for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { loop(); });
+    } catch (const std::exception& e) {  // no memory for another thread's stack
+      const std::size_t started = threads_.size();
+      stop();
+      throw_error("{} of {} threads could be started: {}; set REPRISE_THREADS or --threads to fewer",
+                  started + 1, workers + 1, e.what());
     }
-    wake_.notify_all();
-    for (std::thread& t : threads_) t.join();
   }
+  ~Pool() { stop(); }
 
   void run(Job& job) {
     bool anyone_sleeps = false;
@@ -104,6 +104,14 @@ class Pool {
   }
 
  private:
+  void stop() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& t : threads_) t.join();
+  }
   void loop() {
     std::uint64_t seen = 0;
     std::unique_lock lock(mutex_);

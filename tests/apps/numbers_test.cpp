@@ -223,7 +223,7 @@ TEST_F(Numbers, the_run_folder_says_how_it_was_made) {
   json begun = call;
   for (const char* key : {"ended", "how"}) begun.erase(key);
   begun["tasks"] = json::array();
-  EXPECT_EQ(record["invocations"], json({begun}));
+  EXPECT_EQ(record["invocations"], json::array({begun}));
 }
 
 TEST_F(Numbers, a_task_without_validation_images_keeps_its_last_epoch) {
