@@ -35,6 +35,7 @@ TEST(DemoCanvas, DrawsWhatDistancesSay) {
   EXPECT_DOUBLE_EQ(distance_to_segment({1, 1}, {0, 0}, {2, 0}), 1);
   EXPECT_DOUBLE_EQ(distance_to_segment({3, 0}, {0, 0}, {2, 0}), 1);  // beyond its end
   EXPECT_DOUBLE_EQ(distance_to_segment({1, 0}, {0, 0}, {1, 1}), std::sqrt(0.5));
+  EXPECT_DOUBLE_EQ(distance_to_segment({0, 1}, {0, 0}, {1, 1}), std::sqrt(0.5));
   EXPECT_DOUBLE_EQ(distance_to_segment({3, 4}, {0, 0}, {0, 0}), 5);
   const Point turned = rotated({2, 1}, std::numbers::pi / 2);
   EXPECT_NEAR(turned.x, -1, 1e-12);
