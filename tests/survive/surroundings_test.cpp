@@ -122,9 +122,9 @@ TEST_F(Surroundings, little_memory) {
     if (o.status == 0) {
       ++through;
       EXPECT_TRUE(task_files(run) == whole());
-    } else if (o.status != 127 &&  // 127: not even the loader had enough memory
-               o.err.find("terminate called without an active exception") ==
-                   std::string::npos) {  // nor a throw
+    } else if (o.status != 127 &&
+               o.err.find("terminate called without an active exception") == std::string::npos) {
+      // Else the loader had not enough memory (127), or the C++ library had none for an exception.
       ++refused;
       expect_refused(o);
       expect_nothing_torn(run, true);
