@@ -118,15 +118,10 @@ TEST_F(Resume, a_signal_that_comes_again_and_again_does_not_keep_it_from_saving)
 }
 
 TEST_F(Resume, an_ignored_signal_stays_ignored) {
-  std::unique_ptr<Running> run;
-  {
-    const auto before = ::signal(SIGHUP, SIG_IGN);  // as under nohup: the program inherits it
-    run = std::make_unique<Running>(one_task("nohup"));
-    ::signal(SIGHUP, before);
-  }
+  Running run(one_task("nohup"), {}, SIGHUP);
   ASSERT_TRUE(wait_for_lines(dir / "nohup.csv", 3));
-  run->send(SIGHUP);
-  EXPECT_EQ(run->wait(), 0);
+  run.send(SIGHUP);
+  EXPECT_EQ(run.wait(), 0);
   EXPECT_EQ(ending("nohup"), "done");
 }
 

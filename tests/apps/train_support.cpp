@@ -36,7 +36,7 @@ void write_task(const std::string& dir, const std::string& task, int images) {
   }
 }
 
-Running::Running(const std::vector<std::string>& arguments, const std::string& stderr_to) {
+Running::Running(const std::vector<std::string>& arguments, const std::string& stderr_to, int ignored) {
   std::vector<std::string> words{CLR_BINARY};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
@@ -47,7 +47,17 @@ Running::Running(const std::vector<std::string>& arguments, const std::string& s
   posix_spawn_file_actions_addopen(&actions, 1, (dir_ / "1").c_str(), O_WRONLY | O_CREAT, 0600);
   posix_spawn_file_actions_addopen(&actions, 2, (stderr_to.empty() ? dir_ / "2" : stderr_to).c_str(),
                                    O_WRONLY | O_CREAT, 0600);
-  const int failed = posix_spawn(&pid_, CLR_BINARY, &actions, nullptr, argv.data(), environ);
+  sigset_t defaults;
+  sigfillset(&defaults);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  const auto before = ignored == 0 ? SIG_ERR : ::signal(ignored, SIG_IGN);  // the program inherits it
+  if (ignored != 0) sigdelset(&defaults, ignored);
+  posix_spawnattr_setsigdefault(&attributes, &defaults);
+  const int failed = posix_spawn(&pid_, CLR_BINARY, &actions, &attributes, argv.data(), environ);
+  if (ignored != 0) ::signal(ignored, before);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (failed != 0) throw std::runtime_error("could not start " CLR_BINARY);
 }
