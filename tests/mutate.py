@@ -124,14 +124,19 @@ class Programs:
         return os.path.join(self.build, "tests", name, f"test_{name}")
 
     def times(self, name):
-        """Returns the seconds of each test, from the last run by ctest or from one now."""
+        """Returns the seconds of each test when all pass, from a run of this program by ctest or from one now."""
         if name not in self.tests:
+            if not self.make(name):
+                sys.exit(f"mutate: test_{name} cannot be built without any fault, see {self.log}")
             kept = os.path.join(self.build, "tests", name, "times.json")
-            if not os.path.exists(kept):
-                if not self.make(name) or self.call([self.path(name), f"--gtest_output=json:{kept}"], 900) != 0:
+            if not os.path.exists(kept) or os.path.getmtime(kept) <= os.path.getmtime(self.path(name)):
+                if self.call([self.path(name), f"--gtest_output=json:{kept}"], 900) != 0:
                     sys.exit(f"mutate: test_{name} fails without any fault: {first_failure(self.log)}")
             with open(kept) as file:
-                suites = json.load(file)["testsuites"]
+                result = json.load(file)
+            if result["failures"] != 0:
+                sys.exit(f"mutate: the last run of test_{name} without any fault failed")
+            suites = result["testsuites"]
             self.tests[name] = {f"{s['name']}.{t['name']}": float(t["time"][:-1]) for s in suites for t in s["testsuite"]}
         return self.tests[name]
 
@@ -237,9 +242,12 @@ def main():
             elif args.list:
                 result, how = "listed", ""
             else:
+                names = next(p for f, p in PROGRAMS.items() if file.startswith(f))
+                for name in names:
+                    programs.times(name)
                 try:
                     write(file, broken)
-                    result, how = try_fault(programs, next(p for f, p in PROGRAMS.items() if file.startswith(f)), args.quick)
+                    result, how = try_fault(programs, names, args.quick)
                 finally:
                     write(file, texts[file])
             if result:

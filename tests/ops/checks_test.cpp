@@ -292,41 +292,47 @@ TEST(PlantedFaults, DifferencesFindAWrongBackward) {
   EXPECT_NE(almost.report.find("worst at element 7"), std::string::npos) << almost.report;
 }
 
-// max(x, 0) with any gradient at 0 and below.
-Tensor rectified(const Tensor& x, double slope_at_0, double slope_below) {
-  const Tensor y = ops::relu(x.detach());
-  record("rectified", {x}, y, [x, slope_at_0, slope_below](const Tensor& dy, const Needs&) {
-    Tensor dx = dy.clone();
-    for (std::int64_t i = 0; i < x.numel(); ++i) {
-      const double at = x.data<double>()[i];
-      dx.mutable_data<double>()[i] *= at > 0 ? 1 : at == 0 ? slope_at_0 : slope_below;
-    }
-    return std::vector{dx};
-  });
-  return y;
+// Checks a function of one number whose backward says `slope`.
+GradCheckResult check_slope(double (*f)(double), double where, double slope) {
+  const Tensor x = full({1}, where, DType::f64, ref_device);
+  set_requires_grad(x);
+  const auto with_slope = [&](const std::vector<Tensor>& in) {
+    const Tensor y = full({1}, f(in[0].data<double>()[0]), DType::f64, ref_device);
+    record("with_slope", {in[0]}, y, [&](const Tensor& dy, const Needs&) {
+      return std::vector{ops::mul(dy, full({1}, slope, DType::f64, ref_device))};
+    });
+    return y;
+  };
+  return check_gradients(with_slope, {x}, {.names = {"conv1.weight"}});
 }
 
 TEST(PlantedFaults, DifferencesTellAKinkFromAnError) {
-  const auto check_at = [](double where, double slope_at_0, double slope_below = 0) {
-    const Tensor x = full({1}, where, DType::f64, ref_device);
-    set_requires_grad(x);
-    return check_gradients(
-        [&](const std::vector<Tensor>& in) { return rectified(in[0], slope_at_0, slope_below); }, {x},
-        {.names = {"conv1.weight"}});
-  };
+  const auto relu = [](double x) { return std::max(x, 0.0); };
   for (const double slope : {0., 1.}) {  // both are slopes at the kink
-    EXPECT_TRUE(check_at(0, slope).passed);
-    EXPECT_EQ(check_at(0, slope).kinks, 1);
+    EXPECT_TRUE(check_slope(relu, 0, slope).passed);
+    EXPECT_EQ(check_slope(relu, 0, slope).kinks, 1);
   }
-  EXPECT_EQ(check_at(2e-6, 0).kinks, 1);  // the step of 1e-5 crosses the kink, a tenth of it does not
-  EXPECT_EQ(check_at(2e-4, 0).kinks, 0);
-  EXPECT_FALSE(check_at(0, 0.3).passed);
+  EXPECT_EQ(check_slope(relu, 2e-6, 1).kinks, 1);  // the step of 1e-5 crosses it, a tenth of it does not
+  EXPECT_EQ(check_slope(relu, 2e-4, 1).kinks, 0);
+  EXPECT_FALSE(check_slope(relu, 0, 0.3).passed);
   for (const double where : {-2e-4, -2e-6}) {
-    const GradCheckResult wrong = check_at(where, 0, 0.1);
+    const GradCheckResult wrong = check_slope(relu, where, 0.1);
     EXPECT_FALSE(wrong.passed);
     EXPECT_EQ(wrong.report.find("WRONG conv1.weight [1]: worst at element 0: backward says "), 0u)
         << wrong.report;
   }
+  // The slopes on the two sides may cancel.
+  const auto magnitude = [](double x) { return std::abs(x); };
+  EXPECT_EQ(check_slope(magnitude, 0, 0).kinks, 0);
+  EXPECT_EQ(check_slope(magnitude, 0, -1).kinks, 1);
+  EXPECT_FALSE(check_slope(magnitude, 0, 0.5).passed);
+}
+
+// The slopes of x * x over a tenth of the step to each side of 0 are 1e-6 and -1e-6: no slope at 0 for all that.
+TEST(PlantedFaults, CurvatureIsNotAKink) {
+  const auto square = [](double x) { return x * x; };
+  EXPECT_TRUE(check_slope(square, 0, 0).passed);
+  for (const double slope : {1e-6, -1e-6}) EXPECT_FALSE(check_slope(square, 0, slope).passed);
 }
 
 TEST(PlantedFaults, DifferencesFindNaN) {
