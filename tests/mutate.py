@@ -12,6 +12,7 @@ BUILD is a configured build folder of this tree. A tree with uncommitted changes
 Use a worktree of its own (`git worktree add`) and a compiler cache. The same tree, seed and folders give the same faults.
 """
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -99,7 +100,7 @@ class Programs:
     """Builds and runs the test programs of a build folder."""
 
     def __init__(self, build):
-        self.build, self.log, self.tests = build, os.path.join(build, "mutate.log"), {}
+        self.build, self.log, self.tests, self.whole = build, os.path.join(build, "mutate.log"), {}, {}
 
     def call(self, command, limit, flags={}):
         def prepare():
@@ -123,6 +124,10 @@ class Programs:
     def path(self, name):
         return os.path.join(self.build, "tests", name, f"test_{name}")
 
+    def digest(self, name):
+        with open(self.path(name), "rb") as file:
+            return hashlib.sha256(file.read()).digest()
+
     def times(self, name):
         """Returns the seconds of each test when all pass, from a run of this program by ctest or from one now."""
         if name not in self.tests:
@@ -137,6 +142,7 @@ class Programs:
             if result["failures"] != 0:
                 sys.exit(f"mutate: the last run of test_{name} without any fault failed")
             suites = result["testsuites"]
+            self.whole[name] = self.digest(name)
             self.tests[name] = {f"{s['name']}.{t['name']}": float(t["time"][:-1]) for s in suites for t in s["testsuite"]}
         return self.tests[name]
 
@@ -155,7 +161,7 @@ class Programs:
 
 
 def try_fault(programs, names, only_quick):
-    """Returns 'caught', 'SURVIVED' or '' (does not compile, or too much to compile), and how."""
+    """Returns 'caught', 'SURVIVED', 'harmless' or '' (does not compile, or too much to compile), and why."""
     plan = subprocess.run(["ninja", "-C", programs.build, "-n", f"test_{names[0]}"], capture_output=True, text=True)
     if len(plan.stdout.splitlines()) > STEPS:
         return "", ""
@@ -163,6 +169,8 @@ def try_fault(programs, names, only_quick):
         for name in names:
             if tier == 0 and not programs.make(name):
                 return "", ""
+            if tier == 0 and name == names[0] and programs.digest(name) == programs.whole[name]:
+                return "harmless", "the compiler makes the same program of it"
             how = programs.notices(name, least, below)
             if how:
                 return "caught", how

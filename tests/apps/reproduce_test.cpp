@@ -7,6 +7,7 @@
 
 #include "apps/clr/learn/task_file.h"
 #include "apps/clr/original/original_outputs.h"
+#include "apps/clr/original/original_program.h"
 #include "apps/clr/original/original_state_dict.h"
 #include "data/weights/weight_file.h"
 #include "engine/base/error.h"
@@ -66,6 +67,29 @@ TEST(OriginalOutputs, an_accuracy_is_a_single_precision_quotient_as_python_print
   EXPECT_EQ(clr::original_accuracy(1, 131072), "7.62939453125e-06");
 }
 
+TEST(OriginalPrograms, go_by_the_originals_name_or_by_this_programs) {
+  for (const auto& [asked, found, arch] : {std::tuple{"Ghost_reduced_v1", "Ghost_reduced_v1", "resnet18"},
+                                           {"Xception_Linear", "Xception_Linear", "xception"},
+                                           {"clr", "Ghost_reduced_v1", "resnet18"},
+                                           {"clr-full", "Ghost", "resnet18"},
+                                           {"finetune", "Finetune", "resnet50"},
+                                           {"scratch", "Resnet_Scratch", "resnet50"}}) {
+    EXPECT_EQ(clr::find_original_program(asked).method, found);
+    EXPECT_EQ(clr::find_original_program(asked).arch, arch);
+  }
+  const TempDir dir;
+  const auto in = [&](const char* method) {
+    return clr::find_published_backbone(clr::find_original_program(method), dir.path());
+  };
+  EXPECT_EQ(in("Resnet_Scratch"), "") << "it starts from random values";
+  EXPECT_THROW(in("Ghost"), Error);
+  write_text(dir / "resnet18-f37072fd.pth", "");
+  EXPECT_EQ(in("Ghost"), dir / "resnet18-f37072fd.pth");
+  write_text(dir / "resnet18-5c106cde.pth", "");
+  EXPECT_EQ(in("Ghost"), dir / "resnet18-5c106cde.pth");
+  EXPECT_THROW(in("li50"), Error);
+}
+
 class Reproduce : public testing::Test {
  protected:
   void SetUp() override {
@@ -105,6 +129,8 @@ TEST_F(Reproduce, leaves_what_the_original_program_leaves) {
   // 12 training images in batches of 32: one step.
   const auto learned = clr::read_task_file(dir / "result/Ghost_reduced_v1/tasks/circles.safetensors");
   EXPECT_EQ(file.find("model.bn1.num_batches_tracked")->item(), 100 + learned.best_epoch);
+
+  EXPECT_EQ(process_records(dir / "result/Ghost_reduced_v1").at(0)["clip_grey16"], true) << "as Pillow does";
 
   // A second run has nothing to do and changes nothing.
   const Outcome again = reproduce("Ghost_reduced_v1");

@@ -156,6 +156,18 @@ TEST_F(Train, a_run_keeps_the_form_of_convolution_and_the_order_of_sums_that_beg
   }
 }
 
+TEST_F(Train, the_environment_gives_the_order_of_sums_too) {
+  for (const std::string order : {"blocks", "pairs"}) {
+    setenv("REPRISE_BF16_ORDER", order.c_str(), 1);
+    ASSERT_EQ(train({"--epochs", "0", "--dtype", "bf16", "--tasks", "dots"}, order).status, 0);
+    EXPECT_EQ(process_records(dir / order).at(0)["bf16_order"], order);
+  }
+  setenv("REPRISE_BF16_ORDER", "sideways", 1);
+  expect_refused(train({"--epochs", "0", "--dtype", "bf16"}, "none"), 1,
+                 "REPRISE_BF16_ORDER: expected pairs or blocks, got 'sideways'");
+  unsetenv("REPRISE_BF16_ORDER");
+}
+
 TEST_F(Train, a_last_batch_that_batch_norm_cannot_use_is_refused) {
   // 15 training images. At 4x4 pixels the last feature maps have one pixel.
   expect_refused(train({"--size", "4", "--batch", "7"}), 1, "--batch 6 works");

@@ -372,6 +372,28 @@ TEST(CheckReadable, ListsAndStopsOrSkips) {
     }
 }
 
+TEST(CheckReadable, ProgressCountsTheImagesOfAllSplits) {
+  TemporaryFolder dir;
+  for (int i = 0; i < 6; ++i)
+    for (const std::string c : {"a", "b"}) dir.image(c + "/" + std::to_string(i) + ".ppm", i);
+  Task task = find_tasks(dir.path(), {}).at(0);
+  for (; task.test.size() < 3; task.train.pop_back()) task.test.push_back(task.train.back());
+  ASSERT_FALSE(task.val.empty());
+  for (const bool decode : {true, false}) {
+    std::int64_t last = 0;
+    const auto progress = [&](std::int64_t done, std::int64_t total) {
+      EXPECT_GE(done, last);
+      EXPECT_EQ(total, 12);
+      last = done;
+    };
+    if (decode)
+      check_readable(task, {}, 6, "", progress);
+    else
+      check_readable(task, {}, progress);
+    EXPECT_EQ(last, 12);
+  }
+}
+
 TEST(CheckReadable, WhatTakesABadImagesPlaceIsCheckedToo) {
   TemporaryFolder dir;
   for (int i = 0; i < 12; ++i)
