@@ -125,8 +125,12 @@ class Programs:
         return os.path.join(self.build, "tests", name, f"test_{name}")
 
     def digest(self, name):
-        with open(self.path(name), "rb") as file:
-            return hashlib.sha256(file.read()).digest()
+        """Returns a digest of what the tests run: their program, and clr where they start it."""
+        digest = hashlib.sha256()
+        for path in [self.path(name)] + ([os.path.join(self.build, "apps", "clr")] if name in ("apps", "survive") else []):
+            with open(path, "rb") as file:
+                digest.update(file.read())
+        return digest.digest()
 
     def times(self, name):
         """Returns the seconds of each test when all pass, from a run of this program by ctest or from one now."""
