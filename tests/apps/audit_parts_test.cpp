@@ -178,6 +178,10 @@ TEST(Statistics, OfValuesAndDifferences) {
   EXPECT_DOUBLE_EQ(relative_error(tensor({2}, {3, 4}), tensor({2}, {3, 5})), 1 / std::sqrt(34.));
   EXPECT_EQ(relative_error(tensor({1}, {infinity}), tensor({1}, {infinity})), 0);
   EXPECT_TRUE(std::isinf(relative_error(tensor({1}, {infinity}), tensor({1}, {1}))));
+  const Tensor nan = tensor({1}, {std::nanf("")});
+  EXPECT_EQ(relative_error(nan, nan), 0);
+  EXPECT_TRUE(std::isinf(relative_error(nan, tensor({1}, {1}))));
+  EXPECT_TRUE(std::isinf(relative_error(tensor({1}, {1}), nan)));
 }
 
 }  // namespace

@@ -52,8 +52,11 @@ Outcome clr(const std::vector<std::string>& arguments, const std::string& stdout
   if (failed != 0) throw std::runtime_error("could not start " CLR_BINARY);
   int status = 0;
   waitpid(pid, &status, 0);
-  return {WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status),
-          stdout_to.empty() ? read_text(out) : "", read_text(err)};
+  const Outcome o{WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status),
+                  stdout_to.empty() ? read_text(out) : "", read_text(err)};
+  if (o.err.find('\033') != std::string::npos)
+    throw std::runtime_error("a terminal's codes in a file: " + o.err);
+  return o;
 }
 
 std::vector<data::NamedTensor> tiny_backbone(std::uint64_t seed, int classes) {

@@ -346,5 +346,15 @@ TEST_F(Train, pretrain_makes_a_backbone_that_train_takes) {
   EXPECT_EQ(json::parse(read_text(dir / "own/run.json"))["recipe"]["size"], 8);
 }
 
+// Memory is needed for the images that there are.
+TEST_F(Train, a_batch_may_be_larger_than_the_set) {
+  const std::string batch = "1000000000";
+  EXPECT_EQ(train({"--epochs", "1", "--batch", batch}).status, 0);
+  const Outcome o =
+      clr({"pretrain", "--data", dir / "data", "--task", "dots", "--output", dir / "own.safetensors",
+           "--size", "8", "--epochs", "1", "--device", "cpu", "--batch", batch});
+  EXPECT_EQ(o.status, 0) << o.err;
+}
+
 }  // namespace
 }  // namespace reprise::test

@@ -117,5 +117,14 @@ TEST(Splits, SplitsInsideClassesAreRefused) {
       << error_of(below);
 }
 
+TEST(Splits, AClassMayBeCalledTrain) {
+  TemporaryFolder vehicles;
+  for (const std::string split : {"train", "test"})
+    for (const std::string c : {"train", "bus"}) fill(vehicles, split + "/" + c, 2);
+  const Task task = only_task(vehicles.path());
+  EXPECT_EQ(task.classes, (std::vector<std::string>{"bus", "train"}));
+  EXPECT_EQ(task.test.size(), 4u);
+}
+
 }  // namespace
 }  // namespace reprise::data
