@@ -5,10 +5,12 @@
 #include <limits>
 
 #include "apps/clr/audit/kernel_errors.h"
+#include "apps/clr/audit/parts.h"
 #include "apps/clr/audit/statistics.h"
 #include "apps/clr/audit/trace.h"
 #include "apps/clr/learn/anomaly.h"
 #include "engine/autograd/autograd.h"
+#include "engine/autograd/record.h"
 #include "engine/base/error.h"
 #include "engine/ops/ops.h"
 #include "layers/network.h"
@@ -124,6 +126,39 @@ TEST(KernelErrors, AWrongValueUsesUpTheAllowance) {
   got[0] = std::numeric_limits<float>::quiet_NaN();
   probe.after(call);
   EXPECT_TRUE(std::isinf(probe.kernels.begin()->second.share));
+}
+
+// Doubles x, and says in backward that it multiplies by `slope`.
+template <int slope>
+void planted(cases::Case& c, const cases::Params& p) {
+  c.normal("x", p.shape("x"));
+  c.calls([](const cases::Inputs& in) {
+    const Tensor y = ops::add(in[0].detach(), in[0].detach());
+    record("planted", {in[0]}, y, [](const Tensor& dy, const Needs&) {
+      return std::vector{ops::mul(dy, full(dy.shape(), slope, DType::f64, ref_device))};
+    });
+    return y;
+  });
+}
+
+TEST(Gradients, ARowFailsByOneOfItsCases) {
+  const GradientRow right = check_op({"planted", {"x=2x3", "x=40"}, planted<2>});
+  EXPECT_TRUE(right.result.passed);
+  EXPECT_LE(right.result.worst, 1);
+  EXPECT_EQ(right.name, "planted");
+  EXPECT_EQ(right.tensors, 2);
+  EXPECT_EQ(right.elements, 6 + 16) << "of each tensor 16 at most";
+  EXPECT_EQ(right.result.report.find("WRONG"), std::string::npos);
+  const cases::OpCases::Build half = [](cases::Case& c, const cases::Params& p) {
+    p.shape("x").rank() == 1 ? planted<3>(c, p) : planted<2>(c, p);
+  };
+  for (const auto& list : {std::vector<std::string>{"x=2x3", "x=40"}, {"x=40", "x=2x3"}}) {
+    const GradientRow wrong = check_op({"planted", list, half});
+    EXPECT_FALSE(wrong.result.passed);
+    EXPECT_GT(wrong.result.worst, 1);
+    EXPECT_SAYS(wrong.result.report, "WRONG input 0 [40]");
+    EXPECT_EQ(wrong.result.report.find("[2, 3]"), std::string::npos);
+  }
 }
 
 // A square root's gradient at 0 is infinite. It arises in backward, where the layer is still known.

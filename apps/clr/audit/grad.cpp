@@ -6,7 +6,6 @@
 
 #include "apps/clr/audit/cost.h"
 #include "apps/clr/audit/parts.h"
-#include "engine/autograd/gradcheck.h"
 #include "engine/base/check.h"
 #include "engine/base/error.h"
 #include "engine/base/random.h"
@@ -25,12 +24,6 @@ constexpr int smallest_size = 8, largest_size = 512;
 constexpr std::int64_t images_of_network = 3;
 constexpr int classes_of_network = 4;
 
-struct GradientRow {
-  std::string name;
-  std::int64_t tensors = 0, elements = 0;
-  GradCheckResult result;
-};
-
 Tensor random_images(int size) {
   Tensor images = empty({images_of_network, size, size, 3}, DType::f64, ref_device);
   RandomStream random(0, "audit/images");
@@ -44,8 +37,8 @@ std::int64_t checked_elements(const std::vector<Tensor>& inputs, std::int64_t at
   return count;
 }
 
-// Checks all small cases of an op and puts them into one row.
-// The row has no elements if the op has no gradient.
+}  // namespace
+
 GradientRow check_op(const cases::OpCases& op) {
   constexpr std::int64_t at_most = 16;  // elements of each input
   GradientRow row;
@@ -68,6 +61,8 @@ GradientRow check_op(const cases::OpCases& op) {
   }
   return row;
 }
+
+namespace {
 
 // Returns the batch norm with the fewest pixels for images of size x size, or nothing if the network
 // takes no such images.

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "apps/clr/commands/command.h"
+#include "engine/autograd/gradcheck.h"
+#include "engine/cases/cases.h"
 
 namespace reprise::clr {
 
@@ -9,5 +11,13 @@ namespace reprise::clr {
 using AddPart = void(Command audit, Common& common);
 AddPart add_audit_ops, add_audit_grad, add_audit_layers, add_audit_repeat, add_audit_drift, add_audit_nan,
     add_audit_verify, add_audit_margin;
+
+struct GradientRow {
+  std::string name;
+  std::int64_t tensors = 0, elements = 0;
+  GradCheckResult result;
+};
+// Checks all small cases of an op; the row has no elements if the op has no gradient.
+GradientRow check_op(const cases::OpCases& op);
 
 }  // namespace reprise::clr
