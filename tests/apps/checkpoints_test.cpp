@@ -236,6 +236,9 @@ TEST_F(Checkpoints, a_loss_that_is_not_finite_stops_with_the_remedy_that_fits) {
   EXPECT_SAYS(later, "the backbone's numbers are too large");
   EXPECT_SAYS(diverged, " loss is ");
   EXPECT_SAYS(diverged, "a smaller --lr may help");
+}
+
+TEST(Logits, that_are_not_finite_are_told_with_their_image) {
   constexpr float inf = std::numeric_limits<float>::infinity();
   try {
     clr::check_logits(tensor({2, 2}, {1, 2, 3, inf}),

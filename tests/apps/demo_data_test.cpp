@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <numbers>
 #include <set>
+#include <sstream>
+#include <string>
 
 #include "apps/clr/demo/demo_canvas.h"
 #include "apps/clr/demo/demo_data.h"
@@ -71,6 +74,36 @@ TEST_F(DemoData, FillsClassFolders) {
       EXPECT_EQ(image.width, 20);
       EXPECT_EQ(image.rgb, drawn.rgb) << folder;
     }
+  }
+}
+
+// The figures of README and of the lessons are of these pictures. Of each, the list has the mean colours of
+// the four quarters. REPRISE_DEMO=FILE writes it anew.
+TEST_F(DemoData, DrawsWhatItDrew) {
+  std::string all;
+  constexpr int half = 12;
+  for (const DemoTask& task : demo_tasks())
+    for (std::size_t label = 0; label < task.classes.size(); ++label) {
+      all += task.name + " " + task.classes[label];
+      const auto image = draw_demo_image(task, static_cast<int>(label), 5, {.size = 2 * half, .seed = 3});
+      for (std::size_t part = 0; part < 12; ++part) {  // quarter and channel
+        int sum = 0;
+        for (std::size_t i = 0; i < half * half; ++i) {
+          const std::size_t y = part / 6 * half + i / half, x = part / 3 % 2 * half + i % half;
+          sum += image.rgb[3 * (2 * half * y + x) + part % 3];
+        }
+        all += " " + std::to_string(sum / half / half);
+      }
+      all += "\n";
+    }
+  if (const char* to = std::getenv("REPRISE_DEMO")) std::ofstream(to) << all;
+  std::istringstream now(all);
+  std::ifstream before(REPRISE_SOURCE_DIR "/tests/golden/demo.txt");
+  for (std::string a, b; now >> a;) {
+    ASSERT_TRUE(before >> b);
+    // Another library's sine may round otherwise.
+    if (a == b) continue;
+    EXPECT_NEAR(std::stoi(a), std::stoi(b), 1) << a << " " << b;
   }
 }
 

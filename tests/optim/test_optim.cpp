@@ -187,6 +187,20 @@ TEST(Optimizer, NothingToTrainIsAnError) {
   EXPECT_EQ(sgd.updates(), 0);
 }
 
+// A parameter without a gradient stays as it is, and has no step counted.
+TEST(Optimizer, StepsArePerParameter) {
+  const Tensor a = ones({1}), b = ones({1});
+  for (const Tensor& t : {a, b}) set_requires_grad(t);
+  Adam adam({a, b});
+  for (int step = 0; step < 3; ++step) {
+    adam.zero_grad();
+    backward(step == 1 ? ops::sum(a + b) : ops::sum(1.0 * a));
+    adam.step();
+  }
+  EXPECT_EQ(adam.updates(), 3);
+  EXPECT_LT(a.data<float>()[0], b.data<float>()[0]);
+}
+
 TEST(Optimizer, RefusesWhatItCannotUse) {
   EXPECT_THROW(Adam({ones({2})}), Error);  // the parameter requires no gradient
   const Tensor p = ones({2});
