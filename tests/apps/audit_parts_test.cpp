@@ -158,6 +158,12 @@ TEST(Gradients, ARowFailsByOneOfItsCases) {
     EXPECT_GT(wrong.result.worst, 1);
     EXPECT_SAYS(wrong.result.report, "WRONG input 0 [40]");
     EXPECT_EQ(wrong.result.report.find("[2, 3]"), std::string::npos);
+    testing::internal::CaptureStdout();
+    print_gradients({right, wrong}, {});
+    const std::string said = testing::internal::GetCapturedStdout();
+    EXPECT_SAYS(said, "as differences say");
+    EXPECT_SAYS(said, " WRONG\nplanted:\nplanted x=40\nWRONG input 0 [40]: worst at element ");
+    EXPECT_EQ(std::ranges::count(said, '\n'), 6) << said;
   }
 }
 

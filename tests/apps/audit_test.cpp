@@ -300,6 +300,20 @@ TEST_F(Audit, layers_of_a_task) {
   const Outcome o = layers({"--task", dir / "run/tasks/dots.safetensors", "--device", "cpu", "--count", "3"});
   expect(o, 0, {"conv1.reprogram", "own error", "cpu f32 against ref f64"});
   expect(layers({"--task", dir / "run/tasks/dots.safetensors", "--eval", "--quiet"}), 0, {"layer3.2.bn2"});
+  // --eval computes what forward does, a training step's forward something else.
+  const std::string task = dir / "run/tasks/dots.safetensors", dump = dir / "dump.safetensors";
+  const auto logits = [&](std::vector<std::string> more) {
+    more.insert(more.end(), {"--task", task, "--device", "cpu", "--dump", dump, "--quiet"});
+    expect(layers(more), 0, {"linear "});
+    return *data::read_weights(dump).find("cpu_f32.activation.linear");
+  };
+  const Tensor training = logits({}), evaluated = logits({"--eval"});
+  data::write_safetensors(dir / "in.safetensors", {{"images", *data::read_weights(dump).find("images")}});
+  expect(clr({"forward", "--backbone", dir / "backbone.safetensors", "--task", task, "--device", "cpu",
+              "--input", dir / "in.safetensors", "--output", dir / "out.safetensors"}),
+         0, {});
+  EXPECT_EQ(relative_difference(evaluated, *data::read_weights(dir / "out.safetensors").find("logits")), 0);
+  EXPECT_GT(relative_difference(training, evaluated), 1e-3);
   expect(clr({"audit", "layers", "--method", "scratch", "--arch", "resnet20", "--images", dir / "data",
               "--size", "8"}),
          0, {"linear "});

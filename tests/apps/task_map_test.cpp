@@ -271,8 +271,13 @@ TEST_F(TaskMapCommands, say_what_to_do) {
   refused(map(run, {"--remove", "yellows"}), 1, "Remove the taskmap files");
   with("conditions", "\"instruction_set\":\"", "\"instruction_set\":\"other-");
   refused(predict(), 1, "instruction_set  map other-");
-  with("tasks", "halved", "half");
-  refused(predict(), 1, "damaged: its metadata");
+  for (const auto& [key, from, to] : {std::tuple("tasks", "halved", "half"),
+                                      {"tasks", "[", ""},
+                                      {"conditions", "{", ""},
+                                      {"size", "8", "x"}}) {
+    with(key, from, to);
+    refused(predict(), 1, "damaged: its metadata");
+  }
   for (const data::NamedTensor& gone : file.tensors) {
     auto tensors = file.tensors;
     std::erase_if(tensors, [&](const auto& t) { return t.name == gone.name; });

@@ -62,6 +62,34 @@ GradientRow check_op(const cases::OpCases& op) {
   return row;
 }
 
+void print_gradients(const std::vector<GradientRow>& rows, const Common& common) {
+  if (common.json) {
+    Json list = Json::array();
+    for (const GradientRow& r : rows)
+      list.push_back({{"name", r.name},
+                      {"tensors", r.tensors},
+                      {"elements", r.elements},
+                      {"share_of_allowance", r.result.worst},
+                      {"kinks", r.result.kinks},
+                      {"passed", r.result.passed},
+                      {"report", r.result.report}});
+    return print_json({{"checks", list}});
+  }
+  Table table({"gradient of", "tensors", "elements", "kinks", "error/allowed", ""},
+              {true, false, false, false, false, true});
+  for (const GradientRow& r : rows)
+    table.row({r.name, grouped(r.tensors), grouped(r.elements), grouped(r.result.kinks),
+               fmt::format("{:.1e}", r.result.worst), r.result.passed ? "as differences say" : "WRONG"});
+  print(table.text());
+  for (const GradientRow& r : rows) {
+    if (r.result.passed) continue;
+    print(r.name + ":\n");
+    std::istringstream lines(r.result.report);
+    for (std::string line; std::getline(lines, line);)
+      if (line.starts_with("WRONG ") || line.find("worst at") == std::string::npos) print(line + "\n");
+  }
+}
+
 namespace {
 
 // Returns the batch norm with the fewest pixels for images of size x size, or nothing if the network
@@ -148,34 +176,6 @@ GradientRow check_network(const GradOptions& o, CheckedNetwork c) {
           check_gradients(loss, values, options)};
 }
 
-void print_rows(const std::vector<GradientRow>& rows, const Common& common) {
-  if (common.json) {
-    Json list = Json::array();
-    for (const GradientRow& r : rows)
-      list.push_back({{"name", r.name},
-                      {"tensors", r.tensors},
-                      {"elements", r.elements},
-                      {"share_of_allowance", r.result.worst},
-                      {"kinks", r.result.kinks},
-                      {"passed", r.result.passed},
-                      {"report", r.result.report}});
-    return print_json({{"checks", list}});
-  }
-  Table table({"gradient of", "tensors", "elements", "kinks", "error/allowed", ""},
-              {true, false, false, false, false, true});
-  for (const GradientRow& r : rows)
-    table.row({r.name, grouped(r.tensors), grouped(r.elements), grouped(r.result.kinks),
-               fmt::format("{:.1e}", r.result.worst), r.result.passed ? "as differences say" : "WRONG"});
-  print(table.text());
-  for (const GradientRow& r : rows) {
-    if (r.result.passed) continue;
-    print(r.name + ":\n");
-    std::istringstream lines(r.result.report);
-    for (std::string line; std::getline(lines, line);)
-      if (line.starts_with("WRONG ") || line.find("worst at") == std::string::npos) print(line + "\n");
-  }
-}
-
 void run_grad(const GradOptions& o, Common& common) {
   if ((!common.device.empty() && common.device != "ref") || (common.dtype != "f32" && common.dtype != "f64"))
     throw UsageError(
@@ -205,7 +205,7 @@ void run_grad(const GradOptions& o, Common& common) {
     if (GradientRow row = check_op(op); row.elements > 0) rows.push_back(std::move(row));
   }
   for (const std::string& arch : archs) rows.push_back(check_network(o, make_checked(o, arch, common.seed)));
-  print_rows(rows, common);
+  print_gradients(rows, common);
   for (const GradientRow& r : rows)
     if (!r.result.passed) common.exit_status = 1;
 }

@@ -19,5 +19,6 @@ struct GradientRow {
 };
 // Checks all small cases of an op; the row has no elements if the op has no gradient.
 GradientRow check_op(const cases::OpCases& op);
+void print_gradients(const std::vector<GradientRow>& rows, const Common& common);
 
 }  // namespace reprise::clr
