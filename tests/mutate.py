@@ -26,9 +26,10 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-# The programs that should notice a fault, the nearest first.
+# The programs that should notice a fault, the nearest first, with variables that ctest sets for them, too.
 PROGRAMS = {
-    "engine/kernels/": ["ops", "cpu", "engine", "layers", "optim"],
+    "engine/kernels/": ["ops", "cpu", "engine", "layers", "optim", "ops REPRISE_CPU_ISA=avx512 REPRISE_BF16_ORDER=blocks",
+                        "ops REPRISE_CPU_ISA=avx2", "ops REPRISE_CPU_ISA=portable"],
     "engine/": ["engine", "ops", "optim", "layers", "data", "apps"],
     "layers/": ["layers", "apps"],
     "optim/": ["optim", "apps"],
@@ -152,6 +153,7 @@ class Programs:
 
     def notices(self, name, least, below):
         """Returns how the program's tests of so many seconds fail, or None if they pass. Tests without a time are quick."""
+        name, *variables = name.split()
         chosen = [t for t, s in self.times(name).items() if least <= s < below]
         slower = [t for t, s in self.times(name).items() if s >= below]
         if least > 0 and not chosen:
@@ -160,7 +162,7 @@ class Programs:
             flags.write("--gtest_filter=" + ("-" + ":".join(slower) if least == 0 else ":".join(chosen)))
             flags.flush()
             limit = 30 + 4 * sum(self.times(name)[t] for t in chosen)
-            status = self.call([self.path(name), f"--gtest_flagfile={flags.name}"], limit)
+            status = self.call([self.path(name), f"--gtest_flagfile={flags.name}"], limit, dict(v.split("=") for v in variables))
         return None if status == 0 else f"{name}: " + ("it hangs" if status == 124 else first_failure(self.log))
 
 
@@ -171,7 +173,7 @@ def try_fault(programs, names, only_quick):
         return "", ""
     for tier, (least, below) in enumerate(zip(TIERS, TIERS[1:-1] if only_quick else TIERS[1:])):
         for name in names:
-            if tier == 0 and not programs.make(name):
+            if tier == 0 and not programs.make(name.split()[0]):
                 return "", ""
             if tier == 0 and name == names[0] and programs.digest(name) == programs.whole[name]:
                 return "harmless", "the compiler makes the same program of it"
@@ -256,7 +258,7 @@ def main():
             else:
                 names = next(p for f, p in PROGRAMS.items() if file.startswith(f))
                 for name in names:
-                    programs.times(name)
+                    programs.times(name.split()[0])
                 try:
                     write(file, broken)
                     result, how = try_fault(programs, names, args.quick)

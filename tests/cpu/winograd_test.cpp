@@ -12,11 +12,15 @@
 #include "engine/base/parallel.h"
 #include "engine/base/random.h"
 #include "engine/core/tensor.h"
+#include "engine/kernels/cpu/conv/bf16_order.h"
 #include "engine/ops/conv2d.h"
 
 namespace reprise {
 namespace {
 
+using kernels::cpu::bf16_order;
+using kernels::cpu::Bf16Order;
+using kernels::cpu::set_bf16_order;
 using kernels::cpu::set_winograd;
 using kernels::cpu::winograd_enabled;
 
@@ -70,6 +74,18 @@ TEST_F(Winograd, IsForFrozenFiltersAloneAndCanBeTurnedOff) {
   EXPECT_FALSE(same_bits(transformed, direct));
   set_winograd(false);
   EXPECT_TRUE(same_bits(ops::conv2d(x, frozen, same), direct));
+}
+
+TEST_F(Winograd, InBf16GoesWithSumsInPairs) {
+  const Tensor x = activations({2, 12, 9, 32}).to(DType::bf16), w = filter({48, 3, 3, 32}),
+               frozen = w.sealed_copy();
+  const Bf16Order before = bf16_order();
+  for (const Bf16Order order : {Bf16Order::pairs, Bf16Order::blocks}) {
+    set_bf16_order(order);
+    const Tensor direct = ops::conv2d(x, w, same).to(DType::f32);
+    EXPECT_EQ(same_bits(ops::conv2d(x, frozen, same).to(DType::f32), direct), order == Bf16Order::blocks);
+  }
+  set_bf16_order(before);
 }
 
 TEST_F(Winograd, AnImagesResultDoesNotDependOnItsBatch) {
