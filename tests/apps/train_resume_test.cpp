@@ -10,7 +10,9 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "apps/clr/learn/backbone.h"
 #include "apps/clr/learn/surroundings.h"
+#include "data/weights/weight_file.h"
 #include "tests/apps/train_support.h"
 
 namespace reprise::test {
@@ -37,6 +39,9 @@ class Resume : public testing::Test {
   std::vector<std::string> one_task(const std::string& run) const {
     return train(run, {"--tasks", "one", "--log-steps", dir / (run + ".csv")});
   }
+  std::string identity() const {
+    return clr::load_backbone(dir / "backbone.safetensors", "auto", cpu_device, DType::f32).identity;
+  }
   // How the run's first call ended: "interrupted by SIGTERM", "done".
   std::string ending(const std::string& run) const {
     const auto call = process_records(dir / run).at(0);
@@ -50,7 +55,16 @@ class Resume : public testing::Test {
     first.send(signal);
     EXPECT_EQ(first.wait(), expected_status);
     EXPECT_FALSE(exists(dir / (run + "/tasks/one.safetensors"))) << "it was too fast to be interrupted";
-    EXPECT_EQ(exists(dir / (run + "/state/one.state")), signal != SIGKILL);
+    const std::string state = dir / (run + "/state/one.state");
+    EXPECT_EQ(exists(state), signal != SIGKILL);
+    if (signal != SIGKILL) {
+      const auto context = nlohmann::json::parse(data::read_weights(state).metadata.at("context"));
+      for (const auto& [key, wanted] :
+           {std::pair("task", nlohmann::json("one")),
+            {"backbone", nlohmann::json(identity())},
+            {"instruction set", process_records(dir / run).at(0)["instruction_set"]}})
+        EXPECT_EQ(context.at(key), wanted) << key;
+    }
     const Outcome again = clr(one_task(run));
     ASSERT_EQ(again.status, 0) << again.err;
     EXPECT_EQ(again.out.find("resumed") != std::string::npos, signal != SIGKILL) << again.out;

@@ -130,6 +130,24 @@ TEST(ConvBlock, HasTheBitsOfItsParts) {
           }
 }
 
+TEST(ConvBlock, AFrozenFilterHasNoGradientAndChangesNoOther) {
+  const Setting s{{2, 7, 5, 3}, {3, 3, 3}, true, Activation::relu, false};
+  for (const Device device : {ref_device, cpu_device}) {
+    const std::vector<Tensor> trained = inputs(s, device, DType::f32);
+    std::vector<Tensor> frozen = inputs(s, device, DType::f32);
+    frozen[1] = frozen[1].detach();
+    for (const auto& in : {trained, frozen}) {
+      const Tensor y = fused(s, in).y;
+      backward(y, output_gradient(y.shape()).to(DType::f32).to(device));
+    }
+    EXPECT_FALSE(grad(frozen[1]).defined());
+    for (const std::size_t i : {0, 2, 3, 4}) {
+      ASSERT_TRUE(grad(frozen[i]).defined());
+      expect_same_bits(grad(frozen[i]), grad(trained[i]), "gradient");
+    }
+  }
+}
+
 // Outputs of 16 MiB and more are written with non-temporal stores.
 TEST(ConvBlock, HasTheBitsOfItsPartsWhereCachesDoNotHoldIt) {
   expect_equal({{1, 264, 256, 64}, {}, true, Activation::relu, false}, cpu_device, DType::f32);
