@@ -12,6 +12,7 @@ BUILD is a configured build folder of this tree. A tree with uncommitted changes
 Use a worktree of its own (`git worktree add`) and a compiler cache. The same tree, seed and folders give the same faults.
 """
 import argparse
+import glob
 import hashlib
 import json
 import os
@@ -125,13 +126,17 @@ class Programs:
     def path(self, name):
         return os.path.join(self.build, "tests", name, f"test_{name}")
 
-    def digest(self, name):
-        """Returns a digest of what the tests run: their program, and clr where they start it."""
+    def digest(self, folder):
+        """Returns a digest of a folder's library, and of clr if it is apps."""
         digest = hashlib.sha256()
-        for path in [self.path(name)] + ([os.path.join(self.build, "apps", "clr")] if name in ("apps", "survive") else []):
+        for path in glob.glob(os.path.join(self.build, folder, "*.a")) + glob.glob(os.path.join(self.build, folder, "clr")):
             with open(path, "rb") as file:
                 digest.update(file.read())
         return digest.digest()
+
+    def same_code(self, file):
+        folder = file.split("/")[0]
+        return file.endswith(".cpp") and self.digest(folder) == self.whole[folder]  # a header's code is everywhere
 
     def times(self, name):
         """Returns the seconds of each test when all pass, from a run of this program by ctest or from one now."""
@@ -147,7 +152,6 @@ class Programs:
             if result["failures"] != 0:
                 sys.exit(f"mutate: the last run of test_{name} without any fault failed")
             suites = result["testsuites"]
-            self.whole[name] = self.digest(name)
             self.tests[name] = {f"{s['name']}.{t['name']}": float(t["time"][:-1]) for s in suites for t in s["testsuite"]}
         return self.tests[name]
 
@@ -166,7 +170,7 @@ class Programs:
         return None if status == 0 else f"{name}: " + ("it hangs" if status == 124 else first_failure(self.log))
 
 
-def try_fault(programs, names, only_quick):
+def try_fault(programs, names, file, only_quick):
     """Returns 'caught', 'SURVIVED', 'harmless' or '' (does not compile, or too much to compile), and why."""
     plan = subprocess.run(["ninja", "-C", programs.build, "-n", f"test_{names[0]}"], capture_output=True, text=True)
     if len(plan.stdout.splitlines()) > STEPS:
@@ -175,8 +179,8 @@ def try_fault(programs, names, only_quick):
         for name in names:
             if tier == 0 and not programs.make(name.split()[0]):
                 return "", ""
-            if tier == 0 and name == names[0] and programs.digest(name) == programs.whole[name]:
-                return "harmless", "the compiler makes the same program of it"
+            if tier == 0 and name == names[0] and programs.same_code(file):
+                return "harmless", "the compiler makes the same code of it"
             how = programs.notices(name, least, below)
             if how:
                 return "caught", how
@@ -244,6 +248,9 @@ def main():
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     programs, start = Programs(build), time.time()
+    if not args.list and not programs.make("apps"):  # with all libraries
+        sys.exit(f"mutate: the tree cannot be built without any fault, see {programs.log}")
+    programs.whole = {f: programs.digest(f) for f in ("engine", "layers", "optim", "data", "apps")}
     counts = dict.fromkeys(["caught", "SURVIVED", "harmless", "listed"], 0)
     wanted = len(args.only) if args.only else args.count
     try:
@@ -261,7 +268,7 @@ def main():
                     programs.times(name.split()[0])
                 try:
                     write(file, broken)
-                    result, how = try_fault(programs, names, args.quick)
+                    result, how = try_fault(programs, names, file, args.quick)
                 finally:
                     write(file, texts[file])
             if result:
