@@ -29,6 +29,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # The programs that should notice a fault, the nearest first, with variables that ctest sets for them, too.
 PROGRAMS = {
+    "engine/kernels/profile": ["engine", "ops", "apps"],
     "engine/kernels/": ["ops", "cpu", "engine", "layers", "optim", "ops REPRISE_CPU_ISA=avx512 REPRISE_BF16_ORDER=blocks",
                         "ops REPRISE_CPU_ISA=avx2", "ops REPRISE_CPU_ISA=portable"],
     "engine/": ["engine", "ops", "optim", "layers", "data", "apps"],

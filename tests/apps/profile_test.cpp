@@ -66,6 +66,8 @@ TEST_F(Profiled, a_table_by_time_at_the_end) {
   const Outcome o = train("run");
   ASSERT_EQ(o.status, 0) << o.err;
   EXPECT_NE(o.err.find("kernels, by time; the limit"), std::string::npos) << o.err;
+  EXPECT_EQ(o.err.find("the limit: 0 GFLOP/s"), std::string::npos) << o.err;
+  EXPECT_EQ(o.err.find(" 0 GB/s, as measured"), std::string::npos) << o.err;
   EXPECT_NE(o.err.find("conv_block_fwd"), std::string::npos) << o.err;
   EXPECT_EQ(o.err.find("[kernel]"), std::string::npos) << o.err;
   setenv("REPRISE_DEBUG", "4", 1);

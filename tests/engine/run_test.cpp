@@ -22,6 +22,7 @@ class Strict {
 
 TEST(Run, AMissingKernelIsAnErrorByName) {
   expect_error([] { ops::relu(zeros({2}, DType::bf16, ref_device)); }, "unary_fwd", "bf16", "ref");
+  expect_error([] { ops::softmax(zeros({2, 3}, DType::bf16, cpu_device)); }, "softmax_fwd", "bf16", "cpu");
 }
 
 // f64 has no cpu kernels.
