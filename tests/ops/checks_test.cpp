@@ -12,6 +12,7 @@
 #include "engine/base/gpu.h"
 #include "engine/ops/ops.h"
 #include "engine/ops/optimizer_steps.h"
+#include "tests/engine/expect_error.h"
 #include "tests/ops/runner.h"
 
 #ifdef REPRISE_CUDA_EMULATED
@@ -333,6 +334,18 @@ TEST(PlantedFaults, CurvatureIsNotAKink) {
   const auto square = [](double x) { return x * x; };
   EXPECT_TRUE(check_slope(square, 0, 0).passed);
   for (const double slope : {1e-6, -1e-6}) EXPECT_FALSE(check_slope(square, 0, slope).passed);
+}
+
+TEST(GradCheck, RefusesWhatItCannotCheck) {
+  const auto twice = [](const std::vector<Tensor>& in) { return ops::add(in[0], in[0]); };
+  const Tensor constant = ones({1}, DType::f64, ref_device), single = ones({1}, DType::f32, ref_device),
+               cpu = ones({1}, DType::f64, cpu_device), unused = ones({1}, DType::f64, ref_device);
+  for (const Tensor& t : {single, cpu, unused}) set_requires_grad(t);
+  testing::expect_error([&] { check_gradients(twice, {constant}); }, "no input is marked");
+  testing::expect_error([&] { check_gradients(twice, {single}); }, "expected inputs in f64 on ref", "f32");
+  testing::expect_error([&] { check_gradients(twice, {cpu}); }, "expected inputs in f64 on ref", "cpu");
+  set_requires_grad(constant);
+  testing::expect_error([&] { check_gradients(twice, {constant, unused}); }, "left no gradient in input 1");
 }
 
 TEST(PlantedFaults, DifferencesFindNaN) {
