@@ -341,6 +341,8 @@ TEST(Estimate, a_last_batch_of_one_value) {
               check_last_batch({{"a", 33}, {"b", 63}}, 32, 1);
             }).find("--batch 33 works"),
             std::string::npos);
+  EXPECT_NE(error_of([] { check_last_batch({{"a", 4}}, 3, 1); }).find("--batch 2 works"), std::string::npos);
+  EXPECT_NE(error_of([] { check_last_batch({{"a", 3}}, 2, 1); }).find("--batch 3 works"), std::string::npos);
   EXPECT_NE(error_of([] { check_last_batch({{"a", 1}}, 32, 1); }).find("--size"), std::string::npos);
 }
 
