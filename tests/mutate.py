@@ -83,7 +83,8 @@ def faults_of(text, header):
     each("condition", r"\bif \((?!constexpr)([^;{}()]*(?:\([^()]*\)[^;{}()]*)*)\)", lambda m: f"!({text[m.start(1):m.end(1)]})", 1)
     if not header:  # there it would be a declaration
         each("statement", STATEMENT, lambda m: ";", 1)
-    each("arguments", rf"\w\({ARGUMENT}, {ARGUMENT}(?=[,)])", lambda m: f"{m[0][:2]}{m[2]}, {m[1]}")
+    # Of two arguments of min or max the order says nothing.
+    each("arguments", rf"(?<=\w)(?<!\bmin)(?<!\bmax)\({ARGUMENT}, {ARGUMENT}(?=[,)])", lambda m: f"({m[2]}, {m[1]}")
     return kinds
 
 

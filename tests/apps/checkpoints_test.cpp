@@ -153,6 +153,16 @@ TEST_F(Checkpoints, two_networks_are_a_tie_and_section_decides) {
   }
 }
 
+TEST_F(Checkpoints, state_dicts_of_no_network_are_told) {
+  WeightSource source =
+      write({{"a", TorchFile::dict({{"w", scalar(1)}})}, {"b", TorchFile::dict({{"w", scalar(2)}})}});
+  for (const auto& identity : {std::string(), identity_})
+    for (const std::string arch : {"auto", "resnet20"}) {
+      source.identity = identity;
+      EXPECT_SAYS(message(source, arch), "it holds 2 state dicts, and none fits a network that clr knows");
+    }
+}
+
 TEST_F(Checkpoints, equal_networks_are_no_tie) {
   EXPECT_EQ(load(write({{"model", TorchFile::dict(network())}, {"ema", TorchFile::dict(network())}})).place,
             "section 'model'");

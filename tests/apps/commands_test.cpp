@@ -258,6 +258,15 @@ TEST_F(Commands, predict_looks_beside_the_task_and_says_where_it_looked) {
   EXPECT_SAYS(lost.err, "was not found; give --backbone FILE");
   EXPECT_SAYS(lost.err, "gone.safetensors");
   EXPECT_SAYS(lost.err, "another.safetensors: another network");
+  EXPECT_SAYS(lost.err, "/run: no other weight file");
+  EXPECT_EQ(lost.err.find("/tasks: no other weight file"), std::string::npos) << lost.err;
+  for (const auto& [name, tensors] : {std::pair("numbers", std::vector<data::NamedTensor>{{"x", ones({2})}}),
+                                      {"head", {{"linear.weight", ones({2, 3})}}}}) {
+    data::write_safetensors(dir / name, tensors);
+    const Outcome none = clr({"predict", "--task", task, "--backbone", dir / name, image});
+    EXPECT_EQ(none.status, 1) << none.err;
+    EXPECT_SAYS(none.err, name);
+  }
   EXPECT_EQ(clr({"predict", "--task", task, "--backbone", backbone, image}).status, 0);
   const Outcome wrong =
       clr({"predict", "--task", task, "--backbone", dir / "run/tasks/another.safetensors", image});
