@@ -3,11 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cmath>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "apps/clr/learn/surroundings.h"
 #include "apps/clr/learn/task_file.h"
@@ -458,6 +461,14 @@ TEST_F(Audit, wrong_usage) {
                 "--device", "cuda"}),
            1, {"--device cuda cannot be used"});
   expect(trial("repeat", {"--thread-counts", "0"}), 2, {"--thread-counts"});
+}
+
+// It would take many minutes.
+TEST_F(Audit, grad_stops_at_a_signal) {
+  Running run({"audit", "grad", "--elements", "1000"});
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  run.send(SIGINT);
+  EXPECT_EQ(run.wait(), 130);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <fstream>
 #include <functional>
+#include <sstream>
 
 #include "engine/autograd/autograd.h"
 #include "engine/base/error.h"
@@ -337,7 +338,10 @@ TEST(Summary, CountsWhatIsThere) {
   EXPECT_EQ(rows[0].flops, 2 * 27 * 16 * 32 * 32);
   const std::string text = render(rows);
   EXPECT_NE(text.find("layer3.2.conv2.reprogram"), std::string::npos);
-  EXPECT_NE(text.find("total"), std::string::npos);
+  EXPECT_NE(text.find("\ntotal "), std::string::npos);
+  std::istringstream lines(text);
+  std::string line;
+  for (std::size_t width = text.find('\n'); std::getline(lines, line);) EXPECT_EQ(line.size(), width) << line;
 }
 
 }  // namespace
