@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "data/weights/weight_file.h"
 #include "tests/apps/support.h"
@@ -55,6 +56,32 @@ TEST_F(Forward, writes_features_and_logits) {
   EXPECT_EQ(at(file, "features").shape(), (Shape{3, 64}));
   EXPECT_EQ(at(file, "logits").shape(), (Shape{3, 10}));
   EXPECT_EQ(at(file, "logits").dtype(), DType::f32);
+}
+
+TEST_F(Forward, json_says_what_was_written) {
+  write_input(3);
+  const auto j = nlohmann::json::parse(run({"--json"}).out);
+  EXPECT_EQ(j["backbone"], backbone);
+  EXPECT_EQ(j["output"], output);
+  EXPECT_EQ(j["arch"], "resnet20");
+  EXPECT_EQ(j["images"], 3);
+  EXPECT_EQ(j["tensors"], nlohmann::json::parse(R"({"features": {"shape": [3, 64], "dtype": "f32"},
+                                                   "logits": {"shape": [3, 10], "dtype": "f32"}})"));
+}
+
+TEST_F(Forward, a_backbone_without_a_head_has_features_alone) {
+  auto tensors = tiny_backbone();
+  std::erase_if(tensors, [](const NamedTensor& t) { return t.name.starts_with("linear."); });
+  data::write_safetensors(backbone, tensors);
+  write_input(3, 32, tensor({3}, std::vector<std::int64_t>{0, 1, 2}));
+  const Outcome o = run();
+  EXPECT_EQ(o.status, 0) << o.err;
+  EXPECT_SAYS(o.err, "has no head of its own: no logits are written");
+  EXPECT_EQ(data::read_weights(output).tensors.size(), 1U);
+  const Outcome step = run({"--train-step"});
+  EXPECT_EQ(step.status, 1);
+  EXPECT_SAYS(step.err, "has no head; give --task, or --method and --classes");
+  EXPECT_EQ(run({"--train-step", "--method", "linear", "--classes", "3"}).status, 0);
 }
 
 TEST_F(Forward, an_image_does_not_depend_on_its_batch) {

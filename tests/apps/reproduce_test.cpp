@@ -143,16 +143,22 @@ TEST_F(Reproduce, state_dicts_are_read_back_as_the_tasks_they_hold) {
     SCOPED_TRACE(method);
     const Outcome o = reproduce(method);
     ASSERT_EQ(o.status, 0) << o.err;
-    const std::string out = dir / (method + ".safetensors");
-    const Outcome back = test::clr(
-        {"convert", dir / ("weight/circles_" + method + "_lr0.001_lambda1e-05_gamma0.1_stepsize1.pth"), out,
-         "--backbone", backbone});
+    const std::string out = dir / (method + ".safetensors"),
+                      whole =
+                          dir / ("weight/circles_" + method + "_lr0.001_lambda1e-05_gamma0.1_stepsize1.pth");
+    const Outcome back = test::clr({"convert", whole, out, "--backbone", backbone, "--json"});
     ASSERT_EQ(back.status, 0) << back.err;
+    EXPECT_EQ(test::clr({"convert", whole, dir / "task.pth", "--backbone", backbone}).status, 2);
     const auto learned = clr::read_task_file(dir / ("result/" + method + "/tasks/circles.safetensors"));
     const auto read = clr::read_task_file(out);
     EXPECT_EQ(read.method, learned.method);
     EXPECT_EQ(read.backbone_identity, learned.backbone_identity);
     ASSERT_EQ(read.tensors.size(), learned.tensors.size());
+    EXPECT_EQ(nlohmann::json::parse(back.out), (nlohmann::json{{"in", whole},
+                                                               {"out", out},
+                                                               {"method", learned.method},
+                                                               {"classes", 3},
+                                                               {"tensors", read.tensors.size()}}));
     for (std::size_t i = 0; i < read.tensors.size(); ++i) {
       EXPECT_EQ(read.tensors[i].name, learned.tensors[i].name);
       EXPECT_TRUE(

@@ -21,6 +21,7 @@ struct ZipEntry {
   std::uint32_t unpacked_grow = 0;  // and of the unpacked size so many more
   bool sizes_in_header = true;
   std::string unpacked = {};  // what `data` becomes when it is inflated; empty: `data` itself
+  bool zip64 = false;         // the directory has sizes and offset in an extra field, as beyond 4 GiB
 };
 
 inline std::uint32_t crc(std::string_view text) {
@@ -40,9 +41,18 @@ inline std::string zip(const std::vector<ZipEntry>& entries, std::uint16_t flags
     const std::string& plain = e.unpacked.empty() ? e.data : e.unpacked;
     const auto unpacked = static_cast<std::uint32_t>(plain.size());
     const std::string start = le<std::uint16_t>(20) + le(flags) + le(e.method) + le<std::uint32_t>(0);
+    const auto packed_said = size + e.grow, unpacked_said = unpacked + e.grow + e.unpacked_grow,
+               offset = static_cast<std::uint32_t>(out.size());
+    std::string extra;
+    if (e.zip64)
+      extra = le<std::uint16_t>(0x7075) + le<std::uint16_t>(2) + "ab" + le<std::uint16_t>(1) +
+              le<std::uint16_t>(24) + le<std::uint64_t>(unpacked_said) + le<std::uint64_t>(packed_said) +
+              le<std::uint64_t>(offset);
+    const auto in_32 = [&](std::uint32_t n) { return le(e.zip64 ? 0xFFFFFFFFu : n); };
     directory += le<std::uint32_t>(0x02014b50) + le<std::uint16_t>(20) + start + le(crc(plain)) +
-                 le<std::uint32_t>(size + e.grow) + le<std::uint32_t>(unpacked + e.grow + e.unpacked_grow) +
-                 le(name) + std::string(12, '\0') + le(static_cast<std::uint32_t>(out.size())) + e.name;
+                 in_32(packed_said) + in_32(unpacked_said) + le(name) +
+                 le(static_cast<std::uint16_t>(extra.size())) + std::string(10, '\0') + in_32(offset) +
+                 e.name + extra;
     out += le<std::uint32_t>(0x04034b50) + start + le(e.sizes_in_header ? crc(plain) : 0u) + le(said) +
            le(said) + le(name) + le<std::uint16_t>(0) + e.name + e.data;
   }

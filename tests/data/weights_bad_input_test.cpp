@@ -139,7 +139,13 @@ TEST(WeightsBad, Zip) {
   ASSERT_EQ(
       refusal(bytes_from(zip({{"m/data.pkl", pickle, 0, 0, 0, false}, {"m/data/0", data, 0, 0, 0, false}}))),
       "");
-  const ZipEntry first{"m/data.pkl", pickle}, second{"m/data/0", data};
+  ZipEntry first{"m/data.pkl", pickle}, second{"m/data/0", data};
+  first.zip64 = second.zip64 = true;
+  ASSERT_EQ(refusal(bytes_from(zip({first, second}))), "");
+  second.grow = 20;
+  EXPECT_NE(refusal(bytes_from(zip({first, second}))).find("cut short"), std::string::npos);
+  second.grow = 0;
+  first.zip64 = second.zip64 = false;
   std::string wrong_crc = torch_zip(pickle, data);
   wrong_crc[wrong_crc.find(data)] ^= 1;
   const std::pair<std::string, const char*> cases[] = {

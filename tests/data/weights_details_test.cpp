@@ -5,6 +5,7 @@
 
 #include "data/weights/pickle.h"
 #include "data/weights/tar.h"
+#include "tests/data/torch_files.h"
 #include "tests/data/weights_files.h"
 
 namespace reprise::data::testing_weights {
@@ -56,6 +57,25 @@ TEST(TarDetails, SizesOfWholeBlocksAndBothEndsOfAChecksum) {
     EXPECT_EQ(members.at("one").size(), 512u);
     EXPECT_EQ(members.at("two").front(), std::byte{'y'});
     EXPECT_TRUE(members.at("three").empty());
+  }
+}
+
+TEST(WeightsDetails, IntegersOfEveryWidthAndSign) {
+  const std::pair<const char*, std::vector<std::int64_t>> types[] = {
+      {"U8", {254, 255}},  {"U16", {0xFEFE, 0xFFFF}}, {"U32", {0xFEFEFEFE, 0xFFFFFFFF}}, {"I8", {-2, -1}},
+      {"I16", {-258, -1}}, {"I32", {-16843010, -1}},  {"I64", {-72340172838076674, -1}}};
+  for (const auto& [type, expected] : types) {
+    const std::size_t width = std::string_view(type).ends_with("8") ? 1 : std::stoul(type + 1) / 8;
+    const std::string header = fmt::format(R"({{"a":{{"dtype":"{}","shape":[2],"data_offsets":[0,{}]}}}})",
+                                           type, 2 * width),
+                      content = le<std::uint64_t>(header.size()) + header + std::string(width, '\xFE') +
+                                std::string(width, '\xFF');
+    const Tensor a = parse_weights(bytes_from(content), "test").find("a")->to(cpu_device);
+    const std::vector<std::int64_t> got =
+        a.dtype() == DType::i64
+            ? std::vector(a.values<std::int64_t>().begin(), a.values<std::int64_t>().end())
+            : std::vector<std::int64_t>(a.values<std::uint8_t>().begin(), a.values<std::uint8_t>().end());
+    EXPECT_EQ(got, expected) << type;
   }
 }
 
