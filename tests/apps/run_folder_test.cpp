@@ -68,6 +68,46 @@ TEST(RunRecord, paths_of_any_bytes_read_back_and_the_file_is_utf8) {
   EXPECT_EQ(read_run_record(path).tasks[0].name, "a\\b");
 }
 
+TEST(RunRecord, what_is_damaged_is_named) {
+  const TempDir dir;
+  RunRecord record;
+  record.recipe = "{}";
+  const nlohmann::json whole = nlohmann::json::parse(text_of(record));
+  const auto said = [&](const nlohmann::json& json) -> std::string {
+    write_text(dir / "run.json", json.dump());
+    try {
+      read_run_record(dir / "run.json");
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(said(whole), "");
+  for (const char* key : {"backbone", "recipe", "invocations"}) {
+    nlohmann::json without = whole, wrong = whole;
+    without.erase(key);
+    wrong[key] = 7;
+    EXPECT_SAYS(said(without), std::string("damaged: no ") + key);
+    EXPECT_SAYS(said(wrong), std::string("damaged: its ") + key);
+  }
+  for (const auto& format : {nlohmann::json("reprise run 9"), nlohmann::json(3)}) {
+    nlohmann::json other = whole;
+    other["format"] = format;
+    EXPECT_SAYS(said(other), "it may be of another version of clr");
+  }
+  EXPECT_SAYS(said("text"), "it may be of another version of clr");
+  nlohmann::json unknown = whole;
+  unknown["recipe"] = {{"lr", "much"}};
+  EXPECT_SAYS(said(unknown), "damaged: its recipe");
+  nlohmann::json older = whole;
+  older["format"] = "reprise run 1";
+  EXPECT_SAYS(said(older), "damaged: no tasks");
+  older["tasks"] = nlohmann::json::array();
+  EXPECT_SAYS(said(older), "damaged: its tasks");
+  older["tasks"] = {{"a", 3}};
+  EXPECT_SAYS(said(older), "damaged: its task a");
+}
+
 TEST(RunRecord, of_an_older_clr_is_read_from_its_command_lines) {
   const TempDir dir;
   write_text(dir / "run.json",

@@ -22,6 +22,7 @@
 #include "data/image/image.h"
 #include "data/loader/check_readable.h"
 #include "data/sets/find_tasks.h"
+#include "data/weights/weight_file.h"
 #include "engine/autograd/autograd.h"
 #include "engine/base/utf8.h"
 #include "engine/core/storage.h"
@@ -170,6 +171,14 @@ TEST(State, comes_back_as_it_was) {
   EXPECT_TRUE(load_state(dir / "t", context));
   EXPECT_FALSE(load_state(dir / "t", elsewhere)) << "the task starts anew";
   context.instruction_set.clear();
+  for (const char* key : {"context", "state"}) {
+    write_text(dir / "s", bytes);
+    auto file = data::read_weights(dir / "s");
+    file.metadata[key] = "{";
+    data::write_safetensors(dir / "s", file.tensors, file.metadata);
+    EXPECT_NE(error_of([&] { load_state(dir / "s", context); }).find("a damaged training state"),
+              std::string::npos);
+  }
   for (std::size_t n = 0; n < bytes.size(); n += 7) {
     write_text(dir / "s", bytes.substr(0, n));
     EXPECT_FALSE(error_of([&] { load_state(dir / "s", context); }).empty()) << n << " bytes";
