@@ -254,7 +254,9 @@ data::Image draw_relation(int label, int size, RandomStream& random) {
 
 // Draws one coloured object among three nearly grey ones. The class is its hue.
 data::Image draw_color(int label, int size, RandomStream& random) {
-  Canvas canvas(size, hsv(random.uniform(), random.uniform(0.0, 0.25), random.uniform(0.2, 0.9)));
+  const double ground_value = random.uniform(0.2, 0.9), ground_saturation = random.uniform(0.0, 0.25),
+               ground_hue = random.uniform();
+  Canvas canvas(size, hsv(ground_hue, ground_saturation, ground_value));
   for (int i = 0; i < 4; ++i) {
     const Pose pose = random_pose(random, 0.1, 0.2, pi);
     const int shape = static_cast<int>(random.below(5));
