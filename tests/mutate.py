@@ -131,7 +131,7 @@ class Programs:
     def digest(self, folder):
         """Returns a digest of a folder's library, and of clr if it is apps."""
         digest = hashlib.sha256()
-        for path in glob.glob(os.path.join(self.build, folder, "*.a")) + glob.glob(os.path.join(self.build, folder, "clr")):
+        for path in sorted(glob.glob(os.path.join(self.build, folder, "lib*")) + glob.glob(os.path.join(self.build, folder, "clr"))):
             with open(path, "rb") as file:
                 digest.update(file.read())
         return digest.digest()
