@@ -55,6 +55,30 @@ TEST(Lists, AFolderOfThem) {
             std::string::npos);
 }
 
+TEST(Lists, BadFilesAreAsIfTheyWereNotListed) {
+  TemporaryFolder dir;
+  std::string list;
+  for (int i = 0; i < 20; ++i) {
+    dir.image(std::to_string(i) + ".ppm", i);
+    list += dir.path(std::to_string(i) + ".ppm") + (i % 2 == 0 ? " a\n" : " b\n");
+  }
+  dir.write("good/list.txt", list);
+  dir.write("bad/list.txt", dir.path("absent.ppm") + " a\n" + list);
+  SetOptions options;
+  options.skip_bad = true;
+  const Task good = find_tasks(dir.path("good/list.txt"), {}).at(0),
+             bad = find_tasks(dir.path("bad/list.txt"), options).at(0);
+  ASSERT_EQ(bad.unreadable.size(), 1U);
+  EXPECT_EQ(bad.unreadable[0].path, dir.path("absent.ppm"));
+  for (const auto part : {&Task::train, &Task::val}) {
+    ASSERT_EQ((bad.*part).size(), (good.*part).size());
+    for (std::size_t i = 0; i < (good.*part).size(); ++i) {
+      EXPECT_EQ((bad.*part)[i].path, (good.*part)[i].path);
+      EXPECT_EQ((bad.*part)[i].label, (good.*part)[i].label);
+    }
+  }
+}
+
 TEST(Lists, TabsDivideWhereThereAreAny) {
   TemporaryFolder dir;
   for (int i = 0; i < 4; ++i) dir.image("my pics/" + std::to_string(i) + ".ppm", i);
@@ -267,10 +291,15 @@ TEST(HostileDatabase, NamesOfDataSets) {
   const SkillRoot root(skill_tables + good_rows +
                        "INSERT INTO datasets VALUES (2, '../x', 1), (3, '.', 1), (4, '', 1), (5, NULL, 1), "
                        "(-6, 'six', 1), ('7', 'seven', 1), (8, x'38', 1), (9, 'a/b', 1), (10, char(10), 1)");
-  const auto tasks = find_tasks(root.path(), {});  // warnings name the others
+  SetOptions options;
+  options.val_fraction = 0.3;
+  ::testing::internal::CaptureStderr();
+  const auto tasks = find_tasks(root.path(), options);  // warnings name the others
+  const std::string warnings = ::testing::internal::GetCapturedStderr();
   ASSERT_EQ(tasks.size(), 1U);
   EXPECT_EQ(tasks[0].name, "animals");
-  SetOptions options;
+  EXPECT_NE(warnings.find("--val-fraction has no effect"), std::string::npos) << warnings;
+  EXPECT_NE(warnings.find(" of datasets is not used: "), std::string::npos) << warnings;
   options.tasks = {"../x"};
   EXPECT_NE(message_of([&] { find_tasks(root.path(), options); }).find("no task"), std::string::npos);
 }
