@@ -243,6 +243,23 @@ TEST(ReportPage, a_task_s_section_puts_the_most_frequent_and_the_surest_first) {
   EXPECT_SAYS(fits, "No mistake in 1 images.");
 }
 
+TEST(ReportPage, filters_of_the_layer_that_moved_most_and_of_the_first) {
+  ReportedTask task = task_called("moved", {"a", "b"});
+  const Tensor filters = task.filters[0].weight;
+  const auto drawn = [&](double first, double second, double third) {
+    task.filters = {{"conv1", filters, first}, {"conv2", filters, second}, {"conv3", filters, third}};
+    const std::string page = report_page({run_of("clr", {task})});
+    std::string layers;
+    for (const std::string layer : {"conv1", "conv2", "conv3"})
+      if (page.find(layer + ": the 3 of 3 filters that moved most") != std::string::npos) layers += layer[4];
+    return layers;
+  };
+  EXPECT_EQ(drawn(1, 3, 2), "12");
+  EXPECT_EQ(drawn(3, 2, 1), "1");
+  EXPECT_EQ(drawn(0, 0, 0), "1") << "with --epochs 0 no filter moved";
+  EXPECT_EQ(drawn(1, 2, 2), "12");
+}
+
 TEST(ReportPage, remembering_in_a_matrix_or_in_a_sentence) {
   const auto page_of = [](int tasks, double now) {
     std::vector<ReportedTask> all;

@@ -19,8 +19,8 @@
 namespace reprise::clr {
 namespace {
 
-// Returns the batch for evaluation. It decides only speed and
-// memory: an image's result does not depend on its batch.
+// Returns the batch for evaluation. An image's result does not depend on it; the last bits of the
+// mean loss do.
 std::int64_t evaluation_batch(Device device, int size) {
   if (!device.is_host()) return 256;
   return size <= 64 ? 64 : 16;
