@@ -463,7 +463,7 @@ TEST_F(Audit, wrong_usage) {
   expect(trial("repeat", {"--thread-counts", "0"}), 2, {"--thread-counts"});
 }
 
-// It would take many minutes.
+// It would take about a minute.
 TEST_F(Audit, grad_stops_at_a_signal) {
   Running run({"audit", "grad", "--elements", "1000"});
   std::this_thread::sleep_for(std::chrono::seconds(1));
