@@ -105,6 +105,7 @@ TEST_F(DemoData, DrawsWhatItDrew) {
     if (a == b) continue;
     EXPECT_NEAR(std::stoi(a), std::stoi(b), 1) << a << " " << b;
   }
+  EXPECT_FALSE(before >> all) << "the list has more: " << all;
 }
 
 TEST_F(DemoData, RefusesAFolderThatIsNotEmpty) {

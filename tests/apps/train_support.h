@@ -19,8 +19,8 @@ void write_task(const std::string& dir, const std::string& task, int images = 6)
 // The program, running in the background.
 class Running {
  public:
-  // Its output goes to files of its own, standard error where asked to another. It ignores one signal if
-  // asked, and no other, though this process may (of a shell's background job, or under nohup).
+  // Its output goes to files of its own, standard error where asked to another. It ignores only the
+  // signal asked for; this process may ignore more, in a shell's background job or under nohup.
   explicit Running(const std::vector<std::string>& arguments, const std::string& stderr_to = {},
                    int ignored = 0);
   ~Running();
