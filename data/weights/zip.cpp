@@ -48,7 +48,8 @@ Directory find_directory(std::span<const std::byte> bytes) {
     const auto disk = r.number<std::uint16_t>(), directory_disk = r.number<std::uint16_t>();
     const auto here = r.number<std::uint16_t>(), count = r.number<std::uint16_t>();
     const auto size = r.number<std::uint32_t>(), offset = r.number<std::uint32_t>();
-    if (r.number<std::uint16_t>() != r.left()) continue;  // the comment reaches the file's end exactly
+    const auto comment = r.number<std::uint16_t>();
+    if (comment != r.left()) continue;  // the comment reaches the file's end exactly
     if (end >= locator_bytes &&
         ByteReader(bytes, "zip archive", end - locator_bytes).number<std::uint32_t>() == locator_signature)
       return directory64(bytes, end);
