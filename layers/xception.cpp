@@ -28,12 +28,13 @@ class SeparableConv2d : public Module {
         pointwise_(child<Conv2d>("pointwise", in, out, 1, options(1, 0))) {}
   std::string_view type() const override { return "SeparableConv2d"; }
   Tensor forward(const Tensor& x) override { return pointwise_(conv1_(x)); }
-  // Computes [relu](bn(this(x)) [+ residual]), with conv_bn for the pointwise part if it fuses.
-  Tensor with(BatchNorm2d& bn, const Tensor& x, const Tensor& residual, bool relu) {
-    if (fuses_blocks())
-      return conv_bn(pointwise_, bn, conv1_(x), residual, relu ? Activation::relu : Activation::none);
-    const Tensor y = bn((*this)(x)), sum = residual.defined() ? ops::add(y, residual) : y;
-    return relu ? ops::relu(sum) : sum;
+  // Computes [relu](bn(this(x)) [+ residual]) if fuses_blocks(): conv_bn does the pointwise part.
+  Tensor fused(BatchNorm2d& bn, const Tensor& x, const Tensor& residual = {}, bool relu = true) {
+    return conv_bn(pointwise_, bn, conv1_(x), residual, relu ? Activation::relu : Activation::none);
+  }
+  // Computes relu(bn(this(x))).
+  Tensor with(BatchNorm2d& bn, const Tensor& x) {
+    return fuses_blocks() ? fused(bn, x) : ops::relu(bn((*this)(x)));
   }
 
  private:
@@ -85,7 +86,7 @@ class XceptionBlock : public Module {
     for (std::size_t i = 0; i < normalised_.size(); ++i) {
       const bool last = i + 1 == normalised_.size();
       auto& [convolution, bn] = normalised_[i];
-      h = convolution.with(bn, h, last && skip_ == nullptr ? x : Tensor(), !last);
+      h = convolution.fused(bn, h, last && skip_ == nullptr ? x : Tensor(), !last);
     }
     if (pool_ != nullptr) h = (*pool_)(h);
     return skip_ != nullptr ? conv_bn(*skip_, *skip_bn_, x, h, Activation::none) : h;
@@ -121,8 +122,7 @@ class Xception : public Network {
     Tensor h = conv_bn(conv1_, bn1_, x);
     h = conv_bn(conv2_, bn2_, h);
     for (XceptionBlock* block : blocks_) h = (*block)(h);
-    h = conv3_->with(*bn3_, h, {}, true);
-    h = conv4_->with(*bn4_, h, {}, true);
+    h = conv4_->with(*bn4_, conv3_->with(*bn3_, h));
     return (*global_pool_)(h);
   }
   const std::string& arch() const override { return xception_name; }

@@ -122,7 +122,8 @@ TEST(Methods, ModeTrainedAndPenalisedTensors) {
   EXPECT_EQ(std::size(expected), layers::methods().size());
   const auto network = layers::make_network("resnet18", 10);
   for (const auto& e : expected) {
-    layers::apply_method(*network, e.method);
+    const layers::Method& method = layers::apply_method(*network, e.method);
+    EXPECT_EQ(method.starts_at_random, method.name == "scratch");
     EXPECT_EQ(network->is_training(), e.train_mode) << e.method;
     EXPECT_EQ(network->trained_parameters().size(), e.trained) << e.method;
     const layers::Regularised norms = layers::regularised(*network);

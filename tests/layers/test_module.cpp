@@ -288,6 +288,13 @@ TEST(Network, GuessesAnIncompleteFileAndNotAStranger) {
   for (const Entry& e : network->named_tensors())
     if (!e.name.starts_with("layer4")) shapes[e.name] = file_shape(e.tensor->shape(), e.layout);
   EXPECT_EQ(guess_architecture(shapes), "resnet18");
+  for (const char* stranger : {"layer0.0.conv1.weight", "layer5.0.conv1.weight", "layer:.0.conv1.weight"})
+    shapes[stranger] = {1};  // no stage of a ResNet
+  EXPECT_EQ(guess_architecture(shapes), "resnet18");
+  std::erase_if(shapes, [](const auto& s) { return s.first.starts_with("layer3"); });
+  EXPECT_EQ(guess_architecture(shapes), "resnet18");  // by two stages of four
+  std::erase_if(shapes, [](const auto& s) { return s.first.starts_with("layer2"); });
+  EXPECT_EQ(guess_architecture(shapes), std::nullopt);
   shapes["conv1.weight"] = {32, 3, 3, 3};
   EXPECT_EQ(guess_architecture(shapes), std::nullopt);
   EXPECT_EQ(guess_architecture({}), std::nullopt);

@@ -109,6 +109,15 @@ TEST(StateDict, AStrictLoadListsEveryDifferenceAndChangesNothing) {
   for (const float v : first.weight.values<float>()) EXPECT_EQ(v, 1);
 }
 
+TEST(StateDict, AReportListsNoMoreThan64TensorsOfAKind) {
+  LoadReport report;
+  for (int i = 1; i <= 64; ++i) report.missing.push_back(std::to_string(i) + ".weight");
+  const std::string all = report.text();
+  EXPECT_TRUE(all.ends_with("\n  missing  64.weight")) << all;
+  report.missing.push_back("65.weight");
+  EXPECT_EQ(report.text(), "matched 0, missing 65" + all.substr(21) + "\n  missing  and 1 more");
+}
+
 TEST(StateDict, KeepsDtypeAndDeviceAndRefusesSealedTensors) {
   Linear layer(2, 1);
   layer.to(ref_device), layer.to(DType::f64);

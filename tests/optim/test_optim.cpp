@@ -221,6 +221,80 @@ TEST(Optimizer, RefusesWhatItCannotUse) {
   EXPECT_THROW(adam.load_state(state), Error);
 }
 
+// Adam's first step is lr * g / (|g| + eps), whatever the betas are.
+TEST(Optimizer, TakesTheLimitsOfItsOptions) {
+  const std::pair<AdamOptions, float> accepted[] = {
+      {{.lr = 0}, 1}, {{.lr = 0.25, .beta1 = 0, .beta2 = 0}, 0.75}, {{.lr = 0.25, .eps = 0}, 0.75}};
+  for (const auto& [options, expected] : accepted) {
+    const Tensor p = ones({1});
+    set_requires_grad(p);
+    Adam adam({p}, options);
+    backward(ops::sum(4.0 * p));
+    adam.step();
+    EXPECT_NEAR(p.data<float>()[0], expected, 1e-6) << options.lr << " " << options.eps;
+  }
+  const Tensor p = ones({1});
+  set_requires_grad(p);
+  const std::pair<AdamOptions, const char*> refused[] = {
+      {{.lr = -1e-9}, "the learning rate must be 0 or more, got -1e-09"},
+      {{.lr = std::numeric_limits<double>::infinity()}, "the learning rate must be 0 or more, got inf"},
+      {{.beta1 = -0.1}, "the betas must be in [0,1), got -0.1 and 0.999"},
+      {{.beta1 = 1}, "the betas must be in [0,1), got 1 and 0.999"},
+      {{.beta2 = -0.1}, "the betas must be in [0,1), got 0.9 and -0.1"},
+      {{.beta2 = 1}, "the betas must be in [0,1), got 0.9 and 1"},
+      {{.eps = -1}, "must not be negative, got -1 and 0"},
+      {{.weight_decay = -1}, "must not be negative, got 1e-08 and -1"}};
+  for (const auto& given : refused) testing::expect_error([&] { Adam({p}, given.first); }, given.second);
+}
+
+// The gradient of 10 * |a| at (3,4) is (6,8).
+TEST(Optimizer, PenalisesOnlyTheParametersThatItWasGiven) {
+  const Tensor a = tensor({2}, {3, 4}), b = tensor({2}, {1, 2});
+  for (const Tensor& t : {a, b}) set_requires_grad(t);
+  Sgd sgd({b, a}, {.lr = 1});
+  EXPECT_FALSE(sgd.norms().defined());
+  testing::expect_error([&] { sgd.penalise({ones({7})}, NormKind::l2, 1); },
+                        "a penalised tensor is not one of its parameters", "[7]");
+  sgd.penalise({a}, NormKind::l2, 10);
+  EXPECT_FLOAT_EQ(static_cast<float>(sgd.norms().item()), 5);
+  backward(ops::sum(0.0 * a) + ops::sum(0.0 * b));
+  sgd.step();
+  EXPECT_FLOAT_EQ(a.data<float>()[0], -3);
+  EXPECT_FLOAT_EQ(a.data<float>()[1], -4);
+  EXPECT_EQ(b.data<float>()[0], 1);
+  EXPECT_EQ(b.data<float>()[1], 2);
+}
+
+TEST(Optimizer, AStepInTwoHalvesIsTheWholeStep) {
+  const auto trained = [](bool whole) {
+    const Tensor p = tensor({2}, {3, 4});
+    set_requires_grad(p);
+    Adam adam({p}, {.lr = 0.1});
+    for (int step = 0; step < 3; ++step) {
+      adam.zero_grad();
+      backward(ops::sum(ops::mul(p, tensor({2}, {3.0F - static_cast<float>(step), -2}))));
+      if (whole) {
+        adam.step();
+      } else {
+        adam.begin_step(), adam.finish_step();
+      }
+    }
+    return std::vector<float>{p.data<float>()[0], p.data<float>()[1]};
+  };
+  EXPECT_EQ(trained(true), trained(false));
+}
+
+TEST(Optimizer, TheHalvesOfAStepNeedEveryParameter) {
+  const Tensor a = ones({1}), b = ones({3});
+  for (const Tensor& t : {a, b}) set_requires_grad(t);
+  Sgd sgd({a, b}), other({a, b});
+  backward(ops::sum(2.0 * a));
+  sgd.begin_step();
+  testing::expect_error([&] { sgd.finish_step(); }, "parameter 1 has no gradient", "[3]");
+  other.step();  // of `a` only
+  testing::expect_error([&] { other.begin_step(); }, "parameters were updated 2 and 1 times");
+}
+
 TEST(Schedules, EqualPyTorchs) {
   const double* step = golden().find("step_lr")->data<double>();
   const double* cosine = golden().find("cosine_lr")->data<double>();
