@@ -6,6 +6,7 @@
 
 #include "engine/autograd/autograd.h"
 #include "engine/base/error.h"
+#include "engine/ops/ops.h"
 #include "tests/layers/golden.h"
 
 namespace reprise::test {
@@ -139,6 +140,33 @@ TEST(Methods, ModeTrainedAndPenalisedTensors) {
   }
 }
 
+// A network whose images pass a linear layer before the head.
+class WithNeck : public layers::Network {
+ public:
+  WithNeck() : conv_(child<layers::Conv2d>("conv", 3, 2, 1)), neck_(child<layers::Linear>("neck", 2, 2)) {
+    head_ = &child<layers::Linear>("head", 2, 2);
+  }
+  Tensor features(const Tensor& x) override { return neck_(ops::global_avg_pool(conv_(x))); }
+  const std::string& arch() const override { return name_; }
+  int default_size() const override { return 1; }
+
+ private:
+  const std::string name_ = "with_neck";
+  layers::Conv2d& conv_;
+  layers::Linear& neck_;
+};
+
+TEST(Methods, LeaveOtherLayersFrozen) {
+  WithNeck network;
+  for (const char* method : {"linear", "clr-full"}) {
+    layers::apply_method(network, method);
+    std::string trained;
+    for (const Entry& e : layers::task_tensors(network)) trained += e.name + " ";
+    EXPECT_EQ(trained, std::string(method == std::string("linear") ? "" : "conv.reprogram.weight ") +
+                           "head.weight head.bias ");
+  }
+}
+
 TEST(Methods, NamesOfWhatIsAdded) {
   const auto network = layers::make_network("resnet18", 10);
   const auto added = [&](const char* method) {
@@ -176,6 +204,9 @@ TEST(Methods, StartValuesOfWhatIsNotTheIdentity) {
   layers::apply_method(*network, "clr-residual");
   layers::start_values(*network, 1);
   expect_uniform("layer4.0.conv1.reprogram.weight", 1.0 / 3);
+  for (const Entry& e : network->named_tensors())
+    if (e.name.ends_with(".scale")) copy_into(*e.tensor, ones(e.tensor->shape()));
+  layers::start_values(*network, 1);
   for (const Entry& e : network->named_tensors())
     if (e.name.ends_with(".scale")) {
       for (const float v : e.tensor->values<float>()) EXPECT_EQ(v, 0) << e.name;

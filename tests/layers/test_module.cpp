@@ -160,6 +160,25 @@ TEST(Conv2d, AddsItsBias) {
   }
 }
 
+// Counts two operations for a value of the filter, and one for the bias.
+TEST(Conv2d, ShapeAndCostOfTheFilter) {
+  const struct {
+    int in, out, groups;
+    Shape filter;
+    std::int64_t cost;
+  } cases[] = {{1, 1, 1, {1, 3, 3, 1}, 18},
+               {4, 4, 1, {4, 3, 3, 4}, 72},
+               {4, 4, 2, {4, 3, 3, 2}, 36},
+               {2, 4, 2, {4, 3, 3, 1}, 18},
+               {4, 4, 4, {3, 3, 4}, 18}};  // depthwise
+  for (const auto& c : cases)
+    for (const bool bias : {false, true}) {
+      const Conv2d conv(c.in, c.out, 3, {.groups = c.groups, .bias = bias});
+      EXPECT_EQ(conv.weight.shape(), c.filter);
+      EXPECT_EQ(conv.flops({2, 7, 7, c.in}, {2, 5, 5, c.out}), 50 * c.out * (c.cost + (bias ? 1 : 0)));
+    }
+}
+
 TEST(Conv2d, RefusesSizesThatMakeNoFilter) {
   const struct {
     int in, out, kernel, groups;

@@ -102,6 +102,7 @@ TEST(StateDict, AStrictLoadListsEveryDifferenceAndChangesNothing) {
   expect_error([&] { load_state_dict(net, tensors); }, "matched 2, missing 1, extra 1, of another shape 1",
                "missing  1.bias [4]", "extra    2.weight [1]",
                "shape    1.weight: [9, 3] f32 in the file, [4, 3] in the network", "strict = false");
+  expect_error([&] { load_state_dict(net.named_tensors(), tensors); }, "matched 2, missing 1");
   EXPECT_TRUE(std::ranges::equal(first.weight.values<float>(), before));
   const LoadReport report = load_state_dict(net, tensors, /*strict=*/false);
   EXPECT_EQ(report.matched, (std::vector<std::string>{"0.weight", "0.bias"}));
