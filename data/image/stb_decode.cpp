@@ -6,6 +6,7 @@
 #include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "engine/base/check.h"
 
@@ -16,7 +17,7 @@ constexpr std::size_t block_header = 16;
 thread_local std::int64_t budget_left = 0;
 
 void* budget_malloc(std::size_t size) {
-  if (budget_left < 0 || size > static_cast<std::uint64_t>(budget_left)) return nullptr;
+  if (std::cmp_greater(size, budget_left)) return nullptr;
   // Zeroed: stb_image decodes with Huffman tables that a JPEG names and never defines.
   auto* block = static_cast<unsigned char*>(std::calloc(1, size + block_header));
   if (block == nullptr) return nullptr;

@@ -158,8 +158,8 @@ std::vector<Unreadable> ImageStore::load(const Progress& progress) {
   Decoding decoding(*this, progress);
   if (decoding.count() == 0) return {};
   const std::int64_t limit = env_int("REPRISE_CACHE_MB");
-  REPRISE_CHECK(limit >= 0 && limit < (std::int64_t{1} << 40),
-                "REPRISE_CACHE_MB: expected at least 0, got {}", limit);
+  constexpr std::int64_t most = (std::int64_t{1} << 40) - 1;
+  REPRISE_CHECK(limit >= 0 && limit <= most, "REPRISE_CACHE_MB: expected 0 to {}, got {}", most, limit);
   std::shared_ptr<PixelRows> rows =
       rows_in_memory(decoding.count(), decoding.row_bytes(), limit << 20, decoding.filler());
   if (!rows) {

@@ -166,7 +166,7 @@ std::shared_ptr<PixelRows> open_rows(const std::string& path, const Digest& key,
   std::vector<Digest> digests(static_cast<std::size_t>(count));
   Footer footer;
   const auto* at = static_cast<const std::byte*>(map) + pixels;
-  if (table > 0) std::memcpy(digests.data(), at, table);
+  std::memcpy(digests.data(), at, table);
   std::memcpy(&footer, at + table, sizeof footer);
   const Footer expected = make_footer(key, row_bytes, digests);
   auto rows = std::make_shared<MappedRows>(map, bytes, row_bytes, std::move(digests));

@@ -33,9 +33,7 @@ std::vector<std::vector<Keyed>> take_pool(Task& task) {
   take(task.spare);
   if (task.val_from_train) take(task.val);
   for (auto& c : pool)
-    std::sort(c.begin(), c.end(), [](const Keyed& a, const Keyed& b) {
-      return a.key != b.key ? a.key < b.key : a.sample.relative < b.sample.relative;
-    });
+    std::sort(c.begin(), c.end(), [](const Keyed& a, const Keyed& b) { return a.key < b.key; });
   return pool;
 }
 
@@ -112,12 +110,12 @@ void split_task(Task& task, const SetOptions& options) {
   REPRISE_CHECK(options.max_images == 0 || options.max_images >= classes,
                 "data: {} training images are too few for {} classes\n  task    {}", options.max_images,
                 classes, task.name);
-  const std::int64_t per_class = options.max_images == 0 ? -1 : options.max_images / classes;
+  const std::int64_t per_class = options.max_images / classes;  // 0: all
   std::vector<std::vector<Keyed>> pool = take_pool(task);
   for (std::size_t c = 0; c < pool.size(); ++c) {
     const auto n = static_cast<std::int64_t>(pool[c].size());
     const std::int64_t val = task.val_from_train ? val_count(n, options.val_fraction) : 0;
-    const std::int64_t train_end = per_class < 0 ? n : std::min(n, val + per_class);
+    const std::int64_t train_end = per_class == 0 ? n : std::min(n, val + per_class);
     for (std::int64_t i = 0; i < n; ++i) {
       std::vector<Sample>& split = i < val ? task.val : i < train_end ? task.train : task.spare;
       split.push_back(std::move(pool[c][static_cast<std::size_t>(i)].sample));

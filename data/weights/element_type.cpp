@@ -142,6 +142,7 @@ void read_elements(Tensor& to, ElementType type, std::span<const std::byte> from
                    std::span<const std::int64_t> strides) {
   const Shape& shape = to.shape();
   const std::byte* p = from.data();
+  const auto integers = [&] { return to.mutable_data<std::int64_t>(); };
   switch (type) {
     case ElementType::f32:
       return gather<float, float>(to.mutable_data<float>(), shape, p, offset, strides);
@@ -155,25 +156,18 @@ void read_elements(Tensor& to, ElementType type, std::span<const std::byte> from
       return gather<std::uint8_t, std::uint8_t>(to.mutable_data<std::uint8_t>(), shape, p, offset, strides);
     case ElementType::boolean:
       return gather<std::uint8_t, Boolean>(to.mutable_data<std::uint8_t>(), shape, p, offset, strides);
-    default:
-      break;
-  }
-  auto* integers = to.mutable_data<std::int64_t>();
-  switch (type) {
     case ElementType::i64:
-      return gather<std::int64_t, std::int64_t>(integers, shape, p, offset, strides);
+      return gather<std::int64_t, std::int64_t>(integers(), shape, p, offset, strides);
     case ElementType::i32:
-      return gather<std::int64_t, std::int32_t>(integers, shape, p, offset, strides);
+      return gather<std::int64_t, std::int32_t>(integers(), shape, p, offset, strides);
     case ElementType::i16:
-      return gather<std::int64_t, std::int16_t>(integers, shape, p, offset, strides);
+      return gather<std::int64_t, std::int16_t>(integers(), shape, p, offset, strides);
     case ElementType::i8:
-      return gather<std::int64_t, std::int8_t>(integers, shape, p, offset, strides);
+      return gather<std::int64_t, std::int8_t>(integers(), shape, p, offset, strides);
     case ElementType::u32:
-      return gather<std::int64_t, std::uint32_t>(integers, shape, p, offset, strides);
+      return gather<std::int64_t, std::uint32_t>(integers(), shape, p, offset, strides);
     case ElementType::u16:
-      return gather<std::int64_t, std::uint16_t>(integers, shape, p, offset, strides);
-    default:
-      REPRISE_INVARIANT(false, "element type {}", static_cast<int>(type));
+      return gather<std::int64_t, std::uint16_t>(integers(), shape, p, offset, strides);
   }
 }
 

@@ -329,7 +329,7 @@ void PickleHeap::count(std::size_t items) {
 
 const PickleValue* PickleValue::find(std::string_view key) const {
   if (kind != Kind::dict) return nullptr;
-  for (std::size_t i = 0; i + 1 < items.size(); i += 2)
+  for (std::size_t i = 0; i < items.size(); i += 2)
     if (items[i]->kind == Kind::text && items[i]->text == key) return items[i + 1];
   return nullptr;
 }

@@ -72,7 +72,7 @@ bool is_tuple_of_integers(const PickleValue* v) {
 bool obey_metadata(PickleValue& tensor, const PickleValue& metadata) {
   if (metadata.kind == Kind::none) return true;
   if (metadata.kind != Kind::dict) return false;
-  for (std::size_t i = 0; i + 1 < metadata.items.size(); i += 2) {
+  for (std::size_t i = 0; i < metadata.items.size(); i += 2) {
     const PickleValue &key = *metadata.items[i], &value = *metadata.items[i + 1];
     if (key.kind != Kind::text || value.kind != Kind::boolean) return false;
     if (key.text == "neg")

@@ -45,7 +45,7 @@ constexpr Signature signatures[] = {
 // Recognises a protobuf whose first fields are ONNX's: ir_version (a small number), then the
 // producer's name or version, the domain, the model's version, a text, the graph or the operators.
 bool is_onnx(std::string_view s) {
-  return s.size() > 4 && s[0] == 0x08 && s[1] > 0 && s[1] < 0x20 && "\x12\x1a\"(2:B"sv.find(s[2]) < 7;
+  return s.size() > 4 && s[0] == 0x08 && s[1] > 0 && s[1] < 0x20 && "\x12\x1a\"(2:B"sv.find(s[2]) != s.npos;
 }
 
 bool is_text(std::string_view s) {

@@ -27,7 +27,7 @@ struct Node {
 };
 
 bool holds_tensors(const PickleValue& v) {
-  for (std::size_t i = 0; v.kind == Kind::dict && i + 1 < v.items.size(); i += 2)
+  for (std::size_t i = 0; v.kind == Kind::dict && i < v.items.size(); i += 2)
     if (v.items[i]->kind == Kind::text && v.items[i + 1]->kind == Kind::tensor) return true;
   return false;
 }
@@ -105,13 +105,11 @@ Window window_of(const PickleValue& tensor, const std::string& name, std::int64_
 }
 
 void negate(Tensor& tensor) {
-  const auto flip = [&](auto* p) {
-    for (std::int64_t i = 0; i < tensor.numel(); ++i) p[i] = -p[i];
-  };
-  if (tensor.dtype() == DType::f32) return flip(tensor.mutable_data<float>());
-  if (tensor.dtype() == DType::f64) return flip(tensor.mutable_data<double>());
-  auto* bits = static_cast<std::uint16_t*>(tensor.mut_view().ptr);  // bf16
-  for (std::int64_t i = 0; i < tensor.numel(); ++i) bits[i] ^= 0x8000;
+  const auto replace = [&](auto* p, const auto& by) { std::transform(p, p + tensor.numel(), p, by); };
+  if (tensor.dtype() == DType::f32) return replace(tensor.mutable_data<float>(), std::negate<>());
+  if (tensor.dtype() == DType::f64) return replace(tensor.mutable_data<double>(), std::negate<>());
+  const auto flipped = [](BFloat16 v) { return BFloat16{static_cast<std::uint16_t>(v.bits ^ 0x8000)}; };
+  replace(tensor.mutable_data<BFloat16>(), flipped);
 }
 
 // Reads state dicts; a tensor that several of them share is read once.
@@ -124,7 +122,7 @@ class Collector {
     StateDict state;
     state.section = std::move(section);
     std::set<std::string_view> names;
-    for (std::size_t i = 0; i + 1 < dict.items.size(); i += 2) {
+    for (std::size_t i = 0; i < dict.items.size(); i += 2) {
       const PickleValue &key = *dict.items[i], &value = *dict.items[i + 1];
       const std::string name = key.kind == Kind::text ? key.text : text_of_key(key);
       REPRISE_CHECK(key.kind != Kind::text || names.insert(key.text).second, "the name {} comes twice",
@@ -180,7 +178,7 @@ class Collector {
                 "expected a state dict, the file holds {}; save model.state_dict() instead{}", what,
                 what.starts_with("a whole module") ? " of the model" : "");
   std::string keys;
-  for (std::size_t i = 0; i + 1 < root.items.size() && i < 20; i += 2)
+  for (std::size_t i = 0; i < root.items.size() && i < 20; i += 2)
     keys += fmt::format("\n  {}: {}", text_of_key(*root.items[i]), describe(*root.items[i + 1]));
   throw_error("the file holds no dictionary of tensors; save model.state_dict(). It holds{}",
               keys.empty() ? " nothing" : keys);

@@ -128,6 +128,17 @@ TEST(Bmp, BitFieldsMayBeOfAnyWidth) {
             (std::vector<std::uint8_t>{700 * 255 / 1023, 300000 * 255 / 524287, 255}));
 }
 
+TEST(Gif, CommentsMayHoldAnyBytes) {
+  auto bytes = testing::read(testing::golden + "palette.gif");
+  const Image plain = decode_image(bytes);
+  const auto flags = std::to_integer<unsigned>(bytes.at(10));
+  ASSERT_NE(flags & 0x80U, 0U);
+  const auto comment = testing::bytes_of("!\xFE\x05,;!,;" + std::string(1, '\0'));
+  bytes.insert(bytes.begin() + 13 + 3 * (2 << (flags & 7U)), comment.begin(), comment.end());
+  EXPECT_EQ(reason(bytes), "");
+  EXPECT_EQ(decode_image(bytes).rgb, plain.rgb);
+}
+
 // The golden files are too small for Pillow to interlace them.
 // So the test sets the flag by hand, and the data's rows then are those of four passes.
 TEST(Gif, InterlacedRowsAreSorted) {

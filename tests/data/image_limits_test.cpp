@@ -1,10 +1,14 @@
 // Limits of images from both sides: what is exactly at one is taken, what is one beyond is refused.
 #include <gtest/gtest.h>
 
+#include <sys/mman.h>
+
+#include <climits>
 #include <cmath>
 
 #include "data/image/checksums.h"
 #include "data/image/image.h"
+#include "data/image/stb_decode.h"
 #include "data/limits.h"
 #include "tests/data/expect_says.h"
 #include "tests/data/image_files.h"
@@ -181,6 +185,49 @@ TEST(ImageLimits, ChunksOfPng) {
   bytes = png({header(8, 3), palette(3), pixels(1), end});
   bytes[8 + 12 + 13 + 8] ^= std::byte{1};
   expect_says(reason(bytes), "the checksum of chunk PLTE is wrong");
+}
+
+TEST(ImageLimits, ValuesOf16BitGreyPng) {
+  const std::string header("\0\0\0\1\0\0\0\1\x10\0\0\0\0", 13);
+  for (const auto& [value, clipped] : {std::pair(254, 254), {255, 255}, {256, 255}, {65535, 255}}) {
+    const std::string pixel = "\0"s + static_cast<char>(value >> 8) + static_cast<char>(value);
+    const auto bytes = png(
+        {{"IHDR", header}, {"IDAT", "\x78\x01" + testing_weights::deflated(pixel) + "sum!"}, {"IEND", ""}});
+    const auto grey = [&](int v) { return std::vector<std::uint8_t>(3, static_cast<std::uint8_t>(v)); };
+    EXPECT_EQ(decode_image(bytes, {}, Grey16::clip).rgb, grey(clipped)) << value;
+    EXPECT_EQ(decode_image(bytes).rgb, grey(static_cast<int>(std::lround(value / 257.0)))) << value;
+  }
+}
+
+TEST(ImageLimits, WhatInflatesFillsItsRoomExactly) {
+  const auto fills = [](const std::string& data, std::size_t room) {
+    std::vector<std::byte> to(room);
+    return stb_inflate_raw(bytes_of(testing_weights::deflated(data)), to);
+  };
+  EXPECT_TRUE(fills("", 0));
+  EXPECT_FALSE(fills("", 1));
+  EXPECT_TRUE(fills("xy", 2));
+  EXPECT_FALSE(fills("xy", 1));
+  EXPECT_FALSE(fills("xy", 3));
+  // Room that the decoder cannot count; none of it is touched.
+  constexpr std::size_t large = std::size_t{INT_MAX} + 1;
+  void* room = ::mmap(nullptr, large, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(room, MAP_FAILED);
+  EXPECT_FALSE(stb_inflate_raw(bytes_of(testing_weights::deflated("xy")),
+                               std::span(static_cast<std::byte*>(room), large)));
+  ::munmap(room, large);
+  // The decoder begins with a block of 64 KiB.
+  const auto stream = bytes_of("\x78\x01" + testing_weights::deflated("xy") + "sum!");
+  EXPECT_EQ(stb_inflate(stream, 65536).size(), 2U);
+  EXPECT_TRUE(stb_inflate(stream, 65535).empty());
+}
+
+TEST(ImageLimits, StbReadsSizes) {
+  int width = 0, height = 0;
+  EXPECT_TRUE(stb_size(png({{"IHDR", "\0\0\0\3\0\0\0\2\x08\0\0\0\0"s}}), width, height));
+  EXPECT_EQ(width, 3);
+  EXPECT_EQ(height, 2);
+  EXPECT_FALSE(stb_size(bytes_of("no image"), width, height));
 }
 
 TEST(ImageLimits, ScansOfJpeg) {

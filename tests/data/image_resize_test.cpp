@@ -53,6 +53,13 @@ TEST(WritePng, ReadsBackTheSame) {
     EXPECT_EQ(again.width, width);
     EXPECT_EQ(again.rgb, image.rgb);
   }
+  // A block holds 65535 bytes, those of 771 rows of 28 pixels.
+  for (const auto& [height, blocks] : {std::pair{771, 1}, {772, 2}}) {
+    const Image image = resize_bilinear(source, 28, height);
+    const std::vector<std::byte> bytes = encode_png(image);
+    EXPECT_EQ(decode_image(bytes).rgb, image.rgb);
+    EXPECT_EQ(bytes.size(), 8U + (12 + 13) + (12 + 2 + 5 * blocks + 85 * height + 4) + 12);
+  }
   EXPECT_THROW(encode_png({}), Error);
   const std::string path = ::testing::TempDir() + "reprise_write_png.png";
   write_png(path, source);

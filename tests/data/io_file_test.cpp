@@ -12,6 +12,8 @@
 #include <ctime>
 #include <filesystem>
 
+#include "data/loader/pixel_cache.h"
+#include "data/sets/files.h"
 #include "engine/base/error.h"
 #include "tests/data/temporary_folder.h"
 
@@ -46,6 +48,49 @@ class SmallDisk {
   void (*handler_)(int);
 };
 
+// While it lives, the program has no standard input, so the next file gets descriptor 0.
+class NoStandardInput {
+ public:
+  NoStandardInput() : kept_(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 100)) { ::close(STDIN_FILENO); }
+  ~NoStandardInput() {
+    if (kept_ >= 0) ::dup2(kept_, STDIN_FILENO), ::close(kept_);
+  }
+  NoStandardInput(const NoStandardInput&) = delete;
+  NoStandardInput& operator=(const NoStandardInput&) = delete;
+  static bool nothing_is_open() { return ::fcntl(STDIN_FILENO, F_GETFD) == -1; }
+
+ private:
+  int kept_;
+};
+
+TEST(File, DescriptorZeroIsAsGoodAsAnyOther) {
+  const TemporaryFolder folder;
+  folder.image("image.ppm");
+  const NoStandardInput closed;
+  ASSERT_TRUE(closed.nothing_is_open());
+  write_file_atomically(folder.path("a"), "text");
+  EXPECT_TRUE(closed.nothing_is_open()) << "written";
+  EXPECT_EQ(content(folder.path("a")), "text");
+  EXPECT_TRUE(closed.nothing_is_open()) << "read";
+  {
+    AtomicFile file(folder.path("b"));
+    file.write("not committed");
+    EXPECT_FALSE(closed.nothing_is_open());
+  }
+  EXPECT_TRUE(closed.nothing_is_open()) << "given up";
+  EXPECT_EQ(entries(folder.path()), 2u);
+  EXPECT_EQ(why_no_image(folder.path("image.ppm")), "");
+  EXPECT_TRUE(closed.nothing_is_open()) << "looked at";
+  const auto fill = [](std::int64_t, std::int64_t, std::byte* rows, Digest* digests) {
+    rows[0] = std::byte{7}, digests[0] = no_digest;
+  };
+  write_rows(folder.path("rows"), {}, 1, 1, fill);
+  const auto rows = open_rows(folder.path("rows"), {}, 1, 1);
+  ASSERT_NE(rows, nullptr);
+  EXPECT_EQ(rows->row(0)[0], std::byte{7});
+  EXPECT_TRUE(closed.nothing_is_open()) << "mapped";
+}
+
 TEST(File, ReadsWhatWasWritten) {
   const TemporaryFolder folder;
   for (const std::size_t n : {0u, 1u, 4095u, 4096u, 4097u, 3000000u}) {
@@ -71,6 +116,13 @@ TEST(File, ReadErrorsNameThePath) {
             std::string::npos);
   EXPECT_NE(message_of([&] { read_file(folder.path("big/below")); }).find("Not a directory"),
             std::string::npos);
+}
+
+TEST(File, AFileThatCannotBeRead) {
+  const std::string file = "/proc/self/mem";  // nothing is mapped at its first byte
+  if (!std::filesystem::exists(file)) GTEST_SKIP() << "no " << file;
+  EXPECT_EQ(message_of([&] { read_file(file); }), file + ": cannot be read: Input/output error");
+  EXPECT_EQ(why_no_image(file), "Input/output error");
 }
 
 // Root may read and write everything, so these run as another user if they can.

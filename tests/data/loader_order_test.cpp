@@ -22,6 +22,7 @@ std::vector<std::int64_t> joined(const Batches& batches) {
 TEST(Order, KeepsTheLastPartialBatch) {
   EXPECT_EQ(epoch_batches(5, 2, 0, "t", 0, false), (Batches{{0, 1}, {2, 3}, {4}}));
   EXPECT_EQ(epoch_batches(4, 2, 0, "t", 0, false), (Batches{{0, 1}, {2, 3}}));
+  EXPECT_EQ(epoch_batches(2, 1, 0, "t", 0, false), (Batches{{0}, {1}}));
   EXPECT_EQ(epoch_batches(2, 8, 0, "t", 0, false), (Batches{{0, 1}}));
   EXPECT_TRUE(epoch_batches(0, 8, 0, "t", 0, true).empty());
   EXPECT_NE(message_of([] { epoch_batches(5, 0, 0, "t", 0, true); }).find("batch"), std::string::npos);

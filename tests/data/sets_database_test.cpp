@@ -150,6 +150,39 @@ TEST(SkillDatabase, OptionsThatDoNotApply) {
   options.max_images = 100;
   const std::string message = message_of([&] { find_tasks(root.path(), options); });
   EXPECT_NE(message.find("--max-images does not apply"), std::string::npos) << message;
+  for (const std::string dir : {"/", "//"}) {
+    const std::string top = message_of([&] { find_skill_tasks(dir, options); });
+    EXPECT_TRUE(top.ends_with("\n  data    /")) << top;
+  }
+}
+
+TEST(SkillDatabase, SmallestAndLongestNumbers) {
+  const std::string eighteen = "000000000000000001";
+  const SkillRoot root(testing::skill_tables +
+                       "INSERT INTO datasets VALUES (0, 'zero', 1), (-1, 'minus one', 1);"
+                       "INSERT INTO files VALUES ('/', 'a.ppm', 0, 0, 0, 0), ('/', 'b.ppm', 2, 0, 0, 0),"
+                       "('/', 'c.ppm', 1, 0, 0, 0), ('/', 'd.ppm', '" +
+                       eighteen + "', 0, 0, 0), ('/', 'e.ppm', '0" + eighteen +
+                       "', 0, 0, 0), ('/', 'f.ppm', '', 0, 0, 0),"
+                       "('/', 'g.ppm', 0, 0, 0, 1), ('/', 'h.ppm', 1, 0, 0, 1), ('/', 'i.ppm', 2, 0, 0, 1);");
+  SetOptions options;
+  options.max_files = 6;
+  ::testing::internal::CaptureStderr();
+  const auto tasks = find_tasks(root.path(), options);
+  const std::string warnings = ::testing::internal::GetCapturedStderr();
+  EXPECT_NE(warnings.find("row 2 of datasets is not used: dataset_id is no whole number from 0"),
+            std::string::npos)
+      << warnings;
+  ASSERT_EQ(tasks.size(), 1U);
+  EXPECT_EQ(tasks[0].id, "0");
+  EXPECT_EQ(tasks[0].classes, (std::vector<std::string>{"0", "2", "1"}));
+  EXPECT_EQ(tasks[0].train.size(), 4U);
+  ASSERT_EQ(tasks[0].unreadable.size(), 2U);
+  EXPECT_TRUE(tasks[0].unreadable[0].reason.ends_with("no whole number from 0: '0" + eighteen + "'"));
+  EXPECT_TRUE(tasks[0].unreadable[1].reason.ends_with("no whole number from 0: ''"));
+  options.max_files = 5;
+  const std::string message = message_of([&] { find_tasks(root.path(), options); });
+  EXPECT_NE(message.find("more than 5 images in one task"), std::string::npos) << message;
 }
 
 // The same rows in the layout of the collection give the same images.

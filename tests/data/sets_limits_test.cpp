@@ -10,6 +10,7 @@
 #include "data/sets/names.h"
 #include "data/sets/original_subset.h"
 #include "data/sets/split.h"
+#include "data/sets/sqlite_file.h"
 #include "data/sets/walk.h"
 #include "tests/data/expect_says.h"
 #include "tests/data/temporary_folder.h"
@@ -41,7 +42,12 @@ TEST(SetLimits, TheCacheTakesExactlyItsShare) {
   EXPECT_TRUE(more.load().empty());
   EXPECT_TRUE(more.in_cache_file());
   ::setenv("REPRISE_CACHE_MB", "-1", 1);
-  expect_says(message_of([&] { ImageStore(samples, 5, "").load(); }), "expected at least 0, got -1");
+  expect_says(message_of([&] { ImageStore(samples, 5, "").load(); }), "expected 0 to 1099511627775, got -1");
+  ::setenv("REPRISE_CACHE_MB", "1099511627776", 1);  // 2^40 MiB
+  expect_says(message_of([&] { ImageStore(samples, 5, "").load(); }),
+              "expected 0 to 1099511627775, got 1099511627776");
+  ::setenv("REPRISE_CACHE_MB", "1099511627775", 1);
+  EXPECT_TRUE(ImageStore(samples, 5, "").load().empty());
   ::unsetenv("REPRISE_CACHE_MB");
 }
 
@@ -118,12 +124,45 @@ TEST(SetLimits, LinesOfLists) {
   const std::string ten = std::string(16, '0') + "10";
   EXPECT_EQ(read("0.ppm " + ten + "\n1.ppm 9\n").classes, (std::vector{"9"s, ten}));
   EXPECT_EQ(read("0.ppm 0" + ten + "\n1.ppm 9\n").classes, (std::vector{"0" + ten, "9"s}));
+  // Equal numbers stay in the order of their bytes.
+  EXPECT_EQ(read("0.ppm 1\n1.ppm 01\n2.ppm 001\n").classes, (std::vector{"001"s, "01"s, "1"s}));
   SetOptions options;
   options.max_files = 2;
   EXPECT_EQ(read(two, options).classes.size(), 2U);
   EXPECT_THROW(read(two + "2.ppm a\n", options), Error);
   options = {}, options.max_images = 2;
   EXPECT_EQ(read(two, options).train.size(), 2U) << "one for each class";
+}
+
+TEST(SetLimits, ClassesOfAnOriginalTask) {
+  for (const int n : {300, 301}) {
+    DatabaseRows rows;
+    for (int i = 0; i < n; ++i)
+      for (auto* split : {&rows.train, &rows.val}) split->push_back({std::to_string(i), "/x", "x"});
+    Task task;
+    take_original_subset(task, rows, {});
+    EXPECT_EQ(task.classes.size(), 300U);
+    EXPECT_EQ(task.train.size(), 300U);
+    EXPECT_EQ(task.notes, n == 300 ? std::vector<std::string>{}
+                                   : std::vector{"301 classes, of which the first 300 are learned"s});
+  }
+}
+
+TEST(SetLimits, TextsOfADatabase) {
+  SqliteValue value;
+  value.kind = SqliteValue::Kind::text;
+  value.size = 4096;
+  expect_says(value.why_no_text(), "");
+  value.size = 4097;
+  expect_says(value.why_no_text(), "is a text of 4097 bytes, at most 4096 are taken");
+}
+
+TEST(SetLimits, TasksOfThePaperAreKnownByTheirNamesWhereThereAreNoIds) {
+  SetOptions options;
+  options.tasks = {"paper53"};
+  options.absent_allowed = true;
+  const std::vector<TaskName> tasks = {{"deepvp_shell", ""}, {"of somebody else", ""}, {"scenes", ""}};
+  EXPECT_EQ(choose_tasks(tasks, options, "place"), (std::vector<std::size_t>{2, 0}));
 }
 
 TEST(SetLimits, ImagesOfAClassAreRoundedToTheEvenNeighbour) {

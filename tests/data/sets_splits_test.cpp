@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "data/sets/class_folders.h"
 #include "data/sets/find_tasks.h"
 #include "engine/base/error.h"
 #include "tests/data/temporary_folder.h"
@@ -74,6 +75,38 @@ TEST(Splits, RefusesSplitsThatItDoesNotUnderstand) {
     EXPECT_NE(message.find(part), std::string::npos) << message;
     EXPECT_NE(message.find("read as\n  "), std::string::npos) << message;
   }
+}
+
+TEST(Splits, HowManyFoldersAMessageLists) {
+  for (const std::size_t n : {20, 21}) {
+    Names folders = {"train", "Training"};
+    while (folders.size() < n) folders.push_back("x" + std::to_string(folders.size()));
+    const std::string message = reading_of(folders);
+    std::size_t listed = 0;
+    for (std::size_t at = 0; (at = message.find("\n  '", at)) != message.npos; ++at) ++listed;
+    EXPECT_EQ(listed, 20U) << message;
+    EXPECT_EQ(message.find("(21 in all)") != message.npos, n > 20) << message;
+    EXPECT_EQ(message.find(" in all)") != message.npos, n > 20) << message;
+  }
+}
+
+// A capital begins a word only after a small letter.
+TEST(Splits, WordsInNamesBeginWithCapitals) {
+  for (const std::string c : {"A", "B", "Z"}) {
+    EXPECT_EQ(reading_of({c + "Train", c + "Test"}), "6 2 0") << c;
+    EXPECT_NE(reading_of({"my" + c + "xTrain", "my" + c + "xTest"}).find("look like splits"),
+              std::string::npos)
+        << c;
+  }
+}
+
+TEST(Splits, TheTopFolderCanBeNamed) {
+  // It holds /dev, which is read as a split beside folders that are none.
+  if (!std::filesystem::is_directory("/dev")) GTEST_SKIP() << "no /dev";
+  const std::string message = message_of([] { find_folder_tasks("/", {}); });
+  EXPECT_NE(message.find("look like splits, but not every one can be read as one\n  folder  /\n"),
+            std::string::npos)
+      << message;
 }
 
 TEST(Splits, NamesOfSplitsAmongClasses) {

@@ -1,10 +1,13 @@
 // Details of the readers that no file of tests/golden covers, found with tests/planted_faults.py.
 #include <fmt/format.h>
 
+#include <bit>
 #include <string>
 
 #include "data/weights/pickle.h"
+#include "data/weights/recognise.h"
 #include "data/weights/tar.h"
+#include "tests/data/expect_says.h"
 #include "tests/data/torch_files.h"
 #include "tests/data/weights_files.h"
 
@@ -29,6 +32,16 @@ TEST(PickleDetails, LongNumbersHaveASign) {
   EXPECT_EQ(integer_of("\x8a\x02\x00\x80."s), -32768);
   EXPECT_EQ(integer_of("\x8a\x02\xff\x00."s), 255);
   EXPECT_EQ(integer_of("\x8a\x08\xfe\xff\xff\xff\xff\xff\xff\xff."s), -2);
+}
+
+TEST(PickleDetails, OpcodesWithWideArguments) {
+  EXPECT_EQ(integer_of("\x8b" + le<std::uint32_t>(2) + "\xff\x7f."), 32767) << "LONG4";
+  const std::string index = le<std::uint32_t>(256);
+  EXPECT_EQ(integer_of("K\x07r" + index + "0j" + index + "."), 7) << "LONG_BINPUT, POP, LONG_BINGET";
+  const Bytes bytes = bytes_from("\x8d" + le<std::uint64_t>(2) + "xy.");
+  PickleHeap heap;
+  std::size_t position = 0;
+  EXPECT_EQ(describe(*run_pickle(bytes, position, heap)), "a text (\"xy\")") << "BINUNICODE8";
 }
 
 // Builds a tar header for one regular file. `end` is the last byte of the checksum field, which the
@@ -58,6 +71,102 @@ TEST(TarDetails, SizesOfWholeBlocksAndBothEndsOfAChecksum) {
     EXPECT_EQ(members.at("two").front(), std::byte{'y'});
     EXPECT_TRUE(members.at("three").empty());
   }
+}
+
+TEST(TarDetails, ATarMayHoldNoStorageAndNoTensor) {
+  const auto says = [](const std::string& storages, const std::string& tensors) {
+    const auto member = [](const std::string& name, const std::string& pickles) {
+      return tar_header(name, pickles.size(), '\0') + pickles + std::string(512 - pickles.size(), '\0');
+    };
+    const std::string system =
+        "}" + text("protocol_version") + integer(1000) + "s" + text("little_endian") + "\x88s.";
+    return refusal(bytes_from(member("sys_info", system) + member("pickle", "}.") +
+                              member("storages", integer(0) + storages + ".].") +
+                              member("tensors", integer(0) + tensors + ".") + std::string(1024, '\0')));
+  };
+  const std::string none, negative = "0" + integer(-1);
+  testing::expect_says(says(none, none), "It holds nothing");
+  testing::expect_says(says(negative, none), "a number of records is a number (-1)");
+  testing::expect_says(says(none, negative), "a number of records is a number (-1)");
+}
+
+// What a file is taken for.
+TEST(WeightsDetails, TheMagicNumberOfALegacyFileBeginsInItsFirst22Bytes) {
+  const auto says = [](std::size_t before) {
+    return refusal(bytes_from("\x80\x02" + std::string(before - 2, 'N') +
+                              "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19" + std::string(100, '.')));
+  };
+  testing::expect_says(says(22), "pickle: no mark at byte 22");
+  testing::expect_says(says(23), "a pickle that torch.save did not write");
+}
+
+TEST(WeightsDetails, TheFirstBytesOfAnOnnxModel) {
+  const std::string onnx = "it looks like an ONNX model", unknown = "bytes of an unknown kind";
+  for (const auto& [start, says] : {std::pair("\x08\x01\x12xx"s, onnx),
+                                    {"\x08\x1F\x12xx", onnx},
+                                    {"\x08\0\x12xx"s, unknown},
+                                    {"\x08 \x12xx", unknown},
+                                    {"\x08\x01:xx", onnx},
+                                    {"\x08\1Bxx", onnx},
+                                    {"\x08\x01;xx", unknown},
+                                    {"\x08\x01\x12x", unknown}})
+    testing::expect_says(describe_content(bytes_from(start)), says);
+}
+
+TEST(WeightsDetails, ElementsWithTheNegativeBit) {
+  TorchFile f;
+  // A tensor whose storage holds the negated values; `words` are its bytes, four at a time.
+  const auto negated = [&](const std::vector<std::uint32_t>& words, std::uint8_t elements,
+                           const std::string& dtype) {
+    std::vector<float> raw;
+    for (const std::uint32_t word : words) raw.push_back(std::bit_cast<float>(word));
+    const std::string count(1, static_cast<char>(elements));
+    return global("torch._utils", "_rebuild_tensor_v3") + "(" + f.storage(raw, "UntypedStorage") + "K\0K"s +
+           count + "\x85K\x01\x85\x89}" + global("torch", dtype) + TorchFile::dict({{"neg", "\x88"}}) + "tR";
+  };
+  const std::string root = TorchFile::dict({
+      {"f64", negated({0, 0x3FF80000, 0, 0xC0000000}, 2, "float64")},
+      {"bf16", negated({0xC0003FC0}, 2, "bfloat16")},
+      {"f16", negated({0xC0003E00}, 2, "float16")},
+      {"i64", negated({1, 0}, 1, "int64")},
+  });
+  const WeightFile file = parse_weights(bytes_from(f.file(root)), "test");
+  ASSERT_EQ(file.tensors.size(), 3U);
+  for (const auto& [name, t] : file.tensors) {
+    const Tensor values = t.to(DType::f64);
+    ASSERT_EQ(values.numel(), 2) << name;
+    EXPECT_EQ(values.data<double>()[0], -1.5) << name;
+    EXPECT_EQ(values.data<double>()[1], 2) << name;
+  }
+  EXPECT_EQ(file.unread.at("i64"), "integers with the negative bit");
+}
+
+TEST(WeightsDetails, TensorsThatTakeExactlyWhatAFileMay) {
+  TorchFile f;
+  const std::string storage = f.storage({3});
+  const auto content = [&](std::int64_t size) {  // as long for any size
+    return f.file(
+        TorchFile::dict({{"a", global("torch._utils", "_rebuild_tensor_v2") + "(" + storage + integer(0) +
+                                   integer(size) + "\x85" + integer(0) + "\x85\x89}tR"}}));
+  };
+  const std::int64_t most = std::ssize(content(0)) * 8 / 4;
+  const WeightFile whole = parse_weights(bytes_from(content(most)), "test"),
+                   beyond = parse_weights(bytes_from(content(most + 1)), "test");
+  EXPECT_EQ(whole.tensors.at(0).tensor.values<float>().back(), 3);
+  EXPECT_TRUE(beyond.tensors.empty());
+  testing::expect_says(beyond.unread.at("a"), "more memory than a file of this size may");
+}
+
+TEST(WeightsDetails, EmptyTensorsAtOnePlaceKeepTheirOrder) {
+  const auto entry = [](const std::string& name, const std::string& size) {
+    return "\"" + name + R"(":{"dtype":"U8","shape":[)" + size + R"(],"data_offsets":[0,)" + size + "]}";
+  };
+  const std::string header = "{" + entry("a", "4") + "," + entry("y", "0") + "," + entry("z", "0") + "}";
+  const WeightFile file =
+      parse_weights(bytes_from(le<std::uint64_t>(header.size()) + header + "1234"), "test");
+  std::string names;
+  for (const NamedTensor& t : file.tensors) names += t.name;
+  EXPECT_EQ(names, "yza");
 }
 
 TEST(WeightsDetails, IntegersOfEveryWidthAndSign) {

@@ -110,13 +110,16 @@ TEST(WeightsGolden, HalvesAreTheNearestOnes) {
     between.insert(between.end(), {(exact[i] + exact[i + 1]) / 2, -std::nextafter(exact[i], exact[i + 1])});
     even.insert(even.end(), {exact[i + i % 2], -exact[i]});
   }
-  const float large[] = {65519.99F, 65520, std::nanf("")};
+  const float infinity = std::numeric_limits<float>::infinity();
+  const float large[] = {65519.99F, 65520, std::nanf(""), infinity, -infinity};
   EXPECT_TRUE(std::ranges::equal(halved(exact).values<float>(), exact));
   EXPECT_TRUE(std::ranges::equal(halved(between).values<float>(), even));
   const Tensor rounded = halved(large);
   EXPECT_EQ(rounded.data<float>()[0], 65504);
   EXPECT_TRUE(std::isinf(rounded.data<float>()[1]));
   EXPECT_TRUE(std::isnan(rounded.data<float>()[2]));
+  EXPECT_EQ(rounded.data<float>()[3], infinity);
+  EXPECT_EQ(rounded.data<float>()[4], -infinity);
 }
 
 TEST(WeightsGolden, WritersRefuseWhatCannotBeRead) {

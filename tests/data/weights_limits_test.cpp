@@ -5,6 +5,7 @@
 #include "data/weights/pickle.h"
 #include "data/weights/recognise.h"
 #include "data/weights/tar.h"
+#include "data/weights/torch_state_dict.h"
 #include "data/weights/zip.h"
 #include "tests/data/expect_says.h"
 #include "tests/data/temporary_folder.h"
@@ -28,6 +29,13 @@ TEST(WeightLimits, HeadersOfSafetensors) {
   expect_says(refusal(file(most, most - 1)), "cut short");
   expect_says(refusal(file(most + 1, 10)), "a header of 16777217 bytes; at most 16777216");
   EXPECT_EQ(refusal(file(2, 2)), "") << "the shortest";
+  // Headers that are written, at their full length and 8 bytes longer.
+  const std::string value(most - std::string(R"({"__metadata__":{"k":""}})").size(), 'v');
+  EXPECT_EQ(parse_weights(to_safetensors({}, {{"k", value}}), "test").metadata.at("k"), value);
+  expect_says(message_of([&] {
+                to_safetensors({}, {{"k", value + "v"}});
+              }),
+              "the header would take 16777224 bytes; at most 16777216");
   EXPECT_TRUE(
       refusal(testing_weights::bytes_from(le<std::uint64_t>((1ULL << 40) - 1) + "{}")).find("header of") !=
       std::string::npos);
@@ -82,6 +90,9 @@ TEST(WeightLimits, ValuesOfPickles) {
   expect_says(says("N" + std::string(most + 1, '\x94') + "."), beyond);
   expect_says(says(std::string(most, 'N') + "."), "1999999 values are left over");
   expect_says(says(testing_weights::text("x") + "Q."), "the persistent id x at byte 6 is unknown");
+  const std::string id(limits::pickle_name_bytes, 'i');
+  expect_says(says(testing_weights::text(id) + "Q."), "... at byte 261 is unknown");
+  expect_says(says(testing_weights::text(id + "i") + "Q."), "the persistent id at byte 262 is a text");
   // A name of a global.
   const std::string name(limits::pickle_name_bytes, 'n');
   expect_says(says(testing_weights::global("m", name) + "."), "m.nnn");
@@ -150,6 +161,12 @@ TEST(WeightLimits, PlacesInAZip) {
   expect_says(says(changed(end + 8, 1)), "spans several disks");
   expect_says(says(changed(directory, 1)), "the directory is damaged at byte");
   expect_says(says(changed(directory + 42, 1)), "has no header at byte 1");
+  const auto all = static_cast<std::uint32_t>(directory);
+  expect_says(says(changed(directory + 42, all)), "cut short");
+  expect_says(says(changed(directory + 42, all + 1)), "a lies outside the file");
+  expect_says(says(zip({})), "no entry a");
+  expect_says(says(le<std::uint32_t>(0x07064b50) + std::string(16, '\0') + zip({})),
+              "the zip64 end record lies outside the file");
   expect_says(says(changed(30, 1)), "another name in its own header");
   // The longest comment after the end record, and one byte more.
   const auto with_comment = [&](std::size_t said, std::size_t held) {
@@ -172,6 +189,23 @@ TEST(WeightLimits, EntriesOfAWrittenZipBeginAtMultiplesOf64) {
     EXPECT_EQ(reader.read(entry).size(), entry.size() - 1);
     EXPECT_EQ((reader.read(entry).data() - bytes.data()) % 64, 0) << entry.size();
   }
+}
+
+TEST(WeightLimits, EntriesOfAWrittenZip) {
+  ZipWriter writer;
+  for (int i = 0; i < 65534; ++i) writer.add(fmt::format("{:05}", i), "");
+  expect_says(message_of([&] { writer.add("one more", ""); }), "more than 4 GiB or 65534 entries");
+  const std::vector<std::byte> bytes = writer.finish();
+  EXPECT_EQ(ZipReader(bytes).names().back(), "65533");
+}
+
+TEST(WeightLimits, BytesOfAStorage) {
+  const auto storage = [](std::uint8_t width, std::int64_t elements) {
+    return PickleValue{.kind = PickleValue::Kind::storage, .width = width, .integer = elements};
+  };
+  EXPECT_EQ(bytes_of(storage(1, INT64_MAX)), static_cast<std::uint64_t>(INT64_MAX));
+  for (const PickleValue& large : {storage(2, INT64_MAX / 2 + 1), storage(16, INT64_MAX)})
+    expect_says(message_of([&] { bytes_of(large); }), "elements, too many");
 }
 
 TEST(WeightLimits, NumbersInAWrittenPickle) {
