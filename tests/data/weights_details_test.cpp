@@ -169,6 +169,16 @@ TEST(WeightsDetails, EmptyTensorsAtOnePlaceKeepTheirOrder) {
   EXPECT_EQ(names, "yza");
 }
 
+TEST(WeightsDetails, ConvertedElementsStayInTheirPlaces) {
+  const std::string header = R"({"a":{"dtype":"I16","shape":[2,3,2],"data_offsets":[0,24]}})";
+  std::string content = le<std::uint64_t>(header.size()) + header;
+  for (std::int16_t i = 0; i < 12; ++i) content += le(i);
+  const WeightFile file = parse_weights(bytes_from(content), "test");
+  const auto values = file.find("a")->values<std::int64_t>();
+  ASSERT_EQ(values.size(), 12U);
+  for (std::size_t i = 0; i < 12; ++i) EXPECT_EQ(values[i], static_cast<std::int64_t>(i));
+}
+
 TEST(WeightsDetails, IntegersOfEveryWidthAndSign) {
   const std::pair<const char*, std::vector<std::int64_t>> types[] = {
       {"U8", {254, 255}},  {"U16", {0xFEFE, 0xFFFF}}, {"U32", {0xFEFEFEFE, 0xFFFFFFFF}}, {"I8", {-2, -1}},
