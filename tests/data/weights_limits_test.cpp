@@ -31,7 +31,7 @@ TEST(WeightLimits, HeadersOfSafetensors) {
   EXPECT_EQ(refusal(file(2, 2)), "") << "the shortest";
   // Headers that are written, at their full length and 8 bytes longer.
   const std::string value(most - std::string(R"({"__metadata__":{"k":""}})").size(), 'v');
-  EXPECT_EQ(parse_weights(to_safetensors({}, {{"k", value}}), "test").metadata.at("k"), value);
+  EXPECT_EQ(to_safetensors({}, {{"k", value}}).size(), 8 + most);
   expect_says(message_of([&] {
                 to_safetensors({}, {{"k", value + "v"}});
               }),
