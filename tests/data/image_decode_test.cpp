@@ -9,6 +9,7 @@
 namespace reprise::data {
 namespace {
 
+using namespace std::string_literals;
 using testing::golden, testing::odd, testing::read, testing::reason, testing::sha1;
 
 bool has_webp() {
@@ -137,6 +138,21 @@ TEST(Gif, CommentsMayHoldAnyBytes) {
   bytes.insert(bytes.begin() + 13 + 3 * (2 << (flags & 7U)), comment.begin(), comment.end());
   EXPECT_EQ(reason(bytes), "");
   EXPECT_EQ(decode_image(bytes).rgb, plain.rgb);
+}
+
+// One pixel drawn on a canvas of two: the other is the transparent colour where there is one.
+TEST(Gif, OnlyTheTransparentColourIsTheCanvas) {
+  const auto pixels = [](const std::string& flags) {
+    return decode_image(testing::bytes_of("GIF89a\2\0\1\0\x81\0\0"
+                                          "ABCDEFGHIJKL"
+                                          "!\xF9\4"s +
+                                          flags + "\0\0\3\0,\0\0\0\0\1\0\1\0\0\2\2\x44\1\0;"s))
+        .rgb;
+  };
+  const std::vector<std::uint8_t> opaque = {'A', 'B', 'C', 'A', 'B', 'C'},
+                                  transparent = {'A', 'B', 'C', 'J', 'K', 'L'};
+  EXPECT_EQ(pixels("\0"s), opaque);
+  EXPECT_EQ(pixels("\1"), transparent);
 }
 
 // The golden files are too small for Pillow to interlace them.

@@ -228,6 +228,17 @@ TEST(ImageLimits, StbReadsSizes) {
   EXPECT_EQ(width, 3);
   EXPECT_EQ(height, 2);
   EXPECT_FALSE(stb_size(bytes_of("no image"), width, height));
+  const auto bytes = testing::read(golden + "rgb.png");
+  const ImageInfo info = probe_image(bytes);
+  const auto decode = [&](int w, int h) { return stb_decode(bytes, ImageFormat::png, w, h, 3).size(); };
+  EXPECT_EQ(decode(info.width, info.height), std::size_t{3} * info.width * info.height);
+  EXPECT_THROW(decode(info.width + 1, info.height), Error);
+  EXPECT_THROW(decode(info.width, info.height + 1), Error);
+}
+
+TEST(ImageLimits, HeadersOfJpegThatEnd) {
+  if (decoder_versions().find("libjpeg") == std::string::npos) GTEST_SKIP() << "no libjpeg";
+  expect_says(reason(bytes_of("\xFF\xD8\xFF\xE0\0\x10"s)), "broken JPEG: the file is cut short");
 }
 
 TEST(ImageLimits, ScansOfJpeg) {

@@ -60,7 +60,10 @@ TEST(WritePng, ReadsBackTheSame) {
     EXPECT_EQ(decode_image(bytes).rgb, image.rgb);
     EXPECT_EQ(bytes.size(), 8U + (12 + 13) + (12 + 2 + 5 * blocks + 85 * height + 4) + 12);
   }
-  EXPECT_THROW(encode_png({}), Error);
+  for (const auto& [width, height] : {std::pair{0, 0}, {0, 5}, {5, 0}}) {
+    EXPECT_THROW(encode_png({width, height, {}}), Error);
+    EXPECT_THROW(resize_bilinear({width, height, {}}, 2, 2), Error);
+  }
   const std::string path = ::testing::TempDir() + "reprise_write_png.png";
   write_png(path, source);
   EXPECT_EQ(decode_image(read(path)).rgb, source.rgb);

@@ -177,6 +177,7 @@ TEST(SkillDatabase, SmallestAndLongestNumbers) {
   EXPECT_EQ(tasks[0].id, "0");
   EXPECT_EQ(tasks[0].classes, (std::vector<std::string>{"0", "2", "1"}));
   EXPECT_EQ(tasks[0].train.size(), 4U);
+  EXPECT_FALSE(tasks[0].val_from_train);
   ASSERT_EQ(tasks[0].unreadable.size(), 2U);
   EXPECT_TRUE(tasks[0].unreadable[0].reason.ends_with("no whole number from 0: '0" + eighteen + "'"));
   EXPECT_TRUE(tasks[0].unreadable[1].reason.ends_with("no whole number from 0: ''"));
@@ -213,6 +214,8 @@ TEST(Collection, PicksTheSame) {
       EXPECT_EQ(task.id, "");
       if (task.name == "scenes") {
         EXPECT_EQ(task.notes, std::vector<std::string>{"1 images belong to no split (set_id -1): left out"});
+      } else {
+        EXPECT_EQ(task.notes, expected.notes) << task.name;
       }
     }
   }

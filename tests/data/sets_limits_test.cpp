@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "data/limits.h"
+#include "data/loader/check_readable.h"
 #include "data/loader/image_store.h"
 #include "data/loader/pixel_cache.h"
 #include "data/sets/find_tasks.h"
@@ -73,6 +74,38 @@ TEST(SetLimits, PartsOfACacheFile) {
   for (std::int64_t i = 0; i < 3; ++i)
     for (const std::size_t at : {std::size_t{0}, row - 1})
       EXPECT_EQ(rows->row(i)[at], static_cast<std::byte>(i + 1)) << i;
+}
+
+TEST(SetLimits, TheSizeOfACacheFile) {
+  TemporaryFolder dir;
+  write_rows(dir.path("rows"), {}, 1, 1, [](std::int64_t, std::int64_t, std::byte* rows, Digest* digests) {
+    rows[0] = {}, digests[0] = no_digest;
+  });
+  const auto warning = [&](const std::string& path, bool opens) {
+    ::testing::internal::CaptureStderr();
+    EXPECT_EQ(open_rows(path, {}, 1, 1) != nullptr, opens) << path;
+    return ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(warning(dir.path("rows"), true), "");
+  expect_says(warning(dir.path(), false), "has another size than it should");
+  const auto size = std::filesystem::file_size(dir.path("rows"));
+  for (const auto other : {size + 1, size - 1}) {
+    std::filesystem::resize_file(dir.path("rows"), other);
+    expect_says(warning(dir.path("rows"), false), "has another size than it should");
+  }
+}
+
+TEST(SetLimits, GreyOf16BitsIsScaledUnlessAskedOtherwise) {
+  TemporaryFolder dir;
+  for (const std::string name : {"a/0.pgm", "b/0.pgm"}) dir.write(name, "P5 1 1 65535\n\1\1");
+  for (const bool clip : {false, true}) {
+    SetOptions options;
+    if (clip) options.clip_grey16 = true;
+    Task task = find_tasks(dir.path(), options).at(0);
+    const TaskImages images = check_readable(task, options, 1, "");
+    const std::int64_t first[] = {0};
+    EXPECT_EQ(images.train->batch(first).data<std::uint8_t>()[0], clip ? 255 : 1);
+  }
 }
 
 TEST(SetLimits, FoldersBelowAClass) {

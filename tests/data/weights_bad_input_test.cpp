@@ -105,6 +105,7 @@ TEST(WeightsBad, Safetensors) {
       {safetensors("{" + a + "," + b("[4,8]") + "}", 7), "cut short"},
       {one("[-2]", "[0,8]", 8), "not a count"},
       {one("[2.0]", "[0,8]", 8), "not a count"},
+      {one("[\"\xC3\xA9\"]", "[0,8]", 8), "not a count: \"\xC3\xA9\""},
       {one("[1e999]", "[0,8]", 8), "beyond all measure"},
       {one("[4611686018427387904,4]", "[0,8]", 8), "overflows"},
       {one("[18446744073709551615]", "[0,8]", 8), "too large"},
