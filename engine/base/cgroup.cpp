@@ -42,8 +42,7 @@ std::vector<std::string> cgroup_folders(const std::string& controller, const std
   return folders;
 }
 
-int cpus_granted(const std::vector<std::string>& cgroup_folders) {
-  long long least = 0;
+int cpus_granted(const std::vector<std::string>& cgroup_folders, int cpus) {
   for (const std::string& folder : cgroup_folders) {
     long long quota = 0, period = 0;
     // "max" and -1 mean no quota.
@@ -52,10 +51,9 @@ int cpus_granted(const std::vector<std::string>& cgroup_folders) {
       std::ifstream(folder + "/cpu.cfs_period_us") >> period;
     }
     if (quota <= 0 || period <= 0) continue;
-    const long long cpus = (quota - 1) / period + 1;
-    least = least == 0 ? cpus : std::min(least, cpus);
+    cpus = static_cast<int>(std::min<long long>(cpus, (quota - 1) / period + 1));
   }
-  return static_cast<int>(std::min(least, 1LL << 20));
+  return cpus;
 }
 
 }  // namespace reprise

@@ -16,8 +16,8 @@ REPRISE_API std::vector<std::string> cgroup_folders(const std::string& controlle
                                                     const std::string& root = "/sys/fs/cgroup",
                                                     const std::string& membership = "/proc/self/cgroup");
 
-// Returns the least number of CPUs that any of these folders' quotas comes to, rounded up; 0
-// without a quota.
-REPRISE_API int cpus_granted(const std::vector<std::string>& cgroup_folders);
+// Returns the least number of CPUs that any of these folders' quotas comes to, rounded up, but at
+// most `cpus`.
+REPRISE_API int cpus_granted(const std::vector<std::string>& cgroup_folders, int cpus);
 
 }  // namespace reprise

@@ -152,8 +152,7 @@ int count_from_machine() {
   int count = static_cast<int>(std::thread::hardware_concurrency());
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) == 0) count = CPU_COUNT(&set);
-  if (const int granted = cpus_granted(cgroup_folders("cpu")); granted > 0) count = std::min(count, granted);
-  return std::clamp(count, 1, 256);
+  return std::clamp(cpus_granted(cgroup_folders("cpu"), count), 1, 256);
 }
 
 int machine_thread_count() {

@@ -42,8 +42,8 @@ std::u32string_view take_letter(std::u32string_view& text) {
   return letter;
 }
 
-// Whether `composed` may be the composed form of `letter`, a base and its marks. Exact for Hangul;
-// for Europe's Latin letters the base must fit; else it may be any character that is not ASCII.
+// Whether `composed` may be the composed form of `letter`, a base and its marks. Exact for Hangul.
+// For Europe's Latin letters the base must fit; no character before them is composed, any later one may be.
 bool composes(std::u32string_view composed, std::u32string_view letter) {
   constexpr std::string_view latin =  // the bases of U+00C0 to U+017F, "." where there is none
       "AAAAAA.CEEEEIIII.NOOOOO..UUUUY..aaaaaa.ceeeeiiii.nooooo..uuuuy.yAaAaAaCcCcCcCcDd.."
@@ -53,8 +53,8 @@ bool composes(std::u32string_view composed, std::u32string_view letter) {
   if (c >= 0xAC00 && c <= 0xD7A3 && letter.size() < 4)
     return (c - 0xAC00) / 28 == (base - 0x1100) * 21 + (letter[1] - 0x1161) &&
            (c - 0xAC00) % 28 == (letter.size() == 3 ? letter[2] - 0x11A7 : 0);
-  if (c >= 0xC0 && c < 0xC0 + latin.size()) return base == static_cast<unsigned char>(latin[c - 0xC0]);
-  return c >= 0x80;
+  if (c >= 0xC0 + latin.size()) return true;
+  return c >= 0xC0 && base == static_cast<unsigned char>(latin[c - 0xC0]);
 }
 
 }  // namespace

@@ -25,17 +25,18 @@ class Cgroup : public ::testing::Test {
     fs::create_directories(fs::path(root + "/" + name).parent_path());
     std::ofstream(root + "/" + name) << text;
   }
+  // Returns the CPUs that are left of a machine's 500.
   int cpus(const std::string& membership) const {
     write("membership", membership);
-    return cpus_granted(cgroup_folders("cpu", root, root + "/membership"));
+    return cpus_granted(cgroup_folders("cpu", root, root + "/membership"), 500);
   }
   std::string root;
 };
 
 TEST_F(Cgroup, VersionTwo) {
-  EXPECT_EQ(cpus("0::/\n"), 0) << "no group, no quota";
+  EXPECT_EQ(cpus("0::/\n"), 500) << "no group, no quota";
   write("cpu.max", "max 100000\n");
-  EXPECT_EQ(cpus("0::/\n"), 0);
+  EXPECT_EQ(cpus("0::/\n"), 500);
   write("cpu.max", "100000 100000\n");
   EXPECT_EQ(cpus("0::/\n"), 1);
   write("cpu.max", "250000 100000\n");
@@ -50,7 +51,7 @@ TEST_F(Cgroup, TheLeastOfNestedGroupsCounts) {
   write("other/cpu.max", "100000 100000\n");
   EXPECT_EQ(cpus("0::/user/job/step\n"), 2);
   EXPECT_EQ(cpus("0::/user\n"), 4);
-  EXPECT_EQ(cpus("0::/\n"), 0);
+  EXPECT_EQ(cpus("0::/\n"), 500);
   write("user/job/step/cpu.max", "50000 100000\n");
   EXPECT_EQ(cpus("0::/user/job/step\n"), 1);
   write("cpu.max", "10000 100000\n");
@@ -60,7 +61,7 @@ TEST_F(Cgroup, TheLeastOfNestedGroupsCounts) {
 TEST_F(Cgroup, VersionOne) {
   write("cpu/cpu.cfs_period_us", "50000\n");
   write("cpu/cpu.cfs_quota_us", "-1\n");
-  EXPECT_EQ(cpus("0::/\n"), 0);
+  EXPECT_EQ(cpus("0::/\n"), 500);
   write("cpu/cpu.cfs_quota_us", "100000\n");
   EXPECT_EQ(cpus("0::/\n"), 2) << "also where the list of groups does not tell";
   write("cpu/batch/job/cpu.cfs_period_us", "100000\n");
@@ -88,12 +89,12 @@ TEST_F(Cgroup, WhatIsNoQuota) {
   for (const char* text :
        {"", "nonsense", "100000", "0 100000", "100000 0", "-5 100000", "99999999999999999999 1"}) {
     write("cpu.max", text);
-    EXPECT_EQ(cpus("0::/\n"), 0) << text;
+    EXPECT_EQ(cpus("0::/\n"), 500) << text;
   }
   write("cpu.max", "9000000000000000000 1");
-  EXPECT_GT(cpus("0::/\n"), 256);
-  write("membership", "::\n:\nno colons\n0:");
-  EXPECT_GT(cpus_granted(cgroup_folders("cpu", root, root + "/membership")), 256);
+  EXPECT_EQ(cpus("0::/\n"), 500) << "more than the machine has";
+  write("cpu.max", "100000 100000");
+  EXPECT_EQ(cpus("::\n:\nno colons\n0:"), 1) << "the root of what is mounted";
 }
 
 TEST_F(Cgroup, FoldersAreInnermostFirst) {

@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
+#include <iostream>
 #include <mutex>
 #include <numeric>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
+#include "engine/base/check.h"
 #include "tests/engine/expect_error.h"
 
 namespace reprise {
@@ -82,6 +85,12 @@ TEST_F(Parallel, TheLowestChunksExceptionArrivesAndThePoolGoesOn) {
       }
     }
     EXPECT_EQ(chunks_of(10, 4).size(), 3u);
+    for (int repeat = 0; repeat < 20; ++repeat)
+      testing::expect_error(
+          [] {
+            parallel_for(50, 1, [](std::int64_t begin, std::int64_t) { throw_error("chunk {}.", begin); });
+          },
+          "chunk 0.");
   }
 }
 
@@ -112,8 +121,34 @@ TEST_F(Parallel, ManyCallersMayShareThePool) {
 }
 
 TEST_F(Parallel, RefusesAWrongNumberOfThreads) {
-  testing::expect_error([] { set_thread_count(-1); }, "threads", "-1");
+  for (const int wrong : {-1, most_threads + 1})
+    testing::expect_error([&] { set_thread_count(wrong); }, "threads", std::to_string(wrong));
   EXPECT_GE(thread_count(), 1);
+  set_thread_count(most_threads);
+  EXPECT_EQ(thread_count(), most_threads);
+}
+
+TEST_F(Parallel, ChunksHaveAtLeastOneElement) {
+  set_thread_count(2);
+  EXPECT_THROW(chunks_of(3, 0), InternalError);
+}
+
+// The number is read once: each value needs a process of its own.
+TEST(ParallelDeathTest, TheEnvironmentGivesTheDefaultNumberOfThreads) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto exit_with_count = [](const char* wanted) {
+    setenv("REPRISE_THREADS", wanted, 1);
+    try {
+      std::exit(thread_count() == std::atoi(wanted) ? 0 : 1);
+    } catch (const Error& e) {
+      std::cerr << e.what();
+      std::exit(2);
+    }
+  };
+  for (const char* wanted : {"1", "1024"})
+    EXPECT_EXIT(exit_with_count(wanted), ::testing::ExitedWithCode(0), "") << wanted;
+  for (const char* wrong : {"-1", "1025"})
+    EXPECT_EXIT(exit_with_count(wrong), ::testing::ExitedWithCode(2), "expected 0 .*to 1024, got") << wrong;
 }
 
 #if defined(__SSE2__)

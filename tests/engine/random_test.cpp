@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/base/error.h"
+
 namespace reprise {
 namespace {
 
@@ -71,6 +73,17 @@ TEST(Random, BelowIsEven) {
   for (int i = 0; i < 70000; ++i) ++counts[stream.below(7)];
   for (const int c : counts) EXPECT_NEAR(c, 10000, 500);
   EXPECT_EQ(stream.below(1), 0u);
+  EXPECT_THROW(stream.below(0), InternalError);
+}
+
+// Of the 2^64 numbers of 64 bits, the first (2^64 mod n) are one too many for an even share: only those are
+// sampled again.
+TEST(Random, BelowRejectsNoMoreThanItMust) {
+  RandomStream bits(4, "below");
+  const std::uint64_t high = bits.bits(), first = high << 32 | bits.bits();
+  ASSERT_LT(first, std::uint64_t{1} << 63);  // then 2^64 mod (2^64 - first) is `first`
+  EXPECT_EQ(RandomStream(4, "below").below(0 - first), first);
+  EXPECT_NE(RandomStream(4, "below").below(0 - first - 1), first);
 }
 
 TEST(Random, PermutationsHoldEachNumberOnce) {

@@ -101,7 +101,8 @@ TEST(TorchRandom, PermutationsAreEqual) {
       for (const std::int64_t i : order) EXPECT_EQ(i, next<std::int64_t>(line));
   }
   EXPECT_TRUE(TorchGenerator(1).permutation(0).empty());
-  EXPECT_THROW(TorchGenerator(1).permutation(std::int64_t{1} << 32), Error);
+  for (const std::int64_t outside : {std::int64_t{-1}, std::int64_t{0xFFFFFFFF} / 20, std::int64_t{1} << 32})
+    EXPECT_THROW(TorchGenerator(1).permutation(outside), Error) << outside;
 }
 
 TEST(TorchRandom, AStateGoesOnWhereItWasTaken) {

@@ -52,6 +52,11 @@ TEST(Utf8, WhatControlsATerminalIsNotPrintable) {
                                  "\xE2\x80\xA8", "\xE2\x81\xA6", "caf\xE9", "\xED\xA0\x80"})
     EXPECT_FALSE(is_printable(text)) << escaped(text);
   EXPECT_FALSE(is_printable(std::string(1, '\0')));
+  // The first and the last of each range that reorders or breaks lines, and their neighbours.
+  for (const std::string text : {"\xE2\x80\xA8", "\xE2\x80\xAE", "\xE2\x81\xA6", "\xE2\x81\xA9"})
+    EXPECT_FALSE(is_printable(text)) << escaped(text);
+  for (const std::string text : {"\xE2\x80\xA7", "\xE2\x80\xAF", "\xE2\x81\xA5", "\xE2\x81\xAA"})
+    EXPECT_TRUE(is_printable(text)) << escaped(text);
 }
 
 TEST(Utf8, EscapesWhatIsNotPrintable) {
@@ -91,6 +96,18 @@ TEST(Utf8, FormsOfOneName) {
   EXPECT_TRUE(differ("\xE3\x81\x8C", "\xE3\x81\x8B\xE3\x82\x99"));              // kana
   EXPECT_TRUE(differ("\xEA\xB0\x81", "\xE1\x84\x80\xE1\x85\xA1\xE1\x86\xA8"));  // Hangul
   EXPECT_TRUE(differ("\xEA\xB0\x80", "\xE1\x84\x80\xE1\x85\xA1"));
+  EXPECT_TRUE(differ("\xED\x9E\xA3", "\xE1\x84\x92\xE1\x85\xB5\xE1\x87\x82"));  // its last syllable
+  EXPECT_FALSE(differ("\xED\x9E\xA3", "\xE1\x84\x92\xE1\x85\xB5\xE1\x87\x81"));
+  EXPECT_TRUE(differ("\xEA\xB0\x81\xCC\x81", "\xE1\x84\x80\xE1\x85\xA1\xE1\x86\xA8\xCC\x81"));  // and a mark
+  EXPECT_TRUE(differ("\xE3\x81\xB1", "\xE3\x81\xAF\xE3\x82\x9A"));  // kana with the other mark
+  EXPECT_TRUE(differ("\xE0\xA5\x98", "\xE0\xA4\x95\xE0\xA4\xBC"));  // Devanagari
+  // The first of the European letters, the last, and beyond them any base.
+  EXPECT_TRUE(differ("\xC3\x80", "A\xCC\x80"));
+  EXPECT_FALSE(differ("\xC3\x80", "E\xCC\x80"));
+  EXPECT_TRUE(differ("\xC5\xBE", "z\xCC\x8C"));
+  EXPECT_FALSE(differ("\xC5\xBE", "y\xCC\x8C"));
+  EXPECT_TRUE(differ("\xC6\x80", "b\xCC\xB5"));
+  EXPECT_FALSE(differ("\xC2\xBF", "?\xCC\x80"));  // no letter before them is composed
   EXPECT_FALSE(differ("\xEA\xB0\x82", "\xE1\x84\x80\xE1\x85\xA1\xE1\x86\xA8"));
   EXPECT_FALSE(differ("\xC3\x84pfel", "\xC3\x84pfel"));
   EXPECT_FALSE(differ("\xC3\x84pfel", "O\xCC\x88pfel"));  // another letter

@@ -247,119 +247,11 @@ TEST(Loss, IsStableWhereExponentialsOverflow) {
   EXPECT_EQ(ops::softmax(logits).data<float>()[0], 1);
 }
 
-// Computes the square, with a backward that forgets the factor 2.
-Tensor wrong_square(const Tensor& x) {
-  const Tensor y = ops::mul(x.detach(), x.detach());
-  record("wrong_square", {x}, y, [saved = Saved(x, "x")](const Tensor& dy, const Needs&) {
-    return std::vector{ops::mul(dy, saved)};
-  });
-  return y;
-}
-
-// A backward with one wrong element among many.
-Tensor almost_right(const Tensor& x) {
-  const Tensor y = ops::affine(x.detach(), 3);
-  record("almost_right", {x}, y, [](const Tensor& dy, const Needs&) {
-    Tensor dx = ops::affine(dy, 3);
-    dx.mutable_data<double>()[7] *= 1 + 1e-5;
-    return std::vector{dx};
-  });
-  return y;
-}
-
 // All backends share the definition of a row, so only numbers by hand can find it wrong.
 TEST(Norms, L12SumsTheNormsOfRows) {
   const Tensor x = tensor({2, 2}, {3, 4, 5, 12});
   EXPECT_EQ(ops::norm(x, NormKind::l12).item(), 18);
   EXPECT_EQ(ops::norm(x.viewed_as({4}), NormKind::l12).item(), ops::norm(x, NormKind::l2).item());
-}
-
-TEST(PlantedFaults, DifferencesFindAWrongBackward) {
-  testing::Case c("planted");
-  const Tensor x = c.normal("x", {3, 5}).value;
-  set_requires_grad(x);
-  const auto right = [](const std::vector<Tensor>& in) { return ops::mul(in[0], in[0]); };
-  EXPECT_TRUE(check_gradients(right, {x}).passed);
-
-  const GradCheckResult wrong =
-      check_gradients([](const std::vector<Tensor>& in) { return wrong_square(in[0]); }, {x});
-  EXPECT_FALSE(wrong.passed);
-  EXPECT_GT(wrong.worst, 1e5);
-  EXPECT_NE(wrong.report.find("WRONG input 0 [3, 5]: worst at element"), std::string::npos) << wrong.report;
-
-  const GradCheckResult almost =
-      check_gradients([](const std::vector<Tensor>& in) { return almost_right(in[0]); }, {x});
-  EXPECT_FALSE(almost.passed);
-  EXPECT_NE(almost.report.find("worst at element 7"), std::string::npos) << almost.report;
-}
-
-// Checks a function of one number whose backward says `slope`.
-GradCheckResult check_slope(double (*f)(double), double where, double slope) {
-  const Tensor x = full({1}, where, DType::f64, ref_device);
-  set_requires_grad(x);
-  const auto with_slope = [&](const std::vector<Tensor>& in) {
-    const Tensor y = full({1}, f(in[0].data<double>()[0]), DType::f64, ref_device);
-    record("with_slope", {in[0]}, y, [&](const Tensor& dy, const Needs&) {
-      return std::vector{ops::mul(dy, full({1}, slope, DType::f64, ref_device))};
-    });
-    return y;
-  };
-  return check_gradients(with_slope, {x}, {.names = {"conv1.weight"}});
-}
-
-TEST(PlantedFaults, DifferencesTellAKinkFromAnError) {
-  const auto relu = [](double x) { return std::max(x, 0.0); };
-  for (const double slope : {0., 1.}) {  // both are slopes at the kink
-    EXPECT_TRUE(check_slope(relu, 0, slope).passed);
-    EXPECT_EQ(check_slope(relu, 0, slope).kinks, 1);
-  }
-  EXPECT_EQ(check_slope(relu, 2e-6, 1).kinks, 1);  // the step of 1e-5 crosses it, a tenth of it does not
-  EXPECT_EQ(check_slope(relu, 2e-4, 1).kinks, 0);
-  EXPECT_FALSE(check_slope(relu, 0, 0.3).passed);
-  for (const double where : {-2e-4, -2e-6}) {
-    const GradCheckResult wrong = check_slope(relu, where, 0.1);
-    EXPECT_FALSE(wrong.passed);
-    EXPECT_EQ(wrong.report.find("WRONG conv1.weight [1]: worst at element 0: backward says "), 0u)
-        << wrong.report;
-  }
-  // The slopes on the two sides may cancel.
-  const auto magnitude = [](double x) { return std::abs(x); };
-  EXPECT_EQ(check_slope(magnitude, 0, 0).kinks, 0);
-  EXPECT_EQ(check_slope(magnitude, 0, -1).kinks, 1);
-  EXPECT_FALSE(check_slope(magnitude, 0, 0.5).passed);
-}
-
-// The slopes of x * x over a tenth of the step to each side of 0 are 1e-6 and -1e-6: no slope at 0 for all that.
-TEST(PlantedFaults, CurvatureIsNotAKink) {
-  const auto square = [](double x) { return x * x; };
-  EXPECT_TRUE(check_slope(square, 0, 0).passed);
-  for (const double slope : {1e-6, -1e-6}) EXPECT_FALSE(check_slope(square, 0, slope).passed);
-}
-
-TEST(GradCheck, RefusesWhatItCannotCheck) {
-  const auto twice = [](const std::vector<Tensor>& in) { return ops::add(in[0], in[0]); };
-  const Tensor constant = ones({1}, DType::f64, ref_device), single = ones({1}, DType::f32, ref_device),
-               cpu = ones({1}, DType::f64, cpu_device), unused = ones({1}, DType::f64, ref_device);
-  for (const Tensor& t : {single, cpu, unused}) set_requires_grad(t);
-  testing::expect_error([&] { check_gradients(twice, {constant}); }, "no input is marked");
-  testing::expect_error([&] { check_gradients(twice, {single}); }, "expected inputs in f64 on ref", "f32");
-  testing::expect_error([&] { check_gradients(twice, {cpu}); }, "expected inputs in f64 on ref", "cpu");
-  set_requires_grad(constant);
-  testing::expect_error([&] { check_gradients(twice, {constant, unused}); }, "left no gradient in input 1");
-}
-
-TEST(PlantedFaults, DifferencesFindNaN) {
-  const Tensor x = zeros({1}, DType::f64, ref_device);
-  set_requires_grad(x);
-  EXPECT_FALSE(check_gradients([](const std::vector<Tensor>& in) { return ops::sqrt(in[0]); }, {x}).passed);
-}
-
-TEST(PlantedFaults, DifferencesRefuseWhatTheyCannotCheck) {
-  const auto f = [](const std::vector<Tensor>& in) { return ops::relu(in[0]); };
-  const Tensor single = ones({2}, DType::f32, ref_device);
-  EXPECT_THROW(check_gradients(f, {ones({2}, DType::f64, ref_device)}), Error);
-  set_requires_grad(single);
-  EXPECT_THROW(check_gradients(f, {single}), Error);
 }
 
 TEST(PlantedFaults, ComparisonFindsAWrongElement) {

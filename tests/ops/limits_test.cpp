@@ -1,0 +1,120 @@
+// The least and the most that an op takes, with its result there, and what is refused just beyond.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+
+#include "engine/autograd/autograd.h"
+#include "engine/ops/ops.h"
+#include "tests/engine/expect_error.h"
+
+namespace reprise {
+namespace {
+
+using testing::expect_error;
+
+std::vector<float> values_of(const Tensor& t) {
+  const auto v = t.values<float>();
+  return {v.begin(), v.end()};
+}
+
+TEST(Limits, ClampToASingleValue) {
+  EXPECT_EQ(values_of(ops::clamp(tensor({3}, {-1, 2, 9}), 2, 2)), (std::vector<float>{2, 2, 2}));
+}
+
+TEST(Limits, OneValuePerChannelOfAVector) {
+  const Tensor a = tensor({3}, {1, 2, 3});
+  EXPECT_EQ(values_of(ops::add(a, tensor({1, 3}, {10, 20, 30}))), (std::vector<float>{11, 22, 33}));
+  EXPECT_EQ(values_of(tensor({2}, {6, 1}) / tensor({2}, {3, 2})), (std::vector<float>{2, 0.5}));
+}
+
+TEST(Limits, DropoutKeepsTheNumberThatIsTheProbability) {
+  const double p = RandomStream(1, "dropout").uniform();
+  for (const double more : {0., 0x1p-53}) {
+    RandomStream stream(1, "dropout");
+    const Tensor y = ops::dropout(tensor({1}, {1}), p + more, stream);
+    EXPECT_EQ(y.item() > 0, more == 0);
+  }
+}
+
+TEST(Limits, RunningStatisticsNeedTwoValues) {
+  const ops::BatchNormResult batch{{}, tensor({1}, {4}), tensor({1}, {3})};
+  Tensor mean = tensor({1}, {2}), var = tensor({1}, {1});
+  expect_error([&] { ops::update_running_stats(batch, 1, mean, var, {.momentum = 0.5}); },
+               "expected at least 2 values per channel, got 1");
+  ops::update_running_stats(batch, 2, mean, var, {.momentum = 0.5});
+  EXPECT_EQ(mean.item(), 3);
+  EXPECT_EQ(var.item(), 3.5);
+}
+
+TEST(Limits, AWindowMayBeAsLargeAsTheImage) {
+  const Tensor x = ones({1, 3, 4, 1});
+  for (const std::int64_t high : {3, 4})
+    for (const std::int64_t wide : {4, 5}) {
+      SCOPED_TRACE(fmt::format("{}x{}", high, wide));
+      const Tensor filter = ones({1, high, wide, 1});
+      const Pool2dArgs window{.kernel = {static_cast<int>(high), static_cast<int>(wide)}};
+      const std::pair<const char*, std::function<Tensor()>> ops[] = {
+          {"conv2d: the input is smaller than the filter", [&] { return ops::conv2d(x, filter); }},
+          {"depthwise_conv2d: the input is smaller than the filter",
+           [&] {
+             return ops::depthwise_conv2d(x, filter.viewed_as({high, wide, 1}));
+           }},
+          {"max_pool2d: the input is smaller than the", [&] { return ops::max_pool2d(x, window); }},
+          {"avg_pool2d: the input is smaller than the", [&] { return ops::avg_pool2d(x, window); }}};
+      for (const auto& op : ops) {
+        if (high > 3 || wide > 4)
+          expect_error(op.second, op.first);
+        else
+          EXPECT_EQ(op.second().shape(), (Shape{1, 1, 1, 1})) << op.first;
+      }
+    }
+}
+
+TEST(Limits, AWindowOf255Taps) {
+  const Tensor x = zeros({1, 15, 17, 1});
+  Tensor(x).mutable_data<float>()[254] = 7;
+  set_requires_grad(x);
+  const Tensor y = ops::max_pool2d(x, {.kernel = {15, 17}});
+  EXPECT_EQ(y.item(), 7);
+  backward(ops::sum(y));
+  EXPECT_EQ(grad(x).values<float>()[254], 1);
+  expect_error([] { ops::max_pool2d(zeros({1, 16, 16, 1}), {.kernel = {16, 16}}); }, "more than 255 taps");
+}
+
+TEST(Limits, ASliceMayBeginAtTheEnd) {
+  const Tensor x = zeros({2, 3});
+  EXPECT_EQ(ops::stride_slice(x, {0, 3}, {1, 2}).shape(), (Shape{2, 0}));
+  EXPECT_EQ(ops::stride_slice(x, {0, 2}, {1, 2}).shape(), (Shape{2, 1}));
+  for (const std::int64_t outside : {-1, 4})
+    expect_error(
+        [&] {
+          ops::stride_slice(x, {0, outside}, {1, 2});
+        },
+        fmt::format("begin {} and step 2 do not fit dimension 1", outside));
+}
+
+TEST(Limits, NothingHasNoMeanAndNoNorm) {
+  const Tensor nothing = zeros({0, 3});
+  expect_error([&] { ops::mean(nothing); }, "mean: no elements", "[0, 3]");
+  expect_error([&] { ops::norm(nothing, NormKind::l2); }, "norm: no elements", "[0, 3]");
+  expect_error([&] { ops::norm({ones({1}), nothing}, NormKind::l1); }, "norm: no elements", "[0, 3]");
+  EXPECT_EQ(ops::mean(full({1}, 5)).item(), 5);
+  EXPECT_EQ(ops::norm(full({1}, -5), NormKind::l2).item(), 5);
+}
+
+TEST(Limits, SmoothingMayLeaveNothingOfTheLabel) {
+  const Tensor logits = tensor({1, 2}, {0, 1});
+  const float half = static_cast<float>((std::log1p(std::exp(1.)) + std::log1p(std::exp(-1.))) / 2);
+  for (const std::int64_t label : {0, 1}) {
+    const Tensor labels = tensor({1}, std::span<const std::int64_t>(&label, 1));
+    EXPECT_FLOAT_EQ(static_cast<float>(ops::cross_entropy(logits, labels, 1).item()), half);
+    for (const double outside : {-0.01, 1.01})
+      expect_error([&] { ops::cross_entropy(logits, labels, outside); },
+                   fmt::format("a smoothing in [0, 1], got {}", outside));
+  }
+}
+
+}  // namespace
+}  // namespace reprise
