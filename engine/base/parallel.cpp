@@ -152,7 +152,7 @@ int count_from_machine() {
   int count = static_cast<int>(std::thread::hardware_concurrency());
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) == 0) count = CPU_COUNT(&set);
-  return std::clamp(cpus_granted(cgroup_folders("cpu"), count), 1, 256);
+  return std::max(1, cpus_granted(cgroup_folders("cpu"), std::min(count, 256)));
 }
 
 int machine_thread_count() {

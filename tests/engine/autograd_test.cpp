@@ -1,5 +1,6 @@
 #include "engine/autograd/autograd.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <set>
@@ -258,6 +259,18 @@ TEST(Autograd, TheTapeCanBeRead) {
   EXPECT_LT(tape.find("relu"), tape.find("mul"));
   EXPECT_NE(tape.find("leaf[2] const[2]"), std::string::npos) << tape;
   EXPECT_EQ(describe_tape(ones({1})), "(no record)\n");
+}
+
+TEST(Autograd, TheTapeNumbersLeavesFrom1) {
+  const Tensor a = leaf({1}, {3}), b = leaf({1}, {5}), product = a * b, same = b * ones({1});
+  using Kind = TapeOp::Input::Kind;
+  std::string read;
+  for (const TapeOp& op : tape(product + same))  // the last op first
+    for (const TapeOp::Input& in : op.inputs)
+      read += in.kind == Kind::leaf       ? fmt::format("leaf {} ", in.id)
+              : in.kind == Kind::constant ? "const "
+                                          : "op ";
+  EXPECT_EQ(read, "op op leaf 1 const leaf 2 leaf 1 ");
 }
 
 }  // namespace

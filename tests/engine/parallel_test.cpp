@@ -1,6 +1,7 @@
 #include "engine/base/parallel.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <atomic>
@@ -12,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/base/cgroup.h"
 #include "engine/base/check.h"
 #include "tests/engine/expect_error.h"
 
@@ -149,6 +151,21 @@ TEST(ParallelDeathTest, TheEnvironmentGivesTheDefaultNumberOfThreads) {
     EXPECT_EXIT(exit_with_count(wanted), ::testing::ExitedWithCode(0), "") << wanted;
   for (const char* wrong : {"-1", "1025"})
     EXPECT_EXIT(exit_with_count(wrong), ::testing::ExitedWithCode(2), "expected 0 .*to 1024, got") << wrong;
+}
+
+TEST(ParallelDeathTest, TheAffinityMaskAndTheQuotasGiveItOtherwise) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto exit_with_count = [](bool one_cpu) {
+    setenv("REPRISE_THREADS", "0", 1);
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) std::exit(1);
+    for (int cpu = 0; one_cpu && CPU_COUNT(&set) > 1; ++cpu) CPU_CLR(cpu, &set);
+    if (sched_setaffinity(0, sizeof set, &set) != 0) std::exit(1);
+    const int allowed = cpus_granted(cgroup_folders("cpu"), CPU_COUNT(&set));
+    std::exit(thread_count() == std::min(allowed, 256) ? 0 : 2);
+  };
+  for (const bool one_cpu : {true, false})
+    EXPECT_EXIT(exit_with_count(one_cpu), ::testing::ExitedWithCode(0), "") << one_cpu;
 }
 
 #if defined(__SSE2__)

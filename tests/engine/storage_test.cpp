@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -26,6 +27,18 @@ namespace {
 
 using testing::expect_error;
 
+std::size_t held() {
+  const MemoryStats stats = memory_stats();
+  return stats.in_use + stats.cached;
+}
+const std::byte* begin_of(const Tensor& t) {
+  return static_cast<const std::byte*>(t.view().ptr);
+}
+constexpr std::int64_t mib = 1 << 20;
+Tensor bytes(std::int64_t n) {
+  return empty({n}, DType::u8);
+}
+
 TEST(Pool, KeepsFreedBlocks) {
   const Tensor keep = empty({12345});
   const void* first = empty({54321}).view().ptr;
@@ -35,6 +48,19 @@ TEST(Pool, KeepsFreedBlocks) {
   const Tensor other = empty({54321});
   EXPECT_GE(memory_stats().in_use, before.in_use + 4 * 54321);
   EXPECT_NE(other.view().ptr, first);
+}
+
+TEST(Pool, TensorsOfNearlyOneSizeShareABlock) {
+  for (const auto& [size, near, other] :
+       {std::array<std::int64_t, 3>{1000, 1024, 1025}, {5000, 8192, 8193}}) {
+    release_cached_memory();
+    const std::size_t before = held();
+    for (const std::int64_t n : {size, near, size}) bytes(n);
+    const std::size_t one = held();
+    EXPECT_EQ(one - before, static_cast<std::size_t>(near)) << size;
+    bytes(other);
+    EXPECT_GT(held(), one) << size;
+  }
 }
 
 TEST(Pool, CountsAndReleases) {
@@ -49,18 +75,6 @@ TEST(Pool, CountsAndReleases) {
   EXPECT_GE(memory_stats().cached, std::size_t{4} << 20);
   release_cached_memory();
   EXPECT_EQ(memory_stats().cached, 0u);
-}
-
-std::size_t held() {
-  const MemoryStats stats = memory_stats();
-  return stats.in_use + stats.cached;
-}
-const std::byte* begin_of(const Tensor& t) {
-  return static_cast<const std::byte*>(t.view().ptr);
-}
-constexpr std::int64_t mib = 1 << 20;
-Tensor bytes(std::int64_t n) {
-  return empty({n}, DType::u8);
 }
 
 TEST(Pool, SmallerTensorsShareALargerOnesMemory) {

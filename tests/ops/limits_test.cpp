@@ -43,6 +43,11 @@ TEST(Limits, RunningStatisticsNeedTwoValues) {
   Tensor mean = tensor({1}, {2}), var = tensor({1}, {1});
   expect_error([&] { ops::update_running_stats(batch, 1, mean, var, {.momentum = 0.5}); },
                "expected at least 2 values per channel, got 1");
+  for (const bool of_mean : {true, false}) {
+    Tensor two = zeros({2});
+    expect_error([&] { ops::update_running_stats(batch, 2, of_mean ? two : mean, of_mean ? var : two); },
+                 "update_running_stats: the shapes differ", "[1]", "[2]");
+  }
   ops::update_running_stats(batch, 2, mean, var, {.momentum = 0.5});
   EXPECT_EQ(mean.item(), 3);
   EXPECT_EQ(var.item(), 3.5);
