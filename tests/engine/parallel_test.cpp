@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <iostream>
 #include <mutex>
@@ -93,6 +94,20 @@ TEST_F(Parallel, TheLowestChunksExceptionArrivesAndThePoolGoesOn) {
             parallel_for(50, 1, [](std::int64_t begin, std::int64_t) { throw_error("chunk {}.", begin); });
           },
           "chunk 0.");
+  }
+}
+
+TEST_F(Parallel, ThreadsWorkAtTheSameTime) {
+  set_thread_count(3);
+  for (int repeat = 0; repeat < 3; ++repeat) {
+    std::atomic<int> begun{0};
+    parallel_for(3, 1, [&](std::int64_t, std::int64_t) {
+      ++begun;
+      const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      while (begun < 3 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+      EXPECT_EQ(begun, 3);
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(repeat * 5));  // then they sleep, too
   }
 }
 

@@ -52,7 +52,7 @@ TEST(Pool, KeepsFreedBlocks) {
 
 TEST(Pool, TensorsOfNearlyOneSizeShareABlock) {
   for (const auto& [size, near, other] :
-       {std::array<std::int64_t, 3>{1000, 1024, 1025}, {5000, 8192, 8193}}) {
+       {std::array<std::int64_t, 3>{1000, 1024, 1025}, {5000, 8192, 8193}, {65000, 65536, 65537}}) {
     release_cached_memory();
     const std::size_t before = held();
     for (const std::int64_t n : {size, near, size}) bytes(n);
@@ -88,6 +88,18 @@ TEST(Pool, SmallerTensorsShareALargerOnesMemory) {
   EXPECT_EQ(held(), before);
   const Tensor d = bytes(3 * mib);
   EXPECT_EQ(held(), before + 4 * mib) << "a segment of its own, of huge pages";
+}
+
+TEST(Pool, ARemainderOf64KiBIsAPieceOfItsOwn) {
+  for (const std::int64_t rest : {65536, 65536 - 4096}) {
+    release_cached_memory();
+    const std::byte* begin = begin_of(bytes(4 * mib));
+    const std::size_t before = held();
+    const Tensor large = bytes(4 * mib - rest), small = bytes(rest);
+    EXPECT_EQ(begin_of(large), begin);
+    EXPECT_EQ(begin_of(small) == begin + 4 * mib - rest, rest == 65536);
+    EXPECT_EQ(held() - before, rest == 65536 ? 0U : static_cast<unsigned>(rest)) << "a small block";
+  }
 }
 
 TEST(Pool, FreeNeighboursGrowTogether) {

@@ -77,6 +77,12 @@ TEST(Tensor, ViewsShareStorageAndClonesDoNot) {
   EXPECT_EQ(t.data<float>()[2], 20);
   EXPECT_EQ(copy.data<float>()[2], 2);
   EXPECT_EQ(flat.rows(4, 6).data<float>()[0], 4);
+  EXPECT_EQ(row.raw_bytes().data(), static_cast<const void*>(t.data<float>() + 2));
+  EXPECT_EQ(row.raw_bytes().size(), 8u);
+  EXPECT_EQ(row.mut_view().ptr, t.data<float>() + 2);
+  EXPECT_EQ(row.view().ptr, t.data<float>() + 2);
+  EXPECT_EQ(row.sealed_copy().data<float>()[1], 3);
+  EXPECT_EQ(row.clone().data<float>()[1], 3);
 }
 
 TEST(Tensor, VersionsCountChanges) {

@@ -130,6 +130,13 @@ TEST(PlantedFaults, CurvatureIsNotAKink) {
   for (const double slope : {1e-6, -1e-6}) EXPECT_FALSE(check_slope(square, 0, slope).passed);
 }
 
+// Beside 1e8 a difference of 1e-5 is rounded by up to 1e-3 of itself: the backward is not to blame.
+TEST(GradCheck, AllowsForTheRoundingOfLargeOutputs) {
+  const auto large = [](double x) { return 1e8 + x / 3; };
+  EXPECT_TRUE(check_slope(large, 1, 1 / 3.).passed);
+  EXPECT_FALSE(check_slope(large, 1, 0.4).passed);
+}
+
 TEST(GradCheck, RefusesWhatItCannotCheck) {
   const auto twice = [](const std::vector<Tensor>& in) { return ops::add(in[0], in[0]); };
   const Tensor constant = ones({1}, DType::f64, ref_device), single = ones({1}, DType::f32, ref_device),

@@ -23,10 +23,14 @@ TEST(Limits, ClampToASingleValue) {
   EXPECT_EQ(values_of(ops::clamp(tensor({3}, {-1, 2, 9}), 2, 2)), (std::vector<float>{2, 2, 2}));
 }
 
-TEST(Limits, OneValuePerChannelOfAVector) {
+TEST(Limits, OneValuePerChannel) {
   const Tensor a = tensor({3}, {1, 2, 3});
   EXPECT_EQ(values_of(ops::add(a, tensor({1, 3}, {10, 20, 30}))), (std::vector<float>{11, 22, 33}));
-  EXPECT_EQ(values_of(tensor({2}, {6, 1}) / tensor({2}, {3, 2})), (std::vector<float>{2, 0.5}));
+  const Tensor x = tensor({2, 2}, {6, 1, 9, 4}), row = tensor({2}, {3, 2});
+  EXPECT_EQ(values_of(x + row), (std::vector<float>{9, 3, 12, 6}));
+  EXPECT_EQ(values_of(x - row), (std::vector<float>{3, -1, 6, 2}));
+  EXPECT_EQ(values_of(x * row), (std::vector<float>{18, 2, 27, 8}));
+  EXPECT_EQ(values_of(x / row), (std::vector<float>{2, 0.5, 3, 2}));
 }
 
 TEST(Limits, DropoutKeepsTheNumberThatIsTheProbability) {
