@@ -44,6 +44,19 @@ TEST(Autograd, AResultRetainsItsGradientWhereAsked) {
   retain_grad(tensor({1}, {1}));  // no gradient flows there
 }
 
+// A convolution adds its gradient to the input's sum in place, unless that memory is also a retained gradient.
+TEST(Autograd, AConvolutionLeavesARetainedGradientAlone) {
+  const Tensor w = full({1, 1, 1, 1}, 10);
+  for (const bool view : {false, true}) {
+    const Tensor x = leaf({1, 1, 2, 1}, {3, 5}), h = x * 2., c = ops::conv2d(h, w);
+    const Tensor other = view ? ops::reshape(h, {2}) : h + ones({1});
+    retain_grad(other);
+    backward(ops::sum(c) + ops::sum(other));
+    EXPECT_EQ(values_of(grad(other)), (std::vector<float>{1, 1})) << view;
+    EXPECT_EQ(values_of(grad(x)), (std::vector<float>{22, 22})) << view;
+  }
+}
+
 TEST(Autograd, BackwardKnowsTheLayerOfAnOp) {
   const Tensor x = leaf({2}, {3, 5});
   Tensor y;
