@@ -97,7 +97,7 @@ TEST_F(Parallel, TheLowestChunksExceptionArrivesAndThePoolGoesOn) {
   }
 }
 
-TEST_F(Parallel, ThreadsWorkAtTheSameTime) {
+TEST_F(Parallel, AsManyThreadsWorkAtTheSameTimeAsAskedFor) {
   set_thread_count(3);
   for (int repeat = 0; repeat < 3; ++repeat) {
     std::atomic<int> begun{0};
@@ -109,6 +109,14 @@ TEST_F(Parallel, ThreadsWorkAtTheSameTime) {
     });
     std::this_thread::sleep_for(std::chrono::milliseconds(repeat * 5));  // then they sleep, too
   }
+  std::atomic<int> working{0}, most{0};
+  parallel_for(30, 1, [&](std::int64_t, std::int64_t) {
+    const int now = ++working;
+    for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) continue;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    --working;
+  });
+  EXPECT_LE(most, 3);
 }
 
 TEST_F(Parallel, NestedLoopsRunInTheirChunk) {

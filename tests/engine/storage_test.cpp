@@ -100,6 +100,17 @@ TEST(Pool, ARemainderOf64KiBIsAPieceOfItsOwn) {
   }
 }
 
+TEST(Pool, AFreedRemainderDoesNotTakeItsNeighbourAlong) {
+  release_cached_memory();
+  const Tensor large = bytes(3 * mib);  // of a segment of 4 MiB
+  Tensor rest = bytes(mib);
+  EXPECT_EQ(begin_of(rest), begin_of(large) + 3 * mib);
+  const std::size_t before = held();
+  rest = Tensor();
+  EXPECT_EQ(held(), before);
+  EXPECT_NE(begin_of(bytes(4 * mib)), begin_of(large));
+}
+
 TEST(Pool, FreeNeighboursGrowTogether) {
   std::vector<std::size_t> order = {0, 1, 2};
   do {

@@ -166,7 +166,7 @@ TEST(Tensor, Bfloat16RoundsToNearestEven) {
 TEST(Device, NamesGoBothWays) {
   for (const char* name : {"ref", "cpu", "cuda:0", "cuda:1"}) EXPECT_EQ(to_string(parse_device(name)), name);
   EXPECT_EQ(parse_device("cuda").index, 0);
-  for (const char* name : {"", "gpu", "cuda:", "cuda:x", "cuda:-1", "cpu:0x"})
+  for (const char* name : {"", "gpu", "cuda:", "cuda:x", "cuda:1x", "cuda:-1", "cpu:0x"})
     EXPECT_THROW(parse_device(name), Error) << name;
 }
 

@@ -160,6 +160,10 @@ TEST(Messages, ElementsAndShapes) {
   const Tensor x = zeros({2, 5, 3});
   expect_refusal([&] { ops::add(x, zeros({2})); }, {"add: the shapes do not match", "one value per channel"});
   expect_refusal([&] { ops::mul(x, zeros({5, 3})); }, {"mul: the shapes do not match"});
+  expect_refusal([&] { ops::add(x, zeros({3, 1})); }, {"add: the shapes do not match"});
+  expect_refusal([&] { ops::add(zeros({}), zeros({3})); }, {"add: the shapes do not match"});
+  expect_refusal([&] { ops::add(x, Tensor()); }, {"add: the b is missing"});
+  expect_refusal([&] { ops::add(Tensor(), x); }, {"add: the a is missing"});
   expect_refusal([&] { ops::relu(zeros({2}, DType::i64)); },
                  {"relu: the input must be a floating tensor", "i64"});
   expect_refusal([&] { ops::exp(Tensor()); }, {"exp: the input is missing"});
@@ -172,8 +176,15 @@ TEST(Messages, ElementsAndShapes) {
       {"pad: the amounts (1, -1) of dimension 1"});
   expect_refusal([&] { ops::pad(x, {{0, 0}}); }, {"for each dimension, got 1"});
   expect_refusal([&] { ops::stride_slice(x, {0, 0, 0}, {1, 0, 1}); }, {"step 0 do not fit dimension 1"});
+  expect_refusal([&] { ops::stride_slice(x, {0, 0, 0}, {1, 1}); }, {"for each dimension, got 3 and 2"});
+  expect_refusal([&] { ops::stride_slice(x, {0, 0}, {1, 1, 1}); }, {"for each dimension, got 2 and 3"});
   expect_refusal([&] { ops::concat({x, zeros({2, 5, 4})}, 1); }, {"differ in more than dimension 1"});
-  expect_refusal([&] { ops::concat({x, x}, 3); }, {"no dimension 3"});
+  for (const int dim : {3, -4})
+    expect_refusal(
+        [&] {
+          ops::concat({x, x}, dim);
+        },
+        {"concat: there is no dimension " + std::to_string(dim)});
   expect_refusal([&] { ops::concat({}, 0); }, {"at least one"});
 }
 
@@ -216,11 +227,28 @@ TEST(Messages, PoolingAndLoss) {
         ops::max_pool2d(zeros({1, 20, 20, 1}), {.kernel = {16, 16}});
       },
       {"more than 255 taps"});
+  for (const Pool2dArgs& args :
+       {Pool2dArgs{.kernel = {0, 2}}, Pool2dArgs{.stride = {1, 0}}, Pool2dArgs{.padding = {0, -1}},
+        Pool2dArgs{.kernel = {2, 0}, .stride = {0, 1}}}) {
+    expect_refusal([&] { ops::max_pool2d(x, args); }, {"max_pool2d: kernel and stride start at 1"});
+    expect_refusal([&] { ops::avg_pool2d(x, args); }, {"avg_pool2d: kernel and stride start at 1"});
+  }
   expect_refusal([&] { ops::global_avg_pool(zeros({2, 3})); }, {"images of rank 4"});
+  expect_refusal([&] { ops::global_avg_pool(zeros({2, 0, 4, 3})); }, {"images of rank 4"});
+  expect_refusal([&] { ops::global_avg_pool(zeros({2, 4, 0, 3})); }, {"images of rank 4"});
+  for (const Shape& shape : {Shape{3}, Shape{2, 0}, Shape{2, 3, 4}}) {
+    expect_refusal([&] { ops::softmax(zeros(shape)); },
+                   {"softmax: expected a matrix with at least one column"});
+    expect_refusal([&] { ops::log_softmax(zeros(shape)); }, {"log_softmax: expected a matrix"});
+    expect_refusal([&] { ops::argmax_rows(zeros(shape)); }, {"argmax_rows: expected a matrix"});
+  }
   const Tensor logits = zeros({2, 3});
   const auto labels = [](std::vector<std::int64_t> v) {
     return tensor({static_cast<std::int64_t>(v.size())}, std::span<const std::int64_t>(v));
   };
+  for (const Shape& shape : {Shape{2}, Shape{0, 3}, Shape{2, 0}, Shape{2, 3, 1}})
+    expect_refusal([&] { ops::cross_entropy(zeros(shape), zeros({shape[0]}, DType::i64)); },
+                   {"logits of rank 2, with a row and a column at least"});
   expect_refusal([&] { ops::cross_entropy(logits, labels({0, 3})); }, {"label 3 of row 1 is not in 0..2"});
   expect_refusal([&] { ops::cross_entropy(logits, labels({-1, 0})); }, {"label -1 of row 0"});
   expect_refusal([&] { ops::cross_entropy(logits, labels({0})); }, {"one label (i64) for each row"});

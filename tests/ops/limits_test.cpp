@@ -92,6 +92,21 @@ TEST(Limits, AWindowOf255Taps) {
   expect_error([] { ops::max_pool2d(zeros({1, 16, 16, 1}), {.kernel = {16, 16}}); }, "more than 255 taps");
 }
 
+TEST(Limits, TheLargestOfMoreThan255Values) {
+  for (const std::int64_t n : {1, 128, 255, 256, 257, 300, 382, 383, 384, 40000})
+    for (const std::int64_t at : {std::int64_t{0}, n / 2, n - 1}) {
+      SCOPED_TRACE(fmt::format("{} of {}", at, n));
+      Tensor x = full({n, 2}, -5);
+      x.mutable_data<float>()[2 * at + 1] = -3;
+      set_requires_grad(x);
+      const Tensor y = ops::max(x, 0);
+      EXPECT_EQ(values_of(y), (std::vector<float>{-5, -3}));
+      backward(ops::sum(y));
+      EXPECT_EQ(grad(x).values<float>()[2 * at + 1], 1);
+      EXPECT_EQ(grad(x).values<float>()[0], 1);
+    }
+}
+
 TEST(Limits, ASliceMayBeginAtTheEnd) {
   const Tensor x = zeros({2, 3});
   EXPECT_EQ(ops::stride_slice(x, {0, 3}, {1, 2}).shape(), (Shape{2, 0}));
