@@ -98,12 +98,12 @@ TEST_F(Parallel, TheLowestChunksExceptionArrivesAndThePoolGoesOn) {
 }
 
 TEST_F(Parallel, AsManyThreadsWorkAtTheSameTimeAsAskedFor) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   set_thread_count(3);
   for (int repeat = 0; repeat < 3; ++repeat) {
     std::atomic<int> begun{0};
     parallel_for(3, 1, [&](std::int64_t, std::int64_t) {
       ++begun;
-      const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
       while (begun < 3 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
       EXPECT_EQ(begun, 3);
     });

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -51,15 +50,26 @@ TEST(Pool, KeepsFreedBlocks) {
 }
 
 TEST(Pool, TensorsOfNearlyOneSizeShareABlock) {
-  for (const auto& [size, near, other] :
-       {std::array<std::int64_t, 3>{1000, 1024, 1025}, {5000, 8192, 8193}, {65000, 65536, 65537}}) {
+  struct Sizes {
+    std::int64_t size, block, larger, larger_block;
+  };
+  for (const Sizes& s : {Sizes{1, 64, 65, 128}, Sizes{1000, 1024, 1025, 1088}, Sizes{5000, 8192, 8193, 12288},
+                         Sizes{65000, 65536, 65537, 69632}}) {
+    SCOPED_TRACE(s.size);
     release_cached_memory();
     const std::size_t before = held();
-    for (const std::int64_t n : {size, near, size}) bytes(n);
+    for (const std::int64_t n : {s.size, s.block, s.size}) bytes(n);
     const std::size_t one = held();
-    EXPECT_EQ(one - before, static_cast<std::size_t>(near)) << size;
-    bytes(other);
-    EXPECT_GT(held(), one) << size;
+    EXPECT_EQ(one - before, static_cast<std::size_t>(s.block));
+    bytes(s.larger);
+    EXPECT_EQ(held() - one, static_cast<std::size_t>(s.larger_block)) << "the other block is kept";
+  }
+}
+
+TEST(Pool, LargeBlocksBeginAtAHugePage) {
+  for (const std::int64_t n : {2 * mib, 3 * mib}) {
+    release_cached_memory();
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(begin_of(bytes(n))) % (2 * mib), 0u);
   }
 }
 

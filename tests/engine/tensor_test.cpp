@@ -57,6 +57,8 @@ TEST(Tensor, RefusesWrongUse) {
   expect_error([&] { t.viewed_as({7}); }, "[7]", "[2, 3]");
   expect_error([&] { t.rows(1, 3); }, "[1, 3)");
   expect_error([&] { t.rows(2, 1); }, "[2, 1)");
+  expect_error([&] { t.rows(-1, 1); }, "slice: rows [-1, 1) are not in [2, 3]");
+  expect_error([] { zeros({}).rows(0, 0); }, "slice: rows [0, 0) are not in []");
   expect_error([] { Tensor().shape(); }, "undefined");
   expect_error([] { tensor({2}, {1, 2, 3}); }, "3 values", "[2]");
   expect_error([] { empty({2}, DType::f32, {Device::Kind::cuda, 99}); }, "cuda");
@@ -166,6 +168,7 @@ TEST(Tensor, Bfloat16RoundsToNearestEven) {
 TEST(Device, NamesGoBothWays) {
   for (const char* name : {"ref", "cpu", "cuda:0", "cuda:1"}) EXPECT_EQ(to_string(parse_device(name)), name);
   EXPECT_EQ(parse_device("cuda").index, 0);
+  EXPECT_EQ(parse_device(std::string_view("cuda:123").substr(0, 7)).index, 12) << "a part of a longer text";
   for (const char* name : {"", "gpu", "cuda:", "cuda:x", "cuda:1x", "cuda:-1", "cpu:0x"})
     EXPECT_THROW(parse_device(name), Error) << name;
 }
