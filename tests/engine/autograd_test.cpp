@@ -284,6 +284,7 @@ TEST(Autograd, TheTapeNumbersLeavesFrom1) {
               : in.kind == Kind::constant ? "const "
                                           : "op ";
   EXPECT_EQ(read, "op op leaf 1 const leaf 2 leaf 1 ");
+  EXPECT_TRUE(tape(a).empty() && tape(ones({1})).empty());
 }
 
 }  // namespace

@@ -102,6 +102,7 @@ TEST(Messages, SmallOps) {
   expect_refusal([&] { ops::sum(x, 2); }, {"sum: there is no element along dimension 2", "[2, 3]"});
   expect_refusal([&] { ops::mean(x, -3); }, {"mean: there is no element along dimension -3"});
   expect_refusal([&] { ops::max(empty_rows, 0); }, {"max: there is no element along dimension 0", "[0, 3]"});
+  expect_refusal([&] { ops::cast(x, DType::i64); }, {"cast: expected a floating dtype, got i64", "[2, 3]"});
   EXPECT_EQ(ops::sum(empty_rows, 1).shape(), Shape{0});
   expect_refusal([&] { ops::dropout(x, 1, stream); }, {"dropout: expected a probability in [0, 1), got 1"});
   expect_refusal([&] { ops::cross_entropy(x, zeros({2}, DType::i64), 1.5); },
