@@ -242,6 +242,18 @@ TEST(Autograd, OnlyNeededGradientsAreComputed) {
   EXPECT_EQ(backward_kernels(true, true), (std::set<std::string>{"conv2d_dgrad", "conv2d_wgrad"}));
 }
 
+TEST(Autograd, AConvolutionAddsToItsInputsGradientInPlace) {
+  const Tensor x = leaf({1, 1, 2, 1}, {3, 5}), h = x * 2., c = ops::conv2d(h, full({1, 1, 1, 1}, 10));
+  const Tensor loss = ops::sum(c) + ops::sum(ops::relu(h));
+  kernels_run().clear();
+  set_kernel_observer([](const char* name, Device::Kind, DType) { kernels_run().insert(name); });
+  backward(loss);
+  set_kernel_observer(nullptr);
+  EXPECT_TRUE(kernels_run().contains("conv2d_dgrad"));
+  EXPECT_FALSE(kernels_run().contains("binary")) << "a sum of two gradients in new memory";
+  EXPECT_EQ(values_of(grad(x)), (std::vector<float>{22, 22}));
+}
+
 TEST(Autograd, BackwardFreesWhatWasSaved) {
   const Tensor x = leaf({1}, {0.5f});
   Tensor y = ops::mul(ones({1 << 16}), x);

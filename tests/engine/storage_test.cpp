@@ -274,6 +274,17 @@ TEST(Sealed, DerivedFormsAreMadeOnce) {
   EXPECT_THROW(zeros({2}).storage()->derived("packed", 8, fill), InternalError);
 }
 
+TEST(Sealed, MemoryGoesBackToTheSystem) {
+  void* at = nullptr;
+  unsigned char resident = 0;
+  {
+    const Tensor t = zeros({5 * mib}, DType::u8).sealed_copy();
+    at = const_cast<std::byte*>(t.storage()->data());
+    EXPECT_EQ(mincore(at, 1, &resident), 0);
+  }
+  EXPECT_EQ(mincore(at, 1, &resident), -1) << "it is still mapped";
+}
+
 // Flips a bit of sealed memory, and flips it back at the end of its life.
 class Tampered {
  public:
