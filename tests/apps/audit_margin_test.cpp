@@ -22,18 +22,18 @@ using reprise::clr::ImageMargin;
 // Images of one pixel -> convolution 3 -> 2 -> batch norm -> ReLU (or GELU) -> mean -> 2 classes.
 class Small : public layers::Network {
  public:
-  explicit Small(bool gelu)
+  Small(bool gelu, const Tensor& weight, const Tensor& bias)
       : conv_(child<layers::Conv2d>("conv", 3, 2, 1, layers::Conv2dOptions{.bias = false})),
         bn_(child<layers::BatchNorm2d>("bn", 2)),
         gelu_(gelu) {
-    head_ = &child<layers::Linear>("head", 2, 2);
+    head_ = &child<layers::Linear>("head", 2, static_cast<int>(bias.numel()));
     copy_into(conv_.weight, tensor({2, 1, 1, 3}, {1, -2, 3, 2, 1, 1}));
     copy_into(bn_.weight, tensor({2}, {2, 1}));
     copy_into(bn_.bias, tensor({2}, {1, 3}));
     copy_into(bn_.running_mean, tensor({2}, {0.5, -1}));
     copy_into(bn_.running_var, tensor({2}, {4, 1}));
-    copy_into(head_->weight, tensor({2, 2}, {3, -1, 1, 1}));
-    copy_into(head_->bias, tensor({2}, {0.25, -0.5}));
+    copy_into(head_->weight, weight);
+    copy_into(head_->bias, bias);
   }
   Tensor features(const Tensor& x) override {
     const Tensor y = bn_(conv_(x));
@@ -49,8 +49,9 @@ class Small : public layers::Network {
   bool gelu_;
 };
 
-std::unique_ptr<Small> small(bool gelu = false) {
-  auto network = std::make_unique<Small>(gelu);
+std::unique_ptr<Small> small(bool gelu = false, const Tensor& weight = tensor({2, 2}, {3, -1, 1, 1}),
+                             const Tensor& bias = tensor({2}, {0.25, -0.5})) {
+  auto network = std::make_unique<Small>(gelu, weight, bias);
   network->to(DType::f64);
   network->to(ref_device);
   return network;
@@ -120,11 +121,30 @@ TEST(MarginBounds, AnOpWithoutABoundIsNamed) {
 TEST(MarginBounds, AnImageDoesNotDependOnItsBatch) {
   std::map<std::string, double> layers;
   const auto network = small();
-  const Tensor images = noise_images(5, 2);
-  const auto all = bound_margins(*network, images, {}, layers);
-  const auto one = bound_margins(*network, images.rows(3, 4), {}, layers);
-  EXPECT_EQ(all[3].margin, one[0].margin);
-  EXPECT_EQ(all[3].bound.worst, one[0].bound.worst);
+  for (const std::int64_t count : {5, 32, 33}) {  // a batch has 32
+    const Tensor images = noise_images(count, 2);
+    const auto all = bound_margins(*network, images, {}, layers);
+    const auto one = bound_margins(*network, images.rows(count - 1, count), {}, layers);
+    ASSERT_EQ(std::ssize(all), count);
+    EXPECT_EQ(all.back().margin, one[0].margin);
+    EXPECT_EQ(all.back().bound.worst, one[0].bound.worst);
+  }
+}
+
+TEST(MarginBounds, ClassesThatNothingTellsApart) {
+  std::map<std::string, double> layers;
+  const auto examined = [&](const Tensor& weight, const Tensor& bias) {
+    return bound_margins(*small(false, weight, bias), noise_images(1, 1), {.every = true}, layers)[0];
+  };
+  EXPECT_SAYS(error_of([&] { examined(ones({1, 2}), ones({1})); }), "a task of one class has no margins");
+  // Neither the answers nor their rounding: the first class is the answer, without a certificate.
+  const ImageMargin zero = examined(zeros({2, 2}), zeros({2}));
+  EXPECT_EQ(std::tuple(zero.label, zero.rival, zero.margin, zero.bound.worst), std::tuple(0, 1, 0., 0.));
+  EXPECT_EQ(zero.verdict(), "no");
+  // Two rivals that are alike: the first of them.
+  const ImageMargin alike = examined(tensor({3, 2}, {1, 1, 3, 3, 1, 1}), tensor({3}, {0, 10, 0}));
+  EXPECT_EQ(std::tuple(alike.label, alike.rival, alike.examined), std::tuple(1, 0, 2));
+  EXPECT_EQ(alike.verdict(), "yes");
 }
 
 class Margin : public testing::Test {

@@ -216,6 +216,7 @@ TEST(Statistics, OfValuesAndDifferences) {
   EXPECT_EQ(s.mean, 1);
   EXPECT_EQ(s.zero_share, 0.4);
   EXPECT_EQ(s.not_finite, 1);
+  EXPECT_EQ(statistics_of(empty({0})).zero_share, 0) << "of no value, none is zero";
   EXPECT_DOUBLE_EQ(relative_error(tensor({2}, {3, 4}), tensor({2}, {3, 5})), 1 / std::sqrt(34.));
   EXPECT_EQ(relative_error(tensor({1}, {infinity}), tensor({1}, {infinity})), 0);
   EXPECT_TRUE(std::isinf(relative_error(tensor({1}, {infinity}), tensor({1}, {1}))));

@@ -157,11 +157,11 @@ TEST(Charts, curves_run_through_their_values_and_mark_the_best_epoch) {
 TEST(Charts, a_matrix_shows_each_share_in_its_row_and_column) {
   const auto all = drawn([](Html& h) {
     draw_matrix(h, "M", {"r0", "a row with a long name"}, {"c0", "c1", "a column with a long name"},
-                {0, 0.5, std::nan(""), 1, 0.004, 0.56}, "·");
+                {0, 0.55, std::nan(""), 1, 0.004, 0.56}, "·");
   });
   const auto cells = only(all, "rect"), words = only(all, "text");
   ASSERT_EQ(cells.size(), 6u);
-  const std::vector<std::string> opacity = {"0.06", "0.46", "0.03", "0.86", "0.06", "0.51"};
+  const std::vector<std::string> opacity = {"0.06", "0.50", "0.03", "0.86", "0.06", "0.51"};
   for (std::size_t i = 0; i < 6; ++i) {
     EXPECT_EQ(cells[i].number("x"), 126 + 34.0 * static_cast<double>(i % 3));
     EXPECT_EQ(cells[i].number("y"), 84 + 22.0 * static_cast<double>(i / 3));
@@ -170,7 +170,7 @@ TEST(Charts, a_matrix_shows_each_share_in_its_row_and_column) {
   Cells said;
   for (const Element& e : words) said.push_back(e.text);
   // Names of columns, then each row's name and its numbers; 0 stays empty.
-  EXPECT_EQ(said, (Cells{"c0", "c1", "a column with …", "r0", "50", "·", "a row with a lo…", "100", "56"}));
+  EXPECT_EQ(said, (Cells{"c0", "c1", "a column with …", "r0", "55", "·", "a row with a lo…", "100", "56"}));
   for (const std::size_t column : {0u, 1u, 2u})
     EXPECT_NEAR(words[column].number("x"), 126 + 34 * (static_cast<double>(column) + 0.5), 5);
   EXPECT_EQ(words[4].number("x"), 126 + 34 * 1.5);
@@ -218,9 +218,9 @@ TEST(Charts, bars_are_as_long_as_their_values) {
 TEST(Charts, filters_are_scaled_to_their_largest_tap) {
   Tensor filters = zeros({3, 3, 3});
   float* w = filters.mutable_data<float>();
-  w[9 + 4] = -2;  // of channel 1: the centre, half of it, and a little
-  w[9 + 5] = 1;
-  w[9 + 6] = -0.2F;
+  w[9 + 4] = -20;  // of channel 1: the centre, half of it, and a little
+  w[9 + 5] = 10;
+  w[9 + 6] = -3;
   w[0] = 5;  // of channel 0
   const auto all = drawn([&](Html& h) { draw_filters(h, "F", filters, {1, 0, 2}, true); });
   const auto taps = only(all, "rect"), minus = only(all, "line", "minus"), words = only(all, "text");
@@ -228,7 +228,7 @@ TEST(Charts, filters_are_scaled_to_their_largest_tap) {
   for (std::size_t i = 0; i < 27; ++i) {
     EXPECT_EQ(taps[i].number("x"), 41.0 * static_cast<double>(i / 9) + 11.0 * static_cast<double>(i % 3));
     EXPECT_EQ(taps[i].number("y"), 11.0 * static_cast<double>(i % 9 / 3));
-    const double share = i == 4 || i == 9 ? 1 : i == 5 ? 0.5 : i == 6 ? 0.1 : 0;
+    const double share = i == 4 || i == 9 ? 1 : i == 5 ? 0.5 : i == 6 ? 0.15 : 0;
     EXPECT_NEAR(taps[i].number("fill-opacity"), 0.05 + 0.95 * share, 0.0051) << i;
     EXPECT_EQ(taps[i].at("fill"), i == 4 || i == 6 ? "var(--negative)" : "var(--positive)") << i;
   }

@@ -16,6 +16,7 @@
 #include "apps/clr/demo/demo_tasks.h"
 #include "data/io/file.h"
 #include "engine/base/error.h"
+#include "tests/apps/support.h"
 
 namespace reprise::clr {
 namespace {
@@ -116,12 +117,21 @@ TEST_F(DemoData, RefusesAFolderThatIsNotEmpty) {
   EXPECT_THROW(write_demo_data((dir_ / "notes.txt").string(), {}), Error);
 }
 
+// Options are looked at before the folder, which here cannot be made.
 TEST_F(DemoData, RefusesOptionsOutOfRange) {
-  EXPECT_THROW(write_demo_data(dir_.string(), {.count = 0}), Error);
-  EXPECT_THROW(write_demo_data(dir_.string(), {.count = 99}), Error);
-  EXPECT_THROW(write_demo_data(dir_.string(), {.images = 0}), Error);
-  EXPECT_THROW(write_demo_data(dir_.string(), {.size = 4}), Error);
-  EXPECT_FALSE(fs::exists(dir_));
+  std::ofstream(dir_.string()) << "mine";
+  const int all = static_cast<int>(demo_tasks().size());
+  for (const auto& [count, images, size, what] : {std::tuple(1, 1, 16, "cannot make the folder"),
+                                                  {all, 3333, 512, "cannot make the folder"},
+                                                  {0, 1, 16, " tasks, expected 1 to "},
+                                                  {all + 1, 1, 16, " tasks, expected 1 to "},
+                                                  {1, 0, 16, "0 images a class, expected 1 to 3333"},
+                                                  {1, 3334, 16, "3334 images a class, expected 1 to 3333"},
+                                                  {1, 1, 15, "a size of 15 pixels, expected 16 to 512"},
+                                                  {1, 1, 513, "a size of 513 pixels, expected 16 to 512"}}) {
+    const DemoDataOptions options{.count = count, .images = images, .size = size};
+    EXPECT_SAYS(test::error_of([&] { write_demo_data((dir_ / "below").string(), options); }), what);
+  }
 }
 
 TEST_F(DemoData, TasksAreManyAndSorted) {

@@ -318,6 +318,48 @@ TEST(ReportPage, margins_as_audit_margin_found_them) {
   EXPECT_EQ(anew.find("Changes of margins"), std::string::npos);
 }
 
+TEST(ReportPage, confusions_of_two_to_fourteen_tasks) {
+  const TempDir dir;
+  ReportedRun run = run_of("clr", {task_called("t0", {"x", "y"})});
+  run.path = dir.path();
+  const auto shares = [&](int tasks, int missing) {
+    std::string map = "task,split,images,1,2,3,4,5,6,7,8\n", confusions = "task,inferred,images\n";
+    for (int i = 0; i < tasks; ++i) map += fmt::format("t{},val,4,1,1,1,1,1,1,1,1\n", i);
+    for (int i = 0; i < tasks * tasks - missing; ++i)
+      confusions += fmt::format("t{},t{},{}\n", i / tasks, i % tasks, i);
+    write_text(dir / "taskmap.csv", map);
+    write_text(dir / "taskmap-confusions.csv", confusions);
+    const std::string page = report_page({run});
+    EXPECT_EQ(faults_of(page), "");
+    EXPECT_SAYS(page, "Without being told the task");
+    Cells said;
+    for (const Element& e : elements_of(picture_called(page, "Confusions of tasks in clr</title>")))
+      if (e.name == "text" && e.at("text-anchor") == "middle") said.push_back(e.text);
+    return said;
+  };
+  EXPECT_EQ(shares(1, 0), Cells{}) << "no other task";
+  EXPECT_EQ(shares(2, 0), (Cells{"25", "50", "75"}));
+  EXPECT_EQ(shares(2, 1), Cells{}) << "a file without its end";
+  EXPECT_EQ(shares(14, 0).size(), 195u);
+  EXPECT_EQ(shares(15, 0), Cells{});
+}
+
+// 20 tasks at most have pictures of full size.
+TEST(ReportPage, pictures_are_smaller_where_there_are_many) {
+  const TempDir dir;
+  write_image(dir / "image.ppm", 8, 0, 1);
+  for (const int count : {20, 21}) {
+    std::vector<ReportedTask> tasks;
+    for (int i = 0; i < count; ++i) tasks.push_back(task_called("t" + std::to_string(i), {"x", "y"}));
+    tasks[0].guesses[0].path = dir / "image.ppm";
+    const std::string page = report_page({run_of("clr", tasks)});
+    for (const int size : {48, 64})
+      EXPECT_EQ(page.find(thumbnail(dir / "image.ppm", size)) != std::string::npos,
+                (size == 64) == (count == 20))
+          << count << " " << size;
+  }
+}
+
 TEST(ReportPage, of_a_real_run_passes_the_validator) {
   const TempDir dir;
   write_tiny_backbone(dir / "backbone.safetensors");

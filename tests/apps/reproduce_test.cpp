@@ -5,6 +5,7 @@
 #include <set>
 #include <sstream>
 
+#include "apps/clr/learn/backbone.h"
 #include "apps/clr/learn/task_file.h"
 #include "apps/clr/original/original_outputs.h"
 #include "apps/clr/original/original_program.h"
@@ -57,6 +58,36 @@ TEST(OriginalStateDict, two_names_for_one_tensor_are_refused) {
   const Tensor t = zeros({1, 1, 1, 1});
   EXPECT_THROW(clr::from_original_state_dict({{"model.a.weight", t}, {"model.a.original_block.weight", t}}),
                Error);
+}
+
+TEST(OriginalStateDict, is_the_task_of_the_method_that_trains_the_least) {
+  const TempDir dir;
+  const auto backbone =
+      clr::load_backbone(write_tiny_backbone(dir / "b.safetensors"), "auto", cpu_device, DType::f32);
+  const auto state = [&](const std::string& method) {
+    return clr::from_original_state_dict(
+        clr::original_state_dict(*backbone.instantiate(method, 3, 0, "dots"), {}));
+  };
+  // Batch norms are the backbone's, as with linear. A ResNet-20 has no 1x1 convolutions, so clr,
+  // clr-full and clr-mixed are one method.
+  for (const auto& [trained, found] : {std::pair("finetune", "linear"), {"clr-mixed", "clr"}})
+    EXPECT_EQ(clr::task_of_state_dict(backbone, state(trained), {}).method, found);
+  auto tensors = state("linear");
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(clr::task_of_state_dict(backbone, tensors, {}).classes, (Names{"0", "1", "2"}));
+  EXPECT_EQ(clr::task_of_state_dict(backbone, tensors, {"a", "c", "b"}).classes, (Names{"a", "c", "b"}));
+  const auto refused = [&](const Names& classes) {
+    return error_of([&] { clr::task_of_state_dict(backbone, tensors, classes); });
+  };
+  EXPECT_SAYS(refused({"a", "b"}), "its head has 3 classes, but 2 class names were given");
+  EXPECT_SAYS(refused({"a", "b", "c", "d"}), "its head has 3 classes, but 4 class names were given");
+  const auto head = std::ranges::find(tensors, "linear.weight", &data::NamedTensor::name);
+  for (const Shape& shape : {Shape{0, 64}, Shape{64}, Shape{3, 64, 1}}) {
+    head->tensor = zeros(shape);
+    EXPECT_SAYS(refused({}), "no head: expected linear.weight (classes,features)");
+  }
+  tensors.erase(head);
+  EXPECT_SAYS(refused({}), "no head");
 }
 
 TEST(OriginalOutputs, an_accuracy_is_a_single_precision_quotient_as_python_prints_it) {

@@ -7,7 +7,6 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "apps/clr/commands/progress.h"
 #include "apps/clr/learn/backbone.h"
 #include "apps/clr/learn/errors.h"
 #include "apps/clr/learn/estimate.h"
@@ -392,13 +391,6 @@ TEST(Surroundings, say_only_what_decides_the_bits) {
   EXPECT_EQ(here.pid, getpid());
   EXPECT_EQ(here.decoders, data::decoder_versions());
   EXPECT_FALSE(here.flags.ends_with(' '));
-}
-
-TEST(Progress, durations_read_well) {
-  EXPECT_EQ(duration_text(4.26), "4.3s");
-  EXPECT_EQ(duration_text(75), "1m15s");
-  EXPECT_EQ(duration_text(5400), "1h30m");
-  EXPECT_EQ(duration_text(3 * 86400), "3d00h");
 }
 
 }  // namespace
