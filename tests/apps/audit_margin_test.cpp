@@ -147,6 +147,32 @@ TEST(MarginBounds, ClassesThatNothingTellsApart) {
   EXPECT_EQ(alike.verdict(), "yes");
 }
 
+// A further class is examined while its margin is at most 8 times the largest bound so far, and while
+// no margin is below its probable bound.
+TEST(MarginBounds, FurtherClassesAreExaminedIfTheyAreNear) {
+  std::map<std::string, double> layers;
+  const Tensor image = tensor<std::uint8_t>({1, 1, 1, 3}, {200, 100, 250});
+  const auto examined = [&](double second, double third, const reprise::clr::MarginOptions& options) {
+    const auto bias = tensor({3}, {0, static_cast<float>(-second), static_cast<float>(-third)});
+    return bound_margins(*small(false, ones({3, 2}), bias), image, options, layers)[0];
+  };
+  const double bound = examined(0, 0, {}).bound.worst;
+  for (const auto& [second, third, exact, every, lambda, count, verdict] :
+       {std::tuple(1.5, 4., true, false, 0.001, 2, "yes"),
+        {1.5, 4., false, false, 0.001, 2, "probably"},
+        {1.5, 7.5, true, false, 0.001, 2, "yes"},
+        {1.5, 8.5, true, false, 0.001, 1, "yes"},
+        {1.5, 8.5, true, true, 0.001, 2, "yes"},
+        {0.5, 4., true, false, 0.001, 2, "probably"},
+        {0.5, 4., true, true, 100., 1, "no"}}) {
+    const ImageMargin m =
+        examined(second * bound, third * bound, {.exact = exact, .lambda = lambda, .every = every});
+    EXPECT_EQ(m.examined, count) << second << " " << third;
+    EXPECT_EQ(m.verdict(), verdict) << second << " " << third;
+    EXPECT_EQ(m.rival, 1);
+  }
+}
+
 class Margin : public testing::Test {
  protected:
   void SetUp() override {

@@ -8,6 +8,7 @@
 #include <ctime>
 #include <thread>
 
+#include "tests/apps/figures.h"
 #include "tests/apps/support.h"
 
 namespace reprise::test {
@@ -33,11 +34,11 @@ TEST(Progress, durations_read_well) {
 }
 
 // Five steps of 4 images, half an epoch: the first two do not count, and 20 images were skipped.
-std::string shown(Progress::Style style) {
+std::string shown(Progress::Style style, std::int64_t images = 40) {
   testing::internal::CaptureStderr();
   {
     Progress progress(style);
-    progress.begin(40);
+    progress.begin(images);
     progress.skip(20);
     progress.begin_task("dots\n", 3, 40);
     for (int step = 1; step <= 5; ++step) {
@@ -59,6 +60,10 @@ TEST(Progress, a_bar_shows_how_much_of_an_epoch_is_done) {
   const std::string plain = shown(Progress::Style::plain);
   EXPECT_EQ(plain, "expected time in all: 0.0s\na line\n" + live.substr(live.rfind("dots")));
   EXPECT_EQ(shown(Progress::Style::quiet), "");
+  // The run was resumed, and more is skipped than was counted; far more is left.
+  EXPECT_SAYS(shown(Progress::Style::plain, 0), "expected time in all: 0.0s\n");
+  const std::string more = between(shown(Progress::Style::plain, 1LL << 50), "expected time in all: ", "\n");
+  EXPECT_TRUE(more.ends_with('h') && std::stoi(more) > 1) << more;
 }
 
 // Interrupts itself twice at once, after a second and after two.

@@ -11,6 +11,7 @@
 #include "apps/clr/report/thumbnails.h"
 #include "engine/base/check.h"
 #include "tests/apps/figures.h"
+#include "tests/apps/reported.h"
 #include "tests/apps/train_support.h"
 
 namespace reprise::test {
@@ -62,43 +63,6 @@ std::string faults_of(const std::string& page) {
     if (page.compare(at - 4, 21, "http://www.w3.org/200") != 0)
       fault("an address: " + page.substr(at - 8, 40));
   return faults;
-}
-
-ReportedTask task_called(const std::string& name, std::vector<std::string> classes) {
-  ReportedTask task;
-  task.file.task = name;
-  task.file.method = "clr";
-  task.file.classes = std::move(classes);
-  task.file.data_digests = {{"train", "0123"}};
-  task.file.best_epoch = 2;
-  task.chance = 1.0 / static_cast<double>(task.file.classes.size());
-  task.split = "val";
-  task.accuracy = task.file.val_accuracy = task.learned = 0.75;
-  task.now = 0.5;
-  task.log = {{1, 0.1, 3, 0.25, {}, 0.5, 1}, {2, 0.1, 2, 0.5, {}, 0.75, 1}, {3, 0.01, 1, 0.75, {}, {}, 1}};
-  for (const auto& truth : task.file.classes)
-    for (const auto& guess : task.file.classes)
-      task.guesses.push_back({truth, guess, "/nowhere/" + truth, 0.5});
-  task.guessed_split = "val";
-  Tensor filters = zeros({3, 3, 3});
-  for (const int c : {0, 1, 2}) filters.mutable_data<float>()[9 * c + 4] = static_cast<float>(c) - 0.5F;
-  task.filters = {{"layer1.0.conv1", filters, 0.25}};
-  task.cost.reprogramming = 90, task.cost.head = 30, task.cost.network_numbers = 12000;
-  return task;
-}
-
-ReportedRun run_of(const std::string& method, std::vector<ReportedTask> tasks) {
-  ReportedRun run;
-  run.path = "runs/" + method;
-  run.method = run.label = method;
-  run.record.backbone.arch = "resnet20";
-  run.record.backbone.identity = "abcd";
-  run.record.recipe = R"({"method": "clr"})";
-  run.record.invocations.emplace_back();
-  run.record.invocations[0].argv = {"clr", "train", "--data", "my images"};
-  run.record.invocations[0].version = "0.1.0";
-  run.tasks = std::move(tasks);
-  return run;
 }
 
 TEST(Html, escapes_text_attributes_and_bytes_that_are_no_text) {
@@ -176,8 +140,9 @@ TEST(ReportPage, every_command_that_made_a_run_is_there_once) {
   ReportedRun run = run_of("clr", {task_called("a", {"x", "y"})});
   run.record.invocations.push_back(run.record.invocations[0]);  // resumed: the same command
   run.record.invocations.emplace_back().argv = {"clr", "train", "--tasks", "b"};
+  run.record.invocations.emplace_back();  // of a clr that did not record it
   const std::string page = report_page({run});
-  EXPECT_NE(page.find("clr train --data &#39;my images&#39;\nclr train --tasks b</pre>"), std::string::npos);
+  EXPECT_SAYS(page, "<pre>clr train --data &#39;my images&#39;\nclr train --tasks b</pre>");
 }
 
 TEST(ReportPage, says_what_is_missing) {
@@ -188,76 +153,6 @@ TEST(ReportPage, says_what_is_missing) {
   EXPECT_EQ(faults_of(page), "");
   EXPECT_NE(page.find("Not measured: clr eval"), std::string::npos);
   EXPECT_NE(page.find("No predictions: clr eval"), std::string::npos);
-}
-
-TEST(ReportPage, a_task_s_section_puts_the_most_frequent_and_the_surest_first) {
-  ReportedTask task = task_called("wide", {});
-  for (int i = 0; i < 21; ++i) task.file.classes.push_back("c" + std::to_string(i));
-  task.guesses.clear();
-  const auto guess = [&](const char* truth, const char* taken, double probability, int times) {
-    for (int i = 0; i < times; ++i) task.guesses.push_back({truth, taken, "/nowhere", probability});
-  };
-  guess("c1", "c1", 0.99, 1);
-  guess("c2", "c3", 0.25, 1);
-  guess("c1", "c5", 0.75, 3);
-  guess("c20", "c0", 0.5, 2);
-  const auto channels_of = [](const std::string& shown) {
-    Cells channels;
-    for (const Element& e : elements_of(picture_called(shown, "Filters of layer1.0.conv1</title>")))
-      if (e.name == "text") channels.push_back(e.text);
-    return channels;
-  };
-  EXPECT_EQ(channels_of(report_page({run_of("clr", {task})})), (Cells{"0", "1", "2"})) << "two are as far";
-  task.filters[0].weight.mutable_data<float>()[9 + 4] = 3;  // of the second channel, 2 from the identity
-  const std::string page = report_page({run_of("clr", {task})});
-  EXPECT_SAYS(page, "21 classes are too many for a matrix");
-  EXPECT_EQ(html_rows(between(page, "21 classes are too many", "</table>")),
-            (Rows{{"is", "was taken for", "images"},
-                  {"c1", "c5", "3 of 4"},
-                  {"c20", "c0", "2 of 2"},
-                  {"c2", "c3", "1 of 1"}}));
-  const auto pictures = [&](const std::string& heading) {
-    Cells said;
-    for (const Element& e : elements_of(between(page, heading, "</ul>")))
-      if (e.name == "span" && e.at("class") != "absent") said.push_back(e.text);
-    return said;
-  };
-  EXPECT_EQ(pictures("The surest of 6 mistakes"),
-            (Cells{"✗ c5", "75 %, is c1", "✗ c5", "75 %, is c1", "✗ c5", "75 %, is c1", "✗ c0",
-                   "50 %, is c20", "✗ c0", "50 %, is c20", "✗ c3", "25 %, is c2"}));
-  EXPECT_EQ(pictures("Some images, and what they were taken for"),
-            (Cells{"✓ c1", "99 %", "✗ c3", "25 %, is c2", "✗ c5", "75 %, is c1", "✗ c5", "75 %, is c1",
-                   "✗ c5", "75 %, is c1", "✗ c0", "50 %, is c20"}));
-  // The channels' taps are -0.5, 3 and 1.5: 1.5, 2 and 0.5 from the identity.
-  EXPECT_EQ(channels_of(page), (Cells{"1", "0", "2"}));
-  EXPECT_SAYS(page, "layer1.0.conv1: the 3 of 3 filters that moved most");
-  std::vector<std::string> fills;
-  for (const Element& e : elements_of(picture_called(page, "Filters of layer1.0.conv1, less the identity")))
-    if (e.name == "rect" && e.at("fill-opacity") == "1.00") fills.push_back(e.at("fill"));
-  EXPECT_EQ(fills, (Cells{"var(--positive)", "var(--negative)", "var(--positive)"}));
-  // One class less fits into a matrix, and no mistake is told.
-  task.file.classes.pop_back();
-  std::erase_if(task.guesses, [](const Guess& g) { return g.truth != g.guess; });
-  const std::string fits = report_page({run_of("clr", {task})});
-  EXPECT_SAYS(fits, "Confusion matrix of wide");
-  EXPECT_SAYS(fits, "No mistake in 1 images.");
-}
-
-TEST(ReportPage, filters_of_the_layer_that_moved_most_and_of_the_first) {
-  ReportedTask task = task_called("moved", {"a", "b"});
-  const Tensor filters = task.filters[0].weight;
-  const auto drawn = [&](double first, double second, double third) {
-    task.filters = {{"conv1", filters, first}, {"conv2", filters, second}, {"conv3", filters, third}};
-    const std::string page = report_page({run_of("clr", {task})});
-    std::string layers;
-    for (const std::string layer : {"conv1", "conv2", "conv3"})
-      if (page.find(layer + ": the 3 of 3 filters that moved most") != std::string::npos) layers += layer[4];
-    return layers;
-  };
-  EXPECT_EQ(drawn(1, 3, 2), "12");
-  EXPECT_EQ(drawn(3, 2, 1), "1");
-  EXPECT_EQ(drawn(0, 0, 0), "1") << "with --epochs 0 no filter moved";
-  EXPECT_EQ(drawn(1, 2, 2), "12");
 }
 
 TEST(ReportPage, remembering_in_a_matrix_or_in_a_sentence) {
@@ -342,22 +237,6 @@ TEST(ReportPage, confusions_of_two_to_fourteen_tasks) {
   EXPECT_EQ(shares(2, 1), Cells{}) << "a file without its end";
   EXPECT_EQ(shares(14, 0).size(), 195u);
   EXPECT_EQ(shares(15, 0), Cells{});
-}
-
-// 20 tasks at most have pictures of full size.
-TEST(ReportPage, pictures_are_smaller_where_there_are_many) {
-  const TempDir dir;
-  write_image(dir / "image.ppm", 8, 0, 1);
-  for (const int count : {20, 21}) {
-    std::vector<ReportedTask> tasks;
-    for (int i = 0; i < count; ++i) tasks.push_back(task_called("t" + std::to_string(i), {"x", "y"}));
-    tasks[0].guesses[0].path = dir / "image.ppm";
-    const std::string page = report_page({run_of("clr", tasks)});
-    for (const int size : {48, 64})
-      EXPECT_EQ(page.find(thumbnail(dir / "image.ppm", size)) != std::string::npos,
-                (size == 64) == (count == 20))
-          << count << " " << size;
-  }
 }
 
 TEST(ReportPage, of_a_real_run_passes_the_validator) {

@@ -7,6 +7,7 @@
 
 #include "apps/clr/learn/backbone.h"
 #include "apps/clr/learn/task_file.h"
+#include "apps/clr/learn/task_log.h"
 #include "apps/clr/original/original_outputs.h"
 #include "apps/clr/original/original_program.h"
 #include "apps/clr/original/original_state_dict.h"
@@ -72,6 +73,12 @@ TEST(OriginalStateDict, is_the_task_of_the_method_that_trains_the_least) {
   // clr-full and clr-mixed are one method.
   for (const auto& [trained, found] : {std::pair("finetune", "linear"), {"clr-mixed", "clr"}})
     EXPECT_EQ(clr::task_of_state_dict(backbone, state(trained), {}).method, found);
+  // Where several are as near, the first of them is named.
+  auto changed = state("clr-mixed");
+  std::ranges::find(changed, "layer1.0.conv1.weight", &data::NamedTensor::name)->tensor =
+      zeros({16, 16, 3, 3});
+  EXPECT_SAYS(error_of([&] { clr::task_of_state_dict(backbone, changed, {}); }),
+              "nearest   clr: 0 names and 1 frozen tensors differ");
   auto tensors = state("linear");
   using Names = std::vector<std::string>;
   EXPECT_EQ(clr::task_of_state_dict(backbone, tensors, {}).classes, (Names{"0", "1", "2"}));
@@ -96,6 +103,43 @@ TEST(OriginalOutputs, an_accuracy_is_a_single_precision_quotient_as_python_print
   EXPECT_EQ(clr::original_accuracy(20, 20), "1.0");
   EXPECT_EQ(clr::original_accuracy(0, 20), "0.0");
   EXPECT_EQ(clr::original_accuracy(1, 131072), "7.62939453125e-06");
+}
+
+TEST(OriginalOutputs, are_the_log_the_csv_and_how_many_batches_were_seen) {
+  const TempDir dir;
+  const auto backbone =
+      clr::load_backbone(write_tiny_backbone(dir / "b.safetensors"), "auto", cpu_device, DType::f32);
+  clr::TaskFile task;
+  task.task = "dots", task.method = "clr", task.arch = backbone.arch;
+  task.backbone_identity = backbone.identity;
+  task.classes = {"a", "b"};
+  task.recipe = R"({"batch": 4, "lr": 0.5, "lambda": 0.25, "gamma": 0.125, "lr-step": 3})";
+  task.best_epoch = 2, task.val_accuracy = 0.75;
+  task.tensors = clr::task_tensors_of(*backbone.instantiate("clr", 2, 0, "dots"));
+  data::Task data;
+  data.id = "7";
+  data.val.resize(4);
+  write_text(dir / "log.csv", std::string(clr::task_log_header) +
+                                  "\n1,0.5,3,0.25,1,0.5,1\n2,0.5,2,0.5,1,0.75,1\n3,0.25,1,0.5,1,0.25,1\n");
+  const clr::OriginalOutputs outputs{.method = "Ghost_reduced_v1",
+                                     .result_folder = dir / "result",
+                                     .weight_folder = dir / "weight",
+                                     .lock_file = dir / "lock"};
+  const std::string stem = "/dots_Ghost_reduced_v1_lr0.5_lambda0.25_gamma0.125_stepsize3";
+  // At the best epoch, the second; an epoch takes two or three steps, the last of them not always whole.
+  for (const auto& [images, batches] : {std::pair(5, 4), {8, 4}, {9, 6}}) {
+    data.train.resize(static_cast<std::size_t>(images));
+    outputs.write(backbone, task, data, dir / "log.csv");
+    const auto file = data::read_weights(dir / ("weight" + stem + ".pth"));
+    EXPECT_EQ(file.find("model.bn1.num_batches_tracked")->item(), batches) << images;
+  }
+  EXPECT_EQ(read_text(dir / ("result" + stem + ".txt")),
+            "task dots method Ghost_reduced_v1 classes 2 train 9 validation 4\nrecipe " + task.recipe +
+                "\nepoch 1 lr 0.5 loss 3 train_accuracy 0.25 val_accuracy 0.5 best 0.5\n"
+                "epoch 2 lr 0.5 loss 2 train_accuracy 0.5 val_accuracy 0.75 best 0.75\n"
+                "epoch 3 lr 0.25 loss 1 train_accuracy 0.5 val_accuracy 0.25 best 0.75\n"
+                "best epoch 2\n");
+  EXPECT_EQ(read_text(dir / "result/Ghost_reduced_v1.csv"), "7,dots,0.75\n");
 }
 
 TEST(OriginalPrograms, go_by_the_originals_name_or_by_this_programs) {

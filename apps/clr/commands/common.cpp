@@ -91,7 +91,7 @@ WeightSource Common::weights(const std::string& path, const std::string& identit
 }
 
 void Common::begin() const {
-  if (threads > 0) set_thread_count(threads);
+  set_thread_count(threads);
   if (tf32) gpu::set_tf32(true);
   if (!bf16_order.empty())
     kernels::cpu::set_bf16_order(bf16_order == "blocks" ? kernels::cpu::Bf16Order::blocks
