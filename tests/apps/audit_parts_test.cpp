@@ -126,6 +126,18 @@ TEST(KernelErrors, AWrongValueUsesUpTheAllowance) {
   got[0] = std::numeric_limits<float>::quiet_NaN();
   probe.after(call);
   EXPECT_TRUE(std::isinf(probe.kernels.begin()->second.share));
+  // Of a reference of zeros any error is infinitely large, and zeros are exact.
+  for (double& w : want) w = 0;
+  ErrorProbe zeros;
+  const KernelCall nothing{"nothing", ref_device, DType::f32, operands, reference};
+  for (float& g : got) g = 0;
+  zeros.after(nothing);
+  EXPECT_EQ(zeros.kernels.begin()->second.relative, 0);
+  EXPECT_EQ(zeros.kernels.begin()->second.share, 0);
+  got[1] = 1e-20F;
+  zeros.after(nothing);
+  EXPECT_TRUE(std::isinf(zeros.kernels.begin()->second.relative));
+  EXPECT_GT(zeros.kernels.begin()->second.share, 1);
 }
 
 // Doubles x, and says in backward that it multiplies by `slope`.
