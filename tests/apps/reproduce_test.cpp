@@ -139,6 +139,15 @@ TEST(OriginalOutputs, are_the_log_the_csv_and_how_many_batches_were_seen) {
                 "epoch 2 lr 0.5 loss 2 train_accuracy 0.5 val_accuracy 0.75 best 0.75\n"
                 "epoch 3 lr 0.25 loss 1 train_accuracy 0.5 val_accuracy 0.25 best 0.75\n"
                 "best epoch 2\n");
+  // Without a validation there is no accuracy for the CSV.
+  data::Task unvalidated = data;
+  unvalidated.val.clear();
+  clr::TaskFile unmeasured = task;
+  unmeasured.val_accuracy = std::nullopt;
+  for (const std::string& error :
+       {error_of([&] { outputs.write(backbone, task, unvalidated, dir / "log.csv"); }),
+        error_of([&] { outputs.write(backbone, unmeasured, data, dir / "log.csv"); })})
+    EXPECT_SAYS(error, "task dots has no validation images");
   EXPECT_EQ(read_text(dir / "result/Ghost_reduced_v1.csv"), "7,dots,0.75\n");
 }
 
