@@ -1,4 +1,5 @@
-// What happens without an option, and what a command says that it computes with. How commands declare their options is compared with a list (commands_test.cpp).
+// What happens without an option, and what a command says that it computes with. How commands declare
+// their options is compared with a list (commands_test.cpp).
 #include <gtest/gtest.h>
 
 #include "apps/clr/audit/margin_bounds.h"
