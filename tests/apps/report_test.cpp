@@ -197,6 +197,14 @@ TEST(ReportPage, margins_as_audit_margin_found_them) {
                    "most of the bound from"},
                   {"a", "8", "25.0 %", "75.0 %", "0.5", "0.25", "conv1 (75.0 %)"}}));
   EXPECT_EQ(page.find("Left out"), std::string::npos);
+  const auto labels = [](const std::vector<ReportedRun>& runs) {
+    Cells said;
+    for (const Element& e : elements_of(between(report_page(runs), "Could rounding change", "</section>")))
+      if (e.name == "h3") said.push_back(e.text);
+    return said;
+  };
+  EXPECT_EQ(labels({run}), Cells{}) << "of one run, the page's title says it";
+  EXPECT_EQ(labels({run, run_of("linear", run.tasks)}), (Cells{"clr"})) << "only one has margins";
   Cells said;
   std::vector<double> widths;
   for (const Element& e : elements_of(picture_called(page, "Changes of margins"))) {
@@ -221,7 +229,7 @@ TEST(ReportPage, confusions_of_two_to_fourteen_tasks) {
     std::string map = "task,split,images,1,2,3,4,5,6,7,8\n", confusions = "task,inferred,images\n";
     for (int i = 0; i < tasks; ++i) map += fmt::format("t{},val,4,1,1,1,1,1,1,1,1\n", i);
     for (int i = 0; i < tasks * tasks - missing; ++i)
-      confusions += fmt::format("t{},t{},{}\n", i / tasks, i % tasks, i);
+      confusions += fmt::format("t{},t{},{}\n", i / tasks, i % tasks, i + 1);
     write_text(dir / "taskmap.csv", map);
     write_text(dir / "taskmap-confusions.csv", confusions);
     const std::string page = report_page({run});
@@ -233,9 +241,9 @@ TEST(ReportPage, confusions_of_two_to_fourteen_tasks) {
     return said;
   };
   EXPECT_EQ(shares(1, 0), Cells{}) << "no other task";
-  EXPECT_EQ(shares(2, 0), (Cells{"25", "50", "75"}));
+  EXPECT_EQ(shares(2, 0), (Cells{"25", "50", "75", "100"}));
   EXPECT_EQ(shares(2, 1), Cells{}) << "a file without its end";
-  EXPECT_EQ(shares(14, 0).size(), 195u);
+  EXPECT_EQ(shares(14, 0).size(), 196u);
   EXPECT_EQ(shares(15, 0), Cells{});
 }
 
