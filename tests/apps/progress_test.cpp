@@ -47,6 +47,10 @@ std::string shown(Progress::Style style, std::int64_t images = 40) {
     }
     progress.line("a line");
     progress.epoch(2, 12, 0.5, 0.75, true, 61);
+    // The expected time is of all tasks, and is said once.
+    progress.begin_task("circles", 3, 40);
+    for (int step = 1; step <= 5 && style != Progress::Style::live; ++step)
+      progress.step(1, 4 * step, 4, 0.5, 0.25);
   }
   return testing::internal::GetCapturedStderr();
 }
