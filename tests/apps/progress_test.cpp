@@ -60,6 +60,7 @@ TEST(Progress, a_bar_shows_how_much_of_an_epoch_is_done) {
   EXPECT_SAYS(live, "expected time in all: 0.0s\n");
   EXPECT_SAYS(live, "\r\033[K[##########..........] dots\\x0A epoch 2/3 loss 0.5000 accuracy 25.0%  ");
   EXPECT_SAYS(live, " images/s  left 0.0s\r\033[Ka line\n");
+  EXPECT_LE(std::stod("0" + between(live, "accuracy 25.0%  ", " images/s")), 12 / 0.11);
   EXPECT_SAYS(live, "a line\ndots\\x0A epoch 2/3 loss sum 12.0000 train 50.0% val 75.0% best  1m01s\n");
   const std::string plain = shown(Progress::Style::plain);
   EXPECT_EQ(plain, "expected time in all: 0.0s\na line\n" + live.substr(live.rfind("dots")));
@@ -68,6 +69,24 @@ TEST(Progress, a_bar_shows_how_much_of_an_epoch_is_done) {
   EXPECT_SAYS(shown(Progress::Style::plain, 0), "expected time in all: 0.0s\n");
   const std::string more = between(shown(Progress::Style::plain, 1LL << 50), "expected time in all: ", "\n");
   EXPECT_TRUE(more.ends_with('h') && std::stoi(more) > 1) << more;
+}
+
+// `clr audit verify` trains one task after the other, and shows each as a training of its own.
+TEST(Progress, a_second_training_is_estimated_anew) {
+  Progress progress(Progress::Style::plain);
+  const auto expected = [&](std::int64_t images, milliseconds wait) {
+    testing::internal::CaptureStderr();
+    progress.begin(images);
+    progress.begin_task("dots", 1, images);
+    for (int step = 1; step <= 5; ++step) {
+      if (step == 5) std::this_thread::sleep_for(wait);
+      progress.step(1, 4 * step, 4, 0.5, 0.25);
+    }
+    return between(testing::internal::GetCapturedStderr(), "expected time in all: ", "s\n");
+  };
+  EXPECT_EQ(expected(20, milliseconds(110)), "0.0") << "nothing is left";
+  EXPECT_LT(std::stod("0" + expected(140, milliseconds(0))), 1) << "the steps before were slow, not these";
+  EXPECT_GE(std::stod("0" + expected(32, milliseconds(110))), 0.1) << "as many are left as were counted";
 }
 
 // Interrupts itself twice at once, after a second and after two.
