@@ -93,6 +93,20 @@ TEST(Trace, OtherKernelsAreFound) {
   const auto shorter = compare_runs({{"first", more}, {"second", std::ref(a)}}, 3);
   ASSERT_TRUE(shorter[1].finding);
   EXPECT_EQ(shorter[1].finding->step, 2);
+  EXPECT_EQ(shorter[1].finding->text(), longer[1].finding->text()) << "the call that only one of them has";
+  EXPECT_SAYS(shorter[1].finding->text(), "step 2, kernel 3 of that step: ");
+  EXPECT_SAYS(shorter[1].finding->text(), ": the first run called another kernel there, or on other shapes");
+  for (const Tensor& x : {ramp(10), ramp(8).to(DType::bf16)}) {
+    Steps first, other;
+    other.fault = [&](int step, Tensor& input) {
+      if (step == 2) input = x;
+    };
+    const auto results = compare(first, other);
+    ASSERT_TRUE(results[1].finding);
+    EXPECT_EQ(results[1].finding->call, 1);
+    EXPECT_EQ(results[1].finding->shape, x.shape());
+    EXPECT_FALSE(results[1].finding->difference);
+  }
 }
 
 TEST(Trace, ATensorIsNamed) {
