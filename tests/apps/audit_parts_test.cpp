@@ -9,6 +9,7 @@
 #include "apps/clr/audit/statistics.h"
 #include "apps/clr/audit/trace.h"
 #include "apps/clr/learn/anomaly.h"
+#include "apps/clr/learn/table.h"
 #include "engine/autograd/autograd.h"
 #include "engine/autograd/record.h"
 #include "engine/base/error.h"
@@ -232,6 +233,30 @@ TEST(Anomaly, TensorsOfTheNetworkAreNamedAndNothingIsWatchedAfterwards) {
     }
   }
   EXPECT_TRUE(std::isnan(ops::log(bad).item()));
+}
+
+TEST(Anomaly, OnlyWithRangesAreValuesCounted) {
+  const auto network = layers::make_network("resnet20", 2);
+  const Tensor x = tensor({3}, {1, -2, 4});
+  const auto said = [&](const AnomalyWatch& watch) {
+    ops::affine(x, 2);
+    const AnomalyWatch::Read& read = watch.read().begin()->second;
+    return std::vector<double>{static_cast<double>(watch.read().size()), static_cast<double>(read.calls),
+                               static_cast<double>(read.values), read.min, read.max};
+  };
+  EXPECT_EQ(said(AnomalyWatch(*network)), (std::vector<double>{1, 1, 0, 0, 0}));
+  EXPECT_EQ(said(AnomalyWatch(*network, true)), (std::vector<double>{1, 1, 3, -4, 8}));
+}
+
+TEST(Table, BytesReadWell) {
+  for (const auto& [bytes, text] : {std::pair(std::int64_t{0}, "0 B"),
+                                    {1023, "1023 B"},
+                                    {1024, "1.0 KiB"},
+                                    {1048524, "1023.9 KiB"},
+                                    {1048525, "1.0 MiB"},
+                                    {std::int64_t{1} << 40, "1.0 TiB"},
+                                    {std::int64_t{1} << 50, "1024.0 TiB"}})
+    EXPECT_EQ(bytes_text(bytes), text);
 }
 
 TEST(Statistics, OfValuesAndDifferences) {

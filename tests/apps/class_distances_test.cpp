@@ -3,12 +3,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <numeric>
 
 #include "apps/clr/learn/class_distances.h"
 #include "apps/clr/learn/task_map.h"
+#include "data/weights/weight_file.h"
 #include "engine/base/error.h"
 #include "engine/base/random.h"
+#include "tests/apps/support.h"
 
 namespace reprise::test {
 namespace {
@@ -142,12 +145,33 @@ TEST(ClassDistances, refuse_sums_without_a_spread) {
   FeatureSums single;
   single.insert(0, {2, {5, 7, 1, 2}}, std::vector<std::int64_t>{0, 1}, 2);
   EXPECT_THROW(ClassDistances{single}, Error);
+  // In units of 2^40: scatters of -1/2 and 3/2 shrink by one half to a variance of exactly 0.
+  const FeatureSums damaged{2, {-(std::int64_t{1} << 39), 0, std::int64_t{3} << 39}, {{{2, {0, 0}}}}};
+  EXPECT_SAYS(error_of([&] { ClassDistances{damaged}; }), "the covariance is not positive at feature 0");
+}
+
+TEST(FeatureSums, hold_2_23_minus_1_images_and_every_class_has_one) {
+  const auto said = [](std::int64_t images, std::int64_t label, std::size_t classes) -> std::string {
+    FeatureSums sums{1, {0}, {{{images, {0}}}}};
+    try {
+      sums.insert(1, {1, {3, 4}}, std::vector<std::int64_t>{0, label}, classes);
+    } catch (const std::exception& e) {
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(said(8388607 - 2, 0, 1), "");
+  EXPECT_SAYS(said(8388607 - 1, 0, 1), "task map: 8388608 images; it can hold 8388607");
+  EXPECT_EQ(said(1, 1, 2), "");
+  EXPECT_SAYS(said(1, 0, 2), "class 1 has no image");
 }
 
 TEST(FeatureRows, have_length_one_and_name_what_is_not_finite) {
   const FeatureRows rows = clr::unit_rows(tensor({2, 2}, {3, 4, 0, 0}));
   EXPECT_EQ(rows.values, (std::vector<std::int32_t>{629146, 838861, 0, 0}));
   EXPECT_THROW(clr::unit_rows(tensor({1, 2}, {1, HUGE_VALF})), Error);
+  EXPECT_EQ(rows.count(), 2);
+  EXPECT_EQ(FeatureRows{}.count(), 0) << "no images, no features";
   const Tensor images = tensor<std::uint8_t>({1, 1, 2, 3}, {0, 255, 10, 255, 255, 10});
   EXPECT_EQ(clr::colour_rows(images).values,
             (std::vector<std::int32_t>{1 << 19, 1 << 19, 1 << 20, 0, 41121, 0}));
@@ -184,6 +208,67 @@ clr::TaskMap small_map() {
   }
   clr::calibrate(map);
   return map;
+}
+
+TEST(TaskMap, a_task_without_validation_images_is_refused) {
+  clr::TaskMap map = small_map();
+  clr::TaskFile file;
+  file.task = "d";
+  EXPECT_SAYS(error_of([&] { clr::add_task(map, file, {}, {}, false); }), "task d: 0 validation images");
+}
+
+// Whichever file cannot be written, a map never names a task whose calibrating features are missing.
+TEST(TaskMap, the_map_is_written_after_what_calibrates_it_unless_a_task_was_removed) {
+  for (const bool fewer : {false, true}) {
+    const TempDir dir;
+    const clr::RunFolder folder(dir.path());
+    std::filesystem::create_directories(clr::calibration_path(clr::map_path(folder)) + "/in the way");
+    const auto write = [&] {
+      if (fewer)
+        clr::write_task_map(folder, small_map(), true);
+      else
+        clr::write_task_map(folder, small_map());
+    };
+    EXPECT_THROW(write(), Error);
+    EXPECT_EQ(exists(clr::map_path(folder)), fewer);
+  }
+}
+
+// The ends of what a map's files may hold, and just beyond them.
+TEST(TaskMap, what_is_damaged_is_named) {
+  const TempDir dir;
+  const clr::RunFolder folder(dir.path());
+  const std::string path = clr::map_path(folder), beside = clr::calibration_path(path);
+  clr::TaskMap map = small_map();
+  map.tasks[0].calibrating.values[0] = 1 << 20;
+  clr::write_task_map(folder, map);
+  EXPECT_EQ(clr::read_task_map(path, true).tasks[0].calibrating.values, map.tasks[0].calibrating.values);
+  const data::WeightFile whole = data::read_weights(path), features = data::read_weights(beside);
+  const auto said = [&](const std::string& name, auto value) {
+    data::WeightFile file = whole;
+    for (data::NamedTensor& t : file.tensors)
+      if (t.name == name) (t.tensor = t.tensor.clone()).template mutable_data<decltype(value)>()[0] = value;
+    data::write_safetensors(path, file.tensors, file.metadata);
+    return error_of([&] { clr::read_task_map(path); });
+  };
+  for (const std::int64_t count : {1, 8388607}) EXPECT_EQ(said("0000.counts", count), "") << count;
+  for (const std::int64_t count : {0, 8388608})
+    EXPECT_SAYS(said("0000.counts", count), "damaged: a class without images");
+  for (const char* temperature : {"0", "-1", "nan"}) {
+    auto metadata = whole.metadata;
+    metadata["temperature"] = temperature;
+    data::write_safetensors(path, whole.tensors, metadata);
+    EXPECT_SAYS(error_of([&] { clr::read_task_map(path); }), "damaged: its tasks or temperature");
+  }
+  data::write_safetensors(path, whole.tensors, whole.metadata);
+  auto beyond = features.tensors;
+  for (data::NamedTensor& t : beyond) {
+    Tensor values = t.tensor.to(DType::f32).clone();
+    values.mutable_data<float>()[0] = -1.0078125F;
+    t.tensor = values.to(DType::bf16);
+  }
+  data::write_safetensors(beside, beyond, features.metadata);
+  EXPECT_SAYS(error_of([&] { clr::read_task_map(path, true); }), "damaged: 0000.features");
 }
 
 TEST(TaskRanking, has_probabilities_of_the_temperature_that_fits_the_calibrating_images_best) {

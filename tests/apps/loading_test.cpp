@@ -152,6 +152,35 @@ TEST_F(Loading, a_smaller_architecture_asked_for_than_the_file_holds) {
   EXPECT_EQ(message(path, "resnet32"), "loaded");
 }
 
+// ResNet-32 begins as ResNet-20 does. Neither knows the surplus tensor.
+TEST_F(Loading, an_architecture_asked_for_up_to_a_module_need_not_be_the_one_that_fits) {
+  auto tensors = tiny_backbone();
+  tensors.push_back({"layer9.surplus", zeros({2, 3})});
+  EXPECT_EQ(load(write(tensors), "resnet32", "layer1.2").arch, "resnet32");
+}
+
+TEST_F(Loading, sizes_of_heads_and_how_many_tensors_must_fit) {
+  const auto network = layers::make_network("resnet20", 1);
+  for (const auto& [rows, classes] : {std::pair(0, 0), {1, 1}, {1'000'000, 1'000'000}, {1'000'001, 0}})
+    EXPECT_EQ(clr::classes_of({{"linear.weight", empty({rows, 64}, DType::bf16)},
+                               {"linear.bias", empty({rows}, DType::bf16)}},
+                              *network),
+              classes);
+  layers::LoadReport report;
+  report.matched = {"a", "b"};
+  report.missing = {"c"};
+  report.shape_differs = {"d"};
+  EXPECT_TRUE(clr::fits_mostly(report));
+  report.missing.emplace_back("e");
+  EXPECT_FALSE(clr::fits_mostly(report));
+}
+
+TEST_F(Loading, a_recorded_size_is_1_to_8192_pixels) {
+  for (const auto& [text, size] : {std::pair("1", 1), {"8192", 8192}, {"0", 0}, {"8193", 0}, {"\"8\"", 0}})
+    EXPECT_EQ(clr::preprocessed_size("{\"size\": " + std::string(text) + "}"), size) << text;
+  EXPECT_EQ(clr::preprocessed_size("[8]"), 0);
+}
+
 TEST_F(Loading, a_network_that_is_not_known_names_those_that_are) {
   const std::string said = message(write({{"encoder.weight", zeros({3, 3})}}));
   EXPECT_SAYS(said, "not those of a network that clr knows");

@@ -7,7 +7,10 @@
 #include "apps/clr/commands/common.h"
 #include "apps/clr/commands/predict.h"
 #include "apps/clr/learn/session.h"
+#include "apps/clr/learn/step.h"
 #include "apps/clr/learn/surroundings.h"
+#include "apps/clr/learn/task_map.h"
+#include "apps/clr/learn/trainer.h"
 #include "apps/clr/report/page.h"
 #include "engine/base/gpu.h"
 #include "engine/base/parallel.h"
@@ -25,8 +28,13 @@ TEST(Options, flags_are_off_unless_they_are_given) {
   for (const bool flag :
        {common.tf32, common.quiet, common.json, trial.follow_links, trial.recipe.skip_bad, predict.csv,
         predict.certify, session.quiet, session.copy_backbone, session.clip_grey16, session.follow_links,
-        session.anomaly, margin.every, margin.second, margin.bf16, clr::TaskSectionOptions{}.open})
+        session.anomaly, margin.every, margin.second, margin.bf16, clr::TaskSectionOptions{}.open,
+        clr::DataOptions{}.quiet})
     EXPECT_FALSE(flag);
+  const clr::Invocation call;
+  for (const bool fact : {call.tf32, call.clip_grey16, call.follow_links, clr::StepResult{}.first,
+                          clr::TrainingResult{}.resumed, clr::MappedTask{}.is_halved})
+    EXPECT_FALSE(fact);
   EXPECT_TRUE(margin.exact);
 }
 

@@ -237,6 +237,20 @@ TEST_F(Pack, eval_and_report_read_packed_runs_and_training_refuses_them) {
   refused(test::clr(with(other, {"--init", file})), "--init needs the original");
 }
 
+TEST_F(Pack, numbers_beyond_f16_are_refused) {
+  make("resnet20", "linear");
+  const auto said = [&](float bias, const char* form) {
+    for (data::NamedTensor& t : task.tensors)
+      if (t.name == "linear.bias") t.tensor = tensor({3}, {0, bias, 0});
+    return error_of([&] { pack_tensors(task, form); });
+  };
+  for (const float sign : {1.0F, -1.0F}) {
+    EXPECT_EQ(said(65504 * sign, "f16"), "");
+    EXPECT_SAYS(said(65505 * sign, "f16"), "too large for f16; pack it as fold");
+    EXPECT_EQ(said(65505 * sign, "fold"), "");
+  }
+}
+
 TEST_F(Pack, damaged_packed_files_are_refused) {
   make("resnet20", "clr");
   ASSERT_EQ(pack("int8").status, 0);

@@ -1,6 +1,9 @@
 // What a run folder knows: run.json, the processes' records, locks; and which tasks a process takes.
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -25,6 +28,20 @@ TEST(RunFolder, a_lock_has_one_owner) {
   first->remove();
   EXPECT_FALSE(exists(dir / "lock"));
   EXPECT_TRUE(FileLock::try_lock(dir / "lock"));
+  // A program that starts without standard input gives its number to the first file that it opens.
+  const int input = dup(0);
+  close(0);
+  {
+    auto held = FileLock::try_lock(dir / "lock");
+    EXPECT_TRUE(held);
+    EXPECT_FALSE(FileLock::try_lock(dir / "lock"));
+  }
+  auto next = FileLock::try_lock(dir / "lock");
+  EXPECT_TRUE(next);
+  if (next) next->remove();
+  EXPECT_EQ(fcntl(0, F_GETFD), -1) << "the lock's file is still open";
+  dup2(input, 0);
+  close(input);
 }
 
 TEST(RunFolder, names_that_are_no_file_names) {
@@ -125,6 +142,21 @@ TEST(RunRecord, of_an_older_clr_is_read_from_its_command_lines) {
   EXPECT_FALSE(record.invocations[1].clip_grey16);
 }
 
+TEST(RunRecord, what_was_not_recorded_was_not_given) {
+  const TempDir dir;
+  const auto read = [&](const std::string& argv) {
+    write_text(dir / "p.json", R"({"started": "2020", "argv": )" + argv + "}");
+    return read_invocation(dir / "p.json").value();
+  };
+  for (const char* argv : {"[]", R"(["clr"])", R"(["clr", "train", "--data"])"}) {
+    const Invocation call = read(argv);
+    EXPECT_EQ(call.data, "") << argv;
+    EXPECT_FALSE(call.clip_grey16 || call.follow_links || call.tf32) << argv;
+    EXPECT_EQ(call.threads, 0) << argv;
+  }
+  EXPECT_TRUE(read(R"(["clr", "reproduce"])").clip_grey16);
+}
+
 Invocation call_of(const std::string& host, int pid) {
   Invocation call;
   call.host = host;
@@ -166,6 +198,11 @@ TEST(RunFolder, every_process_writes_its_own_record_and_run_json_never_changes) 
   std::vector<std::string> names = first.finished_tasks();
   ASSERT_EQ(names.size(), 4u) << "also those that no record names";
   EXPECT_EQ((std::vector<std::string>{names[2], names[3]}), (std::vector<std::string>{".x", "50%"}));
+  for (const char* odd : {"%", "9%2", "%2"}) {  // no file of this program
+    write_text(dir / ("run/tasks/" + std::string(odd) + ".safetensors"), "");
+    EXPECT_FALSE(exists(first.task_file(odd))) << odd;
+  }
+  EXPECT_EQ(first.finished_tasks(), names);
   write_text(dir / "run/log/process-two-7.json", "{");
   EXPECT_EQ(first.record().invocations.size(), 2u);
 }
@@ -240,11 +277,34 @@ TEST(Shard, auto_takes_the_place_from_the_launcher) {
   many["PMI_RANK"] = "1";
   many["PMI_SIZE"] = "2000000000";
   EXPECT_NE(error_of([&] { place(many); }).find("too many"), std::string::npos);
+  for (const auto& [id, index] : {std::pair("1", 0), {"9", 4}}) {  // the array's ends
+    auto end = array;
+    end["SLURM_ARRAY_TASK_ID"] = id;
+    EXPECT_EQ(place(end), std::pair(index, 5));
+  }
+  for (const char* rank : {"3", "-1"})  // none of three
+    EXPECT_FALSE(error_of([&] { place({{"PMI_RANK", rank}, {"PMI_SIZE", "3"}}); }).empty()) << rank;
+  many = array;
+  many["SLURM_ARRAY_TASK_MIN"] = "0";
+  many["SLURM_ARRAY_TASK_MAX"] = "1023";
+  many["SLURM_ARRAY_TASK_STEP"] = "1";
+  many["SLURM_ARRAY_TASK_COUNT"] = "1024";
+  many["PMI_RANK"] = "1023";
+  many["PMI_SIZE"] = "1024";
+  EXPECT_EQ(place(many), std::pair(7 * 1024 + 1023, 1 << 20));
+  many["PMI_SIZE"] = "1025";
+  EXPECT_SAYS(error_of([&] { place(many); }), "1024 x 1025 processes are too many");
+  EXPECT_EQ(shard_of("1048576/1048576").count, 1 << 20);
+  EXPECT_FALSE(error_of([&] { shard_of("1/1048577"); }).empty());
   EXPECT_EQ(shard_of("3/8").index, 2u);
   for (const std::string text : {"", "3", "0/8", "9/8", "3/8x", "/", "-1/2", "1/2/3"})
     EXPECT_FALSE(error_of([&] { shard_of(text); }).empty()) << text;
   const Variables local(std::map<std::string, std::string>{{"SLURM_LOCALID", "3"}});
   EXPECT_EQ(local_rank(), 3);
+  for (const auto& [value, rank] : {std::pair("0", 0), {"2", 2}, {"-1", 3}, {"first", 3}}) {
+    const Variables first(std::map<std::string, std::string>{{"OMPI_COMM_WORLD_LOCAL_RANK", value}});
+    EXPECT_EQ(local_rank(), rank) << value << ": the first variable that holds a rank decides";
+  }
 }
 
 }  // namespace

@@ -308,6 +308,8 @@ TEST(Estimate, memory_that_control_groups_leave) {
   EXPECT_EQ(memory_left({dir / "b", dir / "c"}), 120);
   write("d", {{"memory.max", "10\n"}, {"memory.current", "11\n"}});
   EXPECT_EQ(memory_left({dir / "d", dir / "b"}), 0);
+  write("e", {{"memory.max", "10\n"}});
+  EXPECT_EQ(memory_left({dir / "e", dir / "b"}), 300 + 150) << "its use is not known";
 }
 
 TEST(TaskLog, lines_read_back) {

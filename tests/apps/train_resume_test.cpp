@@ -101,6 +101,22 @@ TEST_F(Resume, a_killed_process_loses_little_of_a_long_epoch) {
   EXPECT_EQ(read_text(dir / "killed.csv"), read_text(dir / "whole.csv"));
 }
 
+TEST_F(Resume, a_list_of_steps_that_lost_lines_is_refused) {
+  {
+    Running first(one_task("cut"));
+    ASSERT_TRUE(wait_for_lines(dir / "cut.csv", 5));
+    first.send(SIGTERM);
+    ASSERT_EQ(first.wait(), 143);
+  }
+  const std::string text = read_text(dir / "cut.csv");
+  const auto lines = std::ranges::count(text, '\n');
+  write_text(dir / "cut.csv", text.substr(0, text.find('\n', text.find('\n') + 1) + 1));
+  const Outcome again = clr(one_task("cut"));
+  EXPECT_EQ(again.status, 1);
+  EXPECT_SAYS(again.err, "cut.csv: expected the " + std::to_string(lines - 1) +
+                             " steps done before the interruption, found 1; --restart starts anew");
+}
+
 // Batch systems warn by these, and a closed terminal hangs up.
 TEST_F(Resume, every_signal_that_may_end_it_saves) {
   ASSERT_EQ(clr(one_task("whole")).status, 0);

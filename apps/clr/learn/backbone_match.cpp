@@ -24,8 +24,7 @@ int classes_of(const std::vector<data::NamedTensor>& tensors, const layers::Netw
   const Tensor* bias = find(tensors, network.head_name() + ".bias");
   const bool fits = weight != nullptr && bias != nullptr && weight->rank() == 2 && bias->rank() == 1 &&
                     weight->dim(1) == network.head().weight.dim(1) && bias->dim(0) == weight->dim(0) &&
-                    is_floating(weight->dtype()) && is_floating(bias->dtype()) && weight->dim(0) > 0 &&
-                    weight->dim(0) <= 1'000'000;
+                    is_floating(weight->dtype()) && is_floating(bias->dtype()) && weight->dim(0) <= 1'000'000;
   return fits ? static_cast<int>(weight->dim(0)) : 0;
 }
 

@@ -43,13 +43,12 @@ void thaw(layers::Network& network) {
   }
 }
 
-Outputs outputs_of(layers::Network& network, const Tensor& images, std::int64_t batch) {
-  REPRISE_INVARIANT(batch > 0, "a batch of {}", batch);
+Outputs outputs_of(layers::Network& network, const Tensor& images) {
   const EvaluationMode mode(network);
   const NoGrad no_grad;
   Gathered features, logits;
-  for (std::int64_t at = 0; at < images.dim(0); at += batch) {
-    const Tensor part = images.rows(at, std::min(at + batch, images.dim(0)));
+  for (std::int64_t at = 0; at < images.dim(0); at += eval_batch) {
+    const Tensor part = images.rows(at, std::min(at + eval_batch, images.dim(0)));
     features.add(network.features(normalised(network, part)));
     logits.add(network.head()(features.last()));
   }

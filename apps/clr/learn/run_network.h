@@ -38,7 +38,7 @@ struct Outputs {
 };
 // Computes features and logits of u8 images (N,H,W,3) in
 // evaluation mode, without recording gradients.
-Outputs outputs_of(layers::Network& network, const Tensor& images, std::int64_t batch = eval_batch);
+Outputs outputs_of(layers::Network& network, const Tensor& images);
 // Replaces every tensor of the network by a copy that is not sealed, and
 // requires a gradient of every parameter.
 void thaw(layers::Network& network);
