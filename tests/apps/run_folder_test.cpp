@@ -294,16 +294,22 @@ TEST(Shard, auto_takes_the_place_from_the_launcher) {
   EXPECT_EQ(place(many), std::pair(7 * 1024 + 1023, 1 << 20));
   many["PMI_SIZE"] = "1025";
   EXPECT_SAYS(error_of([&] { place(many); }), "1024 x 1025 processes are too many");
-  EXPECT_EQ(shard_of("1048576/1048576").count, 1 << 20);
-  EXPECT_FALSE(error_of([&] { shard_of("1/1048577"); }).empty());
+}
+
+TEST(Shard, texts_name_one_of_1048576_parts_at_most) {
   EXPECT_EQ(shard_of("3/8").index, 2u);
-  for (const std::string text : {"", "3", "0/8", "9/8", "3/8x", "/", "-1/2", "1/2/3"})
+  EXPECT_EQ(shard_of("1048576/1048576").count, 1 << 20);
+  for (const std::string text : {"", "3", "0/8", "9/8", "3/8x", "/", "-1/2", "1/2/3", "1/1048577"})
     EXPECT_FALSE(error_of([&] { shard_of(text); }).empty()) << text;
+}
+
+TEST(Shard, a_rank_on_this_machine_is_of_the_first_variable_that_holds_one) {
+  EXPECT_EQ(local_rank(), 0);
   const Variables local(std::map<std::string, std::string>{{"SLURM_LOCALID", "3"}});
   EXPECT_EQ(local_rank(), 3);
   for (const auto& [value, rank] : {std::pair("0", 0), {"2", 2}, {"-1", 3}, {"first", 3}}) {
     const Variables first(std::map<std::string, std::string>{{"OMPI_COMM_WORLD_LOCAL_RANK", value}});
-    EXPECT_EQ(local_rank(), rank) << value << ": the first variable that holds a rank decides";
+    EXPECT_EQ(local_rank(), rank) << value;
   }
 }
 
