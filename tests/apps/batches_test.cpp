@@ -20,7 +20,7 @@ using namespace reprise::clr;
 
 class Batches : public testing::Test {
  protected:
-  // Images of three classes in turn, in files of 8x8 pixels, read at another size.
+  // Images of three classes, one after the other, in files of 8x8 pixels, read at another size.
   data::ImageStore images(int count, int size) const {
     std::vector<data::Sample> samples;
     for (int i = 0; i < count; ++i) {
