@@ -259,6 +259,13 @@ TEST(Table, BytesReadWell) {
     EXPECT_EQ(bytes_text(bytes), text);
 }
 
+TEST(Table, TheFirstColumnStandsAtTheLeftUnlessSidesAreGiven) {
+  Table table({"name", "count"}), other({"name", "count"}, {false, true});
+  for (Table* t : {&table, &other}) t->row({"x", "7"});
+  EXPECT_EQ(table.text(), "name  count\nx         7\n");
+  EXPECT_EQ(other.text(), "name  count\n   x  7\n");
+}
+
 TEST(Statistics, OfValuesAndDifferences) {
   const float infinity = std::numeric_limits<float>::infinity();
   const Statistics s = statistics_of(tensor({5}, {0, -2, 6, infinity, 0}));

@@ -110,6 +110,9 @@ TEST_F(Batches, a_caller_may_leave_1024_steps_unread) {
   }
   EXPECT_SAYS(said, "nobody read the results of 1024 steps");
   EXPECT_EQ(unread.count(), 1024);
+  UnreadSteps larger;
+  larger.add(outputs, {0});
+  EXPECT_ANY_THROW(larger.add({ones({}), {}, zeros({2}, DType::i64)}, {0, 0})) << "the largest comes first";
 }
 
 }  // namespace

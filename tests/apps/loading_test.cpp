@@ -156,7 +156,13 @@ TEST_F(Loading, a_smaller_architecture_asked_for_than_the_file_holds) {
 TEST_F(Loading, an_architecture_asked_for_up_to_a_module_need_not_be_the_one_that_fits) {
   auto tensors = tiny_backbone();
   tensors.push_back({"layer9.surplus", zeros({2, 3})});
-  EXPECT_EQ(load(write(tensors), "resnet32", "layer1.2").arch, "resnet32");
+  const Backbone b = load(write(tensors), "resnet32", "layer1.2");
+  EXPECT_EQ(b.arch, "resnet32");
+  const auto network = b.pretrained();
+  EXPECT_FALSE(network->is_training());
+  EXPECT_TRUE(network->trained_parameters().empty());
+  std::erase_if(tensors, [](const NamedTensor& t) { return t.name == "layer1.0.conv1.weight"; });
+  EXPECT_THROW(load(write(tensors), "resnet32", "layer1.2"), Error) << "it lies before the module";
 }
 
 TEST_F(Loading, sizes_of_heads_and_how_many_tensors_must_fit) {
@@ -178,7 +184,7 @@ TEST_F(Loading, sizes_of_heads_and_how_many_tensors_must_fit) {
 TEST_F(Loading, a_recorded_size_is_1_to_8192_pixels) {
   for (const auto& [text, size] : {std::pair("1", 1), {"8192", 8192}, {"0", 0}, {"8193", 0}, {"\"8\"", 0}})
     EXPECT_EQ(clr::preprocessed_size("{\"size\": " + std::string(text) + "}"), size) << text;
-  EXPECT_EQ(clr::preprocessed_size("[8]"), 0);
+  for (const char* text : {"[8]", "{", ""}) EXPECT_EQ(clr::preprocessed_size(text), 0) << text;
 }
 
 TEST_F(Loading, a_network_that_is_not_known_names_those_that_are) {

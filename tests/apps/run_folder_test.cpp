@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "apps/clr/learn/errors.h"
 #include "apps/clr/learn/run_folder.h"
@@ -42,6 +44,23 @@ TEST(RunFolder, a_lock_has_one_owner) {
   EXPECT_EQ(fcntl(0, F_GETFD), -1) << "the lock's file is still open";
   dup2(input, 0);
   close(input);
+}
+
+TEST(RunFolder, a_lock_may_be_waited_for) {
+  const TempDir dir;
+  std::atomic<bool> is_free = false, was_free = false;
+  std::thread waiting;
+  {
+    const auto first = FileLock::try_lock(dir / "lock");
+    waiting = std::thread([&] {
+      const FileLock second = FileLock::wait(dir / "lock");
+      was_free = is_free.load();
+    });
+    usleep(20'000);
+    is_free = true;
+  }
+  waiting.join();
+  EXPECT_TRUE(was_free);
 }
 
 TEST(RunFolder, names_that_are_no_file_names) {
@@ -113,6 +132,12 @@ TEST(RunRecord, what_is_damaged_is_named) {
     EXPECT_SAYS(said(other), "it may be of another version of clr");
   }
   EXPECT_SAYS(said("text"), "it may be of another version of clr");
+  nlohmann::json part = whole;
+  part["backbone"]["arch"] = 3;
+  EXPECT_SAYS(said(part), "damaged: its backbone");
+  part = whole;
+  part["invocations"].push_back("clr train");
+  EXPECT_SAYS(said(part), "damaged: its invocations");
   nlohmann::json unknown = whole;
   unknown["recipe"] = {{"lr", "much"}};
   EXPECT_SAYS(said(unknown), "damaged: its recipe");
