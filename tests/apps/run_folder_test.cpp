@@ -198,6 +198,23 @@ TEST(RunFolder, a_call_ends_though_the_folder_is_another) {
   EXPECT_FALSE(folder.exists());
 }
 
+TEST(RunFolder, a_begun_folder_refuses_another_recipe_and_a_restart_removes_only_its_own_files) {
+  for (const bool copied : {false, true}) {
+    const TempDir dir;
+    Invocation call = call_of("here", 7);
+    if (copied) call.argv = {"clr", "train", "--copy-backbone"};
+    RunFolder folder(dir / "run"), other(dir / "run");
+    RecordedBackbone backbone;
+    backbone.path = "/data/r20.pth";
+    folder.begin(backbone, R"({"lr":1})", call);
+    EXPECT_SAYS(error_of([&] { other.begin(backbone, R"({"lr":2})", call); }), "begun with another --lr");
+    write_text(dir / "run/backbone.pth", "");
+    folder.restart();
+    EXPECT_EQ(exists(dir / "run/backbone.pth"), !copied);
+    EXPECT_FALSE(exists(dir / "run/run.json"));
+  }
+}
+
 TEST(RunFolder, every_process_writes_its_own_record_and_run_json_never_changes) {
   const TempDir dir;
   RunFolder first(dir / "run"), second(dir / "run"), third(dir / "run");

@@ -99,8 +99,10 @@ TEST_F(Train, changed_data_under_a_finished_task_is_an_error) {
 }
 
 TEST_F(Train, a_damaged_header_stops_it_before_the_first_task) {
-  write_text(dir / "data/dots/class0/broken.ppm", "P6\n8");
+  for (const std::string task : {"dots", "circles"})
+    write_text(dir / ("data/" + task + "/class0/broken.ppm"), "P6\n8");
   expect_refused(train(), 1, "broken.ppm");
+  expect_refused(train(), 1, "2 files cannot be read (listed above)");
   EXPECT_FALSE(exists(dir / "run"));
 }
 
