@@ -53,6 +53,7 @@ boolean fill_buffer(j_decompress_ptr jpeg) {
 }
 
 void skip_bytes(j_decompress_ptr jpeg, long n) {
+  if (n <= 0) return;
   if (static_cast<unsigned long>(n) > jpeg->src->bytes_in_buffer) fill_buffer(jpeg);
   jpeg->src->next_input_byte += n;
   jpeg->src->bytes_in_buffer -= static_cast<std::size_t>(n);
