@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "apps/clr/audit/cost.h"
 #include "apps/clr/audit/kernel_errors.h"
 #include "apps/clr/audit/parts.h"
 #include "apps/clr/audit/statistics.h"
@@ -264,6 +265,15 @@ TEST(Table, TheFirstColumnStandsAtTheLeftUnlessSidesAreGiven) {
   for (Table* t : {&table, &other}) t->row({"x", "7"});
   EXPECT_EQ(table.text(), "name  count\nx         7\n");
   EXPECT_EQ(other.text(), "name  count\n   x  7\n");
+}
+
+// A ResNet-20's convolutions and its head. All else is less than a percent.
+TEST(Cost, CountsTheOperationsOfAnImage) {
+  const auto network = layers::make_network("resnet20", 10);
+  // The first convolution; 18 that are as large as the first stage's, two of them with half the inputs.
+  constexpr double whole = 32 * 32 * 16 * 144, products = 32 * 32 * 16 * 27 + 17 * whole + 640;
+  EXPECT_NEAR(flops_of_image(*network, 32) / (2 * products), 1, 0.01);
+  EXPECT_GT(seconds_on_ref(1e6), 0);
 }
 
 TEST(Statistics, OfValuesAndDifferences) {
