@@ -148,6 +148,8 @@ TEST(KernelErrors, AWrongValueUsesUpTheAllowance) {
   const KernelCall nothing{"nothing", ref_device, DType::f32, operands, reference};
   for (float& g : got) g = 0;
   zeros.after(nothing);
+  EXPECT_EQ(zeros.kernels.begin()->second.name, "nothing");
+  EXPECT_EQ(zeros.kernels.begin()->second.ran_on, "ref f32");
   EXPECT_EQ(zeros.kernels.begin()->second.relative, 0);
   EXPECT_EQ(zeros.kernels.begin()->second.share, 0);
   got[1] = 1e-20F;

@@ -219,6 +219,8 @@ TEST_F(Commands, predict_uses_the_runs_backbone) {
   const Outcome o = clr({"predict", "--task", task, image});
   ASSERT_EQ(o.status, 0) << o.err;
   EXPECT_SAYS(o.out, "circle");
+  EXPECT_SAYS(o.err, "backbone " + backbone + ": ");
+  EXPECT_EQ(clr({"predict", "--task", task, image, "--quiet"}).err, "");
   const json j = json::parse(clr({"predict", "--task", task, image, "--json"}).out);
   const json& top = j["images"][0]["predictions"];
   ASSERT_EQ(top.size(), 3U);
