@@ -119,5 +119,22 @@ TEST(Signals, only_an_interrupt_that_comes_again_later_ends_the_program) {
   EXPECT_EXIT(interrupt_again_and_again(), testing::KilledBySignal(SIGINT), "^SIGINT, still here$");
 }
 
+TEST(Signals, do_again_what_they_did_before_the_command) {
+  const auto handler_of = [](int number) {
+    struct sigaction action {};
+    EXPECT_EQ(::sigaction(number, nullptr, &action), 0);
+    return action.sa_handler;
+  };
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
+    const auto outside = ::signal(number, SIG_DFL);  // it may be ignored here, as in a shell's background job
+    {
+      const SignalGuard guard;
+      EXPECT_NE(handler_of(number), SIG_DFL) << number;
+    }
+    EXPECT_EQ(handler_of(number), SIG_DFL) << number;
+    ::signal(number, outside);
+  }
+}
+
 }  // namespace
 }  // namespace reprise::test
