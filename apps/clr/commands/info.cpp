@@ -221,9 +221,7 @@ void answer_cost(const Common& common, const InfoOptions& o) {
   const std::string method = o.method == "all" ? o.method : checked_method(o.method);
   std::string arch = o.arch;
   if (o.arch == "auto") {
-    InfoOptions plain = o;
-    plain.table = false;
-    const Facts f = look_at(o.files[0], plain, common);
+    const Facts f = look_at(o.files[0], o, common);
     REPRISE_CHECK(f.task || f.match, "{}: not a network that clr knows; known are {}", o.files[0],
                   fmt::join(layers::known_architectures(), ", "));
     arch = f.task ? f.task->arch : f.match->arch;
