@@ -135,7 +135,7 @@ TEST(Charts, curves_run_through_their_values_and_mark_the_best_epoch) {
     EXPECT_EQ(words[half].text, std::to_string(50 * half));
     EXPECT_EQ(grid[half].number("y1"), 100 - 46.0 * static_cast<double>(half));
     EXPECT_EQ(grid[half].number("y1"), grid[half].number("y2"));
-    EXPECT_NEAR(words[half].number("y"), grid[half].number("y1"), 5) << "beside its line";
+    EXPECT_EQ(words[half].number("y"), grid[half].number("y1") + 4) << "beside its line";
     EXPECT_LT(words[half].number("x"), grid[half].number("x1"));
   }
   EXPECT_EQ(chance[0].number("y1"), 77);
@@ -144,6 +144,9 @@ TEST(Charts, curves_run_through_their_values_and_mark_the_best_epoch) {
   EXPECT_EQ(words[3].number("x"), 34);
   EXPECT_EQ(words[4].text, "4");
   EXPECT_EQ(words[4].number("x"), 192);
+  for (const std::size_t word : {3u, 4u}) EXPECT_EQ(words[word].number("y"), 115) << "below the axis";
+  const auto two = drawn([](Html& h) { draw_curves(h, "C", {{"a", 0, false, {0.5, 0.5}, 0}}, 0, 200, 120); });
+  EXPECT_EQ(only(two, "polyline")[0].at("points"), "34,54 192,54 ");
   // A single epoch stands at the left; a best epoch outside of the log has no marker.
   for (const int best : {1, 2}) {
     const auto one = drawn([&](Html& h) {
@@ -165,17 +168,24 @@ TEST(Charts, a_matrix_shows_each_share_in_its_row_and_column) {
   for (std::size_t i = 0; i < 6; ++i) {
     EXPECT_EQ(cells[i].number("x"), 126 + 34.0 * static_cast<double>(i % 3));
     EXPECT_EQ(cells[i].number("y"), 84 + 22.0 * static_cast<double>(i / 3));
+    EXPECT_EQ(cells[i].number("width"), 33) << "a gap of one pixel";
+    EXPECT_EQ(cells[i].number("height"), 21);
     EXPECT_EQ(cells[i].at("fill-opacity"), opacity[i]) << i;
   }
   Cells said;
   for (const Element& e : words) said.push_back(e.text);
   // Names of columns, then each row's name and its numbers; 0 stays empty.
   EXPECT_EQ(said, (Cells{"c0", "c1", "a column with …", "r0", "55", "·", "a row with a lo…", "100", "56"}));
-  for (const std::size_t column : {0u, 1u, 2u})
-    EXPECT_NEAR(words[column].number("x"), 126 + 34 * (static_cast<double>(column) + 0.5), 5);
+  for (const std::size_t column : {0u, 1u, 2u}) {
+    const std::string x = std::to_string(147 + 34 * column);
+    EXPECT_EQ(words[column].at("x"), x);
+    EXPECT_EQ(words[column].at("y"), "78") << "above the cells";
+    EXPECT_EQ(words[column].at("transform"), "rotate(-50 " + x + " 78)");
+  }
+  for (const std::size_t row : {3u, 6u}) EXPECT_EQ(words[row].number("x"), 120) << "left of the cells";
   EXPECT_EQ(words[4].number("x"), 126 + 34 * 1.5);
   EXPECT_EQ(words[8].number("x"), 126 + 34 * 2.5);
-  for (const auto& [word, row] : {std::pair(4, 0), {5, 0}, {7, 1}, {8, 1}}) {
+  for (const auto& [word, row] : {std::pair(3, 0), {4, 0}, {5, 0}, {6, 1}, {7, 1}, {8, 1}}) {
     const double y = words[static_cast<std::size_t>(word)].number("y") - 84 - 22 * row;
     EXPECT_TRUE(y > 0 && y < 22) << word;
   }
@@ -183,6 +193,11 @@ TEST(Charts, a_matrix_shows_each_share_in_its_row_and_column) {
   EXPECT_TRUE(words[4].is("text", "label") && words[5].is("text", "label"));
   const std::string box = all[0].at("viewBox");
   EXPECT_EQ(box, "0 0 278 132");
+  // Names that just fit.
+  const auto named =
+      drawn([](Html& h) { draw_matrix(h, "M", {"fifteen letters"}, {"fourteen chars"}, {0}, ""); });
+  EXPECT_EQ(only(named, "text")[0].text, "fourteen chars");
+  EXPECT_EQ(only(named, "text")[1].text, "fifteen letters");
 }
 
 TEST(Charts, bars_are_as_long_as_their_values) {
@@ -200,6 +215,7 @@ TEST(Charts, bars_are_as_long_as_their_values) {
   EXPECT_EQ(said, (Cells{"one", "1.0", "none", "0", "four", "4.0"}));
   for (const std::size_t i : {0u, 1u, 2u}) {
     EXPECT_EQ(bars[i].number("x"), 150);
+    EXPECT_EQ(bars[i].number("y"), 4 + 18.0 * static_cast<double>(i));
     EXPECT_LT(words[2 * i].number("x"), 150);
     EXPECT_GT(words[2 * i + 1].number("x"), 150 + (i == 1 ? 0 : bars[i].number("width")));
     EXPECT_LT(words[2 * i + 1].number("x"), 160 + bars[i].number("width"));
@@ -228,6 +244,7 @@ TEST(Charts, filters_are_scaled_to_their_largest_tap) {
   for (std::size_t i = 0; i < 27; ++i) {
     EXPECT_EQ(taps[i].number("x"), 41.0 * static_cast<double>(i / 9) + 11.0 * static_cast<double>(i % 3));
     EXPECT_EQ(taps[i].number("y"), 11.0 * static_cast<double>(i % 9 / 3));
+    EXPECT_TRUE(taps[i].number("width") == 10 && taps[i].number("height") == 10) << "a gap of one pixel";
     const double share = i == 4 || i == 9 ? 1 : i == 5 ? 0.5 : i == 6 ? 0.15 : 0;
     EXPECT_NEAR(taps[i].number("fill-opacity"), 0.05 + 0.95 * share, 0.0051) << i;
     EXPECT_EQ(taps[i].at("fill"), i == 4 || i == 6 ? "var(--negative)" : "var(--positive)") << i;

@@ -1,7 +1,10 @@
 // What the report's page says of one task: curves, confusions, pictures, filters.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "apps/clr/report/thumbnails.h"
+#include "engine/base/check.h"
 #include "tests/apps/figures.h"
 #include "tests/apps/reported.h"
 #include "tests/apps/train_support.h"
@@ -126,6 +129,61 @@ TEST(ReportPage, pictures_are_smaller_where_there_are_many) {
                 (size == 64) == (count == 20))
           << count << " " << size;
   }
+}
+
+// Among equals the first stays the first, everywhere.
+TEST(ReportPage, a_task_s_lists_are_cut_and_keep_the_order_of_equals) {
+  EXPECT_EQ(pictures(report_page({run_of("clr", {task_called("pets", {"a", "b", "c"})})}), "The surest of 6"),
+            (Cells{"✗ b", "50 %, is a", "✗ c", "50 %, is a", "✗ a", "50 %, is b", "✗ c", "50 %, is b", "✗ a",
+                   "50 %, is c", "✗ b", "50 %, is c"}));
+  std::vector<std::string> classes;
+  for (int i = 0; i < 21; ++i) classes.push_back("c" + std::to_string(i));
+  ReportedTask wide = task_called("wide", classes);
+  wide.filters[0].weight = zeros({12, 3, 3});
+  const std::string page = report_page({run_of("clr", {wide})});
+  Rows most{{"is", "was taken for", "images"}};
+  for (int i = 1; i <= 12; ++i) most.push_back({"c0", "c" + std::to_string(i), "1 of 21"});
+  EXPECT_EQ(html_rows(between(page, "21 classes are too many", "</table>")), most);
+  EXPECT_SAYS(page, "layer1.0.conv1: the 10 of 12 filters that moved most");
+  EXPECT_THROW(
+      {
+        Html html;
+        write_task_section(html, "absent", {run_of("clr", {wide})}, {});
+      },
+      InternalError);
+}
+
+// 240 pictures of either kind in all, one to six in a section.
+TEST(ReportPage, has_fewer_pictures_of_each_task_where_there_are_many) {
+  const auto shown = [](int tasks, int runs) {
+    std::vector<ReportedTask> all;
+    for (int i = 0; i < tasks; ++i) all.push_back(task_called("t" + std::to_string(i), {"x", "y", "z"}));
+    for (ReportedTask& task : all) task.log.clear(), task.filters.clear();
+    std::vector<ReportedRun> list;
+    for (int r = 0; r < runs; ++r) list.push_back(run_of("m" + std::to_string(r), all));
+    const std::string page = report_page(list);
+    const auto some = pictures(page, "Some images"), surest = pictures(page, "The surest of 6 mistakes");
+    EXPECT_EQ(some.size(), surest.size());
+    return surest.size() / 2;
+  };
+  for (const auto& [tasks, runs, each] :
+       {std::tuple(1, 1, 6u), {40, 1, 6u}, {48, 1, 5u}, {40, 2, 3u}, {241, 1, 1u}})
+    EXPECT_EQ(shown(tasks, runs), each) << tasks << " " << runs;
+}
+
+TEST(LearnedFilters, are_square_single_channel_filters_of_odd_size_in_f32) {
+  const Tensor good = ones({2, 1, 3, 3});
+  const auto found = learned_filters({{"a.reprogram.weight", good},
+                                      {"b.depthwise.weight", good},
+                                      {"c.reprogram.weight", good.to(DType::f64)},
+                                      {"d.reprogram.weight", ones({2, 1, 3})},
+                                      {"e.reprogram.weight", ones({2, 2, 3, 3})},
+                                      {"f.reprogram.weight", ones({2, 1, 3, 5})},
+                                      {"g.reprogram.weight", ones({2, 1, 2, 2})}});
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].layer, "a");
+  EXPECT_EQ(found[0].weight.shape(), (Shape{2, 3, 3}));
+  EXPECT_DOUBLE_EQ(found[0].distance, std::sqrt(8.)) << "the centre is the identity's";
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "apps/clr/report/html.h"
 #include "apps/clr/report/page.h"
+#include "apps/clr/report/style.h"
 #include "apps/clr/report/thumbnails.h"
 #include "engine/base/check.h"
 #include "tests/apps/figures.h"
@@ -71,6 +72,7 @@ TEST(Html, escapes_text_attributes_and_bytes_that_are_no_text) {
   EXPECT_EQ(html.markup(),
             "<p title=\"a&quot;b&lt;c\">1 &lt; 2 &amp; &#39;three&#39; \uFFFD \uFFFD \u00e9 \uFFFD\uFFFD "
             "\uFFFD\uFFFD\uFFFD</p>\n");
+  EXPECT_THROW(html.close(), InternalError) << "nothing is open";
   html.open("section");
   EXPECT_THROW(html.markup(), InternalError);
 }
@@ -92,6 +94,83 @@ TEST(ReportPage, one_task) {
                            "image not found", "layer1.0.conv1", "480 / 48,000 = 1.00 %",
                            "clr train --data &#39;my images&#39;", "The surest of 2 mistakes"})
     EXPECT_NE(page.find(text), std::string::npos) << text;
+}
+
+// Headings and legends name the runs where there are several.
+TEST(ReportPage, says_which_run_it_is_about) {
+  const auto two = [](const std::string& method) {
+    return run_of(method, {task_called("a", {"x", "y"}), task_called("b", {"x", "y"})});
+  };
+  const auto texts = [](const std::string& markup, const std::string& tag, const std::string& kind = {}) {
+    Cells said;
+    for (const Element& e : elements_of(markup))
+      if (e.is(tag, kind)) said.push_back(e.text);
+    return said;
+  };
+  const std::string task = report_page({run_of("clr", {task_called("a", {"x", "y"})})}),
+                    run = report_page({two("clr")}), runs = report_page({two("clr"), two("linear")});
+  for (const auto& [page, labels, title, heading, folds] :
+       {std::tuple(&task, Cells{}, "clr report: 1 task", "The task", Cells{"open"}),
+        {&run, Cells{}, "clr report: 2 tasks", "Task by task", Cells{"", ""}},
+        {&runs, Cells{"clr", "linear"}, "clr report: 2 tasks", "Task by task", Cells{"", ""}}}) {
+    EXPECT_EQ(texts(*page, "title")[0], title);
+    EXPECT_SAYS(*page, "<h2>" + std::string(heading) + "</h2>");
+    EXPECT_SAYS(*page, "<style>" + std::string(report_style) + "</style>");
+    for (const char* section : {"<h2>Remembering", "<h2>Where it comes from"})
+      EXPECT_EQ(texts(between(*page, section, "</section>"), "h3"), labels) << section;
+    EXPECT_EQ(texts(between(*page, "id=\"task1\"", "</details>"), "h4", "run"), labels);
+    Cells open;
+    for (std::size_t t = 1; t <= folds.size(); ++t)
+      open.push_back(page->find(fmt::format("<details open id=\"task{}\"", t)) != page->npos ? "open" : "");
+    EXPECT_EQ(open, folds);
+  }
+  for (const char* section : {"<h2>Accuracy</h2>", "<h2>Learning curves"}) {
+    Cells legend;
+    for (const Element& e : elements_of(between(between(runs, section, "</section>"), "legend", "</ul>")))
+      if (e.name == "span" || e.name == "circle" || e.name == "rect" || e.name == "line")
+        legend.push_back(e.name == "span" ? e.text : e.name);
+    EXPECT_EQ(legend, (Cells{"circle", "clr", "rect", "linear", "line", "chance"})) << section;
+  }
+  EXPECT_THROW(report_page({}), InternalError);
+}
+
+TEST(ReportPage, says_where_a_run_comes_from) {
+  ReportedRun run = run_of("clr", {task_called("a", {"x", "y"})});
+  run.record.backbone.parameters = 12345;
+  run.record.backbone.file_sha256 = "5678";
+  run.record.recipe = R"({"batch": 4, "init": "", "method": "clr"})";
+  Invocation& last = run.record.invocations.emplace_back();
+  last.version = "1", last.compiler = "gcc", last.flags = "-O2", last.device = "cpu", last.threads = 3;
+  last.instruction_set = "avx2", last.winograd = "on", last.decoders = "own", last.ended = "later";
+  run.record.invocations[0].started = "once", run.record.invocations[0].decoders = "another";
+  const auto facts = [&] {
+    Cells said;
+    for (const Element& e : elements_of(between(report_page({run}), "Where it comes from", "</dl>")))
+      if (e.name == "dt" || e.name == "dd") said.push_back(e.text);
+    return said;
+  };
+  Cells expected{"run",
+                 "runs/clr",
+                 "backbone",
+                 "resnet20, 12,345 parameters",
+                 "backbone&#39;s identity",
+                 "abcd",
+                 "SHA-256 of its file",
+                 "5678",
+                 "recipe",
+                 "batch 4, method clr",
+                 "program",
+                 "clr 1, gcc, -O2",
+                 "computed on",
+                 "cpu, instruction set avx2, 3 threads, Winograd on, bf16 order -",
+                 "image decoders",
+                 "own",
+                 "begun, ended",
+                 "once, later"};
+  EXPECT_EQ(facts(), expected);
+  last.bf16_order = "pairs";
+  expected[13].replace(expected[13].size() - 1, 1, "pairs");
+  EXPECT_EQ(facts(), expected);
 }
 
 TEST(ReportPage, names_are_text_and_nothing_else) {
@@ -152,6 +231,7 @@ TEST(ReportPage, says_what_is_missing) {
   const std::string page = report_page({run_of("linear", {task})});
   EXPECT_EQ(faults_of(page), "");
   EXPECT_NE(page.find("Not measured: clr eval"), std::string::npos);
+  EXPECT_SAYS(page, "<p class=\"lead\"></p>");
   EXPECT_NE(page.find("No predictions: clr eval"), std::string::npos);
 }
 
@@ -167,6 +247,7 @@ TEST(ReportPage, remembering_in_a_matrix_or_in_a_sentence) {
   EXPECT_SAYS(page_of(1, 0.75), "After the last of 1 task every one is as accurate as when it was learned.");
   EXPECT_SAYS(page_of(1, 0.5), "ACC 50.0 %, BWT –.");
   EXPECT_SAYS(page_of(2, 0.75), "Accuracy matrix of clr");
+  EXPECT_EQ(page_of(2, 0.75).find("After the last of"), std::string::npos);
   const std::string few = page_of(14, 0.75), many = page_of(15, 0.75);
   EXPECT_SAYS(few, "Accuracy matrix of clr");
   EXPECT_EQ(few.find("After the last"), std::string::npos);
@@ -270,6 +351,11 @@ TEST(ReportPage, of_a_real_run_passes_the_validator) {
   // Equal input gives an equal page.
   ASSERT_EQ(clr({"report", dir / "clr", dir / "linear", "--html", dir / "again.html"}).status, 0);
   EXPECT_EQ(read_text(dir / "again.html"), page);
+  for (const char* task : {"one", "t&<o"})
+    std::filesystem::remove(dir / ("linear/tasks/" + std::string(task) + ".safetensors"));
+  const Outcome none = clr({"report", dir / "clr", dir / "linear", "--html", dir / "none.html"});
+  EXPECT_EQ(none.status, 1);
+  EXPECT_SAYS(none.err, dir / "linear: no task has been learned here yet");
   if (std::system("command -v tidy >/dev/null 2>&1") != 0)
     GTEST_SKIP() << "there is no tidy (HTML Tidy) here";
   EXPECT_EQ(std::system(("tidy -q -e '" + (dir / "report.html") + "'").c_str()), 0);
