@@ -1,4 +1,5 @@
 // The numbers of clr audit: the same in JSON and in tables, and counted again from what is dumped.
+#include "layers/network.h"
 #include "tests/apps/numbers.h"
 
 namespace reprise::test {
@@ -142,6 +143,15 @@ TEST_F(AuditNumbers, layers_describe_the_values_that_they_dump) {
     EXPECT_EQ((Cells{row[0], row[1], row[5], row[6], row[7], row[8], row[9]}),
               (Cells{layer["layer"], layer["type"], short_number(a["min"]), short_number(a["max"]),
                      short_number(a["mean"], "%.2g"), shown_share(a["zero_share"]), "0"}));
+    const auto error_text = [](const json& error) -> std::string {
+      return error.is_null() ? "-" : error == 0 ? "0" : short_number(error, "%.1e");
+    };
+    EXPECT_EQ((Cells{row[2], row[3], row[4]}),
+              (Cells{error_text(layer["own_error"]), error_text(layer["error"]),
+                     error_text(layer.value("gradient_error", json()))}));
+    if (layer["type"] == "Conv2d") {
+      EXPECT_TRUE(layer["own_error"].is_number()) << layer;
+    }
     if (layer.contains("gradient")) {
       EXPECT_EQ(row[10], short_number(std::max(-layer["gradient"]["min"].get<double>(),
                                                layer["gradient"]["max"].get<double>()),
@@ -149,6 +159,136 @@ TEST_F(AuditNumbers, layers_describe_the_values_that_they_dump) {
     }
   }
   EXPECT_GT(described, 80u);
+}
+
+TEST_F(AuditNumbers, layers_take_the_recorded_size_and_a_head_that_is_there) {
+  const auto layers = [](const std::string& backbone, const words& more) {
+    words all{"audit",      "layers", "--images", *dir / "data/dots/val",
+              "--backbone", backbone, "--count",  "1",
+              "--device",   "cpu",    "--quiet"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  const std::string whole = *dir / "backbone.safetensors", headless = *dir / "headless.safetensors",
+                    task = *dir / "run/tasks/dots.safetensors";
+  std::vector<data::NamedTensor> tensors = tiny_backbone();
+  std::erase_if(tensors, [](const data::NamedTensor& t) { return t.name.starts_with("linear."); });
+  data::write_safetensors(headless, tensors);
+  for (const auto& [backbone, more, side, classes] :
+       {std::tuple(whole, words{}, 32, 10),
+        {whole, words{"--size", "12"}, 12, 10},
+        {whole, words{"--task", task}, 8, 3},
+        {whole, words{"--task", task, "--size", "12"}, 12, 3},
+        {headless, words{"--method", "clr", "--size", "8"}, 8, 10}}) {
+    const json rows = json_of(layers(backbone, more))["layers"];
+    EXPECT_EQ(rows.front()["shape"], json::array({1, side, side, 16}));
+    EXPECT_EQ(rows.back()["shape"], json::array({1, classes}));
+  }
+  const Outcome o = clr(layers(headless, {"--size", "8"}));
+  EXPECT_EQ(o.status, 1);
+  EXPECT_SAYS(o.err, headless + " has no head of its own, so no loss; give --task or --method");
+}
+
+// Three batch norms whose factors' product is too large for f32, behind one whose factor is tiny.
+TEST_F(AuditNumbers, layers_fail_where_only_gradients_overflow) {
+  std::vector<data::NamedTensor> tensors = tiny_backbone();
+  for (auto& [name, tensor] : tensors)
+    for (const auto& [layer, factor] :
+         {std::pair("bn1", 1e-36F), {"layer1.0.bn1", 1e20F}, {"layer1.0.bn2", 1e22F}})
+      for (std::int64_t i = 0; i < tensor.numel(); ++i) {
+        if (name == layer + std::string(".weight")) tensor.mutable_data<float>()[i] = factor;
+        if (name == layer + std::string(".bias")) tensor.mutable_data<float>()[i] = 0;
+        if (name == layer + std::string(".running_mean")) tensor.mutable_data<float>()[i] = 0;
+      }
+  data::write_safetensors(*dir / "steep.safetensors", tensors);
+  const json j = json_of(
+      {"audit", "layers", "--images", *dir / "data/dots/val", "--backbone", *dir / "steep.safetensors",
+       "--count", "4", "--size", "8", "--device", "cpu", "--eval", "--quiet"},
+      1);
+  int overflown = 0;
+  for (const json& row : j["layers"]) {
+    EXPECT_EQ(row["activation"]["not_finite"], 0) << row;
+    if (row.contains("gradient")) overflown += row["gradient"]["not_finite"].get<int>();
+  }
+  EXPECT_GT(overflown, 0);
+}
+
+TEST_F(AuditNumbers, ops_print_the_same_in_a_table_and_count_every_step) {
+  const json one = json_of(trial("ops", {}));
+  const Rows rows = rows_of(trial("ops", {}));
+  const auto ulps = [](double number) { return short_number(number, number < 100 ? "%.2f" : "%.2g"); };
+  std::map<std::string, int> calls;
+  for (std::size_t i = 0; i < one["kernels"].size(); ++i) {
+    const json& k = one["kernels"][i];
+    calls[k["kernel"]] = k["calls"];
+    EXPECT_EQ(rows.at(1 + i),
+              (Cells{k["kernel"], k["ran_on"], shown_count(k["calls"]), shown_count(k["values"]),
+                     ulps(k["largest_ulps"]), k["values"] > 0 ? ulps(k["mean_ulps"]) : "-",
+                     short_number(k["largest_relative"], "%.1e"), shown_share(k["share_of_allowance"], 2)}));
+  }
+  const json three = json_of(trial("ops", {"--steps", "3"}));
+  for (const json& k : three["kernels"])
+    if (k["kernel"] == "adam_step") {
+      EXPECT_EQ(k["calls"], 3 * calls["adam_step"]);
+    }
+}
+
+TEST_F(AuditNumbers, drift_shows_the_first_steps_and_then_every_tenth) {
+  for (const auto& [steps, shown] :
+       {std::pair("1", Cells{"1", "off, to step 1"}),
+        {"3", Cells{"1", "2", "3", "off, to step 1", "off, to step 3"}},
+        {"10", Cells{"1", "2", "5", "10", "off, to step 1", "off, to step 10"}},
+        {"12", Cells{"1", "2", "5", "10", "12", "off, to step 1", "off, to step 10", "off, to step 12"}}}) {
+    Cells first;
+    for (const Cells& row : rows_of(trial("drift", {"--only", "--device", "cpu", "--steps", steps})))
+      if (row.size() == 2 && row[0] != "step" && row[0][0] != '-') first.push_back(row[0]);
+    EXPECT_EQ(first, shown);
+  }
+}
+
+// A batch larger than the task takes all its images at once.
+TEST_F(AuditNumbers, a_step_needs_memory_for_the_images_that_there_are) {
+  words all = trial("nan", {"--steps", "1"});
+  *std::ranges::find(all, "5") = "1000000000";
+  const json j = json_of(all);
+  EXPECT_EQ(j["finite"], true);
+  for (const json& kernel : j["kernels"])
+    if (kernel["name"] == "normalize_images") {
+      EXPECT_EQ(kernel["values"], 15 * 8 * 8 * 3);
+    }
+}
+
+TEST_F(AuditNumbers, repeat_says_how_much_memory_its_networks_take) {
+  const auto memory = [](const std::string& counts) {
+    words all = trial("repeat", {"--steps", "1", "--thread-counts", counts});
+    std::erase(all, "--quiet");
+    const Outcome o = clr(all);
+    EXPECT_SAYS(o.err, " MiB of memory");
+    return std::strtod(between(o.err, "writes; about ", " MiB").c_str(), nullptr);
+  };
+  // Two runs more than counts, and what is compared.
+  EXPECT_NEAR(memory("1,2") / memory("1"), 6 / 5., 0.01);
+}
+
+// Two classes whose answers differ by less than f32 can tell, and a probable bound that is far too small.
+TEST_F(AuditNumbers, margin_fails_if_a_variant_changes_a_certified_class) {
+  reprise::clr::TaskFile task = reprise::clr::read_task_file(*dir / "run/tasks/dots.safetensors");
+  for (auto& [name, tensor] : task.tensors) {
+    if (name == "linear.weight")
+      std::ranges::copy(ones({3 * 64}).values<float>(), tensor.mutable_data<float>());
+    if (name == "linear.bias")
+      std::ranges::copy(std::vector<float>{0, 1e-12F, -10}, tensor.mutable_data<float>());
+  }
+  reprise::clr::write_task_file(*dir / "near.safetensors", task);
+  const json j =
+      json_of({"audit", "margin", "--task", *dir / "near.safetensors", "--images", *dir / "data/dots/val",
+               "--count", "1", "--lambda", "1e-9", "--variants", "--quiet"},
+              1);
+  EXPECT_EQ(j["tasks"][0]["images"][0]["certified"], "probably");
+  for (const json& variant : j["variants"]) {
+    EXPECT_LE(variant["largest_of_worst"], 1) << variant;
+    EXPECT_EQ(variant["though_certified"], 1) << variant;
+  }
 }
 
 TEST_F(AuditNumbers, margin_counts_what_it_lists) {

@@ -13,6 +13,7 @@
 #include "apps/clr/learn/table.h"
 #include "engine/autograd/autograd.h"
 #include "engine/autograd/record.h"
+#include "engine/base/check.h"
 #include "engine/base/error.h"
 #include "engine/ops/ops.h"
 #include "layers/network.h"
@@ -78,6 +79,8 @@ TEST(Differences, BitsCountNotValues) {
   const auto found = first_difference(zero.view(), minus.view());
   ASSERT_TRUE(found);
   EXPECT_EQ(found->text({2}), "element [1] was 0 and is -0; 1 of 2 elements differ");
+  for (const Tensor& other : {tensor({1}, {1}), zero.to(DType::f64)})
+    EXPECT_THROW(first_difference(zero.view(), other.view()), InternalError);
 }
 
 TEST(Trace, OtherKernelsAreFound) {
@@ -195,6 +198,16 @@ TEST(Gradients, ARowFailsByOneOfItsCases) {
     EXPECT_SAYS(said, " WRONG\nplanted:\nplanted x=40\nWRONG input 0 [40]: worst at element ");
     EXPECT_EQ(std::ranges::count(said, '\n'), 6) << said;
   }
+}
+
+// At its kink, a ReLU's gradient is that of one side.
+TEST(Gradients, ARowCountsTheKinksOfItsCases) {
+  const GradientRow row = check_op({"kinks", {"x=3", "x=2x2"}, [](cases::Case& c, const cases::Params& p) {
+                                      c.values("x", zeros(p.shape("x"), DType::f64, ref_device));
+                                      c.calls([](const cases::Inputs& in) { return ops::relu(in[0]); });
+                                    }});
+  EXPECT_TRUE(row.result.passed) << row.result.report;
+  EXPECT_EQ(row.result.kinks, 7);
 }
 
 // A square root's gradient at 0 is infinite. It arises in backward, where the layer is still known.

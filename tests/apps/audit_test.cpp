@@ -422,6 +422,7 @@ TEST_F(Audit, ops_reaches_every_kernel) {
 TEST_F(Audit, grad_checks_every_op_and_a_network) {
   const Outcome o = clr({"audit", "grad", "--elements", "1", "--tensors", "9", "--json"});
   expect(o, 0, {"then resnet20 with clr: 9 elements of 9 tensors, two passes each: about "});
+  EXPECT_EQ(o.err.find("about -"), std::string::npos) << o.err;
   const json checks = json::parse(o.out)["checks"];
   EXPECT_GT(checks.size(), 30u);
   for (const json& c : checks) EXPECT_TRUE(c["passed"]) << c;
@@ -465,10 +466,11 @@ TEST_F(Audit, wrong_usage) {
 
 // It would take about a minute.
 TEST_F(Audit, grad_stops_at_a_signal) {
-  Running run({"audit", "grad", "--elements", "1000"});
+  Running run({"audit", "grad", "--elements", "1000"}, dir / "err");
   std::this_thread::sleep_for(std::chrono::seconds(1));
   run.send(SIGINT);
   EXPECT_EQ(run.wait(), 130);
+  EXPECT_SAYS(read_text(dir / "err"), "interrupted; nothing was changed");
 }
 
 }  // namespace

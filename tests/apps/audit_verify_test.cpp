@@ -226,6 +226,9 @@ TEST_F(Verify, computes_as_the_run_did) {
     fs::remove_all(dir / "run");
     train({"--dtype", "bf16", "--bf16-order", order});
     EXPECT_EQ(condition(verified(0), "bf16 order"), met("bf16 order", order));
+    const std::string other = order == "pairs" ? "blocks" : "pairs";
+    EXPECT_EQ(condition(verified(1, {"--bf16-order", other}), "bf16 order"),
+              not_met("bf16 order", order, other));
   }
   // 16-bit grey, scaled or clipped.
   fs::remove_all(dir / "run");
@@ -239,6 +242,28 @@ TEST_F(Verify, computes_as_the_run_did) {
   write_text(call_file(), changed.dump());
   const json result = verified(1);
   EXPECT_EQ(condition(result, "data of dots, train")["met"], false);
+}
+
+TEST_F(Verify, says_what_it_costs_and_where_the_data_were) {
+  task("dots");
+  task("lines");
+  train();
+  for (const auto& [name, seconds] : {std::pair("dots", "70"), {"lines", "20"}}) {
+    const std::string log = dir / ("run/log/" + std::string(name) + ".csv");
+    std::string text = read_text(log);
+    text.resize(text.rfind(',') + 1);
+    write_text(log, text + seconds + "\n");
+  }
+  EXPECT_SAYS(clr({"audit", "verify", dir / "run"}).err,
+              "trains 2 tasks again in a scratch folder, 6 images, at most 1 epochs; the first training took "
+              "1m30s in all");
+  // Of two places that are gone, the first call's.
+  json moved = call();
+  moved["data"] = dir / "first";
+  write_text(call_file(), moved.dump());
+  moved["data"] = dir / "second";
+  write_text(dir / "run/log/process-z-1.json", moved.dump());
+  EXPECT_SAYS(verify().err, dir / "first");
 }
 
 // Each task's file is changed in another way. One call names the first difference of each.

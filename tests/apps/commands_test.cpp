@@ -65,10 +65,14 @@ TEST_F(Commands, the_program_itself) {
   EXPECT_EQ(env.status, 0);
   EXPECT_SAYS(env.out, "REPRISE_CPU_ISA = ");
   EXPECT_SAYS(clr({"--help"}).out, "forward");
+  EXPECT_SAYS(clr({"--help"}).out, "`clr COMMAND --help` lists a command's options.");
   EXPECT_EQ(clr({}).status, 2);
   const Outcome unknown = clr({"no-such-command"});
   EXPECT_EQ(unknown.status, 2);
-  EXPECT_SAYS(unknown.err, "unknown command 'no-such-command'; known are ");
+  EXPECT_SAYS(
+      unknown.err,
+      "unknown command 'no-such-command'; known are train, eval, map, predict, forward, pretrain, tasks, "
+      "info, convert, report, reproduce, audit, demo-data");
   EXPECT_EQ(clr({"--no-such-option"}).status, 2);
 }
 

@@ -56,6 +56,11 @@ TEST(DemoCanvas, DrawsWhatDistancesSay) {
     const int expected[] = {0, 128, 255, 255};
     EXPECT_EQ(image.rgb[3 * i + 1], expected[i % 4]) << i;
   }
+  // The right part; nothing runs on into the next row.
+  Canvas right(4, {1, 1, 1});
+  right.fill([](Point p) { return 0.75 - p.x; }, Color{0, 0, 0});
+  const data::Image mirrored = right.image(random, 0, 0);
+  for (std::size_t i = 0; i < 16; ++i) EXPECT_EQ(mirrored.rgb[3 * i + 1], i % 4 == 3 ? 0 : 255) << i;
 }
 
 TEST_F(DemoData, FillsClassFolders) {

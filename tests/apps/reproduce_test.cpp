@@ -79,10 +79,23 @@ TEST(OriginalStateDict, is_the_task_of_the_method_that_trains_the_least) {
       zeros({16, 16, 3, 3});
   EXPECT_SAYS(error_of([&] { clr::task_of_state_dict(backbone, changed, {}); }),
               "nearest   clr: 0 names and 1 frozen tensors differ");
+  // One name and one tensor; the first in the network's order is shown.
+  std::erase_if(changed, [](const data::NamedTensor& t) { return t.name == "linear.bias"; });
+  EXPECT_SAYS(
+      error_of([&] { clr::task_of_state_dict(backbone, changed, {}); }),
+      "nearest   clr: 1 names and 1 frozen tensors differ\n  first     layer1.0.conv1.weight is not the "
+      "backbone's");
   auto tensors = state("linear");
   using Names = std::vector<std::string>;
   EXPECT_EQ(clr::task_of_state_dict(backbone, tensors, {}).classes, (Names{"0", "1", "2"}));
   EXPECT_EQ(clr::task_of_state_dict(backbone, tensors, {"a", "c", "b"}).classes, (Names{"a", "c", "b"}));
+  const clr::TaskFile task = clr::task_of_state_dict(backbone, tensors, {});
+  EXPECT_EQ((Names{task.arch, task.backbone_identity, task.device, task.dtype}),
+            (Names{"resnet20", backbone.identity, "cpu", "f32"}));
+  EXPECT_EQ(task.size, backbone.size);
+  Names own;
+  for (const data::NamedTensor& t : task.tensors) own.push_back(t.name);
+  EXPECT_EQ(own, (Names{"linear.bias", "linear.weight"}));
   const auto refused = [&](const Names& classes) {
     return error_of([&] { clr::task_of_state_dict(backbone, tensors, classes); });
   };
@@ -148,7 +161,17 @@ TEST(OriginalOutputs, are_the_log_the_csv_and_how_many_batches_were_seen) {
        {error_of([&] { outputs.write(backbone, task, unvalidated, dir / "log.csv"); }),
         error_of([&] { outputs.write(backbone, unmeasured, data, dir / "log.csv"); })})
     EXPECT_SAYS(error, "task dots has no validation images");
-  EXPECT_EQ(read_text(dir / "result/Ghost_reduced_v1.csv"), "7,dots,0.75\n");
+  const std::string csv = dir / "result/Ghost_reduced_v1.csv";
+  EXPECT_EQ(read_text(csv), "7,dots,0.75\n");
+  // Beside the lines of others, the last of which may lack its end.
+  for (const std::string ending : {"", "\n"}) {
+    write_text(csv, "6,lines,0.5" + ending);
+    outputs.write(backbone, task, data, dir / "log.csv");
+    EXPECT_EQ(read_text(csv), "6,lines,0.5\n7,dots,0.75\n");
+  }
+  task.task = "a/b";
+  EXPECT_SAYS(error_of([&] { outputs.write(backbone, task, data, dir / "log.csv"); }),
+              "a task's name cannot hold a '/': a/b");
 }
 
 TEST(OriginalPrograms, go_by_the_originals_name_or_by_this_programs) {

@@ -91,8 +91,8 @@ void print_curves(const std::vector<Curve>& curves, const Common& common, const 
     table.row(cells);
   }
   table.rule();
-  for (const std::size_t upto : {std::size_t{1}, std::size_t{10}, steps}) {
-    if (upto > steps || (upto == 10 && steps == 10)) continue;
+  for (std::size_t upto = 1; upto <= steps; ++upto) {
+    if (upto != 1 && upto != 10 && upto != steps) continue;
     std::vector<std::string> cells{fmt::format("off, to step {}", upto)};
     for (const Curve& c : curves)
       cells.push_back(&c == &truth ? "-" : fmt::format("{:.1e}", largest_difference(c, truth, upto)));

@@ -94,12 +94,6 @@ Mismatch mismatch_of(layers::Network& network, const std::map<std::string, const
   return wrong;
 }
 
-std::int64_t numbers_in(const std::vector<layers::Entry>& entries) {
-  std::int64_t count = 0;
-  for (const layers::Entry& e : entries) count += e.tensor->numel();
-  return count;
-}
-
 std::vector<std::string> numbered_classes(std::int64_t count) {
   std::vector<std::string> names;
   for (std::int64_t i = 0; i < count; ++i) names.push_back(std::to_string(i));
@@ -156,7 +150,6 @@ TaskFile task_of_state_dict(const Backbone& backbone, const std::vector<data::Na
                 "state dict: its head has {} classes, but {} class names were given", count, classes.size());
 
   TaskFile task;
-  std::int64_t fewest = 0;
   std::optional<Mismatch> nearest;
   std::string nearest_method;
   for (const layers::Method* method : layers::methods()) {
@@ -171,12 +164,10 @@ TaskFile task_of_state_dict(const Backbone& backbone, const std::vector<data::Na
       }
       continue;
     }
-    const auto own = layers::task_tensors(*network);
-    if (!task.method.empty() && numbers_in(own) >= fewest) continue;
-    fewest = numbers_in(own);
     task.method = method->name;
-    task.tensors.clear();
-    for (const layers::Entry& e : own) task.tensors.push_back({e.name, *given.at(e.name)});
+    for (const layers::Entry& e : layers::task_tensors(*network))
+      task.tensors.push_back({e.name, *given.at(e.name)});
+    break;  // of the methods that match, the first trains the least
   }
   REPRISE_CHECK(
       !task.method.empty(),
