@@ -242,7 +242,7 @@ std::optional<std::string> guess_resnet(const std::map<std::string, Shape>& file
       equal += count[i] == expected;
     }
     if (!fits || equal < best_equal) continue;
-    unique = equal > best_equal || !best;
+    unique = equal > best_equal;
     best = s.name;
     best_equal = equal;
   }

@@ -36,6 +36,8 @@ INSTANTIATE_TEST_SUITE_P(
                       NoImage{"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
                               "Git LFS pointer", ImageFormat::git_lfs_pointer},
                       NoImage{"<!DOCTYPE html>\n<html><body>404</body></html>", "HTML", ImageFormat::html},
+                      NoImage{"<!Doctype HTML>404", "HTML", ImageFormat::html},
+                      NoImage{"<HEAD></HEAD>", "HTML", ImageFormat::html},
                       NoImage{"<HTML><HEAD>MOVED</HEAD></HTML>", "HTML", ImageFormat::html},
                       NoImage{"<?xml version=\"1.0\"?>\n<svg width=\"3\"/>", "SVG", ImageFormat::svg},
                       NoImage{"{\"error\": 1}", "text", ImageFormat::text},

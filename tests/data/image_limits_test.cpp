@@ -12,6 +12,7 @@
 #include "data/limits.h"
 #include "tests/data/expect_says.h"
 #include "tests/data/image_files.h"
+#include "tests/data/temporary_folder.h"
 #include "tests/data/torch_files.h"
 
 namespace reprise::data {
@@ -97,6 +98,9 @@ TEST(ImageLimits, NumbersOfPnm) {
     SCOPED_TRACE(text);
     expect_says(reason(bytes_of(text)), says);
   }
+  // A header ends with one white space.
+  EXPECT_EQ(probe_image(bytes_of("P5 3 2 255\n")).width, 3);
+  expect_says(message_of([] { probe_image(bytes_of("P5 3 2 255")); }), "cut short");
 }
 
 TEST(ImageLimits, ValuesOfPnm) {
@@ -210,7 +214,7 @@ TEST(ImageLimits, WhatInflatesFillsItsRoomExactly) {
   EXPECT_FALSE(fills("xy", 1));
   EXPECT_FALSE(fills("xy", 3));
   // Room that the decoder cannot count; none of it is touched.
-  constexpr std::size_t large = std::size_t{INT_MAX} + 1;
+  constexpr std::size_t large = 2 * (std::size_t{INT_MAX} + 1) + 2;
   void* room = ::mmap(nullptr, large, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   ASSERT_NE(room, MAP_FAILED);
   EXPECT_FALSE(stb_inflate_raw(bytes_of(testing_weights::deflated("xy")),
@@ -239,6 +243,16 @@ TEST(ImageLimits, StbReadsSizes) {
 TEST(ImageLimits, HeadersOfJpegThatEnd) {
   if (decoder_versions().find("libjpeg") == std::string::npos) GTEST_SKIP() << "no libjpeg";
   expect_says(reason(bytes_of("\xFF\xD8\xFF\xE0\0\x10"s)), "broken JPEG: the file is cut short");
+}
+
+TEST(ImageLimits, SegmentsOfJpegThatNoDecoderKnows) {
+  const auto file = testing::read(golden + "420.jpg");
+  const std::string text(reinterpret_cast<const char*>(file.data()), file.size()),
+      segment = "\xFF\xE5\x01\x02" + std::string(256, 'x');
+  EXPECT_EQ(decode_image(bytes_of(text.substr(0, 2) + segment + text.substr(2))).rgb, decode_image(file).rgb);
+  if (decoder_versions().find("libjpeg") == std::string::npos) GTEST_SKIP() << "no libjpeg";
+  for (const std::size_t end : {std::size_t{2}, segment.size() - 1, segment.size()})
+    expect_says(reason(bytes_of(text.substr(0, 2) + segment.substr(0, end))), "the file is cut short");
 }
 
 TEST(ImageLimits, ScansOfJpeg) {

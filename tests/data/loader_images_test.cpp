@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "data/loader/image_store.h"
 #include "tests/data/temporary_folder.h"
 #include "tests/engine/expect_error.h"
@@ -58,6 +60,60 @@ TEST(LoadImages, AnImageThatIsNotThereIsNoInternalError) {
   EXPECT_EQ(store.batch(std::vector<std::int64_t>{0}).dim(0), 1);
   expect_error([&] { store.batch(bad); }, "data: 2 files cannot be read", "/bad\\x0A.ppm: ", "/none.ppm: ");
   expect_error([&] { store.digest(); }, "2 files cannot be read");
+}
+
+TEST(LoadImages, ACacheFileInSeveralParts) {
+  TemporaryFolder dir;
+  dir.image("a.ppm", 7, 1, 1);
+  dir.image("b.ppm", 20, 1, 1);
+  dir.image("c.ppm", 40, 1, 1);
+  constexpr int size = 3345;  // one image a part of 64 MiB
+  ::setenv("REPRISE_CACHE_MB", "0", 1);
+  ImageStore store({{dir.path("a.ppm"), "", 0}, {dir.path("b.ppm"), "", 0}}, size, dir.path("cache"));
+  EXPECT_TRUE(store.load().empty());
+  ::unsetenv("REPRISE_CACHE_MB");
+  for (const std::int64_t i : {0, 1}) {
+    const Tensor image = store.batch(std::vector<std::int64_t>{i});
+    const int value = i == 0 ? 7 : 20;
+    EXPECT_EQ(image.data<std::uint8_t>()[0], value);
+    EXPECT_EQ(image.data<std::uint8_t>()[image.numel() - 1], value + 2);
+  }
+  ImageStore other({{dir.path("a.ppm"), "", 0}, {dir.path("c.ppm"), "", 0}}, size, dir.path("cache"));
+  other.adopt(store);
+  EXPECT_TRUE(other.in_cache_file());
+  EXPECT_EQ(other.missing(), 1);
+}
+
+TEST(LoadImages, AStoreTakesOverImagesOfTheSameKindOnly) {
+  TemporaryFolder dir;
+  dir.image("a.ppm");
+  const std::vector<Sample> samples{{dir.path("a.ppm"), "", 0}};
+  ImageStore loaded(samples, 2, ""), larger(samples, 3, ""), clipped(samples, 2, "", Grey16::clip),
+      same(samples, 2, "");
+  EXPECT_TRUE(loaded.load().empty());
+  for (ImageStore* other : {&larger, &clipped}) EXPECT_THROW(other->adopt(loaded), InternalError);
+  same.adopt(loaded);
+  EXPECT_EQ(same.missing(), 0);
+  EXPECT_FALSE(same.in_cache_file());
+}
+
+TEST(LoadImages, TheProgressEndsAtTheNumberOfImages) {
+  TemporaryFolder dir;
+  dir.image("a.ppm");
+  const std::vector<Sample> samples{{dir.path("a.ppm"), "", 0}, {dir.path("none.ppm"), "", 0}};
+  ::setenv("REPRISE_CACHE_MB", "0", 1);
+  for (int i = 0; i < 2; ++i) {  // the second time, a cache file exists
+    std::vector<std::int64_t> calls;
+    ImageStore store(samples, 2, dir.path("cache"));
+    EXPECT_EQ(
+        store.load([&](std::int64_t done, std::int64_t total) {
+               calls.insert(calls.end(), {done, total});
+             })
+            .size(),
+        1U);
+    EXPECT_EQ(calls, (std::vector<std::int64_t>{1, 2, 2, 2}));
+  }
+  ::unsetenv("REPRISE_CACHE_MB");
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "data/sets/skill_database.h"
 #include "engine/base/sha256.h"
 #include "tests/data/database_files.h"
+#include "tests/data/expect_says.h"
 #include "tests/data/image_files.h"
 
 namespace reprise::data {
@@ -186,6 +187,14 @@ TEST(SkillDatabase, SmallestAndLongestNumbers) {
   EXPECT_NE(message.find("more than 5 images in one task"), std::string::npos) << message;
 }
 
+TEST(SkillDatabase, MayLieInFoldersOfAnyName) {
+  TemporaryFolder dir;
+  const std::string root = dir.path("100%25 a?b#c &mode=rw");
+  std::filesystem::create_directories(root + "/original_images");
+  run_sql(root + "/rolling_releases/database_2.sqlite", read_text(golden_sets + "small.sql"));
+  EXPECT_FALSE(find_tasks(root, {}).empty());
+}
+
 // The same rows in the layout of the collection give the same images.
 TEST(Collection, PicksTheSame) {
   const SkillRoot skill(read_text(golden_sets + "small.sql"));
@@ -200,8 +209,13 @@ TEST(Collection, PicksTheSame) {
             "image_format);"
             "INSERT INTO images(dataset, relative_path, class_id, set_id, problem) SELECT dataset_name, "
             "substr(path, 2) || filename, class_id, \"set\", problem FROM skill.files NATURAL JOIN "
-            "skill.datasets ORDER BY skill.files.rowid");
+            "skill.datasets ORDER BY skill.files.rowid;"
+            "INSERT INTO images(dataset, relative_path, class_id, set_id, problem) VALUES ('a/b', 'x', 1, 0, "
+            "0)");
+    ::testing::internal::CaptureStderr();
     const auto tasks = find_tasks(dir.path(), {});
+    testing::expect_says(::testing::internal::GetCapturedStderr(),
+                         "the dataset 'a/b' is not used: the name it holds a slash");
     ASSERT_EQ(tasks.size(), 8U);  // no column says which images are good
     EXPECT_TRUE(std::is_sorted(tasks.begin(), tasks.end(), [](auto& a, auto& b) { return a.name < b.name; }));
     for (const Task& task : tasks) {

@@ -332,12 +332,13 @@ TEST(HostileDatabase, LinksOutOfTheRoot) {
   const SkillRoot root(
       skill_tables + good_rows +
       "INSERT INTO files VALUES ('/link/', 'secret.ppm', 1, 1, 0, 0), ('/', 'file.ppm', 1, 1, 0, 1), "
-      "('/inner/', 'a.ppm', 2, 1, 0, 0)");
+      "('/inner/', 'a.ppm', 2, 1, 0, 0), ('/', 'here.ppm', 2, 1, 0, 0)");
   root.dir.image("original_images/animals/a.ppm");
   const std::string folder = root.dir.path("original_images/animals/");
   std::filesystem::create_directory_symlink(outside.path(), folder + "link");
   std::filesystem::create_symlink(outside.path("secret.ppm"), folder + "file.ppm");
   std::filesystem::create_directory_symlink(folder, folder + "inner");
+  std::filesystem::create_symlink(folder + "a.ppm", folder + "here.ppm");
   const Task task = find_tasks(root.path(), {}).at(0);
   ASSERT_EQ(task.unreadable.size(), 2U);
   EXPECT_TRUE(task.unreadable[0].path.ends_with("/link/secret.ppm"));

@@ -100,6 +100,42 @@ TEST(Splits, WordsInNamesBeginWithCapitals) {
   }
 }
 
+TEST(Splits, LooseImagesOfASplit) {
+  const std::string refused = "train/ holds images but no class folders";
+  TemporaryFolder none, named, broken, beside;
+  fill(none, "val/a", 1), none.image("train/picture"), fill(named, "val/a", 1), named.image("train/0.ppm");
+  fill(broken, "val/a", 1), broken.write("train/0.jpg", "broken");
+  for (const TemporaryFolder* dir : {&none, &named, &broken})
+    EXPECT_NE(error_of(*dir).find(refused), std::string::npos) << error_of(*dir);
+  for (const std::string split : {"train", "val"})
+    for (const std::string c : {"/a", "/b"}) fill(beside, split + c, 2);
+  beside.image("train/picture.ppm");
+  EXPECT_EQ(only_task(beside.path()).train.size(), 4U);
+}
+
+TEST(Splits, AFolderThatIsNotThere) {
+  TemporaryFolder dir;
+  const auto says = [](const std::string& path) { return message_of([&] { find_tasks(path, {}); }); };
+  const std::string absent = dir.path("absent"), long_name = dir.path(std::string(300, 'x'));
+  EXPECT_EQ(says(absent), "data: no such folder\n  folder  " + absent);
+  EXPECT_EQ(says(long_name), "data: no such folder: File name too long\n  folder  " + long_name);
+}
+
+TEST(Splits, ListsAreTextFilesThatNameASplit) {
+  TemporaryFolder dir;
+  for (int i = 0; i < 4; ++i) dir.image(std::to_string(i) + ".ppm", i);
+  dir.write("train.txt", "0.ppm a\n1.ppm b\nno.ppm a\nnot here.ppm b\n");
+  dir.write("val.txt", "2.ppm a\n3.ppm b\n");
+  for (const std::string other : {"train.csv", "val", "classes.txt", "train"}) dir.write(other, "?");
+  const Task task = only_task(dir.path());
+  EXPECT_EQ(task.train.size(), 2U);
+  EXPECT_EQ(task.val.size(), 2U);
+  ASSERT_EQ(task.unreadable.size(), 2U);
+  EXPECT_EQ(task.unreadable[0].reason, "No such file or directory");
+  EXPECT_TRUE(task.unreadable[1].reason.starts_with(
+      "No such file or directory (the last blank divides path and label;"));
+}
+
 TEST(Splits, TheTopFolderCanBeNamed) {
   // It holds /dev, which is read as a split beside folders that are none.
   if (!std::filesystem::is_directory("/dev")) GTEST_SKIP() << "no /dev";

@@ -90,6 +90,82 @@ TEST(TarDetails, ATarMayHoldNoStorageAndNoTensor) {
   testing::expect_says(says(none, negative), "a number of records is a number (-1)");
 }
 
+const std::string legacy_magic = "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+
+TEST(WeightsDetails, ALegacyFileBeginsWithItsMagicAndItsProtocol) {
+  const auto says = [](const std::string& first, const std::string& protocol) {
+    return refusal(bytes_from("\x80\x02" + first + "." + protocol + ".N."));
+  };
+  const std::string magic = "\x8a\x0a" + legacy_magic,
+                    no_magic = "its first pickle is not torch.save's magic";
+  testing::expect_says(says("\x8a\x0b" + legacy_magic + "\x01", integer(1001)), no_magic);
+  testing::expect_says(says(text(legacy_magic), integer(1001)), no_magic);
+  testing::expect_says(says(magic, integer(1002)), "protocol is a number (1002); expected 1001");
+  testing::expect_says(says(magic, "N"), "protocol is None; expected 1001");
+}
+
+TEST(WeightsDetails, StoragesOfATar) {
+  const auto says = [](const std::string& storages) {
+    const auto member = [](const std::string& name, const std::string& pickles) {
+      return tar_header(name, pickles.size(), '\0') + pickles + std::string(512 - pickles.size(), '\0');
+    };
+    const std::string system =
+        "}" + text("protocol_version") + integer(1000) + "s" + text("little_endian") + "\x88s.";
+    return refusal(bytes_from(member("sys_info", system) + member("pickle", "}.") +
+                              member("storages", storages) + member("tensors", integer(0) + ".") +
+                              std::string(1024, '\0')));
+  };
+  const std::string one = integer(1) + ".", key = "(" + text("k") + text("cpu"), end = "].",
+                    floats = key + global("torch", "FloatStorage") + "t.";
+  const std::pair<std::string, const char*> cases[] = {
+      {one + floats + le<std::int64_t>(0) + end, "It holds nothing"},
+      {one + floats + le<std::int64_t>(1) + "1234" + end, "It holds nothing"},
+      {one + floats + le<std::int64_t>(-1) + end, "the storage k has -1 elements"},
+      {one + "](NNNe." + end, "expected a record of three, got a list of 3"},
+      {one + "NN\x86." + end, "expected a record of three, got a tuple of 2"},
+      {one + key + global("os", "system") + "t." + le<std::int64_t>(0) + end, "the storage k is of type"},
+      {one + key + "Nt." + le<std::int64_t>(0) + end, "the storage k is of type None"},
+      {integer(0) + ".](Ne.", "the file's storages have views"},
+      {integer(0) + ".N.", "the file's storages have views"},
+  };
+  for (const auto& [storages, message] : cases) testing::expect_says(says(storages), message);
+}
+
+TEST(WeightsDetails, SizesAndStridesAreTuplesOfIntegers) {
+  TorchFile f;
+  const std::string two = "K\x02\x85", one = "K\x01\x85";
+  const std::pair<std::string, std::string> cases[] = {{two, one},
+                                                       {"](K\x02"
+                                                        "e",
+                                                        one},
+                                                       {two,
+                                                        "](K\x01"
+                                                        "e"},
+                                                       {text("x") + "\x85", one},
+                                                       {two, "N\x85"}};
+  TorchFile::Items items;
+  for (const auto& [sizes, strides] : cases)
+    items.emplace_back("a" + std::to_string(items.size()), global("torch._utils", "_rebuild_tensor_v2") +
+                                                               "(" + f.storage({1, 2}) + "K\0"s + sizes +
+                                                               strides + "\x89}tR");
+  const WeightFile file = parse_weights(bytes_from(f.file(TorchFile::dict(items))), "test");
+  EXPECT_EQ(file.tensors.size(), 1U);
+  for (std::size_t i = 1; i < items.size(); ++i)
+    EXPECT_EQ(file.unread.at(items[i].first), "a tensor of an unknown form") << i;
+}
+
+TEST(WeightsDetails, EntriesOfSafetensorsHaveThreeFields) {
+  const std::string size = R"("shape":[1])", place = R"("data_offsets":[0,1])", type = R"("dtype":"U8")";
+  for (const std::string& entry :
+       {"{" + type + "," + size + "}", "{" + size + "," + place + R"(,"kind":"U8"})",
+        R"({"dtype":1,)" + size + "," + place + "}", "{" + type + "," + place + R"(,"x":1})",
+        "{" + type + "," + size + R"(,"x":1})", std::string("[1,2,3]"), std::string("3")}) {
+    const std::string header = R"({"a":)" + entry + "}";
+    testing::expect_says(refusal(bytes_from(le<std::uint64_t>(header.size()) + header + "x")),
+                         "a: expected an object with dtype, shape and data_offsets");
+  }
+}
+
 // What a file is taken for.
 TEST(WeightsDetails, TheMagicNumberOfALegacyFileBeginsInItsFirst22Bytes) {
   const auto says = [](std::size_t before) {
@@ -154,6 +230,18 @@ TEST(WeightsDetails, TensorsThatTakeExactlyWhatAFileMay) {
                    beyond = parse_weights(bytes_from(content(most + 1)), "test");
   EXPECT_EQ(whole.tensors.at(0).tensor.values<float>().back(), 3);
   EXPECT_TRUE(beyond.tensors.empty());
+  testing::expect_says(beyond.unread.at("a"), "more memory than a file of this size may");
+}
+
+TEST(WeightsDetails, WhatAFileInflatesAddsToWhatItsTensorsMayTake) {
+  const std::string data(60000, 'x');
+  const auto content = [&](std::int64_t size) {
+    std::string pickle = tensor_pickle(15000, 0, size, 0);
+    return zip({{"m/data.pkl", pickle}, {"m/data/0", deflated(data), 8, 0, 0, true, data}});
+  };
+  const std::int64_t most = (std::ssize(content(0)) * 8 + std::ssize(data)) / 4;
+  EXPECT_EQ(parse_weights(bytes_from(content(most)), "test").tensors.size(), 1U);
+  const WeightFile beyond = parse_weights(bytes_from(content(most + 1)), "test");
   testing::expect_says(beyond.unread.at("a"), "more memory than a file of this size may");
 }
 

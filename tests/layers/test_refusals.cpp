@@ -1,6 +1,7 @@
 // What layers and the layer table refuse, and the smallest that they take.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <functional>
 
 #include "layers/layers.h"
@@ -38,6 +39,16 @@ TEST(Summary, OfImagesOfAtLeastOnePixel) {
         [&, h = height, w = width] { summarize(*network, h, w); },
         "an image must have at least one pixel, got " + std::to_string(height) + "x" + std::to_string(width));
   EXPECT_EQ(summarize(*network, 1, 1)[0].output, (Shape{1, 1, 1, 16}));
+}
+
+TEST(Summary, CommasDivideThousands) {
+  const std::pair<LayerRow, std::array<const char*, 3>> cases[] = {
+      {{"a", "Linear", {1}, 7, 999, 1000}, {"7", "999", "1,000"}},
+      {{"a", "Linear", {1}, 99999, 999999, 1000000}, {"99,999", "999,999", "1,000,000"}}};
+  for (const auto& [row, numbers] : cases) {
+    const std::string text = render({row});
+    for (const char* number : numbers) EXPECT_NE(text.find(" " + std::string(number)), text.npos) << text;
+  }
 }
 
 TEST(Module, TwoChildrenOfOneNameAreAFaultOfTheProgram) {

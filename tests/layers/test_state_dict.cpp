@@ -110,6 +110,18 @@ TEST(StateDict, AStrictLoadListsEveryDifferenceAndChangesNothing) {
   for (const float v : first.weight.values<float>()) EXPECT_EQ(v, 1);
 }
 
+TEST(StateDict, AStrictLoadRefusesDifferencesOfAnyKind) {
+  const std::pair<std::vector<NamedTensor>, const char*> cases[] = {
+      {{{"weight", ones({1, 2})}, {"offset", ones({1})}}, "missing 1, extra 1, of another shape 0"},
+      {{{"weight", ones({1, 3})}}, "missing 1, extra 0, of another shape 1"},
+      {{{"weight", ones({1, 3})}, {"bias", ones({1})}, {"offset", ones({1})}},
+       "missing 0, extra 1, of another shape 1"}};
+  for (const auto& given : cases) {
+    Linear layer(2, 1);
+    expect_error([&] { load_state_dict(layer, given.first); }, given.second);
+  }
+}
+
 TEST(StateDict, AReportListsNoMoreThan64TensorsOfAKind) {
   LoadReport report;
   for (int i = 1; i <= 64; ++i) report.missing.push_back(std::to_string(i) + ".weight");

@@ -53,6 +53,16 @@ TEST(TorchSequence, ConstructorsOfResNets) {
   EXPECT_EQ(networks, 2);
 }
 
+TEST(TorchSequence, PassedOverTensorsKeepTheirValues) {
+  TorchGenerator generator(9);
+  TorchSequence passed_over(generator, /*with_values=*/false);
+  Tensor tensor = full({3, 2}, 7);
+  for (const Init init : {Init::bias, Init::kaiming_normal_fan_in})
+    passed_over.sample(tensor, FileLayout::plain, init, {2, 3});
+  passed_over.finish();
+  for (const float v : tensor.values<float>()) EXPECT_EQ(v, 7);
+}
+
 // Filters are filled in the order (O,I,R,S), not in memory's order.
 TEST(TorchSequence, DrawsInTheOrderOfTheFile) {
   Conv2d conv(2, 3, 2);

@@ -40,9 +40,18 @@ TEST(ClipGradients, RefusesWhatHasNoNorm) {
   const Tensor a = ones({1});
   set_requires_grad(a);
   EXPECT_EQ(clip_gradients({a}, 1), 0);
+  testing::expect_error([&] { clip_gradients({a}, 0); }, "the largest norm must be above 0, got 0");
   backward(ops::sum(std::numeric_limits<double>::infinity() * a));
   EXPECT_THROW(clip_gradients({a}, 1), Error);
-  EXPECT_THROW(clip_gradients({a}, 0), Error);
+}
+
+// As PyTorch does, the norm is taken 1e-6 larger: of 4e-6, a limit of 1e-6 leaves a fifth.
+TEST(ClipGradients, OfTinyNorms) {
+  const Tensor a = ones({1});
+  set_requires_grad(a);
+  backward(ops::sum(4e-6 * a));
+  EXPECT_NEAR(clip_gradients({a}, 1e-6), 4e-6, 1e-12);
+  EXPECT_NEAR(grad(a).data<float>()[0], 8e-7, 1e-12);
 }
 
 const data::WeightFile& golden() {
@@ -206,6 +215,8 @@ TEST(Optimizer, RefusesWhatItCannotUse) {
   const Tensor p = ones({2});
   set_requires_grad(p);
   EXPECT_THROW(Sgd({p}, {.nesterov = true}), Error);
+  testing::expect_error([&] { Sgd({p}, {.momentum = -0.5}); }, "must not be negative, got -0.5 and 0");
+  testing::expect_error([&] { Sgd({p}, {.weight_decay = -0.5}); }, "must not be negative, got 0 and -0.5");
   EXPECT_THROW(Adam({p}, {.lr = -1}), Error);
   EXPECT_THROW(Adam({p}, {.lr = std::nan("")}), Error);
   EXPECT_THROW(Adam({p}, {.beta1 = 1}), Error);
@@ -269,6 +280,26 @@ TEST(Optimizer, PenalisesOnlyTheParametersThatItWasGiven) {
   EXPECT_EQ(b.data<float>()[1], 2);
 }
 
+// The gradient of |p| at (3,4) is (0.6,0.8), and after a step of 1 at (2.4,3.2) as well.
+TEST(Optimizer, EachStepPenalisesByTheNormsOfItsTime) {
+  for (const bool whole : {true, false}) {
+    const Tensor p = tensor({2}, {3, 4});
+    set_requires_grad(p);
+    Sgd sgd({p}, {.lr = 1});
+    sgd.penalise({p}, NormKind::l2, 1);
+    for (const float left : {0.8F, 0.6F}) {  // of the first norm
+      sgd.zero_grad();
+      backward(ops::sum(0.0 * p));
+      if (whole)
+        sgd.step();
+      else
+        sgd.begin_step(), sgd.finish_step();
+      EXPECT_NEAR(p.data<float>()[0], 3 * left, 1e-6) << whole;
+      EXPECT_NEAR(p.data<float>()[1], 4 * left, 1e-6) << whole;
+    }
+  }
+}
+
 TEST(Optimizer, AStepInTwoHalvesIsTheWholeStep) {
   const auto trained = [](bool whole) {
     const Tensor p = tensor({2}, {3, 4});
@@ -308,6 +339,9 @@ TEST(Schedules, EqualPyTorchs) {
   }
   EXPECT_EQ((CosineLr{1e-3, 30, 1e-5}.at(30)), 1e-5);
   EXPECT_THROW((StepLr{1e-3, 0, 0.1}.at(1)), Error);
+  EXPECT_EQ((CosineLr{1e-3, 1, 1e-5}.at(0)), 1e-3);
+  testing::expect_error([] { CosineLr{1e-3, 0, 1e-5}.at(0); }, "epoch at least 0, got 0 and 0");
+  testing::expect_error([] { CosineLr{1e-3, 1, 1e-5}.at(-1); }, "epoch at least 0, got 1 and -1");
 }
 
 TEST(Penalty, SumsTheNormsAndSkipsZero) {
