@@ -89,19 +89,13 @@ TEST(WeightLimits, ValuesOfPickles) {
   expect_says(says("N" + std::string(most, '\x94') + "."), "None");
   expect_says(says("N" + std::string(most + 1, '\x94') + "."), beyond);
   expect_says(says(std::string(most, 'N') + "."), "1999999 values are left over");
-  std::string whole, rounds = "](";
-  for (std::size_t i = 0; i + 1 < most; ++i)
-    whole +=
-        "K\x01"
-        "0";
-  expect_says(says(whole + "K\x01."), "a number (1)");
-  expect_says(says(whole + "K\x01"
-                           "0K\x01."),
-              beyond);
-  // In lists, three times as many.
-  for (int i = 0; i < 4; ++i) rounds += (i > 0 ? "(N" : "N") + std::string(most / 4 * 3 - 1, '2') + "e";
-  expect_says(says(rounds + "."), "a list");
-  expect_says(says(rounds + "Na."), beyond);
+  PickleHeap heap;
+  for (std::size_t i = 0; i + 1 < most; ++i) heap.make({});
+  PickleValue* list = heap.make({});
+  expect_says(message_of([&] { heap.make({}); }), beyond);
+  // In containers, three times as many.
+  heap.append(*list, std::vector<PickleValue*>(3 * most));
+  expect_says(message_of([&] { heap.append(*list, {list}); }), beyond);
   expect_says(says(testing_weights::text("x") + "Q."), "the persistent id x at byte 6 is unknown");
   const std::string id(limits::pickle_name_bytes, 'i');
   expect_says(says(testing_weights::text(id) + "Q."), "... at byte 261 is unknown");
