@@ -105,6 +105,27 @@ TEST_F(TaskMapCommands, the_map_is_the_same_for_any_order_and_number_of_threads)
   EXPECT_EQ(bytes_of(run), all);
 }
 
+TEST_F(TaskMapCommands, a_map_grows_by_the_tasks_that_the_folder_has) {
+  const std::string all = bytes_of(mapped_run()), run = copy_of_run("by-parts");
+  fs::create_directories(*dir / "rest");
+  for (const char* task : {"reds", "blues"})
+    fs::create_directory_symlink(*dir / ("data/" + std::string(task)), *dir / ("rest/" + std::string(task)));
+  const Outcome first = map(run, {"--data", *dir / "first", "--json", "--quiet"});
+  EXPECT_EQ(json::parse(first.out)["absent"], json({"blues", "reds"}));
+  EXPECT_EQ(first.err.find("images"), std::string::npos) << first.err;
+  const Outcome rest = map(run, {"--data", *dir / "rest", "--json"});
+  EXPECT_EQ(rest.status, 0) << rest.err;
+  EXPECT_TRUE(json::parse(rest.out)["absent"].empty());
+  EXPECT_SAYS(rest.err, "reds: 96 training and 24 validation images");
+  EXPECT_EQ(rest.err.find("other training images"), std::string::npos) << rest.err;
+  EXPECT_EQ(bytes_of(run), all);
+  // Other images of the same classes are told, and are in the map.
+  write_own_task(*dir / "more", "greens", 1, 41);
+  const Outcome others = map(copy_of_run("of-others"), {"--data", *dir / "more"});
+  EXPECT_SAYS(others.err, "task greens: other training images than it learned from");
+  EXPECT_SAYS(others.err, "greens: 99 training and 24 validation images");
+}
+
 TEST_F(TaskMapCommands, removing_needs_the_images_that_were_added) {
   mapped_run();
   const std::string run = copy_of_run("removing");
