@@ -11,7 +11,9 @@
 #include "apps/clr/demo/demo_data.h"
 #include "apps/clr/learn/task_file.h"
 #include "data/image/write_png.h"
+#include "data/io/file.h"
 #include "data/weights/weight_file.h"
+#include "engine/base/sha256.h"
 #include "layers/network.h"
 #include "tests/apps/support.h"
 
@@ -143,7 +145,14 @@ TEST_F(Commands, info_of_an_unknown_network_and_of_an_incomplete_one) {
   EXPECT_SAYS(other.out, "not one that clr knows");
   EXPECT_SAYS(other.out, "who = someone");
   EXPECT_SAYS(other.out, "encoder.weight  [3, 4]");
-  EXPECT_EQ(clr({"info", dir / "other.safetensors", "--table"}).status, 1);
+  const Outcome table = clr({"info", dir / "other.safetensors", "--table"});
+  EXPECT_EQ(table.status, 1);
+  EXPECT_SAYS(table.err, "--table needs a network that clr knows; known are resnet18, ");
+  for (const bool with_table : {false, true}) {
+    std::vector<std::string> cost{"info", dir / "other.safetensors", "--method", "linear"};
+    if (with_table) cost.emplace_back("--table");
+    EXPECT_SAYS(clr(cost).err, "other.safetensors: not a network that clr knows; known are resnet18, ");
+  }
   EXPECT_SAYS(clr({"info", backbone, "--arch", "resnet32"}).out, "missing  layer1.3.conv1.weight");
   EXPECT_EQ(clr({"info", backbone, "--arch", "resnet"}).status, 2);
 }
@@ -162,6 +171,40 @@ TEST_F(Commands, info_of_a_task_spells_its_cost_out) {
   EXPECT_EQ(j["val_accuracy"], 0.75);
   EXPECT_EQ(j["test_accuracy"], nullptr);
   EXPECT_EQ(j["cost"]["parameters"], 7763);
+}
+
+TEST_F(Commands, info_prints_each_fact_on_a_line_of_its_own) {
+  const std::string task = write_task("");
+  clr::TaskFile t = clr::read_task_file(task);
+  t.seed = 3, t.best_epoch = 2, t.instruction_set = "avx2", t.train_accuracy = 1,
+  t.recipe = R"({"epochs":4})";
+  clr::write_task_file(task, t);
+  const auto digest = [](const std::string& path) { return sha256_hex(data::read_file(path)); };
+  const std::string identity = clr::load_backbone(backbone, "auto", cpu_device, DType::f32).identity;
+  const auto begins = [](const Outcome& o, const std::string& text) {
+    EXPECT_EQ(o.status, 0) << o.err;
+    EXPECT_EQ(o.out.substr(0, text.size()), text);
+    EXPECT_SAYS(o.out, "\n---");  // above the sums
+  };
+  begins(clr({"info", task}),
+         task + "\n  form          safetensors\n  SHA-256       " + digest(task) +
+             "\n  task          shapes\n  method        clr\n  architecture  resnet20\n"
+             "  backbone      " +
+             identity +
+             "\n  classes       3: circle, cross, triangle\n  images        32x32\n"
+             "  learned       seed 3, best epoch 2, on cpu in f32\n  level         avx2\n"
+             "  train accuracy 100.0 %\n  val accuracy  75.0 %\n  recipe        {\"epochs\":4}\n"
+             "  cost          ");
+  const auto backbone_lines = [&](const std::string& path, const std::string& prefix) {
+    begins(clr({"info", path}), path + "\n  form          safetensors\n" + prefix + "  SHA-256       " +
+                                    digest(path) + "\n  architecture  resnet20\n  identity      " + identity +
+                                    "\n  parameters    269,722 = ");
+  };
+  backbone_lines(backbone, "");
+  auto tensors = tiny_backbone();
+  for (data::NamedTensor& tensor : tensors) tensor.name = "module." + tensor.name;
+  data::write_safetensors(dir / "parallel.safetensors", tensors);
+  backbone_lines(dir / "parallel.safetensors", "  prefix        module.\n");
 }
 
 TEST_F(Commands, info_table_shows_layers) {
