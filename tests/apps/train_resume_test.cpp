@@ -268,9 +268,24 @@ TEST_F(Resume, a_half_trained_backbone_goes_on_to_the_same_bytes) {
     EXPECT_EQ(o.status, 1);
     EXPECT_SAYS(o.err, says);
   }
+  // Other images, and another task of the same images.
+  std::filesystem::create_directories(dir / "other");
+  std::filesystem::copy(dir / "data/one", dir / "other/one", std::filesystem::copy_options::recursive);
+  std::filesystem::copy(dir / "data/one", dir / "other/two", std::filesystem::copy_options::recursive);
+  write_image(dir / "other/one/class0/0.ppm", 8, 1, 99);
+  auto elsewhere = pretrain("half", pairs);
+  *std::ranges::find(elsewhere, dir / "data") = dir / "other";
+  EXPECT_SAYS(clr(elsewhere).err, "its data differs");
+  *std::ranges::find(elsewhere, "one") = "two";
+  EXPECT_SAYS(clr(elsewhere).err, "its task differs\n  then    \"one\"\n  now     \"two\"");
+  std::filesystem::copy_file(dir / "half.state", dir / "portable.state");
   ASSERT_EQ(clr(pretrain("half", pairs)).status, 0);
   EXPECT_EQ(read_text(dir / "half"), read_text(dir / "whole"));
   EXPECT_FALSE(exists(dir / "half.state"));
+  setenv("REPRISE_CPU_ISA", "portable", 1);
+  const Outcome portable = clr(pretrain("portable", pairs));
+  unsetenv("REPRISE_CPU_ISA");
+  EXPECT_SAYS(portable.err, "half learned with the instruction set");
 }
 
 TEST_F(Resume, another_recipe_for_a_half_learned_task_is_refused) {
