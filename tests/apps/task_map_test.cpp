@@ -190,6 +190,10 @@ TEST_F(TaskMapCommands, predict_refuses_what_no_task_is_near_to) {
   const Outcome mixed = test::clr({"predict", "--device", "cpu", "--run", mapped_run(), *dir / "mixed"});
   EXPECT_EQ(mixed.status, 1);
   EXPECT_SAYS(mixed.err, "b.jpg");
+  words quiet = plain;
+  quiet.emplace_back("--quiet");
+  EXPECT_SAYS(test::clr(plain).err, "resnet20");
+  EXPECT_EQ(test::clr(quiet).err, "");
   words csv = plain;
   csv.emplace_back("--csv");
   const std::string text = test::clr(csv).out;
@@ -250,6 +254,7 @@ TEST_F(TaskMapCommands, say_what_to_do) {
     EXPECT_SAYS(o.err, part);
   };
   refused(predict(), 1, "clr map --run " + run + " --data DIR");
+  refused(test::clr({"predict", "--run", *dir / "data", image}), 1, "run.json");
   ASSERT_EQ(map(run).status, 0);
   const std::string whole = read_text(run + "/taskmap.safetensors");
   refused(predict({"--dtype", "bf16"}), 1, "dtype            map f32, here bf16");
