@@ -342,6 +342,8 @@ TEST(Estimate, a_last_batch_of_one_value) {
   EXPECT_NO_THROW(check_last_batch({{"a", 33}}, 32, 0));
   EXPECT_NO_THROW(check_last_batch({{"a", 33}}, 32, 4));
   EXPECT_NO_THROW(check_last_batch({{"a", 34}}, 32, 1));
+  // 61 leaves 1 for every batch up to 6.
+  EXPECT_SAYS(error_of([] { check_last_batch({{"a", 61}}, 2, 1); }), "--batch 7 works");
   EXPECT_NE(error_of([] {
               check_last_batch({{"a", 33}}, 32, 1);
             }).find("--batch 31 works"),

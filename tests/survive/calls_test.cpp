@@ -95,6 +95,7 @@ TEST_F(Calls, a_file_system_without_locks) {
   EXPECT_EQ(o.status, 0) << o.err;
   EXPECT_NE(o.err.find("no locks on this file system (No locks available)"), std::string::npos) << o.err;
   EXPECT_NE(o.err.find("--shard"), std::string::npos) << o.err;
+  EXPECT_EQ(o.err.find("no locks"), o.err.rfind("no locks")) << "said more than once: " << o.err;
   for (auto& r : all) EXPECT_EQ(r->wait(), 0);
   EXPECT_TRUE(task_files("unlocked") == whole());
   EXPECT_EQ(process_records(dir / "unlocked").size(), 3u);
