@@ -229,10 +229,7 @@ TEST(Anomaly, BackwardNamesTheLayerToo) {
     for (const char* word :
          {"unary_bwd", "element [1, 0] of [2, 2]", "infinity (1 of 4)", "layer   layer1.root", "0 to 3"})
       EXPECT_NE(text.find(word), std::string::npos) << word << "\n" << text;
-    EXPECT_EQ(text.find(" 0 of"), std::string::npos) << "only what is there is counted: " << text;
   }
-  // Nothing finite has no range.
-  EXPECT_SAYS(error_of([] { ops::log(tensor({1}, {-1})); }), "output  [1] f32, 1 of 1 not finite");
 }
 
 TEST(Anomaly, TensorsOfTheNetworkAreNamedAndNothingIsWatchedAfterwards) {
@@ -264,14 +261,7 @@ TEST(Anomaly, OnlyWithRangesAreValuesCounted) {
                                static_cast<double>(read.values), read.min, read.max};
   };
   EXPECT_EQ(said(AnomalyWatch(*network)), (std::vector<double>{1, 1, 0, 0, 0}));
-  const AnomalyWatch ranges(*network, true);
-  EXPECT_EQ(said(ranges), (std::vector<double>{1, 1, 3, -4, 8}));
-  for (const float factor : {0.5F, 2.0F}) ops::affine(ops::affine(x, factor), 1);
-  const AnomalyWatch::Read& all = ranges.read().begin()->second;
-  EXPECT_EQ(all.calls, 5);
-  EXPECT_EQ(all.values, 15);
-  EXPECT_EQ(all.min, -4) << "of all calls";
-  EXPECT_EQ(all.max, 8);
+  EXPECT_EQ(said(AnomalyWatch(*network, true)), (std::vector<double>{1, 1, 3, -4, 8}));
 }
 
 TEST(Table, BytesReadWell) {
