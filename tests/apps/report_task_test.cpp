@@ -115,22 +115,6 @@ TEST(ReportPage, filters_of_the_layer_that_moved_most_and_of_the_first) {
   EXPECT_EQ(drawn(1, 2, 2), "12");
 }
 
-TEST(ReportPage, a_depthwise_filter_of_a_reprogramming_is_shown) {
-  const Tensor filter = zeros({2, 1, 3, 3});
-  const std::vector<data::NamedTensor> tensors = {{"a.reprogram.weight", filter},
-                                                  {"a.weight", filter},
-                                                  {"b.reprogram.weight", zeros({2, 1, 3, 3}, DType::f64)},
-                                                  {"c.reprogram.weight", zeros({2, 3, 3})},
-                                                  {"d.reprogram.weight", zeros({2, 2, 3, 3})},
-                                                  {"e.reprogram.weight", zeros({2, 1, 3, 5})},
-                                                  {"f.reprogram.weight", zeros({2, 1, 2, 2})}};
-  const auto filters = learned_filters(tensors);
-  ASSERT_EQ(filters.size(), 1U);
-  EXPECT_EQ(filters[0].layer, "a");
-  EXPECT_EQ(filters[0].weight.shape(), Shape({2, 3, 3}));
-  EXPECT_EQ(filters[0].distance, 1) << "from the identity, whose centre is 1";
-}
-
 // 20 tasks at most have pictures of full size.
 TEST(ReportPage, pictures_are_smaller_where_there_are_many) {
   const TempDir dir;
