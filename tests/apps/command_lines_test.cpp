@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/clr/commands/predict.h"
+#include "apps/clr/commands/progress.h"
 #include "apps/clr/learn/task_file.h"
 #include "data/loader/image_store.h"
 #include "data/weights/weight_file.h"
@@ -233,6 +234,11 @@ TEST_F(CommandLines, info_of_a_file_says_its_form_and_where_the_tensors_lie) {
     EXPECT_SAYS(of_task.out, line);
   const Outcome costs = clr({"info", "--arch", "resnet20", "--method", "all"});
   EXPECT_SAYS(costs.out, "of body: (kernels + ");
+}
+
+TEST_F(CommandLines, quiet_alone_hides_the_progress) {
+  EXPECT_TRUE(clr::Progress::style_for(true) == clr::Progress::Style::quiet);
+  EXPECT_TRUE(clr::Progress::style_for(false) != clr::Progress::Style::quiet);
 }
 
 TEST_F(CommandLines, report_names_the_page_and_audit_its_parts) {
