@@ -24,7 +24,8 @@ constexpr const char* part = "CHILD_TEST_PART";
 
 std::string run_this_test(const std::string& with) {
   const std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
-  return run_self({"--gtest_filter=Child." + name}, {{part, with}});
+  return run_self({"--gtest_filter=Child." + name},
+                  {{part, with}, {"GTEST_TOTAL_SHARDS", "1"}, {"GTEST_SHARD_INDEX", "0"}});
 }
 
 TEST(Child, has_the_variables_of_its_parent_except_the_changed_ones) {
