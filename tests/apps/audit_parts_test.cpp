@@ -251,6 +251,18 @@ TEST(Anomaly, TensorsOfTheNetworkAreNamedAndNothingIsWatchedAfterwards) {
   EXPECT_TRUE(std::isnan(ops::log(bad).item()));
 }
 
+// Only what a kernel wrote is looked at, and an operand's line names only what there is of it.
+TEST(Anomaly, ReportsTheOperandsValuesAndNoOthers) {
+  const auto network = layers::make_network("resnet20", 2);
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+  const AnomalyWatch watch(*network);
+  Tensor rows = tensor({2, 1}, {1, nan}), first = rows.rows(0, 1);
+  EXPECT_EQ(error_of([&] { copy_into(first, tensor({1, 1}, {2})); }), "");
+  const std::string said = error_of([&] { ops::add(tensor({2}, {1, 2}), tensor({2}, {nan, nan})); });
+  EXPECT_SAYS(said, "\n  input   [2] f32, 1 to 2\n");
+  EXPECT_SAYS(said, "\n  input   [2] f32, 2 of 2 not finite\n");
+}
+
 TEST(Anomaly, OnlyWithRangesAreValuesCounted) {
   const auto network = layers::make_network("resnet20", 2);
   const Tensor x = tensor({3}, {1, -2, 4});
@@ -262,6 +274,15 @@ TEST(Anomaly, OnlyWithRangesAreValuesCounted) {
   };
   EXPECT_EQ(said(AnomalyWatch(*network)), (std::vector<double>{1, 1, 0, 0, 0}));
   EXPECT_EQ(said(AnomalyWatch(*network, true)), (std::vector<double>{1, 1, 3, -4, 8}));
+  // The range is of all calls, wherever the ends are.
+  for (const bool reversed : {false, true}) {
+    const AnomalyWatch watch(*network, true);
+    for (const bool inner : {reversed, !reversed}) ops::affine(inner ? tensor({1}, {1}) : x, 2);
+    const AnomalyWatch::Read& read = watch.read().begin()->second;
+    EXPECT_EQ(read.values, 4);
+    EXPECT_EQ(read.min, -4) << reversed;
+    EXPECT_EQ(read.max, 8) << reversed;
+  }
 }
 
 TEST(Table, BytesReadWell) {

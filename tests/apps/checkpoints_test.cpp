@@ -259,6 +259,11 @@ TEST(Logits, that_are_not_finite_are_told_with_their_image) {
   }
 }
 
+TEST(Logits, of_other_images_are_not_looked_at) {
+  const Tensor both = tensor({2, 2}, {1, 2, HUGE_VALF, 4}).to(DType::f64);
+  EXPECT_NO_THROW(clr::check_logits(both.rows(0, 1), [](std::int64_t) { return "a.png"; }));
+}
+
 TEST_F(Checkpoints, info_lists_candidates_and_convert_needs_a_section) {
   const auto small = [&](float value) { return TorchFile::dict({{"w", scalar(value)}}); };
   const std::string path = write({{"a", small(1)}, {"b", TorchFile::dict({{"net", small(2)}})}}).path;

@@ -271,6 +271,63 @@ TEST(TaskMap, what_is_damaged_is_named) {
   EXPECT_SAYS(error_of([&] { clr::read_task_map(path, true); }), "damaged: 0000.features");
 }
 
+// Numbers of 8 bytes: counts, sums and distances of a task; the triangles of scatters of all tasks.
+TEST(TaskMap, costs_what_its_numbers_take) {
+  const clr::TaskMap map = small_map();
+  EXPECT_EQ(clr::bytes_of_task(map, 0), 8 * (2 * (1 + 5 + 6) + 20));
+  EXPECT_EQ(clr::bytes_of_run(map), 8 * (5 * 6 / 2 + 6 * 7 / 2));
+}
+
+TEST(TaskMap, calibrating_counts_the_images_that_are_nearest_to_their_own_task) {
+  clr::TaskMap map = small_map();
+  const std::vector<double> nearest = clr::calibrate(map);
+  const ClassDistances distances(map.features);
+  ASSERT_EQ(nearest.size(), 3u);
+  for (std::size_t t = 0; t < 3; ++t) {
+    double right = 0;
+    for (std::int64_t i = 0; i < 20; ++i) {
+      const std::vector<double> to = distances.to_tasks(map.tasks[t].calibrating.row(i));
+      right += std::ranges::min_element(to) == to.begin() + static_cast<std::ptrdiff_t>(t);
+    }
+    EXPECT_EQ(nearest[t], right / 20) << t;
+  }
+}
+
+TEST(TaskMap, its_file_holds_every_tensor_once) {
+  const TempDir dir;
+  const clr::RunFolder folder(dir.path());
+  clr::write_task_map(folder, small_map());
+  std::vector<std::string> names, wanted{"colours.scatter", "features.scatter"};
+  for (const auto& t : data::read_weights(clr::map_path(folder)).tensors) names.push_back(t.name);
+  for (const char* task : {"0000.", "0001.", "0002."})
+    for (const char* what : {"colours", "counts", "distances", "features"})
+      wanted.push_back(std::string(task) + what);
+  std::ranges::sort(names);
+  std::ranges::sort(wanted);
+  EXPECT_EQ(names, wanted);
+}
+
+TEST(TaskMap, fits_only_what_it_was_made_with) {
+  const TempDir dir;
+  const clr::RunFolder folder(dir.path());
+  const clr::Backbone backbone =
+      clr::load_backbone(write_tiny_backbone(dir / "b"), "auto", cpu_device, DType::f32);
+  const clr::TaskMap map = clr::empty_map(backbone, 8);
+  const auto said = [&](const clr::TaskMap& m, int size) {
+    return error_of([&] { clr::check_fits(m, folder, backbone, size); });
+  };
+  EXPECT_EQ(said(map, 8), "");
+  EXPECT_SAYS(said(map, 9), "another backbone or size");
+  clr::TaskMap other = map;
+  other.identity += "0";
+  EXPECT_SAYS(said(other, 8), "another backbone or size");
+  other = map;
+  other.conditions["dtype"] = "bf16";
+  EXPECT_SAYS(said(other, 8), "\n  dtype            map bf16, here f32");
+  other.conditions.erase("dtype");
+  EXPECT_SAYS(said(other, 8), "\n  dtype            map unknown, here f32");
+}
+
 TEST(TaskRanking, has_probabilities_of_the_temperature_that_fits_the_calibrating_images_best) {
   clr::TaskMap map = small_map();
   EXPECT_EQ(map.tasks[0].name, "a");

@@ -22,6 +22,13 @@ namespace {
 
 using namespace reprise::clr;
 
+Invocation call_of(const std::string& host, int pid) {
+  Invocation call;
+  call.host = host;
+  call.pid = pid;
+  return call;
+}
+
 TEST(RunFolder, a_lock_has_one_owner) {
   const TempDir dir;
   auto first = FileLock::try_lock(dir / "lock");
@@ -104,6 +111,23 @@ TEST(RunRecord, paths_of_any_bytes_read_back_and_the_file_is_utf8) {
   EXPECT_EQ(read_run_record(path).tasks[0].name, "a\\b");
 }
 
+// Nothing but the file's bytes is read, whatever lies in memory after them.
+TEST(RunRecord, a_file_of_any_length_is_read) {
+  const TempDir dir;
+  Invocation written = call_of("here", 7);
+  written.started = "2026-01-01T00:00:00Z";
+  for (std::string text = text_of(written); text.size() % 64 != 0; text += ' ') {
+    write_text(dir / "p.json", text);
+    const auto call = read_invocation(dir / "p.json");
+    ASSERT_TRUE(call) << text.size();
+    EXPECT_EQ(call->host, "here");
+  }
+  for (const char* none : {"7", "[]", "\"backbone\"", "{}", "null"}) {
+    write_text(dir / "run.json", none);
+    EXPECT_EQ(read_recorded_backbone(dir / "run.json").path, "") << none;
+  }
+}
+
 TEST(RunRecord, what_is_damaged_is_named) {
   const TempDir dir;
   RunRecord record;
@@ -180,13 +204,6 @@ TEST(RunRecord, what_was_not_recorded_was_not_given) {
     EXPECT_EQ(call.threads, 0) << argv;
   }
   EXPECT_TRUE(read(R"(["clr", "reproduce"])").clip_grey16);
-}
-
-Invocation call_of(const std::string& host, int pid) {
-  Invocation call;
-  call.host = host;
-  call.pid = pid;
-  return call;
 }
 
 TEST(RunFolder, a_call_ends_though_the_folder_is_another) {

@@ -111,6 +111,39 @@ TEST_F(TaskFiles, equal_tasks_give_equal_bytes) {
   EXPECT_EQ(read_text(path), read_text(dir / "other name.safetensors"));
 }
 
+// A renamed tensor is missing and extra at once. No fault makes up for another.
+TEST_F(TaskFiles, missing_extra_and_misshaped_tensors_are_refused) {
+  const auto network = backbone.instantiate("linear", 3, 5, "shapes");
+  const std::vector<data::NamedTensor> good = task_tensors_of(*network);
+  ASSERT_EQ(good.size(), 2u);
+  const data::NamedTensor bias = good[0], weight = good[1], odd{"odd", zeros({1})};
+  const data::NamedTensor other{bias.name, zeros({4})}, renamed{"linear.weights", weight.tensor};
+  const auto said = [&](const std::vector<data::NamedTensor>& tensors) {
+    return test::error_of([&] { apply_task(*network, tensors); });
+  };
+  EXPECT_EQ(said(good), "");
+  for (const auto& tensors : {std::vector{bias, renamed},
+                              {bias},
+                              {bias, weight, odd},
+                              {other, weight},
+                              {other},
+                              {other, weight, odd}})
+    EXPECT_SAYS(said(tensors), "task: its tensors do not fit the network");
+}
+
+// Images of a network: bytes, of three channels, and at least one.
+TEST(Images, of_other_types_and_shapes_are_refused) {
+  EXPECT_NO_THROW(check_images(zeros({1, 2, 2, 3}, DType::u8)));
+  for (const auto& [shape, dtype] : {std::pair(Shape{1, 2, 2, 3}, DType::f32),
+                                     {Shape{2, 2, 3}, DType::u8},
+                                     {Shape{2, 2, 2, 3, 1}, DType::u8},
+                                     {Shape{1, 2, 2, 1}, DType::u8},
+                                     {Shape{0, 2, 2, 3}, DType::u8},
+                                     {Shape{1, 0, 2, 3}, DType::u8}})
+    EXPECT_SAYS(error_of([&, &s = shape, &d = dtype] { check_images(zeros(s, d)); }),
+                "images: expected u8 [N, H, W, 3], got " + std::string(name_of(dtype)));
+}
+
 TEST_F(TaskFiles, hold_the_tasks_own_tensors_alone) {
   for (const auto& t : learned(backbone).tensors) {
     const bool own = t.name.starts_with("linear.") || t.name.ends_with("reprogram.weight") ||

@@ -190,7 +190,7 @@ TEST(RunFolder, csv_fields_read_back) {
     EXPECT_TRUE(is_printable(csv_field(text))) << csv_field(text);
     const auto fields = csv_fields("first," + csv_field(text) + ",last");
     ASSERT_EQ(fields.size(), 3u);
-    EXPECT_EQ(fields[1], text);
+    EXPECT_EQ(fields, (std::vector<std::string>{"first", text, "last"}));
   }
   EXPECT_EQ(csv_field("caf\xE9"), "caf\\xE9");
   EXPECT_EQ(csv_field("a\\b"), "a\\\\b");
@@ -342,8 +342,6 @@ TEST(Estimate, a_last_batch_of_one_value) {
   EXPECT_NO_THROW(check_last_batch({{"a", 33}}, 32, 0));
   EXPECT_NO_THROW(check_last_batch({{"a", 33}}, 32, 4));
   EXPECT_NO_THROW(check_last_batch({{"a", 34}}, 32, 1));
-  // 61 leaves 1 for every batch up to 6.
-  EXPECT_SAYS(error_of([] { check_last_batch({{"a", 61}}, 2, 1); }), "--batch 7 works");
   EXPECT_NE(error_of([] {
               check_last_batch({{"a", 33}}, 32, 1);
             }).find("--batch 31 works"),
