@@ -189,7 +189,7 @@ TEST_F(AuditNumbers, layers_take_the_recorded_size_and_a_head_that_is_there) {
   EXPECT_SAYS(o.err, headless + " has no head of its own, so no loss; give --task or --method");
 }
 
-// Three batch norms whose factors' product is too large for f32, behind one whose factor is tiny.
+// Three batch norms whose factors' product is too large for f32, after one whose factor is tiny.
 TEST_F(AuditNumbers, layers_fail_where_only_gradients_overflow) {
   std::vector<data::NamedTensor> tensors = tiny_backbone();
   for (auto& [name, tensor] : tensors)
