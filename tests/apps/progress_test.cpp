@@ -119,6 +119,28 @@ TEST(Signals, only_an_interrupt_that_comes_again_later_ends_the_program) {
   EXPECT_EXIT(interrupt_again_and_again(), testing::KilledBySignal(SIGINT), "^SIGINT, still here$");
 }
 
+// A signal arrives while read() waits; the byte comes later. Ends with the number of bytes that were read.
+[[noreturn]] void read_over_a_signal() {
+  const SignalGuard guard;
+  int ends[2];
+  if (pipe(ends) != 0) std::_Exit(100);
+  const pthread_t reader = pthread_self();
+  std::thread sender([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    pthread_kill(reader, SIGTERM);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    if (write(ends[1], "x", 1) != 1) std::_Exit(101);
+  });
+  char byte = 0;
+  const ssize_t got = read(ends[0], &byte, 1);
+  sender.join();
+  std::_Exit(pending_signal() == SIGTERM ? static_cast<int>(got) : 102);
+}
+
+TEST(Signals, do_not_interrupt_what_is_being_read) {
+  EXPECT_EXIT(read_over_a_signal(), testing::ExitedWithCode(1), "");
+}
+
 TEST(Signals, do_again_what_they_did_before_the_command) {
   const auto handler_of = [](int number) {
     struct sigaction action {};

@@ -245,6 +245,19 @@ TEST_F(Reproduce, leaves_what_the_original_program_leaves) {
   EXPECT_EQ(read_text(dir / "result/Ghost_reduced_v1.csv"), csv);
 }
 
+TEST_F(Reproduce, a_task_s_name_must_leave_room_for_the_recipe_in_a_file_s_name) {
+  for (const std::size_t bytes : {180U, 181U}) {
+    const std::string name(bytes, 'x'), data = dir / std::to_string(bytes);
+    write_task(data, name, 5);
+    const Outcome o = test::clr({"reproduce", "--data", data, "--method", "li18", "--result",
+                                 data + "/result/", "--weight", data + "/weight", "--size", "32", "--epochs",
+                                 "1", "--weights-dir", dir.path(), "--device", "cpu", "--tasks", name});
+    EXPECT_EQ(o.status, bytes == 180 ? 0 : 1) << o.err;
+    EXPECT_EQ(o.err.find("its name has 181 bytes, at most 180 are taken") != std::string::npos, bytes == 181)
+        << o.err;
+  }
+}
+
 TEST_F(Reproduce, state_dicts_are_read_back_as_the_tasks_they_hold) {
   for (const std::string method : {"Ghost_reduced_v2", "Ghost_a", "li18"}) {
     SCOPED_TRACE(method);
