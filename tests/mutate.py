@@ -9,6 +9,7 @@ again. Those that match a line of mutate_harmless.txt are counted apart: their r
 For each fault the test programs of its folder run, quick tests first; a program that fails, crashes or hangs notices it.
 
 BUILD is a configured build folder of this tree. A tree with uncommitted changes is refused; every source is restored.
+The programs in BUILD hold the last fault until they are built again.
 Use a worktree of its own (`git worktree add`) and a compiler cache. The same tree, seed and folders give the same faults.
 """
 import argparse
