@@ -30,7 +30,8 @@ struct Method {
   std::unique_ptr<Reprogram> (*reprogram)(const Conv2d& conv) = nullptr;
 };
 
-// Returns all methods, the default first. They live as long as the program.
+// Returns all methods, the default first; of two that fit the same network, the one that trains less
+// comes first. They live as long as the program.
 REPRISE_API std::span<const Method* const> methods();
 // Finds a method by its name or the original's. Throws Error, with the list, for an unknown name.
 REPRISE_API const Method& find_method(std::string_view name);

@@ -227,10 +227,10 @@ TEST_F(AuditNumbers, ops_print_the_same_in_a_table_and_count_every_step) {
                      short_number(k["largest_relative"], "%.1e"), shown_share(k["share_of_allowance"], 2)}));
   }
   const json three = json_of(trial("ops", {"--steps", "3"}));
-  for (const json& k : three["kernels"])
-    if (k["kernel"] == "adam_step") {
-      EXPECT_EQ(k["calls"], 3 * calls["adam_step"]);
-    }
+  const auto adam =
+      std::ranges::find_if(three["kernels"], [](const json& k) { return k["kernel"] == "adam_step"; });
+  ASSERT_NE(adam, three["kernels"].end());
+  EXPECT_EQ((*adam)["calls"], 3 * calls["adam_step"]);
 }
 
 TEST_F(AuditNumbers, drift_shows_the_first_steps_and_then_every_tenth) {
@@ -252,10 +252,10 @@ TEST_F(AuditNumbers, a_step_needs_memory_for_the_images_that_there_are) {
   *std::ranges::find(all, "5") = "1000000000";
   const json j = json_of(all);
   EXPECT_EQ(j["finite"], true);
-  for (const json& kernel : j["kernels"])
-    if (kernel["name"] == "normalize_images") {
-      EXPECT_EQ(kernel["values"], 15 * 8 * 8 * 3);
-    }
+  const auto pixels =
+      std::ranges::find_if(j["kernels"], [](const json& k) { return k["name"] == "normalize_images"; });
+  ASSERT_NE(pixels, j["kernels"].end());
+  EXPECT_EQ((*pixels)["values"], 15 * 8 * 8 * 3);
 }
 
 TEST_F(AuditNumbers, repeat_says_how_much_memory_its_networks_take) {
@@ -266,7 +266,7 @@ TEST_F(AuditNumbers, repeat_says_how_much_memory_its_networks_take) {
     EXPECT_SAYS(o.err, " MiB of memory");
     return std::strtod(between(o.err, "writes; about ", " MiB").c_str(), nullptr);
   };
-  // Two runs more than counts, and what is compared.
+  // As many networks as counts, and four more.
   EXPECT_NEAR(memory("1,2") / memory("1"), 6 / 5., 0.01);
 }
 

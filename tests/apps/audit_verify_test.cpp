@@ -257,7 +257,7 @@ TEST_F(Verify, says_what_it_costs_and_where_the_data_were) {
   EXPECT_SAYS(clr({"audit", "verify", dir / "run"}).err,
               "trains 2 tasks again in a scratch folder, 6 images, at most 1 epochs; the first training took "
               "1m30s in all");
-  // Of two places that are gone, the first call's.
+  // Two calls read data from folders that are gone. The first one's is named.
   json moved = call();
   moved["data"] = dir / "first";
   write_text(call_file(), moved.dump());

@@ -216,31 +216,6 @@ TEST_F(CommandLines, predict_lists_equal_probabilities_in_the_order_of_labels) {
   for (const std::size_t label : {0u, 1u, 2u}) EXPECT_EQ(predictions[label]["label"], label);
 }
 
-TEST_F(CommandLines, info_of_a_file_says_its_form_and_where_the_tensors_lie) {
-  std::vector<data::NamedTensor> wrapped;
-  for (const auto& [name, tensor] : tiny_backbone()) wrapped.push_back({"module." + name, tensor});
-  data::write_pth(*dir / "wrapped.pth", wrapped);
-  const Outcome plain = clr({"info", backbone}), prefixed = clr({"info", *dir / "wrapped.pth"});
-  EXPECT_SAYS(plain.out, "form          safetensors");
-  EXPECT_SAYS(plain.out, "SHA-256       " + data::read_weights(backbone).file_sha256);
-  EXPECT_FALSE(says(plain, "prefix") || says(plain, "section"));
-  EXPECT_SAYS(prefixed.out, "form          pth-zip");
-  EXPECT_SAYS(prefixed.out, "prefix        module.");
-  const clr::TaskFile file = clr::read_task_file(task);
-  const Outcome of_task = clr({"info", task});
-  for (const std::string& line :
-       {"backbone      " + file.backbone_identity, std::string("images        8x8"),
-        "level         " + file.instruction_set, "recipe        " + file.recipe.substr(0, 20)})
-    EXPECT_SAYS(of_task.out, line);
-  const Outcome costs = clr({"info", "--arch", "resnet20", "--method", "all"});
-  EXPECT_SAYS(costs.out, "of body: (kernels + ");
-}
-
-TEST_F(CommandLines, quiet_alone_hides_the_progress) {
-  EXPECT_TRUE(clr::Progress::style_for(true) == clr::Progress::Style::quiet);
-  EXPECT_TRUE(clr::Progress::style_for(false) != clr::Progress::Style::quiet);
-}
-
 TEST_F(CommandLines, report_names_the_page_and_audit_its_parts) {
   const Outcome o = clr({"report", run, "--html", *dir / "page.html"});
   EXPECT_EQ(o.status, 0) << o.err;

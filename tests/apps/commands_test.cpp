@@ -202,6 +202,7 @@ TEST_F(Commands, info_prints_each_fact_on_a_line_of_its_own) {
   for (data::NamedTensor& tensor : tensors) tensor.name = "module." + tensor.name;
   data::write_safetensors(dir / "parallel.safetensors", tensors);
   backbone_lines(dir / "parallel.safetensors", "  prefix        module.\n");
+  EXPECT_SAYS(clr({"info", "--arch", "resnet20", "--method", "all"}).out, "\nof body: (kernels + ");
 }
 
 TEST_F(Commands, info_table_shows_layers) {

@@ -1,7 +1,6 @@
 // The memory that a training step is expected to take, and what a session says it will do.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <limits>
 
@@ -17,22 +16,6 @@ namespace reprise::test {
 namespace {
 
 using namespace reprise::clr;
-
-// Sets a variable while it lives; nullptr: removes it.
-class Variable {
- public:
-  Variable(const char* name, const char* value) : name_(name) {
-    if (const char* old = std::getenv(name)) old_ = old;
-    value == nullptr ? unsetenv(name) : setenv(name, value, 1);
-  }
-  ~Variable() { old_ ? setenv(name_, old_->c_str(), 1) : unsetenv(name_); }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-
- private:
-  const char* name_;
-  std::optional<std::string> old_;
-};
 
 class Estimates : public testing::Test {
  protected:
@@ -50,7 +33,7 @@ TEST_F(Estimates, count_the_outputs_that_backward_keeps) {
                                             {"clr-residual", "1", false},
                                             {"side-conv", "1", false},
                                             {"finetune", "1", false}}) {
-    const Variable set("REPRISE_FUSE", fuse);
+    const Variables set(std::map<std::string, std::string>{{"REPRISE_FUSE", fuse}});
     const auto network = backbone.instantiate(method, 3, 0, "dots");
     std::int64_t outputs = 0, largest = 0;
     for (const auto& row : layers::summarize(*network, 8, 8)) {
@@ -147,7 +130,7 @@ TEST_F(Sessions, say_what_they_take) {
 }
 
 TEST_F(Sessions, leave_a_limit_of_cached_pixels_that_the_user_set) {
-  const Variable set("REPRISE_CACHE_MB", "999999999");
+  const Variables set(std::map<std::string, std::string>{{"REPRISE_CACHE_MB", "999999999"}});
   plan();
   EXPECT_STREQ(std::getenv("REPRISE_CACHE_MB"), "999999999");
 }

@@ -276,22 +276,6 @@ TEST(Shard, parts_are_balanced_and_every_process_has_the_same_plan) {
   EXPECT_DOUBLE_EQ(work_of(task), 107);
 }
 
-// Sets variables, and removes them at the end.
-class Variables {
- public:
-  explicit Variables(std::map<std::string, std::string> values) : values_(std::move(values)) {
-    for (const auto& [name, value] : values_) setenv(name.c_str(), value.c_str(), 1);
-  }
-  ~Variables() {
-    for (const auto& [name, value] : values_) unsetenv(name.c_str());
-  }
-  Variables(const Variables&) = delete;
-  Variables& operator=(const Variables&) = delete;
-
- private:
-  std::map<std::string, std::string> values_;
-};
-
 TEST(Shard, auto_takes_the_place_from_the_launcher) {
   const auto place = [](std::map<std::string, std::string> values) {
     const Variables set(std::move(values));

@@ -111,7 +111,7 @@ TEST_F(TaskFiles, equal_tasks_give_equal_bytes) {
   EXPECT_EQ(read_text(path), read_text(dir / "other name.safetensors"));
 }
 
-// A renamed tensor is missing and extra at once. No fault makes up for another.
+// A renamed tensor is missing and extra at once. One difference does not make up for another.
 TEST_F(TaskFiles, missing_extra_and_misshaped_tensors_are_refused) {
   const auto network = backbone.instantiate("linear", 3, 5, "shapes");
   const std::vector<data::NamedTensor> good = task_tensors_of(*network);

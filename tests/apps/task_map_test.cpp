@@ -254,7 +254,6 @@ TEST_F(TaskMapCommands, say_what_to_do) {
     EXPECT_SAYS(o.err, part);
   };
   refused(predict(), 1, "clr map --run " + run + " --data DIR");
-  refused(test::clr({"predict", "--run", *dir / "data", image}), 1, "run.json");
   ASSERT_EQ(map(run).status, 0);
   const std::string whole = read_text(run + "/taskmap.safetensors");
   refused(predict({"--dtype", "bf16"}), 1, "dtype            map f32, here bf16");

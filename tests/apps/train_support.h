@@ -3,6 +3,8 @@
 
 #include <sys/types.h>
 
+#include <cstdlib>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -32,6 +34,22 @@ class Running {
  private:
   TempDir dir_;
   pid_t pid_ = 0;
+};
+
+// Sets environment variables, and removes them at the end.
+class Variables {
+ public:
+  explicit Variables(std::map<std::string, std::string> values) : values_(std::move(values)) {
+    for (const auto& [name, value] : values_) setenv(name.c_str(), value.c_str(), 1);
+  }
+  ~Variables() {
+    for (const auto& [name, value] : values_) unsetenv(name.c_str());
+  }
+  Variables(const Variables&) = delete;
+  Variables& operator=(const Variables&) = delete;
+
+ private:
+  std::map<std::string, std::string> values_;
 };
 
 // Returns the records of a run's processes, log/process-*.json, sorted by name.
