@@ -199,7 +199,8 @@ void pack_weights(const TapConv<T>& t, const WeightAt& weight, float* to) {
         float* p = panel + (pairs > 0 ? i / pairs * pairs * block + i % pairs * tile_outputs : i * block);
         std::int64_t stride = 0;
         const auto outputs = [&](std::int64_t c) {
-          return weight(row, col, c, &stride) + b * block * stride;
+          const float* first = weight(row, col, c, &stride);
+          return first + b * block * stride;
         };
         if (const std::int64_t c = i % words; std::is_same_v<T, float>) {
           const float* w = outputs(c);
