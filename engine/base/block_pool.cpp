@@ -213,6 +213,19 @@ bool exact_gpu_blocks() {
   return exact;
 }
 
+std::byte* take_fenced(std::size_t bytes) {
+  const std::size_t inside = round_up(bytes, page);
+  void* p = mmap(nullptr, page + inside + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REPRISE_CHECK(
+      p != MAP_FAILED && mprotect(static_cast<std::byte*>(p) + page, inside, PROT_READ | PROT_WRITE) == 0,
+      "memory: could not get {} MiB between fences", bytes >> 20);
+  return static_cast<std::byte*>(p) + page + inside - bytes;
+}
+void give_fenced(std::byte* p, std::size_t bytes) noexcept {
+  const std::size_t inside = round_up(bytes, page);
+  munmap(p + bytes - inside - page, page + inside + page);
+}
+
 BlockPool& host_pool() {
   static HostPool* host = new HostPool;
   return *host;

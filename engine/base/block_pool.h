@@ -68,6 +68,11 @@ class BlockPool {
 // bytes, so that compute-sanitizer sees an access past the end of a tensor.
 bool exact_gpu_blocks();
 
+// For tests: memory that ends where a page without access begins, and has another before its first page,
+// so that reading or writing outside ends the process. give_fenced() takes the same number of bytes.
+std::byte* take_fenced(std::size_t bytes);
+void give_fenced(std::byte* p, std::size_t bytes) noexcept;
+
 // The pools are never destroyed, as static tensors may be destroyed after any other object.
 BlockPool& host_pool();
 inline std::atomic<int> live_graphs{0};         // while above 0, a step pool keeps its memory

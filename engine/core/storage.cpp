@@ -20,7 +20,7 @@ namespace reprise {
 namespace {
 
 constexpr std::size_t alignment = 64, guard = 256;
-constexpr unsigned char guard_byte = 0xA5;
+constexpr unsigned char guard_byte = 0xFF;  // NaN in every floating dtype
 
 std::size_t round_up(std::size_t n, std::size_t to) {
   return (n + to - 1) / to * to;
@@ -51,8 +51,8 @@ bool all_guard_bytes(Device device, const std::byte* p, std::size_t bytes) {
 std::atomic<bool> debug_memory{false};
 std::atomic<std::int64_t> violations{0};
 
-// In debug mode a block is [guard | data | guard]. guarded() lists such blocks,
-// as the mode may change while one is in use: the address of the data, and its number of bytes.
+// In debug mode a block is [guard | data | guard]; the host's have a fence on both sides. guarded() lists such
+// blocks, as the mode may change while one is in use: the address of the data, and its number of bytes.
 std::mutex guarded_mutex;
 std::unordered_map<const std::byte*, std::size_t>& guarded() {
   static auto* m = new std::unordered_map<const std::byte*, std::size_t>;
@@ -68,14 +68,17 @@ BlockPool& pool_of(Device device) {
   return device.is_host() ? host_pool() : gpu_pool(device.index);
 }
 
+// Returns how many guard bytes follow the data: on the host only those up to the next aligned address.
+std::size_t tail_of(std::size_t bytes, Device device) {
+  return round_up(bytes, alignment) - bytes + (device.is_host() ? 0 : guard);
+}
+
 std::byte* take_block(std::size_t bytes, Device device, BlockPool& pool) {
   // Guard zones would hide from compute-sanitizer what exact blocks show it.
   if (!debug_memory || (!device.is_host() && exact_gpu_blocks())) return pool.take(block_size(bytes, device));
-  const std::size_t tail = round_up(bytes, alignment) - bytes + guard;
-  std::byte* p = pool.take(block_size(bytes + 2 * guard + alignment, device));
-  fill(device, p, guard_byte, guard);
-  fill(device, p + guard, 0xFF, bytes);
-  fill(device, p + guard + bytes, guard_byte, tail);
+  const std::size_t total = guard + bytes + tail_of(bytes, device);
+  std::byte* p = device.is_host() ? take_fenced(total) : pool.take(block_size(total, device));
+  fill(device, p, guard_byte, total);
   const std::lock_guard lock(guarded_mutex);
   guarded()[p + guard] = bytes;
   return p + guard;
@@ -85,14 +88,17 @@ void give_block(std::byte* p, std::size_t bytes, Device device, BlockPool& pool)
   {
     const std::lock_guard lock(guarded_mutex);
     if (guarded().erase(p) != 0) {
-      const std::size_t tail = round_up(bytes, alignment) - bytes + guard;
+      const std::size_t tail = tail_of(bytes, device), total = guard + bytes + tail;
       bool intact = false;
       try {
         intact = all_guard_bytes(device, p - guard, guard) && all_guard_bytes(device, p + bytes, tail);
       } catch (...) {  // a device that no longer answers: counted as damage
       }
       if (!intact) ++violations;
-      pool.give(p - guard, block_size(bytes + 2 * guard + alignment, device));
+      if (device.is_host())
+        give_fenced(p - guard, total);
+      else
+        pool.give(p - guard, block_size(total, device));
       return;
     }
   }

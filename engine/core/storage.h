@@ -72,7 +72,8 @@ REPRISE_API MemoryStats memory_stats(Device device = cpu_device);
 REPRISE_API void reset_peak_memory(Device device = cpu_device);      // peak = in use
 REPRISE_API void release_cached_memory(Device device = cpu_device);  // to the system
 
-// For tests: new memory is filled with 0xFF (NaN in every floating dtype) and has guard zones.
+// For tests: new memory is filled with 0xFF (NaN in every floating dtype) and has guard zones, which are NaN, too.
+// Reading past those on the host ends the process.
 REPRISE_API void set_memory_debug(bool on);
 // Returns how many blocks were freed with a damaged guard zone since the process started.
 REPRISE_API std::int64_t guard_violations();
