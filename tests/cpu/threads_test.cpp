@@ -95,16 +95,27 @@ TEST(CpuThreads, Convolutions) {
   }
 }
 
+cpu::TapPlan plan(std::int64_t n, const Conv& k, std::int64_t block) {
+  cpu::TapConv<float> t;
+  t.n = n, t.h = t.w = k.size, t.in_channels = t.c = k.c, t.o = k.o;
+  t.stride_h = t.stride_w = k.stride, t.row_origin = t.col_origin = -(k.kernel / 2);
+  for (std::int64_t i = 0; i < k.kernel; ++i) t.rows.push_back(i), t.cols.push_back(i);
+  t.oh = t.ow = (k.size - 1) / k.stride + 1;
+  t.out_pixel = k.o, t.out_row = t.ow * t.out_pixel, t.out_image = t.oh * t.out_row;
+  return cpu::make_plan(t, block);
+}
+
+// Three rows of it are 384 MB.
+TEST(CpuThreads, ARowLargerThanAnyCacheIsAUnit) {
+  const cpu::TapPlan p = plan(1, {1, 60'000, 512, 16, 3, 1}, 16);
+  EXPECT_EQ(p.rows, 1);
+  EXPECT_EQ(p.row_units, 60'000);
+}
+
 // A convolution of ResNet-50 with fewer pieces of work than threads would leave a thread idle.
 TEST(CpuThreads, EveryThreadHasWork) {
   const auto jobs = [](std::int64_t n, const Conv& k, std::int64_t block) {
-    cpu::TapConv<float> t;
-    t.n = n, t.h = t.w = k.size, t.in_channels = t.c = k.c, t.o = k.o;
-    t.stride_h = t.stride_w = k.stride, t.row_origin = t.col_origin = -(k.kernel / 2);
-    for (std::int64_t i = 0; i < k.kernel; ++i) t.rows.push_back(i), t.cols.push_back(i);
-    t.oh = t.ow = (k.size - 1) / k.stride + 1;
-    t.out_pixel = k.o, t.out_row = t.ow * t.out_pixel, t.out_image = t.oh * t.out_row;
-    const cpu::TapPlan p = cpu::make_plan(t, block);
+    const cpu::TapPlan p = plan(n, k, block);
     return p.image_units * p.row_units * p.block_units;
   };
   for (const int threads : {1, 2, 3, 8, 16, 64}) {
@@ -128,12 +139,16 @@ TEST(CpuThreads, EveryThreadHasWork) {
 
 // Sums over a training step's images have a chunk for each of 16 threads.
 TEST(CpuThreads, SumsHaveChunksForAll) {
-  for (const Shape& x : {Shape{32, 8, 8, 64}, {32, 16, 16, 32}, {32, 7, 7, 512}, {32, 56, 56, 64}})
+  for (const Shape& x :
+       {Shape{32, 8, 8, 64}, {32, 16, 16, 32}, {32, 7, 7, 512}, {32, 56, 56, 64}, {90, 6, 6, 64}})
     for (const std::int64_t most : {cpu::sum_chunk, cpu::filter_chunk}) {
       const auto z = cpu::Chunks::of_images(x, most);
       EXPECT_GE(z.count, 16) << x[1];
       EXPECT_LE(z.chunk_rows * x[3], most) << x[1];
       EXPECT_EQ(z.chunk_rows % x[2], 0) << x[1];
+      if (z.chunk_rows > x[1] * x[2]) {
+        EXPECT_EQ(z.chunk_rows % (x[1] * x[2]), 0) << "whole images of " << x[1];
+      }
       std::int64_t next = 0;
       for (std::int64_t k = 0; k < z.count; next += z.rows(k++)) EXPECT_EQ(z.begin(k), next) << x[1];
       EXPECT_EQ(next, x.numel() / x[3]) << x[1];

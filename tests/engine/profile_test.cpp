@@ -52,11 +52,13 @@ TEST(Profile, TheTraceNestsKernelsInTheirLayers) {
   trace.add(kernel("d", 13, 0.25, "layer1.0.conv1"));
   const auto events = nlohmann::json::parse(trace.json());
   std::map<std::string, nlohmann::json> layers, kernels;
+  std::vector<double> lasts;
   for (const auto& e : events) {
     if (e.at("ph") == "M") continue;
     EXPECT_EQ(e.at("ph"), "X");
     EXPECT_GE(e.at("ts").get<double>(), 0);
     EXPECT_GT(e.at("dur").get<double>(), 0);
+    if (e.at("cat") == "layer") lasts.push_back(e.at("dur").get<double>());
     (e.at("cat") == "layer" ? layers : kernels)[e.at("name")] = e;
   }
   ASSERT_EQ(kernels.size(), 4u);
@@ -68,7 +70,7 @@ TEST(Profile, TheTraceNestsKernelsInTheirLayers) {
   // d came after c: the layer has two events, of which the map keeps the last; neither spans c.
   ASSERT_EQ(layers.size(), 1u);
   EXPECT_EQ(layers["layer1.0.conv1"].at("ts"), 3e6);
-  EXPECT_EQ(layers["layer1.0.conv1"].at("dur"), 250000.0);
+  EXPECT_EQ(lasts, (std::vector<double>{1250000, 250000}));
   EXPECT_NE(layers["layer1.0.conv1"].at("tid"), kernels["a"].at("tid"));
 }
 
@@ -95,12 +97,33 @@ TEST(Profile, OperationsAndBytesAreCounted) {
   EXPECT_EQ(k.bytes, 4 * (2 * 5 * 7 * 3 + 4 * 27 + 2 * 5 * 7 * 4));
   EXPECT_EQ(k.shapes, " [2, 5, 7, 3] [4, 3, 3, 3] -> [2, 5, 7, 4]");
   EXPECT_EQ(k.flop, 2.0 * 2 * 5 * 7 * 4 * 27);
+  const auto flop = [](const char* name, const std::vector<KernelCall::Operand>& operands) {
+    return timed_kernel(name, cpu_device, DType::f32, operands, 1, 2).flop;
+  };
+  EXPECT_EQ(flop("unary_fwd", {{x, false, "x"}, {y, true, "y"}}), 0);
+  EXPECT_EQ(flop("conv2d_wgrad", {{x, false, "x"}, {w, true, "dw"}}), 0) << "without an output to count";
+  EXPECT_EQ(flop("depthwise_fwd", {{{&x, {3, 2, 3}, DType::f32}, false, "w"}, {x, true, "y"}}),
+            2.0 * 2 * 5 * 7 * 3 * 6);
+  EXPECT_EQ(
+      flop("linear_fwd", {{{&x, {10, 6}, DType::f32}, false, "w"}, {{&x, {4, 10}, DType::f32}, true, "y"}}),
+      2.0 * 4 * 10 * 6);
+  const View a{&x, {5, 6}, DType::f32}, b{&x, {6, 7}, DType::f32}, product{&x, {5, 7}, DType::f32};
+  EXPECT_EQ(flop("matmul", {{a, false, "a"}, {b, false, "b"}, {product, true, "y"}}), 2.0 * 5 * 6 * 7);
+}
+
+TEST(Profile, WithoutAMeasuredMachineThereIsNoShareOfALimit) {
+  KernelTable table(false);
+  table.add(kernel("k", 0, 0.001));
+  for (const Machine& machine : {Machine{.flops = 1e9}, {.bytes = 1e9}})
+    EXPECT_NE(table.text(machine).find("  -              k "), std::string::npos) << table.text(machine);
 }
 
 TEST(Profile, TheMachineHasLimits) {
   const Machine machine = measure_machine();
   EXPECT_GT(machine.flops, 1e8);
+  EXPECT_LT(machine.flops, 2e14);
   EXPECT_GT(machine.bytes, 1e8);
+  EXPECT_LT(machine.bytes, 4e12);
 }
 
 }  // namespace

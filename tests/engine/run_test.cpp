@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdlib>
+#include <iostream>
 
+#include "engine/kernels/allowance.h"
 #include "engine/ops/ops.h"
 #include "tests/engine/expect_error.h"
 
@@ -114,6 +117,85 @@ TEST(Run, ShapesAloneAreThereWithoutAKernel) {
   EXPECT_EQ(ops::affine(x, 1e30, 7).values<float>()[1], 2e30F + 7);
 }
 
+// A kernel that adds 1 to the second element's result, or puts NaN there, with ref's own function beside it.
+kernels::Kernel<void(const UnaryArgs&, View, MutView)> wrong_relu(float wrong) {
+  static float by;
+  by = wrong;
+  auto kernel = kernels::unary_fwd;
+  kernel.function[static_cast<int>(Device::Kind::cpu)][static_cast<int>(DType::f32)] = [](const UnaryArgs&,
+                                                                                          View x, MutView y) {
+    for (std::int64_t i = 0; i < x.numel(); ++i)
+      y.data<float>()[i] = std::max(0.0F, x.data<float>()[i]) + (i == 1 ? by : 0);
+  };
+  return kernel;
+}
+
+// Runs relu of 5, x and -9 in a process that validates, and exits with status 0, or with 2 and the message.
+void validated_relu(float x, float wrong, Device device) {
+  setenv("REPRISE_VALIDATE", "1", 1);
+  try {
+    const Tensor in = tensor({3}, {5, x, -9});
+    Tensor out = empty({3});
+    run(wrong_relu(wrong), device, DType::f32, UnaryArgs{UnaryOp::relu}, in.view(), out.mut_view());
+    std::exit(0);
+  } catch (const Error& e) {
+    std::cerr << e.what();
+    std::exit(2);
+  }
+}
+
+TEST(RunDeathTest, ValidationAllowsATenThousandthOfTheLargestValue) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  for (const float error : {0.0F, 4.9e-4F, -4.9e-4F})
+    EXPECT_EXIT(validated_relu(2, error, cpu_device), ::testing::ExitedWithCode(0), "") << error;
+  for (const float error : {5.1e-4F, -5.1e-4F})
+    EXPECT_EXIT(validated_relu(2, error, cpu_device), ::testing::ExitedWithCode(2),
+                "validate: unary_fwd on cpu differs from ref in double\n  output  .3.  f32\n  "
+                "element 1 is (2.0005|1.9994).*, expected 2 .largest 5.")
+        << error;
+  EXPECT_EXIT(validated_relu(-2, 4.9e-4F, cpu_device), ::testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(validated_relu(2, NAN, cpu_device), ::testing::ExitedWithCode(2),
+              "element 1 is -?nan, expected 2");
+  EXPECT_EXIT(validated_relu(2, 1, ref_device), ::testing::ExitedWithCode(0), "") << "ref is the measure";
+  EXPECT_EQ(kernel_allowance(DType::f32), 1e-4);
+  EXPECT_EQ(kernel_allowance(DType::bf16), 1e-2);
+  EXPECT_EQ(kernel_allowance(DType::f64), 1e-12);
+}
+
+// Integer outputs and absent ones are not compared; NaN where ref has it is right; lists of operands are
+// repeated by ref, too.
+TEST(RunDeathTest, ValidationLetsWhatIsRightPass) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto steps = [] {
+    setenv("REPRISE_VALIDATE", "1", 1);
+    const Tensor x = tensor({1, 2, 2, 1}, {1, NAN, 3, 4}), row = tensor({2, 3}, {1, 2, 3, 4, 5, 6});
+    ops::max_pool2d(x);
+    ops::relu(x);
+    const Tensor all = ops::concat({row, ops::affine(row, -1, 0), row}, 0);
+    std::exit(all.dim(0) == 6 && all.values<float>()[6] == -1 && all.values<float>()[12] == 1 ? 0 : 1);
+  };
+  EXPECT_EXIT(steps(), ::testing::ExitedWithCode(0), "");
+}
+
+// In a process of its own, as the report is written when the process ends.
+TEST(RunDeathTest, FallbacksAreToldWhenTheProcessEndsAndAtOnceIfWanted) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto steps = [](const char* level) {
+    setenv("REPRISE_DEBUG", level, 1);
+    const Tensor x = tensor({2}, {-1, 2}).to(DType::f64);
+    for (int i = 0; i < 3; ++i) ops::relu(x);
+    ops::affine(x, 2, 0);
+    std::exit(static_cast<int>(fallback_count()));
+  };
+  const std::string told =
+      "slower kernels ran than intended:\n     3 x unary_fwd f64: no cpu kernel, ref runs it\n     1 x "
+      "affine f64";
+  EXPECT_EXIT(steps("0"), ::testing::ExitedWithCode(4), "^[^[]*" + told);
+  EXPECT_EXIT(
+      steps("1"), ::testing::ExitedWithCode(4),
+      "^[^[]*.fallback. unary_fwd f64: no cpu kernel, ref runs it[^[]*.fallback. affine f64[^[]*" + told);
+}
+
 TEST(Run, TheMatrixHasALinePerKernel) {
   const std::string matrix = support_matrix();
   std::vector<std::string> names;
@@ -122,6 +204,7 @@ TEST(Run, TheMatrixHasALinePerKernel) {
 #undef KERNEL
   for (const std::string& name : names) EXPECT_NE(matrix.find("\n" + name + " "), std::string::npos) << name;
   EXPECT_EQ(static_cast<std::size_t>(std::count(matrix.begin(), matrix.end(), '\n')), names.size() + 1);
+  EXPECT_NE(matrix.find("\nunary_fwd              f32,f64    f32,bf16   "), std::string::npos) << matrix;
 }
 
 }  // namespace

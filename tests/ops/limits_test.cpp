@@ -23,6 +23,48 @@ TEST(Limits, ClampToASingleValue) {
   EXPECT_EQ(values_of(ops::clamp(tensor({3}, {-1, 2, 9}), 2, 2)), (std::vector<float>{2, 2, 2}));
 }
 
+// Where a ReLU or a clamp leaves a value as it is, a zero keeps its sign; so does a factor.
+TEST(Limits, AZeroKeepsItsSign) {
+  for (const Device device : {ref_device, cpu_device}) {
+    const auto zeros_of_sign = [&](const Tensor& y, bool negative) {
+      for (const float v : values_of(y.to(ref_device)))
+        EXPECT_TRUE(v == 0 && std::signbit(v) == negative) << to_string(device);
+    };
+    const Tensor minus = full({19}, -0.0, DType::f32, device), plus = zeros({19}, DType::f32, device);
+    const Tensor one = ones({19}, DType::f32, device), factor = full({}, -0.0, DType::f32, device);
+    for (const Tensor& y : {ops::relu(minus), ops::relu6(minus), ops::clamp(minus, 0, 1),
+                            ops::clamp(minus, -1, 0), one * factor})
+      zeros_of_sign(y, true);
+    for (const Tensor& y : {ops::relu(plus), ops::clamp(plus, -0.0, 1), ops::clamp(plus, -1, -0.0)})
+      zeros_of_sign(y, false);
+  }
+}
+
+TEST(Limits, TheSmallestNormalNumberHasALogarithm) {
+  for (const float v : values_of(ops::log(full({19}, 0x1p-126)))) EXPECT_NEAR(v, -126 * std::log(2.0), 1e-5);
+}
+
+TEST(Limits, NoRowsGiveNoRows) {
+  const Tensor y = ops::linear(empty({0, 35}), ones({7, 35})),
+               none = ops::linear(ones({3, 35}), empty({0, 35}));
+  EXPECT_EQ(y.shape(), (Shape{0, 7}));
+  EXPECT_EQ(none.shape(), (Shape{3, 0}));
+}
+
+// What nobody asks for is off, and the other numbers are PyTorch's.
+TEST(Limits, PlainParameters) {
+  const SgdArgs sgd;
+  EXPECT_TRUE(sgd.momentum == 0 && sgd.dampening == 0 && sgd.weight_decay == 0 && !sgd.nesterov);
+  const AdamArgs adam;
+  EXPECT_TRUE(adam.beta1 == 0.9 && adam.beta2 == 0.999 && adam.eps == 1e-8 && adam.weight_decay == 0);
+  EXPECT_FALSE(adam.decoupled);
+  EXPECT_TRUE(sgd.penalty.lambda == 0 && adam.penalty.lambda == 0);
+  const Pool2dArgs pool;
+  EXPECT_TRUE(pool.count_include_pad && pool.divides && pool.padding == (std::array{0, 0}));
+  const MatmulArgs product;
+  EXPECT_FALSE(product.transpose_a || product.transpose_b);
+}
+
 TEST(Limits, OneValuePerChannel) {
   const Tensor a = tensor({3}, {1, 2, 3});
   EXPECT_EQ(values_of(ops::add(a, tensor({1, 3}, {10, 20, 30}))), (std::vector<float>{11, 22, 33}));
