@@ -81,7 +81,7 @@ std::vector<OpCases> optimizer_steps_cases() {
             "n=1000 lr=0.1 momentum=0.9 dampening=0.3 decay=0.01",
             "n=35 lr=0.1 momentum=0.9 nesterov=1 decay=0.01", "n=5x3x7 tensors=4 norm=l2 decay=0.01",
             "n=2x3x7 tensors=3 norm=l1 momentum=0.9", "n=2x3x7 tensors=3 norm=l12 momentum=0.9",
-            "n=3x2 tensors=300 norm=l2"},
+            "n=3x2 tensors=300 norm=l2", "n=40000 lr=0.1 norm=l1"},
            sgd},
           {"adam_step",
            {"n=1", "n=35 step=2", "n=67 decay=0.01", "n=1000 step=100 decay=0.01 decoupled=1 lr=0.003",

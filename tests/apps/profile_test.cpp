@@ -70,6 +70,9 @@ TEST_F(Profiled, a_table_by_time_at_the_end) {
   EXPECT_EQ(o.err.find(" 0 GB/s, as measured"), std::string::npos) << o.err;
   EXPECT_NE(o.err.find("conv_block_fwd"), std::string::npos) << o.err;
   EXPECT_EQ(o.err.find("[kernel]"), std::string::npos) << o.err;
+  EXPECT_EQ(o.err.find(" -> ["), std::string::npos) << o.err;
+  setenv("REPRISE_DEBUG", "3", 1);
+  EXPECT_NE(train("shapes").err.find(" -> ["), std::string::npos) << "each shape has a line of its own";
   setenv("REPRISE_DEBUG", "4", 1);
   EXPECT_NE(train("again").err.find("[kernel] conv_block_fwd"), std::string::npos);
 }

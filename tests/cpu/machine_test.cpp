@@ -97,6 +97,10 @@ TEST(Machine, ScratchHoldsWhatWasAskedFor) {
     EXPECT_EQ(p[count - 1], static_cast<std::uint16_t>(count - 1));
     EXPECT_EQ(scratch_of<std::uint16_t>(Scratch::order, 1), p) << "it is kept";
   }
+  EXPECT_THROW(scratch(Scratch::order, std::size_t{1} << 58), Error);
+  float* again = scratch(Scratch::order, 2);
+  ASSERT_NE(again, nullptr);
+  again[1] = 1;
 }
 
 }  // namespace

@@ -118,6 +118,14 @@ TEST(Profile, WithoutAMeasuredMachineThereIsNoShareOfALimit) {
     EXPECT_NE(table.text(machine).find("  -              k "), std::string::npos) << table.text(machine);
 }
 
+TEST(Profile, AKernelOfNoTimeHasNoRate) {
+  KernelTable table(false);
+  table.add(kernel("k", 0, 0));
+  const std::string text = table.text({.flops = 1e9, .bytes = 1e9});
+  EXPECT_NE(text.find("      0.00    0 %       1      0.0     0.0  -              k "), std::string::npos)
+      << text;
+}
+
 TEST(Profile, TheMachineHasLimits) {
   const Machine machine = measure_machine();
   EXPECT_GT(machine.flops, 1e8);

@@ -196,6 +196,19 @@ TEST(RunDeathTest, FallbacksAreToldWhenTheProcessEndsAndAtOnceIfWanted) {
       "^[^[]*.fallback. unary_fwd f64: no cpu kernel, ref runs it[^[]*.fallback. affine f64[^[]*" + told);
 }
 
+// Less than a second, and not nothing.
+TEST(RunDeathTest, AKernelsTimeIsThatOfTheCall) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto steps = [] {
+    setenv("REPRISE_DEBUG", "4", 1);
+    ops::exp(zeros({1 << 20}));
+    std::exit(0);
+  };
+  EXPECT_EXIT(steps(), ::testing::ExitedWithCode(0),
+              "unary_fwd +cpu +f32 +([1-9][0-9]*[.]...|0[.](0[1-9].|[1-9]..)) ms .* .1048576. -> .1048576.");
+  EXPECT_EXIT(steps(), ::testing::ExitedWithCode(0), "unary_fwd +cpu +f32 +[0-9]?[0-9]?[0-9][.]... ms");
+}
+
 TEST(Run, TheMatrixHasALinePerKernel) {
   const std::string matrix = support_matrix();
   std::vector<std::string> names;
