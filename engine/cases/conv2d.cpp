@@ -45,7 +45,9 @@ const OpCases conv2d(
                       "x=2x28x28x16 w=32x3x3x16 stride=2 pad=1", "x=2x14x14x64 w=64x3x3x64 pad=1",
                       "x=1x28x28x64 w=128x3x3x64 stride=2 pad=1", "x=1x14x14x256 w=64x1x1x256",
                       "x=1x14x14x128 w=256x1x1x128 stride=2", "x=1x7x7x256 w=256x3x3x256 pad=1",
-                      "x=2x7x7x512 w=64x1x1x512"}),
+                      "x=2x7x7x512 w=64x1x1x512",
+                      "x=2x3x1x4 w=5x1x1x4 stride=2",  // one column, a last row without outputs
+                      "x=1x5x7x3 w=4x1x2x3 dil=1x2", "x=1x1x9000x30 w=2x1x3x30"}),
     [](Case& c, const Params& p) {
       const Conv2dArgs args = convolution(c, p);
       c.calls([args](const Inputs& in) { return ops::conv2d(in[0], in[1], args); });
@@ -143,6 +145,9 @@ const OpCases depthwise("depthwise_conv2d",
                             "x=2x11x8x35 w=3x5x35 stride=3x2 pad=0x2",
                             "x=2x12x9x4 w=3x3x4 dil=2x3 pad=2x3",
                             "x=2x9x13x5 w=2x4x5 stride=1x3 pad=2x1",
+                            "x=1x4x4x3 w=2x2x3 pad=1",
+                            "x=1x5x8x3 w=3x3x3 dil=2 pad=1",
+                            "x=1x5x7x3 w=3x3x3 dil=2 pad=3",
                             "x=2x2x3x3 w=3x3x3 pad=1",  // smaller than the filter
                             "x=2x1x1x35 w=3x3x35 pad=1",
                             "x=2x3x4x3 w=3x3x3 pad=1",  // rows of one block, of several, of overlapping ones

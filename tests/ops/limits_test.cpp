@@ -49,6 +49,26 @@ TEST(Limits, NoRowsGiveNoRows) {
                none = ops::linear(ones({3, 35}), empty({0, 35}));
   EXPECT_EQ(y.shape(), (Shape{0, 7}));
   EXPECT_EQ(none.shape(), (Shape{3, 0}));
+  EXPECT_EQ(values_of(ops::linear(empty({2, 0}), empty({2, 0}))), std::vector<float>(4));
+  EXPECT_EQ(values_of(ops::matmul(empty({2, 0}), empty({0, 2}))), std::vector<float>(4));
+  EXPECT_EQ(ops::add(empty({4, 0}), empty({0})).numel(), 0);
+}
+
+TEST(Limits, AFilterWithoutOutputsHasNoPartInTheGradient) {
+  for (const Device device : {ref_device, cpu_device})
+    for (const std::int64_t size : {1, 3}) {
+      const Tensor x = ones({1, 5, 5, 4}, DType::f32, device);
+      set_requires_grad(x);
+      const Tensor y = ops::conv2d(x, empty({0, size, size, 4}, DType::f32, device), {});
+      EXPECT_EQ(y.shape(), (Shape{1, 6 - size, 6 - size, 0}));
+      backward(y, empty(y.shape(), DType::f32, device));
+      EXPECT_EQ(values_of(grad(x).to(ref_device)), std::vector<float>(100)) << to_string(device) << size;
+    }
+}
+
+TEST(Limits, ARowOfMoreChannelsThanAChunkHolds) {
+  const Tensor sum = ops::add(ones({2, 70'000}), full({70'000}, 2));
+  EXPECT_EQ(values_of(sum), std::vector<float>(140'000, 3));
 }
 
 // What nobody asks for is off, and the other numbers are PyTorch's.

@@ -97,12 +97,13 @@ void convolve_back(const Conv2dArgs& a, bool accumulate, View dy, View w, MutVie
     return;
   }
   const std::int64_t r = w.dim(1), s = w.dim(2), i = w.dim(3), o = w.dim(0) / a.groups;
-  bool covered = true;  // whether every phase has a tap; the others are 0
+  bool covered = o > 0;  // whether every phase has a tap; the others are 0
   for (int ph = 0; ph < a.stride[0]; ++ph)
     covered &= !phase_taps(ph, r, a.stride[0], a.padding[0], a.dilation[0]).taps.empty();
   for (int ph = 0; ph < a.stride[1]; ++ph)
     covered &= !phase_taps(ph, s, a.stride[1], a.padding[1], a.dilation[1]).taps.empty();
   if (!covered && !accumulate) zero<T>(dx);
+  if (o == 0) return;
 
   for (std::int64_t g = 0; g < a.groups; ++g)
     for (std::int64_t ph = 0; ph < std::min<std::int64_t>(a.stride[0], dx.dim(1)); ++ph)
