@@ -47,7 +47,8 @@ const OpCases conv2d(
                       "x=1x14x14x128 w=256x1x1x128 stride=2", "x=1x7x7x256 w=256x3x3x256 pad=1",
                       "x=2x7x7x512 w=64x1x1x512",
                       "x=2x3x1x4 w=5x1x1x4 stride=2",  // one column, a last row without outputs
-                      "x=1x5x7x3 w=4x1x2x3 dil=1x2", "x=1x1x9000x30 w=2x1x3x30"}),
+                      "x=1x5x7x3 w=4x1x2x3 dil=1x2", "x=1x1x9000x30 w=2x1x3x30",
+                      "x=1x3x3x16448 w=33x1x1x16448"}),  // a panel of weights larger than the cache
     [](Case& c, const Params& p) {
       const Conv2dArgs args = convolution(c, p);
       c.calls([args](const Inputs& in) { return ops::conv2d(in[0], in[1], args); });

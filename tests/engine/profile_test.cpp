@@ -42,6 +42,7 @@ TEST(Profile, TheTableCanTellShapesApartAndEndsWithTheRest) {
   EXPECT_NE(text.find("      6.00   40 %       3      1.0     0.5  -              (3 more)\n"),
             std::string::npos)
       << text;
+  EXPECT_EQ(table.text({}, 5).find("more)"), std::string::npos) << "five rows hold all";
 }
 
 TEST(Profile, TheTraceNestsKernelsInTheirLayers) {
@@ -86,6 +87,14 @@ TEST(Profile, OperandsHaveTheNamesOfTheTable) {
   for (const char* name : {"args", "accumulate", "dy", "w", "dx"}) EXPECT_EQ(detail::take_name(names), name);
   names = kernels::BlockStatsIn::names;
   for (const char* name : {"x", "w", "filter"}) EXPECT_EQ(detail::take_name(names), name);
+  // A struct's operands are listed as they are declared.
+  EXPECT_EQ(kernels::BlockStatsOut::names, "made, b, mean, var");
+  EXPECT_EQ(kernels::BlockFwdIn::names, "x, w, filter, mean, var, gamma, beta, residual");
+  EXPECT_EQ(kernels::BlockFwdOut::names, "made, y, open");
+  EXPECT_EQ(kernels::BlockParamsIn::names, "x, filter, dy, open, mean, var");
+  EXPECT_EQ(kernels::BlockParamsOut::names, "dgamma, dbeta");
+  EXPECT_EQ(kernels::BlockGradIn::names, "x, b, w, filter, dy, open, mean, var, gamma, dgamma, dbeta");
+  EXPECT_EQ(kernels::BlockGradOut::names, "dx, dfilter, dresidual");
 }
 
 TEST(Profile, OperationsAndBytesAreCounted) {
