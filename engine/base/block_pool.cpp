@@ -1,6 +1,7 @@
 #include "engine/base/block_pool.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -214,16 +215,16 @@ bool exact_gpu_blocks() {
 }
 
 std::byte* take_fenced(std::size_t bytes) {
-  const std::size_t inside = round_up(bytes, page);
-  void* p = mmap(nullptr, page + inside + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const auto fence = static_cast<std::size_t>(sysconf(_SC_PAGESIZE)), inside = round_up(bytes, fence);
+  void* p = mmap(nullptr, fence + inside + fence, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   REPRISE_CHECK(
-      p != MAP_FAILED && mprotect(static_cast<std::byte*>(p) + page, inside, PROT_READ | PROT_WRITE) == 0,
+      p != MAP_FAILED && mprotect(static_cast<std::byte*>(p) + fence, inside, PROT_READ | PROT_WRITE) == 0,
       "memory: could not get {} MiB between fences", bytes >> 20);
-  return static_cast<std::byte*>(p) + page + inside - bytes;
+  return static_cast<std::byte*>(p) + fence + inside - bytes;
 }
 void give_fenced(std::byte* p, std::size_t bytes) noexcept {
-  const std::size_t inside = round_up(bytes, page);
-  munmap(p + bytes - inside - page, page + inside + page);
+  const auto fence = static_cast<std::size_t>(sysconf(_SC_PAGESIZE)), inside = round_up(bytes, fence);
+  munmap(p + bytes - inside - fence, fence + inside + fence);
 }
 
 BlockPool& host_pool() {
