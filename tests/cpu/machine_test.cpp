@@ -2,11 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <fstream>
 #include <initializer_list>
-#include <iostream>
-#include <sstream>
 #include <string>
 
 #include "engine/base/error.h"
@@ -14,24 +11,15 @@
 #include "engine/kernels/cpu/base/non_temporal.h"
 #include "engine/kernels/cpu/base/scratch.h"
 #include "engine/kernels/cpu/conv/bf16_order.h"
+#include "tests/engine/exit_with.h"
 
 namespace reprise::kernels::cpu {
 namespace {
 
-// Exits with status 0 if `wanted` holds in a process with this variable, with 2 if it throws.
-template <class F>
-void exit_with(const char* variable, const char* value, F wanted) {
-  setenv(variable, value, 1);
-  try {
-    std::exit(wanted() ? 0 : 1);
-  } catch (const Error& e) {
-    std::cerr << e.what();
-    std::exit(2);
-  }
-}
+using testing::exit_with;
 
 #if defined(__x86_64__) && defined(__linux__)
-// The flags that Linux lists for the first processor.
+// Returns the best instruction set by the flags that Linux lists for the first processor.
 Isa best_isa() {
   std::ifstream file("/proc/cpuinfo");
   std::string line;
@@ -54,8 +42,10 @@ TEST(MachineDeathTest, TheBestInstructionSetRunsUnlessASmallerOneIsWanted) {
   for (const Isa cap : {Isa::portable, Isa::avx2, Isa::avx512, Isa::avx512bf16, Isa::amx}) {
     const std::string name(name_of(cap));
     const Isa wanted = std::min(cap, best);
-    EXPECT_EXIT(exit_with("REPRISE_CPU_ISA", name.c_str(), [=] { return cpu_isa() == wanted; }),
-                ::testing::ExitedWithCode(0), "")
+    const auto runs = [=] {  // Linux may keep AMX from a process
+      return cpu_isa() == wanted || (wanted == Isa::amx && cpu_isa() == Isa::avx512bf16);
+    };
+    EXPECT_EXIT(exit_with("REPRISE_CPU_ISA", name.c_str(), runs), ::testing::ExitedWithCode(0), "")
         << name << ", of " << name_of(best);
   }
   EXPECT_EXIT(exit_with("REPRISE_CPU_ISA", "sse9", [] { return cpu_isa() == Isa::portable; }),
@@ -86,15 +76,14 @@ TEST(Machine, NonTemporalStoresAreForLargeOutputsOfWholeCacheLines) {
   EXPECT_TRUE(is_non_temporal(at + 16, least, 64));
 }
 
-// 16-bit elements, an odd number of them, and a little more than what the memory held before.
+// Two pages of 16-bit elements and one element; then a little more, and much more.
 TEST(Machine, ScratchHoldsWhatWasAskedFor) {
-  std::size_t count = 2 * 4096 / sizeof(float) * 2 + 1;
+  std::size_t count = 4096 + 1;
   for (const std::size_t more : {0, 2, 100'000}) {
     count += more;
     auto* p = scratch_of<std::uint16_t>(Scratch::order, count);
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(p) % 64, 0u);
     for (std::size_t i = 0; i < count; ++i) p[i] = static_cast<std::uint16_t>(i);
-    EXPECT_EQ(p[count - 1], static_cast<std::uint16_t>(count - 1));
     EXPECT_EQ(scratch_of<std::uint16_t>(Scratch::order, 1), p) << "it is kept";
   }
   EXPECT_THROW(scratch(Scratch::order, std::size_t{1} << 58), Error);

@@ -105,7 +105,7 @@ cpu::TapPlan plan(std::int64_t n, const Conv& k, std::int64_t block) {
   return cpu::make_plan(t, block);
 }
 
-// Three rows of it are 384 MB.
+// Three rows of it are 369 MB.
 TEST(CpuThreads, ARowLargerThanAnyCacheIsAUnit) {
   const cpu::TapPlan p = plan(1, {1, 60'000, 512, 16, 3, 1}, 16);
   EXPECT_EQ(p.rows, 1);

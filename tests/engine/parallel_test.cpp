@@ -16,6 +16,7 @@
 
 #include "engine/base/cgroup.h"
 #include "engine/base/check.h"
+#include "tests/engine/exit_with.h"
 #include "tests/engine/expect_error.h"
 
 namespace reprise {
@@ -162,13 +163,7 @@ TEST_F(Parallel, ChunksHaveAtLeastOneElement) {
 TEST(ParallelDeathTest, TheEnvironmentGivesTheDefaultNumberOfThreads) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const auto exit_with_count = [](const char* wanted) {
-    setenv("REPRISE_THREADS", wanted, 1);
-    try {
-      std::exit(thread_count() == std::atoi(wanted) ? 0 : 1);
-    } catch (const Error& e) {
-      std::cerr << e.what();
-      std::exit(2);
-    }
+    testing::exit_with("REPRISE_THREADS", wanted, [=] { return thread_count() == std::atoi(wanted); });
   };
   for (const char* wanted : {"1", "1024"})
     EXPECT_EXIT(exit_with_count(wanted), ::testing::ExitedWithCode(0), "") << wanted;

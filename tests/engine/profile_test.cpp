@@ -140,7 +140,7 @@ TEST(Profile, TheMachineHasLimits) {
   EXPECT_GT(machine.flops, 1e8);
   EXPECT_LT(machine.flops, 2e14);
   EXPECT_GT(machine.bytes, 1e8);
-  EXPECT_LT(machine.bytes, 4e12);
+  EXPECT_LT(machine.bytes, 2e13);
 }
 
 }  // namespace

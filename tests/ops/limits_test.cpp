@@ -23,7 +23,7 @@ TEST(Limits, ClampToASingleValue) {
   EXPECT_EQ(values_of(ops::clamp(tensor({3}, {-1, 2, 9}), 2, 2)), (std::vector<float>{2, 2, 2}));
 }
 
-// Where a ReLU or a clamp leaves a value as it is, a zero keeps its sign; so does a factor.
+// Where a ReLU or a clamp leaves a value as it is, a zero keeps its sign. A product's zero has the sign of its factors.
 TEST(Limits, AZeroKeepsItsSign) {
   for (const Device device : {ref_device, cpu_device}) {
     const auto zeros_of_sign = [&](const Tensor& y, bool negative) {

@@ -97,7 +97,7 @@ void convolve_back(const Conv2dArgs& a, bool accumulate, View dy, View w, MutVie
     return;
   }
   const std::int64_t r = w.dim(1), s = w.dim(2), i = w.dim(3), o = w.dim(0) / a.groups;
-  bool covered = o > 0;  // whether every phase has a tap; the others are 0
+  bool covered = o > 0;  // whether every phase has a tap, and dy channels; the others are 0
   for (int ph = 0; ph < a.stride[0]; ++ph)
     covered &= !phase_taps(ph, r, a.stride[0], a.padding[0], a.dilation[0]).taps.empty();
   for (int ph = 0; ph < a.stride[1]; ++ph)
